@@ -1,0 +1,1 @@
+"""Decoders for detector error models. Knows stim, knows no code and no noise model."""

@@ -1,0 +1,1 @@
+"""The command line and one file per figure or sweep. The only package that draws or prints."""

@@ -1,0 +1,1 @@
+"""Codes, noise, memory experiments, statistics and experiment folders. Knows stim, knows no decoder."""

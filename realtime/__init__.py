@@ -1,0 +1,1 @@
+"""The real-time loop: syndrome frames in, corrections out, every microsecond accounted for."""
