@@ -1,0 +1,53 @@
+"""The one decorator of all kernels, and where their compiled code is cached.
+
+numba's cache does not notice that a function called from another file was edited, nor that
+`NUMBA_BOUNDSCHECK` changed: the old machine code goes on running. So the cache folder carries a
+digest of everything the machine code depends on (numba and llvmlite versions, the flags, the bytes
+of every kernel file), chosen here before any kernel is decorated. Import this module first.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+from numba.core import config
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_KERNELS = Path(__file__).resolve().parent
+
+
+def _digest() -> str:
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {config.BOUNDSCHECK}".encode())
+    for file in sorted(_KERNELS.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    """The user's own numba cache folder if set, else the usual cache folder, else a private temporary one."""
+    chosen = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(chosen) / "below-threshold" / _digest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"below-threshold-{os.getuid()}" / _digest()
+    return folder
+
+
+cache_folder = _cache_folder()
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile a function in nopython mode: cached between processes, without the GIL, integers that wrap."""
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder)
+    try:
+        compiled: _Function = numba.njit(function, cache=True, nogil=True)
+    finally:
+        config.CACHE_DIR = before
+    return compiled
