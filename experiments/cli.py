@@ -1,0 +1,144 @@
+"""The `qec` command: finds the module of a command, imports only that one, and turns errors into one line."""
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+# Command -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary). The module is
+# imported when its command runs and not before: `qec --help` stays quick.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("experiments.demo", "the main job in a minute: simulate, decode, fit Lambda, draw"),
+    "sweep": (
+        "experiments.sweep",
+        "codes x distances x noise x decoders, in processes, into a resumable CSV",
+    ),
+    "decode": ("experiments.decode", "a detector error model and a file of shots -> a file of predictions"),
+    "hardware": (
+        "experiments.hardware",
+        "decode recorded experiments, compare with published predictions",
+    ),
+    "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+}
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+_EXAMPLES = """\
+examples:
+  qec demo
+  qec sweep --distances 3 5 7 --p 0.001 0.002 0.003 --out results.csv
+  qec plot results.csv
+  qec decode --dem model.dem --in shots.b8 --out predictions.01
+
+Results go to stdout, progress to stderr. Exit code 2: wrong use, 130: stopped by Ctrl-C.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line; flags are never guessed from their beginning."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to read what would be right."""
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def project_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("below-threshold")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items())
+    parser = _Parser(
+        prog="qec",
+        usage="qec COMMAND [options]    (qec COMMAND --help explains the options)",
+        description=f"Quantum error correction below threshold.\n\ncommands:\n{listing}",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"qec {project_version()}")
+    return parser
+
+
+def _unknown(command: str) -> str:
+    close = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f"did you mean 'qec {close[0]}'" if close else f"the commands are {', '.join(COMMANDS)}"
+    return f"no command {command!r}: {hint}"
+
+
+def _run_command(command: str, arguments: Sequence[str]) -> int:
+    module_name, summary = COMMANDS[command]
+    module = importlib.import_module(module_name)
+    parser = _Parser(
+        prog=f"qec {command}",
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    code: int = module.run(parser.parse_args(arguments))
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    overview = _overview()
+    if not arguments:
+        overview.print_help()
+        return 0
+    command = arguments[0]
+    if command.startswith("-"):
+        overview.parse_args(arguments)  # --help and --version leave from here
+        overview.error("a command must come first")
+    if command not in COMMANDS:
+        overview.error(_unknown(command))
+    try:
+        return _run_command(command, arguments[1:])
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        print(f"qec {command}: {_one_line(error)}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print(f"qec {command}: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `qec`.
+
+    Args:
+        arguments: what follows `qec` on the command line; `None` takes it from `sys.argv`.
+
+    Returns:
+        The exit code: that of the command, 2 for wrong use, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _dispatch(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left: nothing to say, and nothing more to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
