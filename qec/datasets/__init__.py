@@ -1,0 +1,19 @@
+"""Experiment folders on disk: read both published layouts, check them, write the 2024 one."""
+
+from qec.datasets.experiment import Experiment
+from qec.datasets.metadata import Metadata
+from qec.datasets.reading import find_experiments, read_experiment
+from qec.datasets.shots import pack, read_shots, unpack
+from qec.datasets.writing import experiment_folder, write_experiment
+
+__all__ = [
+    "Experiment",
+    "Metadata",
+    "experiment_folder",
+    "find_experiments",
+    "pack",
+    "read_experiment",
+    "read_shots",
+    "unpack",
+    "write_experiment",
+]

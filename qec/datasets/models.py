@@ -1,0 +1,80 @@
+"""Circuits and detector error models as files: read when asked for, with errors that name the file."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import stim
+
+_Read = TypeVar("_Read")
+
+
+def read_circuit(path: Path) -> stim.Circuit:
+    """Read a `.stim` file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: stim cannot parse it; the message carries stim's first line.
+    """
+    return _read(path, stim.Circuit.from_file)
+
+
+def read_error_model(path: Path) -> stim.DetectorErrorModel:
+    """Read a `.dem` file, or derive the model of a noisy `.stim` circuit (errors decomposed).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: stim cannot parse it or derive a model from it; the message carries stim's first line.
+    """
+    if path.suffix == ".stim":
+        return _read(path, _derive)
+    return _read(path, stim.DetectorErrorModel.from_file)
+
+
+class ErrorModels(Mapping[str, stim.DetectorErrorModel]):
+    """Name -> detector error model; each is read at its first use and kept.
+
+    Looking up a model raises ValueError where it is about another number of detectors or observables than the
+    experiment is.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], *, num_detectors: int, num_observables: int) -> None:
+        self.paths = dict(paths)
+        self._expected = (num_detectors, num_observables)
+        self._models: dict[str, stim.DetectorErrorModel] = {}
+
+    def __getitem__(self, name: str) -> stim.DetectorErrorModel:
+        if name not in self._models:
+            path = self.paths[name]
+            model = read_error_model(path)
+            found = (model.num_detectors, model.num_observables)
+            if found != self._expected:
+                raise ValueError(
+                    f"{path}: {found[0]} detectors and {found[1]} observables, "
+                    f"but the experiment has {self._expected[0]} and {self._expected[1]}"
+                )
+            self._models[name] = model
+        return self._models[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def _derive(name: str) -> stim.DetectorErrorModel:
+    return stim.Circuit.from_file(name).detector_error_model(decompose_errors=True)
+
+
+def _read(path: Path, reader: Callable[[str], _Read]) -> _Read:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        return reader(str(path))
+    except ValueError as error:
+        message = str(error).strip().splitlines()
+        raise ValueError(f"{path}: {message[0] if message else 'stim cannot read it'}") from None
