@@ -1,0 +1,96 @@
+"""Every error component, certain flip and detector coordinate of a DEM, as arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.kernels import dem_text
+
+_LIMIT = 2**31 - 1
+
+
+class DemArrays(NamedTuple):
+    """A DEM with its blocks unrolled. Indices of detectors are absolute; -1 means no detector."""
+
+    num_detectors: int
+    num_observables: int
+    #: int32 (components, 2): smaller detector first; one detector (d, -1); none (-1, -1).
+    component_ends: NDArray[np.int32]
+    #: float64 (components,), strictly between 0 and 1.
+    component_probability: NDArray[np.float64]
+    #: uint64 (components, words), bit o % 64 of word o // 64 is observable o.
+    component_observables: NDArray[np.uint64]
+    #: bool (num_detectors,): flipped by the errors of probability one, taken together.
+    certain_detectors: NDArray[np.bool_]
+    #: uint64 (words,): the same for observables.
+    certain_observables: NDArray[np.uint64]
+    #: float64 (num_detectors, k), NaN where a detector has fewer coordinates than k.
+    coordinates: NDArray[np.float64]
+
+
+def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
+    """Read a DEM into arrays.
+
+    Errors of probability zero are left out. The components of an error (`^` separates them) are
+    listed one by one; targets that appear twice in one component cancel, as they do when stim
+    samples. A component that flips nothing is left out.
+
+    Raises:
+        ValueError: an error of probability strictly between 0 and 1 has a component with more than
+            two detectors, or there are more than 2**31 - 1 detectors or unrolled instructions.
+    """
+    num_detectors = dem.num_detectors
+    num_observables = dem.num_observables
+    words = (num_observables + 63) // 64
+    text = np.frombuffer(str(dem).encode(), dtype=np.uint8)
+    measures = np.empty(dem_text.MEASURES)
+    # A block takes at least four lines' characters, so this is more levels than any text can hold.
+    dem_text.measure_dem(text, np.empty(text.size // 8 + 1), measures)
+    if max(num_detectors, measures.max()) > _LIMIT:
+        raise ValueError(
+            f"the DEM has {num_detectors} detectors and {measures[dem_text.NUM_INSTRUCTIONS]:.0f} unrolled "
+            f"instructions, more than {_LIMIT}: use fewer cycles"
+        )
+    num_components, dimensions, num_targets, depth = (int(value) for value in measures[1:])
+    ends = np.empty((num_components, 2), dtype=np.int32)
+    probability = np.empty(num_components)
+    # One row more than components: the reader clears no row behind itself.
+    observables = np.zeros((num_components + 1, words), dtype=np.uint64)
+    certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
+    certain_observables = np.zeros(words, dtype=np.uint64)
+    coordinates = np.full((num_detectors, dimensions), np.nan)
+    out = np.zeros(3, dtype=np.int64)
+    status = dem_text.read_dem(
+        text,
+        np.empty((depth, 2), dtype=np.int64),
+        np.empty(num_targets, dtype=np.int64),
+        np.zeros(dimensions),
+        ends,
+        probability,
+        observables,
+        certain_detectors,
+        certain_observables,
+        coordinates,
+        np.zeros(num_detectors, dtype=np.bool_),
+        out,
+    )
+    count, place, shift = (int(value) for value in out)
+    if status == dem_text.HYPEREDGE:
+        line = bytes(text[place:]).split(b"\n", 1)[0].decode()
+        where = f" (detector indices shifted by {shift})" if shift else ""
+        raise ValueError(
+            f"'{line}'{where} has a component with more than two detectors, which is no edge: make the "
+            "DEM with circuit.detector_error_model(decompose_errors=True)"
+        )
+    return DemArrays(
+        num_detectors=num_detectors,
+        num_observables=num_observables,
+        component_ends=ends[:count],
+        component_probability=probability[:count],
+        component_observables=observables[:count],
+        certain_detectors=certain_detectors,
+        certain_observables=certain_observables,
+        coordinates=coordinates,
+    )

@@ -1,0 +1,156 @@
+"""The matching graph of a detector error model, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.dem_reader import read_dem
+from decoders.kernels import edges as edge_kernels
+from decoders.rounds import cycle_of_detectors
+
+#: PyMatching's number of weight steps; ours must be the same for total weights to be comparable.
+NUM_DISTINCT_WEIGHTS = 1 << 24
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MatchingGraph:
+    """A DEM as a graph: detectors are nodes, error components are edges, alone or to the boundary.
+
+    Components with the same ends and the same observables are one edge, flipped when an odd number
+    of them happens; with the same ends but other observables they stay separate edges. Components
+    of probability 0 are dropped. What always happens (probability 1) and what no detector sees is
+    kept beside the edges, in the `certain_` and `undetectable_` fields.
+
+    Words of observables: uint64, bit `o % 64` of word `o // 64` is observable `o`; there are
+    `ceil(num_observables / 64)` words, none for a DEM without observables.
+    """
+
+    num_detectors: int
+    num_observables: int
+    num_edges: int
+    #: int32 (num_edges,): an end of each edge. Edges are sorted by (edge_u, edge_v).
+    edge_u: NDArray[np.int32]
+    #: int32 (num_edges,): the other end, larger than edge_u, or -1 for an edge to the boundary.
+    edge_v: NDArray[np.int32]
+    #: int32 (num_edges,): even integer, sign of log((1 - p) / p), at most 2**25 - 2 in size.
+    edge_weight: NDArray[np.int32]
+    #: float64 (num_edges,): merged probability p, strictly between 0 and 1.
+    edge_probability: NDArray[np.float64]
+    #: uint64 (num_edges, words): observables that each edge flips.
+    edge_observables: NDArray[np.uint64]
+    #: float64 (num_detectors, k): coordinates, NaN where absent; k is the most that any detector has.
+    detector_coordinates: NDArray[np.float64]
+    #: int32 (num_detectors,): cycle of each detector, -1 where unknown (see `decoders.rounds`).
+    detector_cycle: NDArray[np.int32]
+    #: int32 (num_detectors + 1,): row `d` of the adjacency is `indptr[d]:indptr[d + 1]`.
+    indptr: NDArray[np.int32]
+    #: int32 (entries,): neighbours, each row sorted, boundary (-1) first; parallel edges are separate.
+    adjacent_detector: NDArray[np.int32]
+    #: int32 (entries,): the edge that leads there.
+    adjacent_edge: NDArray[np.int32]
+    #: int32 (num_detectors,): connected component, numbered by smallest detector.
+    component: NDArray[np.int32]
+    #: bool (components,): whether any of the component's detectors has an edge to the boundary.
+    component_has_boundary: NDArray[np.bool_]
+    #: integer weight / weight_scale = log((1 - p) / p), up to rounding.
+    weight_scale: float
+    #: bool (num_detectors,): detectors that errors of probability one flip, taken together, in every shot.
+    certain_detectors: NDArray[np.bool_]
+    #: uint64 (words,): observables that the same errors flip.
+    certain_observables: NDArray[np.uint64]
+    #: float64 (m,): probabilities of the errors that flip observables and no detector.
+    undetectable_probability: NDArray[np.float64]
+    #: uint64 (m, words): the observables that each of them flips, all different.
+    undetectable_observables: NDArray[np.uint64]
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> "MatchingGraph":
+        """Build the graph of a DEM.
+
+        Weights are rounded as PyMatching 2.4 rounds them, so that total weights can be compared:
+        the largest |log((1 - p) / p)| becomes 2**24 - 1 steps (a weight of 1 becomes one step if
+        all weights are whole numbers), and every step counts 2, which keeps half of any sum whole.
+
+        Raises:
+            ValueError: an error has a component with more than two detectors.
+        """
+        arrays = read_dem(dem)
+        num_components = arrays.component_probability.size
+        num_detectors = arrays.num_detectors
+        first = np.ascontiguousarray(arrays.component_ends[:, 0])
+        second = np.ascontiguousarray(arrays.component_ends[:, 1])
+        ends = np.empty((2, num_components), dtype=np.int32)
+        chance = np.empty((2, num_components))
+        observables = np.empty_like(arrays.component_observables)
+        order = np.empty((2, num_components), dtype=np.int32)
+        count = edge_kernels.merge_components(
+            first,
+            second,
+            arrays.component_probability,
+            arrays.component_observables,
+            order[0],
+            order[1],
+            np.empty(num_detectors + 2, dtype=np.int64),
+            ends[0],
+            ends[1],
+            chance[0],
+            chance[1],
+            observables,
+        )
+        # Components without a detector have ends (-1, -1) and so come first.
+        start = int(np.searchsorted(ends[0, :count], 0))
+        edge_u, edge_v = ends[:, start:count].copy()
+        probability, complement = chance[:, start:count].copy()
+        weight, scale = _integer_weights(probability=probability, complement=complement)
+
+        indptr = np.zeros(num_detectors + 1, dtype=np.int32)
+        num_entries = edge_u.size + int(np.count_nonzero(edge_v >= 0))
+        adjacent = np.empty((2, num_entries), dtype=np.int32)
+        edge_kernels.build_adjacency(
+            edge_u, edge_v, indptr, np.empty(num_detectors, dtype=np.int32), adjacent[0], adjacent[1]
+        )
+        component = np.empty(num_detectors, dtype=np.int32)
+        has_boundary = np.zeros(num_detectors, dtype=np.bool_)
+        num_graph_components = edge_kernels.label_components(edge_u, edge_v, component, has_boundary)
+        return cls(
+            num_detectors=num_detectors,
+            num_observables=arrays.num_observables,
+            num_edges=edge_u.size,
+            edge_u=edge_u,
+            edge_v=edge_v,
+            edge_weight=weight,
+            edge_probability=probability,
+            edge_observables=observables[start:count].copy(),
+            detector_coordinates=arrays.coordinates,
+            detector_cycle=cycle_of_detectors(arrays.coordinates),
+            indptr=indptr,
+            adjacent_detector=adjacent[0],
+            adjacent_edge=adjacent[1],
+            component=component,
+            component_has_boundary=has_boundary[:num_graph_components].copy(),
+            weight_scale=scale,
+            certain_detectors=arrays.certain_detectors,
+            certain_observables=arrays.certain_observables,
+            undetectable_probability=chance[0, :start].copy(),
+            undetectable_observables=observables[:start].copy(),
+        )
+
+
+def _integer_weights(
+    *, probability: NDArray[np.float64], complement: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], float]:
+    """Even integer weights of log(complement / probability), and the factor between the two."""
+    with np.errstate(over="ignore"):
+        weight = np.log(complement / probability)
+    huge = np.isinf(weight)  # a probability below 1e-308
+    weight[huge] = np.log(complement[huge]) - np.log(probability[huge])
+    if np.array_equal(weight, np.rint(weight)):
+        steps_per_unit = 1.0
+    else:
+        steps_per_unit = (NUM_DISTINCT_WEIGHTS - 1) / float(np.abs(weight).max())
+    # Halves are rounded away from zero, as C's round() does.
+    scaled = weight * steps_per_unit
+    steps = np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int32)
+    return 2 * steps, 2 * steps_per_unit

@@ -1,0 +1,356 @@
+"""Reads the text that `str(stim.DetectorErrorModel)` prints, one pass over its bytes.
+
+Only that printed form is understood: one instruction per line, single spaces, numbers with up to 19
+digits, tags without a raw `]` or line end (stim escapes both). Walking the instructions as Python
+objects takes several times longer than building the whole matching graph from the text.
+`repeat` blocks are unrolled by reading their lines again, so nothing needs to be flattened first.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoders.kernels.jit import kernel
+
+# What `read_dem` answers.
+OK = 0
+HYPEREDGE = 1
+
+# Rows of the array that `measure_dem` fills (float64, so that huge repeat counts cannot overflow).
+NUM_INSTRUCTIONS, NUM_COMPONENTS, NUM_COORDINATES, NUM_TARGETS, DEPTH, MEASURES = 0, 1, 2, 3, 4, 5
+
+_LINE = ord("\n")
+_SPACE = ord(" ")
+_HAT = ord("^")
+_COMMA = ord(",")
+_DOT = ord(".")
+_MINUS = ord("-")
+_ZERO = ord("0")
+_NINE = ord("9")
+_OPEN_TAG, _CLOSE_TAG = ord("["), ord("]")
+_OPEN, _CLOSE = ord("("), ord(")")
+_CLOSE_BLOCK = ord("}")
+_ERROR, _DETECTOR, _OBSERVABLE, _SHIFT, _REPEAT = ord("e"), ord("d"), ord("l"), ord("s"), ord("r")
+_CAPITAL_D, _CAPITAL_L = ord("D"), ord("L")
+_EXPONENT, _INFINITE, _NOT_A_NUMBER = ord("e"), ord("i"), ord("n")
+
+_STEP = 22  # the largest power of ten that is a float64 exactly
+_POWERS = np.array([10.0**k for k in range(_STEP + 1)])
+_SPLIT = 134217729.0  # 2**27 + 1, cuts a float64 into two halves whose products are exact
+_MAX_DIGITS = 18  # more digits overflow int64; a float64 needs 17
+
+
+@kernel
+def _scale(mantissa: int, exponent: int) -> float:
+    """Mantissa times ten to the exponent, rounded as float() rounds it for the text of a float64.
+
+    The quotient carries its remainder along (double-double), so its error stays far below the gap
+    that the 19 printed digits leave around a float64.
+    """
+    high = float(mantissa)
+    low = float(mantissa - int(high))
+    while exponent < 0:
+        step = min(-exponent, _STEP)
+        power = _POWERS[step]
+        quotient = high / power
+        a = _SPLIT * quotient
+        a_high = a - (a - quotient)
+        a_low = quotient - a_high
+        b = _SPLIT * power
+        b_high = b - (b - power)
+        b_low = power - b_high
+        product = quotient * power
+        product_error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+        low = (((high - product) - product_error) + low) / power
+        high = quotient
+        exponent += step
+    value = high + low
+    while exponent > 0:
+        step = min(exponent, _STEP)
+        value *= _POWERS[step]
+        exponent -= step
+    return value
+
+
+@kernel
+def _read_integer(text: NDArray[np.uint8], at: int) -> tuple[int, int]:
+    """The digits at `at` as (value, place behind them)."""
+    value = 0
+    while at < text.size and _ZERO <= text[at] <= _NINE:
+        value = 10 * value + (np.int64(text[at]) - _ZERO)
+        at += 1
+    return value, at
+
+
+@kernel
+def _read_number(text: NDArray[np.uint8], at: int) -> tuple[float, int]:
+    """The decimal number at `at` as (value, place behind it)."""
+    sign = 1.0
+    if text[at] == _MINUS:
+        sign = -1.0
+        at += 1
+    if text[at] == _INFINITE:
+        return sign * np.inf, at + 3
+    if text[at] == _NOT_A_NUMBER:
+        return np.nan, at + 3
+    mantissa = np.int64(0)
+    num_digits = 0
+    exponent = 0
+    behind_dot = False
+    while at < text.size:
+        char = text[at]
+        if _ZERO <= char <= _NINE:
+            if num_digits < _MAX_DIGITS:
+                mantissa = 10 * mantissa + (np.int64(char) - _ZERO)
+                exponent -= behind_dot
+            else:
+                exponent += not behind_dot
+            num_digits += mantissa > 0  # leading zeros do not count
+        elif char == _DOT:
+            behind_dot = True
+        else:
+            break
+        at += 1
+    if at < text.size and text[at] == _EXPONENT:
+        negative = text[at + 1] == _MINUS
+        size, at = _read_integer(text, at + 2)
+        exponent += -size if negative else size
+    if exponent == 0 or mantissa == 0:
+        return sign * float(mantissa), at
+    return sign * _scale(mantissa, exponent), at
+
+
+@kernel
+def _skip_name(text: NDArray[np.uint8], at: int) -> int:
+    """The place behind an instruction's name and tag: an opening parenthesis, a space or the line's end."""
+    while at < text.size:
+        char = text[at]
+        if char == _OPEN_TAG:
+            while text[at] != _CLOSE_TAG:
+                at += 1
+        elif char in (_OPEN, _SPACE, _LINE):
+            break
+        at += 1
+    return at
+
+
+@kernel
+def _skip_line(text: NDArray[np.uint8], at: int) -> int:
+    """The first character of the next line that is not a space."""
+    while at < text.size and text[at] != _LINE:
+        at += 1
+    while at < text.size and (text[at] == _LINE or text[at] == _SPACE):
+        at += 1
+    return at
+
+
+@kernel
+def _skip_block(text: NDArray[np.uint8], at: int) -> int:
+    """The place behind a block's closing brace, from any place in its first line's header."""
+    depth = 1
+    while depth > 0:
+        at = _skip_line(text, at)
+        if text[at] == _REPEAT:
+            depth += 1
+        elif text[at] == _CLOSE_BLOCK:
+            depth -= 1
+    return at + 1
+
+
+@kernel
+def measure_dem(text: NDArray[np.uint8], block_factor: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Count what `read_dem` will meet, so that its arrays can be made.
+
+    text: uint8 (bytes,). block_factor: float64 scratch, longer than blocks are nested. out: float64
+    (MEASURES,): instructions and components after unrolling, most coordinates of one instruction,
+    most targets of one error, deepest nesting of blocks.
+    """
+    out[:] = 0.0
+    depth = 0
+    factor = 1.0
+    at = 0
+    while at < text.size:
+        kind = text[at]
+        if kind == _ERROR:
+            at = _skip_name(text, at)
+            components = 1
+            targets = 1
+            while at < text.size and text[at] != _LINE:
+                components += text[at] == _HAT
+                targets += text[at] == _SPACE
+                at += 1
+            out[NUM_COMPONENTS] += factor * components
+            out[NUM_TARGETS] = max(out[NUM_TARGETS], targets)
+        elif kind in (_DETECTOR, _SHIFT):
+            at = _skip_name(text, at)
+            if at < text.size and text[at] == _OPEN:
+                coordinates = 1
+                while text[at] != _CLOSE:
+                    coordinates += text[at] == _COMMA
+                    at += 1
+                out[NUM_COORDINATES] = max(out[NUM_COORDINATES], coordinates)
+        elif kind == _REPEAT:
+            repetitions, at = _read_integer(text, _skip_name(text, at) + 1)
+            block_factor[depth] = factor
+            factor *= repetitions
+            depth += 1
+            out[DEPTH] = max(out[DEPTH], depth)
+        elif kind == _CLOSE_BLOCK:
+            depth -= 1
+            factor = block_factor[depth]
+        out[NUM_INSTRUCTIONS] += factor
+        at = _skip_line(text, at)
+
+
+@kernel
+def read_dem(
+    text: NDArray[np.uint8],
+    blocks: NDArray[np.int64],
+    detectors: NDArray[np.int64],
+    shift: NDArray[np.float64],
+    component_ends: NDArray[np.int32],
+    component_probability: NDArray[np.float64],
+    component_observables: NDArray[np.uint64],
+    certain_detectors: NDArray[np.bool_],
+    certain_observables: NDArray[np.uint64],
+    coordinates: NDArray[np.float64],
+    declared: NDArray[np.bool_],
+    out: NDArray[np.int64],
+) -> int:
+    """Read every error component and every detector's coordinates.
+
+    Scratch: blocks int64 (depth, 2); detectors int64 (most targets of one error,); shift float64
+    (coordinates,), zero. Filled: component_ends int32 (components, 2) with the smaller detector
+    first, -1 where there is none (one detector: (detector, -1), none: (-1, -1));
+    component_probability; component_observables uint64 (components, words), zero on entry; the
+    flips of errors of probability one in certain_detectors (detectors,) and certain_observables
+    (words,); coordinates (detectors, k), NaN on entry; declared (detectors,), False on entry.
+    out int64 (3,): number of components; on HYPEREDGE the error's place in the text and the shift
+    of detector indices there.
+
+    Errors of probability zero do nothing and are left out, whatever they touch; targets that
+    appear twice in a component cancel.
+    """
+    num_components = 0
+    detector_shift = np.int64(0)
+    depth = 0
+    at = 0
+    while at < text.size:
+        kind = text[at]
+        if kind == _ERROR:
+            start = at
+            probability, at = _read_number(text, _skip_name(text, at) + 1)
+            at += 1
+            if probability == 0.0:
+                at = _skip_line(text, at)
+                continue
+            certain = probability == 1.0
+            num_detectors = 0
+            flips_observable = False
+            row = num_components
+            while True:
+                # Here `at` is at the space before a target, or at the end of the line.
+                more = at < text.size and text[at] != _LINE
+                if more and text[at + 1] != _HAT:
+                    index, behind = _read_integer(text, at + 2)
+                    if text[at + 1] == _CAPITAL_D:
+                        index += detector_shift
+                        if certain:
+                            certain_detectors[index] ^= True
+                        else:
+                            place = 0
+                            while place < num_detectors and detectors[place] != index:
+                                place += 1
+                            if place < num_detectors:
+                                num_detectors -= 1
+                                detectors[place] = detectors[num_detectors]
+                            else:
+                                detectors[place] = index
+                                num_detectors += 1
+                    else:
+                        bit = np.uint64(1) << np.uint64(index & 63)
+                        if certain:
+                            certain_observables[index >> 6] ^= bit
+                        else:
+                            component_observables[row, index >> 6] ^= bit
+                            flips_observable = True
+                    at = behind
+                    continue
+                if not certain:
+                    if num_detectors > 2:
+                        out[0] = num_components
+                        out[1] = start
+                        out[2] = detector_shift
+                        return HYPEREDGE
+                    if num_detectors > 0 or flips_observable:
+                        first = np.int64(-1)
+                        second = np.int64(-1)
+                        if num_detectors == 1:
+                            first = detectors[0]
+                        elif num_detectors == 2:
+                            first = min(detectors[0], detectors[1])
+                            second = max(detectors[0], detectors[1])
+                        component_ends[row, 0] = first
+                        component_ends[row, 1] = second
+                        component_probability[row] = probability
+                        num_components += 1
+                        row = num_components
+                    num_detectors = 0
+                    flips_observable = False
+                if not more:
+                    break
+                at += 2
+        elif kind == _DETECTOR:
+            at = _skip_name(text, at)
+            opening = at
+            if at < text.size and text[at] == _OPEN:
+                while text[at] != _CLOSE:
+                    at += 1
+                at += 1
+            while at < text.size and text[at] == _SPACE:
+                index, at = _read_integer(text, at + 2)
+                index += detector_shift
+                if declared[index] or text[opening] != _OPEN:
+                    declared[index] = True
+                    continue
+                declared[index] = True
+                place = opening
+                dimension = 0
+                while text[place] != _CLOSE:
+                    # The place is at the parenthesis or at the comma; behind a comma stands a space.
+                    place += 1
+                    if text[place] == _SPACE:
+                        place += 1
+                    value, place = _read_number(text, place)
+                    coordinates[index, dimension] = value + shift[dimension]
+                    dimension += 1
+        elif kind == _SHIFT:
+            at = _skip_name(text, at)
+            if text[at] == _OPEN:
+                dimension = 0
+                while text[at] != _CLOSE:
+                    at += 1
+                    if text[at] == _SPACE:
+                        at += 1
+                    value, at = _read_number(text, at)
+                    shift[dimension] += value
+                    dimension += 1
+                at += 1
+            amount, at = _read_integer(text, at + 1)
+            detector_shift += amount
+        elif kind == _REPEAT:
+            repetitions, at = _read_integer(text, _skip_name(text, at) + 1)
+            if repetitions == 0:
+                at = _skip_block(text, at)
+            else:
+                blocks[depth, 0] = at
+                blocks[depth, 1] = repetitions
+                depth += 1
+        elif kind == _CLOSE_BLOCK:
+            blocks[depth - 1, 1] -= 1
+            if blocks[depth - 1, 1] > 0:
+                at = blocks[depth - 1, 0]
+            else:
+                depth -= 1
+        at = _skip_line(text, at)
+    out[0] = num_components
+    return OK
