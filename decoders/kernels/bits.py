@@ -1,0 +1,45 @@
+"""Bit-packed rows (least significant bit first) to lists of set bits."""
+
+import numpy as np
+from numba.core import config
+
+from decoders.kernels.jit import kernel
+
+if config.DISABLE_JIT:
+
+    def trailing_zeros(word: np.uint64) -> int:
+        """Number of zero bits below the lowest one bit."""
+        return int(word & (~word + np.uint64(1))).bit_length() - 1
+
+else:
+    from numba.cpython.unsafe.numbers import trailing_zeros
+
+
+@kernel
+def set_bits(row, found):
+    """Write the places of the one bits of a row of bytes to `found`; returns how many there are."""
+    count = 0
+    whole = len(row) & ~7
+    for start in range(0, whole, 8):
+        # Written out so that the compiler makes one unaligned 8-byte load of it.
+        word = (
+            np.uint64(row[start])
+            | np.uint64(row[start + 1]) << np.uint64(8)
+            | np.uint64(row[start + 2]) << np.uint64(16)
+            | np.uint64(row[start + 3]) << np.uint64(24)
+            | np.uint64(row[start + 4]) << np.uint64(32)
+            | np.uint64(row[start + 5]) << np.uint64(40)
+            | np.uint64(row[start + 6]) << np.uint64(48)
+            | np.uint64(row[start + 7]) << np.uint64(56)
+        )
+        while word != np.uint64(0):
+            found[count] = 8 * start + np.int64(trailing_zeros(word))
+            count += 1
+            word &= word - np.uint64(1)
+    for start in range(whole, len(row)):
+        word = np.uint64(row[start])
+        while word != np.uint64(0):
+            found[count] = 8 * start + np.int64(trailing_zeros(word))
+            count += 1
+            word &= word - np.uint64(1)
+    return count
