@@ -7,55 +7,58 @@ and finds the edges of a long path. Paths never lead through the boundary.
 import numpy as np
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import BALL_QUEUE, BALL_TOUCHED
+from decoders.kernels.pools import adjacent_of, ball_nodes_of, ball_queue_of, ball_touched_of, indptr_of
 from decoders.kernels.queue import drop_first, push
 
 
 @kernel
-def ball_start(ball, source):
+def ball_start(work, source):
     """Begin a search; the previous one must have been ended."""
-    ball.nodes[source].distance = 0
-    ball.nodes[source].parent = -1
-    ball.nodes[source].position = -1
-    ball.nodes[source].observables = np.uint64(0)
-    ball.touched[0] = source
-    ball.state[BALL_TOUCHED] = 1
-    ball.state[BALL_QUEUE] = push(ball.queue, 0, np.int64(0), np.int64(source))
+    centre = ball_nodes_of(work)[source]
+    centre.distance = 0
+    centre.parent = -1
+    centre.position = -1
+    centre.observables = np.uint64(0)
+    ball_touched_of(work)[0] = source
+    work.ball_reached = 1
+    work.ball_size = push(ball_queue_of(work), 0, np.int64(0), np.int64(source))
 
 
 @kernel
-def ball_next(graph, ball):
+def ball_next(graph, work):
     """The next nearest detector (the source first), or -1 when there is none left."""
-    size = ball.state[BALL_QUEUE]
+    nodes, queue, touched = ball_nodes_of(work), ball_queue_of(work), ball_touched_of(work)
+    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    size = work.ball_size
     while size > 0:
-        distance = ball.queue[0].key
-        here = ball.queue[0].what
-        size = drop_first(ball.queue, size)
-        if distance > ball.nodes[here].distance:
+        distance = queue[0].key
+        here = queue[0].what
+        size = drop_first(queue, size)
+        if distance > nodes[here].distance:
             continue
-        for at in range(graph.indptr[here], graph.indptr[here + 1]):
-            there = graph.neighbours[at]
-            through = distance + graph.weights[at]
-            known = ball.nodes[there].distance
-            if known < 0:
-                ball.touched[ball.state[BALL_TOUCHED]] = there
-                ball.state[BALL_TOUCHED] += 1
-            elif known <= through:
+        for at in range(indptr[here], indptr[here + 1]):
+            there = nodes[adjacent[at].detector]
+            through = distance + adjacent[at].weight
+            if there.distance < 0:
+                touched[work.ball_reached] = adjacent[at].detector
+                work.ball_reached += 1
+            elif there.distance <= through:
                 continue
-            ball.nodes[there].distance = through
-            ball.nodes[there].parent = here
-            ball.nodes[there].observables = ball.nodes[here].observables ^ graph.masks[at]
-            size = push(ball.queue, size, through, np.int64(there))
-        ball.state[BALL_QUEUE] = size
+            there.distance = through
+            there.parent = here
+            there.observables = nodes[here].observables ^ adjacent[at].observables
+            size = push(queue, size, through, np.int64(adjacent[at].detector))
+        work.ball_size = size
         return here
-    ball.state[BALL_QUEUE] = 0
+    work.ball_size = 0
     return np.int64(-1)
 
 
 @kernel
-def ball_end(ball):
+def ball_end(work):
     """Forget the search, at the cost of what it touched."""
-    for at in range(ball.state[BALL_TOUCHED]):
-        ball.nodes[ball.touched[at]].distance = -1
-    ball.state[BALL_TOUCHED] = 0
-    ball.state[BALL_QUEUE] = 0
+    nodes, touched = ball_nodes_of(work), ball_touched_of(work)
+    for at in range(work.ball_reached):
+        nodes[touched[at]].distance = -1
+    work.ball_reached = 0
+    work.ball_size = 0

@@ -4,7 +4,7 @@ Records keep what is used together in one cache line, and can be read by name in
 integer of a record is signed; distances and radii are int64 in the unit of the graph's weights.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +25,6 @@ MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = 0, 1, 2, 3
 
 # Kernel status: zero is success.
 OK, NO_PARTNER, FULL = 0, 1, 2
-
-# Slots of Work.state.
-NOW, QUEUE_SIZE, TREE_SIZE, NUM_EDGES, NUM_BLOSSOMS, NUM_SPARE, MARK, OVERFLOW = range(8)
-# Slots of Ball.state.
-BALL_QUEUE, BALL_TOUCHED = range(2)
 
 
 def _record(**fields: Any) -> np.dtype[np.record]:
@@ -83,39 +78,50 @@ NODE = _record(
 HALF = _record(to=_i4, next=_i4)  # half-edges 2e and 2e+1 are the two directions of edge e
 EDGE = _record(distance=_i8, near=_i4, unused=_i4)  # near: list entry of halves[2e].to, -1 if beyond the list
 ITEM = _record(key=_i8, what=_i8)
+ADJACENT = _record(detector=_i4, weight=_i4, observables=_u8)
 BALL = _record(distance=_i8, parent=_i4, position=_i4, observables=_u8)
 
 
-class Graph(NamedTuple):
-    """A matching graph with everything precomputed, read only."""
-
-    detectors: Any  # DETECTOR (detectors,)
-    near: Any  # NEAR (entries,)
-    indptr: Any  # int32 (detectors + 1,), adjacency without the boundary
-    neighbours: Any  # int32
-    weights: Any  # int32
-    masks: Any  # uint64, observables of each adjacency (the first 64)
-
-
-class Ball(NamedTuple):
-    """Shortest paths around one detector, found nearest first."""
-
-    nodes: Any  # BALL (detectors,)
-    queue: Any  # ITEM
-    touched: Any  # int32
-    state: Any  # int64
-
-
-class Work(NamedTuple):
-    """What decoding one shot needs; allocated once, reset by the shot that used it."""
-
-    events: Any  # EVENT
-    nodes: Any  # NODE: events first, then blossoms
-    halves: Any  # HALF
-    edges: Any  # EDGE
-    queue: Any  # ITEM
-    tree: Any  # int32, nodes that got a label in this search
-    stack: Any  # int32
-    spare: Any  # int32, blossoms that can be used again
-    event_of: Any  # int32 (detectors,), -1 where quiet
-    state: Any  # int64
+# The two things a kernel works with are single records: scalars by name, and where each pool of records
+# lies in memory (see pools.py). One pointer instead of a hundred words of array descriptions per call.
+GRAPH = _record(
+    detectors=_i8,  # DETECTOR (num_detectors,)
+    near=_i8,  # NEAR (num_near,)
+    indptr=_i8,  # int32 (num_detectors + 1,), adjacency without the boundary
+    adjacent=_i8,  # ADJACENT (num_adjacent,)
+    num_detectors=_i8,
+    num_near=_i8,
+    num_adjacent=_i8,
+)
+WORK = _record(
+    events=_i8,  # EVENT (max_events,)
+    nodes=_i8,  # NODE (max_nodes,): one per event, then blossoms
+    halves=_i8,  # HALF (2 max_edges,)
+    edges=_i8,  # EDGE (max_edges,)
+    queue=_i8,  # ITEM (max_queue,): the search's agenda
+    tree=_i8,  # int32 (max_tree,): nodes that got a label in this search
+    stack=_i8,  # int32 (max_nodes,)
+    spare=_i8,  # int32 (max_nodes,): blossoms that can be used again
+    event_of=_i8,  # int32 (num_detectors,): -1 where quiet
+    found=_i8,  # int32 (max_events,): the detectors that fired
+    ball_nodes=_i8,  # BALL (num_detectors,)
+    ball_queue=_i8,  # ITEM (max_ball_queue,)
+    ball_touched=_i8,  # int32 (num_detectors,)
+    num_detectors=_i8,
+    max_events=_i8,
+    max_nodes=_i8,
+    max_edges=_i8,
+    max_queue=_i8,
+    max_tree=_i8,
+    max_ball_queue=_i8,
+    now=_i8,  # time of the running search: what the tree's radii have changed by
+    queue_size=_i8,
+    tree_size=_i8,
+    num_edges=_i8,
+    num_blossoms=_i8,
+    num_spare=_i8,
+    mark=_i8,
+    overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
+    ball_size=_i8,
+    ball_reached=_i8,
+)

@@ -6,41 +6,33 @@ at once. What is left over (1 to 25 % of the events) is for the searches, which 
 """
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import (
-    AT_BOUNDARY,
-    FAR,
-    FOLLOWS,
-    FREE,
-    LEADS,
-    MARK,
-    NUM_BLOSSOMS,
-    NUM_EDGES,
-    NUM_SPARE,
-    OUT_OF_TREE,
-    OVERFLOW,
-    QUEUE_SIZE,
-    TREE_SIZE,
-)
+from decoders.kernels.layout import AT_BOUNDARY, FOLLOWS, FREE, LEADS, OUT_OF_TREE
+from decoders.kernels.pools import detectors_of, event_of_of, events_of, near_of, nodes_of
 from decoders.kernels.regions import add_edge, known_edge
 
 
 @kernel
 def match_nearest(graph, work, count):
     """Radii and first matches of the shot's events; returns how many are left without a partner."""
-    events = work.events
+    detectors, near, events, event_of = (
+        detectors_of(graph),
+        near_of(graph),
+        events_of(work),
+        event_of_of(work),
+    )
     for index in range(count):
         event = events[index]
-        detector = graph.detectors[event.detector]
+        detector = detectors[event.detector]
         limit = 2 * detector.boundary
         at = detector.first
         end = detector.last
         nearest = -1
         reach = detector.radius
         while at < end:
-            distance = graph.near[at].distance
+            distance = near[at].distance
             if distance >= limit:
                 break
-            other = work.event_of[graph.near[at].detector]
+            other = event_of[near[at].detector]
             at += 1
             if other >= 0:
                 nearest = other
@@ -65,7 +57,7 @@ def match_nearest(graph, work, count):
                 events[nearest].mate = FOLLOWS
             else:
                 left += 1
-        elif event.radius == graph.detectors[event.detector].boundary:
+        elif event.radius == detectors[event.detector].boundary:
             event.mate = AT_BOUNDARY
         else:
             left += 1
@@ -75,9 +67,14 @@ def match_nearest(graph, work, count):
 @kernel
 def prepare_searches(work, count):
     """Turn the result of the first pass into regions and known edges, for the searches to work on."""
-    events, nodes = work.events, work.nodes
-    for slot in (QUEUE_SIZE, TREE_SIZE, NUM_EDGES, NUM_BLOSSOMS, NUM_SPARE, MARK, OVERFLOW):
-        work.state[slot] = 0
+    events, nodes = events_of(work), nodes_of(work)
+    work.queue_size = 0
+    work.tree_size = 0
+    work.num_edges = 0
+    work.num_blossoms = 0
+    work.num_spare = 0
+    work.mark = 0
+    work.overflow = 0
     for index in range(count):
         event = events[index]
         event.first = -1

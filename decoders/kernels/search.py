@@ -21,14 +21,11 @@ from decoders.kernels.layout import (
     MEETS_BOUNDARY,
     MEETS_EDGE,
     NO_PARTNER,
-    NOW,
     OK,
     OUT_OF_TREE,
     OUTER,
-    OVERFLOW,
-    QUEUE_SIZE,
-    TREE_SIZE,
 )
+from decoders.kernels.pools import edges_of, events_of, halves_of, nodes_of, queue_of, tree_of
 from decoders.kernels.queue import drop_first
 from decoders.kernels.regions import radius_now, reveal, settle
 
@@ -36,72 +33,75 @@ from decoders.kernels.regions import radius_now, reveal, settle
 @kernel
 def rematch_to_root(work, event, mate):
     """Give an outer event its new mate, and the old mates along the tree theirs."""
+    events, nodes, halves = events_of(work), nodes_of(work), halves_of(work)
     while True:
-        region = work.events[event].top
+        region = events[event].top
         match_event(work, event, mate)
-        entry = work.nodes[region].entry
+        entry = nodes[region].entry
         if entry < 0:
             return
-        inner = work.events[work.halves[entry ^ 1].to].top
-        way_in = work.nodes[inner].entry
-        match_event(work, work.halves[way_in].to, way_in ^ 1)
-        event = work.halves[way_in ^ 1].to
+        inner = events[halves[entry ^ 1].to].top
+        way_in = nodes[inner].entry
+        match_event(work, halves[way_in].to, way_in ^ 1)
+        event = halves[way_in ^ 1].to
         mate = way_in
 
 
 @kernel
-def meet(graph, work, ball, half):
+def meet(graph, work, half):
     """Act on an edge that has become tight; returns whether the search has ended."""
-    here = work.halves[half ^ 1].to
-    there = work.halves[half].to
-    top_here = work.events[here].top
-    top_there = work.events[there].top
-    label = work.nodes[top_there].label
-    if work.nodes[top_here].label != OUTER or top_here == top_there or label == INNER:
+    events, nodes, halves, edges = events_of(work), nodes_of(work), halves_of(work), edges_of(work)
+    here = halves[half ^ 1].to
+    there = halves[half].to
+    top_here = events[here].top
+    top_there = events[there].top
+    label = nodes[top_there].label
+    if nodes[top_here].label != OUTER or top_here == top_there or label == INNER:
         return False  # the tree has changed since this was scheduled
-    if work.edges[half >> 1].distance > radius_now(work, here) + radius_now(work, there):
+    if edges[half >> 1].distance > radius_now(work, here) + radius_now(work, there):
         return False
     if label == OUTER:
-        form_blossom(graph, work, ball, half)
+        form_blossom(graph, work, half)
         return False
-    mate = work.events[work.nodes[top_there].base].mate
+    mate = events[nodes[top_there].base].mate
     if mate < 0:  # unmatched, or matched to the boundary, which it can leave
         rematch_to_root(work, here, half)
         match_event(work, there, half ^ 1)
         return True
     grow_inner(work, top_there, half)
-    grow_outer(graph, work, ball, work.events[work.halves[mate].to].top, mate)
+    grow_outer(graph, work, events[halves[mate].to].top, mate)
     return False
 
 
 @kernel
 def leave_tree(work):
     """Settle all regions of the tree and take their labels away."""
-    for at in range(work.state[TREE_SIZE]):
-        region = work.tree[at]
-        node = work.nodes[region]
+    nodes, tree = nodes_of(work), tree_of(work)
+    for at in range(work.tree_size):
+        region = tree[at]
+        node = nodes[region]
         if node.label != OUT_OF_TREE:
             settle(work, region)
             node.label = OUT_OF_TREE
-    work.state[TREE_SIZE] = 0
-    work.state[QUEUE_SIZE] = 0
+    work.tree_size = 0
+    work.queue_size = 0
 
 
 @kernel
-def find_partner(graph, work, ball, root):
+def find_partner(graph, work, root):
     """Match one unmatched event, rematching others where that is better. Returns a status."""
-    state = work.state
-    state[NOW] = 0
-    grow_outer(graph, work, ball, work.events[root].top, -1)
+    events, nodes, queue = events_of(work), nodes_of(work), queue_of(work)
+    work.now = 0
+    grow_outer(graph, work, events[root].top, -1)
     status = NO_PARTNER
-    while state[QUEUE_SIZE] > 0 and state[OVERFLOW] == 0:
-        state[NOW] = work.queue[0].key
-        what = work.queue[0].what
-        state[QUEUE_SIZE] = drop_first(work.queue, state[QUEUE_SIZE])
+    while work.queue_size > 0 and work.overflow == 0:
+        work.now = queue[0].key
+        what = queue[0].what
+        work.queue_size = drop_first(queue, work.queue_size)
         kind = what & 3
         index = what >> 2
         if kind == MEETS_EDGE:
-            if meet(graph, work, ball, index):
+            if meet(graph, work, index):
                 status = OK
                 break
         elif kind == MEETS_BOUNDARY:
@@ -109,12 +109,12 @@ def find_partner(graph, work, ball, root):
             status = OK
             break
         elif kind == LOSES_SHELL:
-            node = work.nodes[index]
-            if node.label == INNER and node.parent < 0 and node.dual == state[NOW] - node.since:
-                shatter_blossom(graph, work, ball, index)
-        elif work.nodes[work.events[index].top].label == OUTER:
-            reveal(graph, work, ball, index)
-    if state[OVERFLOW]:
+            node = nodes[index]
+            if node.label == INNER and node.parent < 0 and node.dual == work.now - node.since:
+                shatter_blossom(graph, work, index)
+        elif nodes[events[index].top].label == OUTER:
+            reveal(graph, work, index)
+    if work.overflow:
         return FULL
     leave_tree(work)
     return status

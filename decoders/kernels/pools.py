@@ -1,0 +1,148 @@
+"""Pools of records by their address: the arrays behind a GRAPH or WORK record.
+
+A kernel gets one record and asks for the pools it needs, as in `nodes = nodes_of(work)`. Compiled, that
+is one load; with `NUMBA_DISABLE_JIT=1` it is an ordinary numpy view of the same memory. Bounds checks
+see the true lengths in both.
+"""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numba import carray, types
+from numba.core import config
+from numba.extending import intrinsic
+
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import (
+    ADJACENT,
+    BALL,
+    DETECTOR,
+    EDGE,
+    EVENT,
+    HALF,
+    ITEM,
+    NEAR,
+    NODE,
+)
+
+if config.DISABLE_JIT:
+
+    def _view(address: int, length: int, dtype: Any) -> Any:
+        size = np.dtype(dtype).itemsize * length
+        return np.frombuffer((ctypes.c_char * size).from_address(address), dtype=dtype)
+
+else:
+
+    @intrinsic
+    def _pointer(typing_context, address):
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+        return types.voidptr(types.int64), generate
+
+    @kernel
+    def _view(address, length, dtype):
+        return carray(_pointer(address), (length,), dtype)
+
+
+@kernel
+def detectors_of(graph):
+    """The pool `detectors` of a graph record."""
+    return _view(graph.detectors, graph.num_detectors, DETECTOR)
+
+
+@kernel
+def near_of(graph):
+    """The pool `near` of a graph record."""
+    return _view(graph.near, graph.num_near, NEAR)
+
+
+@kernel
+def indptr_of(graph):
+    """The pool `indptr` of a graph record."""
+    return _view(graph.indptr, graph.num_detectors + 1, np.int32)
+
+
+@kernel
+def adjacent_of(graph):
+    """The pool `adjacent` of a graph record."""
+    return _view(graph.adjacent, graph.num_adjacent, ADJACENT)
+
+
+@kernel
+def events_of(work):
+    """The pool `events` of a work record."""
+    return _view(work.events, work.max_events, EVENT)
+
+
+@kernel
+def nodes_of(work):
+    """The pool `nodes` of a work record."""
+    return _view(work.nodes, work.max_nodes, NODE)
+
+
+@kernel
+def halves_of(work):
+    """The pool `halves` of a work record."""
+    return _view(work.halves, 2 * work.max_edges, HALF)
+
+
+@kernel
+def edges_of(work):
+    """The pool `edges` of a work record."""
+    return _view(work.edges, work.max_edges, EDGE)
+
+
+@kernel
+def queue_of(work):
+    """The pool `queue` of a work record."""
+    return _view(work.queue, work.max_queue, ITEM)
+
+
+@kernel
+def tree_of(work):
+    """The pool `tree` of a work record."""
+    return _view(work.tree, work.max_tree, np.int32)
+
+
+@kernel
+def stack_of(work):
+    """The pool `stack` of a work record."""
+    return _view(work.stack, work.max_nodes, np.int32)
+
+
+@kernel
+def spare_of(work):
+    """The pool `spare` of a work record."""
+    return _view(work.spare, work.max_nodes, np.int32)
+
+
+@kernel
+def event_of_of(work):
+    """The pool `event_of` of a work record."""
+    return _view(work.event_of, work.num_detectors, np.int32)
+
+
+@kernel
+def found_of(work):
+    """The pool `found` of a work record."""
+    return _view(work.found, work.max_events, np.int32)
+
+
+@kernel
+def ball_nodes_of(work):
+    """The pool `ball_nodes` of a work record."""
+    return _view(work.ball_nodes, work.num_detectors, BALL)
+
+
+@kernel
+def ball_queue_of(work):
+    """The pool `ball_queue` of a work record."""
+    return _view(work.ball_queue, work.max_ball_queue, ITEM)
+
+
+@kernel
+def ball_touched_of(work):
+    """The pool `ball_touched` of a work record."""
+    return _view(work.ball_touched, work.num_detectors, np.int32)
