@@ -8,7 +8,7 @@ from pathlib import Path
 
 _YAML_LINE = re.compile(r"(?P<key>[A-Za-z_][\w-]*):[ \t]+(?P<value>\S.*)")
 # Values that YAML would not read as the plain text they look like.
-_YAML_SYNTAX = tuple("[]{}&*!|>%@`,?#")
+_YAML_SYNTAX = tuple("[]{}&*!|>%@`,?'\"")
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Metadata:
 def read_properties(path: Path) -> dict[str, object]:
     """Parse a flat `properties.yml`: lines of `key: value`, blank lines and comments.
 
-    Whole numbers become int, everything else stays text. Nested or otherwise structured YAML is refused
-    rather than misread.
+    Whole numbers become int, everything else stays text. Nested, quoted or otherwise structured YAML is
+    refused rather than misread.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -79,10 +79,7 @@ def read_properties(path: Path) -> dict[str, object]:
         key, value = match["key"], match["value"]
         if key in fields:
             raise ValueError(f"{path}: line {number} gives {key!r} a second time")
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-            fields[key] = value[1:-1]
-        else:
-            fields[key] = int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else value
+        fields[key] = int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else value
     return fields
 
 

@@ -75,6 +75,6 @@ def _read(path: Path, reader: Callable[[str], _Read]) -> _Read:
         raise FileNotFoundError(f"{path}: no such file")
     try:
         return reader(str(path))
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # stim raises either
         message = str(error).strip().splitlines()
         raise ValueError(f"{path}: {message[0] if message else 'stim cannot read it'}") from None

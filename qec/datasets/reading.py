@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import stim
 
 from qec.datasets.experiment import Experiment
@@ -91,7 +92,9 @@ def read_experiment(path: str | Path) -> Experiment:
         return read_shots(folder / name, num_bits=num_bits, shots=metadata.shots)
 
     def optional(name: str, num_bits: int) -> Packed | None:
-        return required(name, num_bits) if num_bits == 0 or (folder / name).is_file() else None
+        if (folder / name).is_file():
+            return required(name, num_bits)
+        return None if num_bits else np.zeros((metadata.shots, 0), dtype=np.uint8)
 
     noisy = next((folder / name for name in layout.noisy_circuits if (folder / name).is_file()), None)
     models = _flat_models(folder) if layout is FLAT else _nested_files(folder, "error_model.dem")

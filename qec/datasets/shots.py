@@ -127,5 +127,5 @@ def _check_size(path: Path, *, size: int, unit: int, shots: int, of: str) -> Non
     if size == shots * unit:
         return
     if unit and size % unit == 0:
-        raise ValueError(f"{path}: {size // unit} shots, but the metadata says {shots}")
+        raise ValueError(f"{path}: {size // unit} shots of {of}, but the metadata says {shots} shots")
     raise ValueError(f"{path}: {size} bytes, but {shots} shots of {of} take {shots * unit}")
