@@ -1,5 +1,13 @@
-"""Decoders for detector error models. Knows stim, knows no code and no noise model."""
+"""Decoders for detector error models. Knows stim, knows no code and no noise model.
 
+`from_dem(name, dem)` makes a decoder, `names()` lists them, `sinter_decoders()` is what sinter takes.
+Importing this package compiles nothing and imports no decoder.
+"""
+
+from decoders.base import Decoder
 from decoders.graph import MatchingGraph
+from decoders.registry import from_dem, names
+from decoders.rounds import Rounds
+from decoders.sinter_adapter import sinter_decoders
 
-__all__ = ["MatchingGraph"]
+__all__ = ["Decoder", "MatchingGraph", "Rounds", "from_dem", "names", "sinter_decoders"]

@@ -28,6 +28,10 @@ class DemArrays(NamedTuple):
     certain_observables: NDArray[np.uint64]
     #: float64 (num_detectors, k), NaN where a detector has fewer coordinates than k.
     coordinates: NDArray[np.float64]
+    #: How many errors of probability one there are.
+    num_certain: int
+    #: How many targets cancelled an earlier equal one in their component.
+    num_cancelled: int
 
 
 def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
@@ -61,12 +65,13 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
     certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
     certain_observables = np.zeros(words, dtype=np.uint64)
     coordinates = np.full((num_detectors, dimensions), np.nan)
-    out = np.zeros(3, dtype=np.int64)
+    out = np.zeros(dem_text.RESULTS, dtype=np.int64)
     status = dem_text.read_dem(
         text,
         np.empty((depth, 2), dtype=np.int64),
         np.empty(num_targets, dtype=np.int64),
         np.zeros(dimensions),
+        np.empty(dimensions),
         ends,
         probability,
         observables,
@@ -76,14 +81,15 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
         np.zeros(num_detectors, dtype=np.bool_),
         out,
     )
-    count, place, shift = (int(value) for value in out)
     if status == dem_text.HYPEREDGE:
+        place, shift = int(out[dem_text.HYPEREDGE_PLACE]), int(out[dem_text.HYPEREDGE_SHIFT])
         line = bytes(text[place:]).split(b"\n", 1)[0].decode()
         where = f" (detector indices shifted by {shift})" if shift else ""
         raise ValueError(
             f"'{line}'{where} has a component with more than two detectors, which is no edge: make the "
             "DEM with circuit.detector_error_model(decompose_errors=True)"
         )
+    count = int(out[dem_text.COMPONENTS])
     return DemArrays(
         num_detectors=num_detectors,
         num_observables=num_observables,
@@ -93,4 +99,6 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
         certain_detectors=certain_detectors,
         certain_observables=certain_observables,
         coordinates=coordinates,
+        num_certain=int(out[dem_text.CERTAIN_ERRORS]),
+        num_cancelled=int(out[dem_text.CANCELLED_TARGETS]),
     )

@@ -124,7 +124,7 @@ class MatchingGraph:
             edge_probability=probability,
             edge_observables=observables[start:count].copy(),
             detector_coordinates=arrays.coordinates,
-            detector_cycle=cycle_of_detectors(arrays.coordinates),
+            detector_cycle=cycle_of_detectors(coordinates=arrays.coordinates),
             indptr=indptr,
             adjacent_detector=adjacent[0],
             adjacent_edge=adjacent[1],

@@ -6,6 +6,8 @@ objects takes several times longer than building the whole matching graph from t
 `repeat` blocks are unrolled by reading their lines again, so nothing needs to be flattened first.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,9 @@ HYPEREDGE = 1
 
 # Rows of the array that `measure_dem` fills (float64, so that huge repeat counts cannot overflow).
 NUM_INSTRUCTIONS, NUM_COMPONENTS, NUM_COORDINATES, NUM_TARGETS, DEPTH, MEASURES = 0, 1, 2, 3, 4, 5
+
+# Places of the array that `read_dem` fills.
+COMPONENTS, CERTAIN_ERRORS, CANCELLED_TARGETS, HYPEREDGE_PLACE, HYPEREDGE_SHIFT, RESULTS = 0, 1, 2, 3, 4, 5
 
 _LINE = ord("\n")
 _SPACE = ord(" ")
@@ -31,7 +36,7 @@ _OPEN, _CLOSE = ord("("), ord(")")
 _CLOSE_BLOCK = ord("}")
 _ERROR, _DETECTOR, _OBSERVABLE, _SHIFT, _REPEAT = ord("e"), ord("d"), ord("l"), ord("s"), ord("r")
 _CAPITAL_D, _CAPITAL_L = ord("D"), ord("L")
-_EXPONENT, _INFINITE, _NOT_A_NUMBER = ord("e"), ord("i"), ord("n")
+_EXPONENT = ord("e")
 
 _STEP = 22  # the largest power of ten that is a float64 exactly
 _POWERS = np.array([10.0**k for k in range(_STEP + 1)])
@@ -74,7 +79,7 @@ def _scale(mantissa: int, exponent: int) -> float:
 @kernel
 def _read_integer(text: NDArray[np.uint8], at: int) -> tuple[int, int]:
     """The digits at `at` as (value, place behind them)."""
-    value = 0
+    value: Any = 0
     while at < text.size and _ZERO <= text[at] <= _NINE:
         value = 10 * value + (np.int64(text[at]) - _ZERO)
         at += 1
@@ -88,11 +93,7 @@ def _read_number(text: NDArray[np.uint8], at: int) -> tuple[float, int]:
     if text[at] == _MINUS:
         sign = -1.0
         at += 1
-    if text[at] == _INFINITE:
-        return sign * np.inf, at + 3
-    if text[at] == _NOT_A_NUMBER:
-        return np.nan, at + 3
-    mantissa = np.int64(0)
+    mantissa: Any = np.int64(0)
     num_digits = 0
     exponent = 0
     behind_dot = False
@@ -117,6 +118,21 @@ def _read_number(text: NDArray[np.uint8], at: int) -> tuple[float, int]:
     if exponent == 0 or mantissa == 0:
         return sign * float(mantissa), at
     return sign * _scale(mantissa, exponent), at
+
+
+@kernel
+def _read_numbers(text: NDArray[np.uint8], at: int, numbers: NDArray[np.float64]) -> tuple[int, int]:
+    """The numbers in parentheses at `at`, if there are any, as (how many, place behind them)."""
+    count = 0
+    if at < text.size and text[at] == _OPEN:
+        while text[at] != _CLOSE:
+            at += 1  # the parenthesis or a comma; a space stands behind a comma
+            if text[at] == _SPACE:
+                at += 1
+            numbers[count], at = _read_number(text, at)
+            count += 1
+        at += 1
+    return count, at
 
 
 @kernel
@@ -207,6 +223,7 @@ def read_dem(
     blocks: NDArray[np.int64],
     detectors: NDArray[np.int64],
     shift: NDArray[np.float64],
+    numbers: NDArray[np.float64],
     component_ends: NDArray[np.int32],
     component_probability: NDArray[np.float64],
     component_observables: NDArray[np.uint64],
@@ -218,20 +235,21 @@ def read_dem(
 ) -> int:
     """Read every error component and every detector's coordinates.
 
-    Scratch: blocks int64 (depth, 2); detectors int64 (most targets of one error,); shift float64
-    (coordinates,), zero. Filled: component_ends int32 (components, 2) with the smaller detector
-    first, -1 where there is none (one detector: (detector, -1), none: (-1, -1));
-    component_probability; component_observables uint64 (components, words), zero on entry; the
+    Scratch: blocks int64 (depth, 2); detectors int64 (most targets of one error,); shift and
+    numbers float64 (coordinates,), shift zero on entry.
+    Filled: component_ends int32 (components, 2) with the smaller detector first, -1 where there is
+    none (one detector: (detector, -1), none: (-1, -1)); component_probability; component_observables uint64 (components, words), zero on entry; the
     flips of errors of probability one in certain_detectors (detectors,) and certain_observables
     (words,); coordinates (detectors, k), NaN on entry; declared (detectors,), False on entry.
-    out int64 (3,): number of components; on HYPEREDGE the error's place in the text and the shift
-    of detector indices there.
+    out int64 (RESULTS,), zero on entry: numbers of components, of errors of probability one and of
+    targets that cancelled another one; on HYPEREDGE the error's place in the text and the shift of
+    detector indices there.
 
     Errors of probability zero do nothing and are left out, whatever they touch; targets that
     appear twice in a component cancel.
     """
     num_components = 0
-    detector_shift = np.int64(0)
+    detector_shift: Any = np.int64(0)
     depth = 0
     at = 0
     while at < text.size:
@@ -244,6 +262,7 @@ def read_dem(
                 at = _skip_line(text, at)
                 continue
             certain = probability == 1.0
+            out[CERTAIN_ERRORS] += certain
             num_detectors = 0
             flips_observable = False
             row = num_components
@@ -263,6 +282,7 @@ def read_dem(
                             if place < num_detectors:
                                 num_detectors -= 1
                                 detectors[place] = detectors[num_detectors]
+                                out[CANCELLED_TARGETS] += 1
                             else:
                                 detectors[place] = index
                                 num_detectors += 1
@@ -271,15 +291,16 @@ def read_dem(
                         if certain:
                             certain_observables[index >> 6] ^= bit
                         else:
+                            if component_observables[row, index >> 6] & bit:
+                                out[CANCELLED_TARGETS] += 1
                             component_observables[row, index >> 6] ^= bit
                             flips_observable = True
                     at = behind
                     continue
                 if not certain:
                     if num_detectors > 2:
-                        out[0] = num_components
-                        out[1] = start
-                        out[2] = detector_shift
+                        out[HYPEREDGE_PLACE] = start
+                        out[HYPEREDGE_SHIFT] = detector_shift
                         return HYPEREDGE
                     if num_detectors > 0 or flips_observable:
                         first = np.int64(-1)
@@ -300,41 +321,17 @@ def read_dem(
                     break
                 at += 2
         elif kind == _DETECTOR:
-            at = _skip_name(text, at)
-            opening = at
-            if at < text.size and text[at] == _OPEN:
-                while text[at] != _CLOSE:
-                    at += 1
-                at += 1
-            while at < text.size and text[at] == _SPACE:
-                index, at = _read_integer(text, at + 2)
-                index += detector_shift
-                if declared[index] or text[opening] != _OPEN:
-                    declared[index] = True
-                    continue
+            dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
+            index, at = _read_integer(text, at + 2)
+            index += detector_shift
+            if not declared[index]:  # the first declaration counts
                 declared[index] = True
-                place = opening
-                dimension = 0
-                while text[place] != _CLOSE:
-                    # The place is at the parenthesis or at the comma; behind a comma stands a space.
-                    place += 1
-                    if text[place] == _SPACE:
-                        place += 1
-                    value, place = _read_number(text, place)
-                    coordinates[index, dimension] = value + shift[dimension]
-                    dimension += 1
+                for dimension in range(dimensions):
+                    coordinates[index, dimension] = numbers[dimension] + shift[dimension]
         elif kind == _SHIFT:
-            at = _skip_name(text, at)
-            if text[at] == _OPEN:
-                dimension = 0
-                while text[at] != _CLOSE:
-                    at += 1
-                    if text[at] == _SPACE:
-                        at += 1
-                    value, at = _read_number(text, at)
-                    shift[dimension] += value
-                    dimension += 1
-                at += 1
+            dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
+            for dimension in range(dimensions):
+                shift[dimension] += numbers[dimension]
             amount, at = _read_integer(text, at + 1)
             detector_shift += amount
         elif kind == _REPEAT:
@@ -352,5 +349,5 @@ def read_dem(
             else:
                 depth -= 1
         at = _skip_line(text, at)
-    out[0] = num_components
+    out[COMPONENTS] = num_components
     return OK

@@ -1,0 +1,183 @@
+"""What every decoder is: named, made from a DEM, given detection events, giving predictions.
+
+All checks of what callers pass stand here, once. A decoder implements `from_dem` and `_decode_packed`,
+which sees bit-packed shots only: eight detectors to a byte, the least significant bit first.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal, Self, overload
+
+import numpy as np
+import stim
+from numpy.typing import ArrayLike, NDArray
+
+Packed = NDArray[np.uint8]
+Weights = NDArray[np.float64]
+
+
+class Decoder(ABC):
+    """A decoder configured for one DEM. Decoding changes nothing that a later call can see."""
+
+    #: Whether `decode_batch(threads=n)` may be more than 1.
+    uses_threads: ClassVar[bool] = False
+    #: Whether `decode_batch(return_weights=True)` is possible.
+    gives_weights: ClassVar[bool] = True
+
+    def __init__(self, *, name: str, num_detectors: int, num_observables: int) -> None:
+        self.name = name
+        self.num_detectors = num_detectors
+        self.num_observables = num_observables
+
+    @classmethod
+    @abstractmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:
+        """Make the decoder for a DEM. Options of a decoder are keyword-only parameters here."""
+
+    @abstractmethod
+    def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
+        """Decode checked shots.
+
+        packed: uint8 (shots, ceil(detectors / 8)), C-contiguous, read only, padding bits zero.
+        Returns predictions uint8 (shots, ceil(observables / 8)), padding bits zero, and float64
+        (shots,) weights (None unless asked for).
+        """
+
+    def decode(self, detection_events: ArrayLike) -> NDArray[np.bool_]:
+        """Predict the observable flips of one shot.
+
+        Args:
+            detection_events: bool, or integers 0 and 1, (num_detectors,).
+
+        Returns:
+            bool (num_observables,).
+
+        Raises:
+            ValueError: wrong shape, dtype or value, or no error explains the detection events.
+        """
+        events = np.asarray(detection_events)
+        if events.shape != (self.num_detectors,):
+            raise ValueError(
+                f"detection events of one shot have shape {events.shape}, expected ({self.num_detectors},)"
+                + ("; decode_batch takes several shots" if events.ndim == 2 else "")
+            )
+        predictions, _ = self._decode_packed(_pack(events[np.newaxis]), weights=False, threads=1)
+        return _unpack(predictions, self.num_observables)[0]
+
+    @overload
+    def decode_batch(
+        self,
+        detection_events: ArrayLike,
+        *,
+        bit_packed: bool = False,
+        return_weights: Literal[False] = False,
+        threads: int = 1,
+    ) -> NDArray[Any]: ...
+
+    @overload
+    def decode_batch(
+        self,
+        detection_events: ArrayLike,
+        *,
+        bit_packed: bool = False,
+        return_weights: Literal[True],
+        threads: int = 1,
+    ) -> tuple[NDArray[Any], Weights]: ...
+
+    @overload
+    def decode_batch(
+        self,
+        detection_events: ArrayLike,
+        *,
+        bit_packed: bool = False,
+        return_weights: bool,
+        threads: int = 1,
+    ) -> NDArray[Any] | tuple[NDArray[Any], Weights]: ...
+
+    def decode_batch(
+        self,
+        detection_events: ArrayLike,
+        *,
+        bit_packed: bool = False,
+        return_weights: bool = False,
+        threads: int = 1,
+    ) -> NDArray[Any] | tuple[NDArray[Any], Weights]:
+        """Predict the observable flips of many shots.
+
+        Args:
+            detection_events: bool, or integers 0 and 1, (shots, num_detectors); with bit_packed
+                uint8 (shots, ceil(num_detectors / 8)), the first detector in the least significant
+                bit, as stim packs them. Bits beyond the last detector must be zero. Any memory
+                layout; never changed.
+            bit_packed: whether detection events and predictions are bit-packed.
+            return_weights: also return the weight of each shot's most likely error, the sum of
+                log((1 - p) / p) over its edges.
+            threads: how many threads decode; more than 1 only where `uses_threads`.
+
+        Returns:
+            Predictions, bool (shots, num_observables), or uint8 (shots, ceil(num_observables / 8))
+            with bit_packed; with return_weights the pair of them and float64 (shots,).
+
+        Raises:
+            ValueError: wrong shape, dtype or value, options that this decoder cannot honour, or no
+                error explains the detection events of a shot (the message says which).
+        """
+        if return_weights and not self.gives_weights:
+            raise ValueError(f"decoder '{self.name}' gives no weights: leave return_weights=False")
+        if threads < 1 or (threads > 1 and not self.uses_threads):
+            allowed = "at least 1" if self.uses_threads else "1"
+            raise ValueError(f"threads={threads}: decoder '{self.name}' takes {allowed}")
+        events = np.asarray(detection_events)
+        packed = self._check_packed(events) if bit_packed else _pack(self._check_shape(events))
+        predictions, weights = self._decode_packed(packed, weights=return_weights, threads=threads)
+        result: NDArray[Any] = predictions if bit_packed else _unpack(predictions, self.num_observables)
+        if return_weights:
+            assert weights is not None
+            return result, weights
+        return result
+
+    def _check_shape(self, events: NDArray[Any]) -> NDArray[Any]:
+        if events.ndim != 2 or events.shape[1] != self.num_detectors:
+            hint = "; decode takes a single shot" if events.shape == (self.num_detectors,) else ""
+            raise ValueError(
+                f"detection events have shape {events.shape}, expected (shots, {self.num_detectors}){hint}"
+            )
+        return events
+
+    def _check_packed(self, events: NDArray[Any]) -> Packed:
+        width = (self.num_detectors + 7) // 8
+        if events.dtype != np.uint8:
+            raise ValueError(f"bit-packed detection events have dtype {events.dtype}, expected uint8")
+        if events.ndim != 2 or events.shape[1] != width:
+            raise ValueError(
+                f"bit-packed detection events have shape {events.shape}, expected (shots, {width}) for "
+                f"{self.num_detectors} detectors"
+            )
+        used = self.num_detectors % 8
+        if used:
+            beyond = np.flatnonzero(events[:, -1] >> used)
+            if beyond.size:
+                raise ValueError(
+                    f"shot {beyond[0]} has bits set beyond its {self.num_detectors} detectors: pack with "
+                    "bitorder='little' and zeros as padding"
+                )
+        return np.ascontiguousarray(events)
+
+
+def _pack(events: NDArray[Any]) -> Packed:
+    """Bit-pack (shots, detectors) after checking that all values are 0 or 1."""
+    if events.dtype != np.bool_:
+        if not np.issubdtype(events.dtype, np.integer) and events.size:
+            raise ValueError(f"detection events have dtype {events.dtype}, expected bool or integers 0 and 1")
+        if events.size and (events.max() > 1 or events.min() < 0):
+            shot, detector = np.argwhere((events < 0) | (events > 1))[0]
+            raise ValueError(
+                f"detection events are 0 or 1, but shot {shot} has {events[shot, detector]} at detector "
+                f"D{detector}; for bit-packed data say bit_packed=True"
+            )
+    return np.packbits(events.astype(np.bool_, copy=False), axis=1, bitorder="little")
+
+
+def _unpack(predictions: Packed, num_observables: int) -> NDArray[np.bool_]:
+    bits = np.unpackbits(predictions, axis=1, count=num_observables, bitorder="little")
+    unpacked: NDArray[np.bool_] = bits.view(np.bool_)
+    return unpacked
