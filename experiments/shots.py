@@ -1,0 +1,220 @@
+"""Files of shots in stim's formats, read and written piece by piece: a file may be larger than the memory.
+
+stim reads and writes whole files only. Here a long file is cut between shots, and stim sees one piece at a
+time, so that the formats stay stim's business.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+PackedBits = NDArray[np.uint8]
+
+FORMATS = ("01", "b8", "r8", "hits", "dets", "ptb64")
+_TEXT = ("01", "hits", "dets")
+_BITS_PER_PIECE = 1 << 25
+_BYTES_PER_BLOCK = 1 << 20
+
+
+def format_of(name: str, *, given: str | None, flag: str) -> str:
+    """Format of a file of shots: the one given, else the one that the file's ending names.
+
+    Args:
+        name: path of the file, or `-`.
+        given: the user's choice, if any.
+        flag: the option that makes the choice, for the error message.
+
+    Raises:
+        ValueError: nothing was given and the ending is none of stim's formats.
+    """
+    if given is not None:
+        return given
+    ending = Path(name).suffix.removeprefix(".")
+    if ending not in FORMATS:
+        raise ValueError(
+            f"the format of {name!r} cannot be told from its name: give {flag} {'|'.join(FORMATS)}"
+        )
+    return ending
+
+
+def shots_per_piece(num_bits: int) -> int:
+    """How many shots are handled at a time: about 4 MiB of bits, in groups of 64 shots."""
+    return max(64, min(_BITS_PER_PIECE // max(num_bits, 1), 1 << 18) // 64 * 64)
+
+
+def _fixed_pieces(file: BinaryIO, num_bytes: int) -> Iterator[bytes]:
+    while piece := file.read(num_bytes):
+        yield piece
+
+
+def _line_pieces(file: BinaryIO, num_lines: int) -> Iterator[bytes]:
+    while lines := list(itertools.islice(file, num_lines)):
+        yield b"".join(lines)
+
+
+def _run_length_pieces(file: BinaryIO, num_bits: int, num_shots: int) -> Iterator[bytes]:
+    """Cut r8 data between shots.
+
+    A byte below 255 is that many zeros and a one, 255 is 255 zeros; a shot ends with a one just behind its
+    last bit. So its bytes cover exactly num_bits + 1 places, and a shot ends where the places covered so far
+    are a multiple of that.
+    """
+    rest = b""
+    while block := file.read(_BYTES_PER_BLOCK):
+        data = np.frombuffer(rest + block, dtype=np.uint8)
+        covered = np.cumsum(data.astype(np.int64) + (data != 255))
+        ends = np.flatnonzero(covered % (num_bits + 1) == 0) + 1
+        begin = 0
+        for end in ends[num_shots - 1 :: num_shots].tolist():
+            yield data[begin:end].tobytes()
+            begin = end
+        rest = data[begin:].tobytes()
+        if len(rest) > (num_bits + 1) * num_shots:
+            raise ValueError(f"not r8 data of {num_bits} bits a shot: no shot ends where it should")
+    if rest:
+        yield rest
+
+
+class ShotReader:
+    """Iterates over the pieces of a stream of shots.
+
+    Yields pairs of bit-packed arrays (uint8, little bit order): detection events of shape
+    (shots, ceil(num_detectors / 8)) and observables of shape (shots, ceil(num_observables / 8)). Every piece
+    but the last has `shots_per_piece` shots.
+
+    Args:
+        file: open binary file.
+        name: what to call it in error messages.
+        format: one of `FORMATS`.
+        num_detectors: detectors stored per shot.
+        num_observables: observables stored per shot, behind the detectors.
+        shots_per_piece: a multiple of 64.
+
+    Raises:
+        ValueError: unknown format, or (while reading) data that do not have this format or size.
+    """
+
+    def __init__(
+        self,
+        *,
+        file: BinaryIO,
+        name: str,
+        format: str,
+        num_detectors: int = 0,
+        num_observables: int = 0,
+        shots_per_piece: int,
+    ) -> None:
+        if format not in FORMATS:
+            raise ValueError(f"unknown format {format!r} of {name}: choose one of {', '.join(FORMATS)}")
+        if shots_per_piece <= 0 or shots_per_piece % 64:
+            raise ValueError(f"shots_per_piece is {shots_per_piece}: it must be a positive multiple of 64")
+        self._num_bits = num_detectors + num_observables
+        if self._num_bits == 0 and format in ("b8", "ptb64"):
+            raise ValueError(
+                f"{name}: shots without bits take no bytes in {format}, so they cannot be counted"
+            )
+        self._file = file
+        self._name = name
+        self._format = format
+        self._num_detectors = num_detectors
+        self._num_observables = num_observables
+        self._shots_per_piece = shots_per_piece
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self._format in _TEXT:
+            return _line_pieces(self._file, self._shots_per_piece)
+        if self._format == "r8":
+            return _run_length_pieces(self._file, self._num_bits, self._shots_per_piece)
+        if self._format == "ptb64":
+            return _fixed_pieces(self._file, self._num_bits * 8 * (self._shots_per_piece // 64))
+        return _fixed_pieces(self._file, (self._num_bits + 7) // 8 * self._shots_per_piece)
+
+    def __iter__(self) -> Iterator[tuple[PackedBits, PackedBits]]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "piece"
+            pieces = self._pieces()
+            for number in itertools.count():
+                try:
+                    piece = next(pieces, None)
+                    if piece is None:
+                        return
+                    path.write_bytes(piece)
+                    events, observables = stim.read_shot_data_file(
+                        path=path,
+                        format=self._format,
+                        bit_packed=True,
+                        num_detectors=self._num_detectors,
+                        num_observables=self._num_observables,
+                        separate_observables=True,
+                    )
+                except ValueError as error:
+                    first = number * self._shots_per_piece
+                    raise ValueError(
+                        f"{self._name}: cannot read shots {first} and later as {self._format} with "
+                        f"{self._num_detectors} detectors and {self._num_observables} observables: {error}"
+                    ) from None
+                yield events, observables
+
+
+class PredictionWriter:
+    """Writes predictions piece by piece; the file gets its name only when it is complete.
+
+    Args:
+        path: the file to write.
+        stream: an open binary file to write to instead (then there is no file to name).
+        format: one of `FORMATS`.
+        num_observables: bits per shot.
+
+    Raises:
+        ValueError: `ptb64` and a number of shots that is no multiple of 64.
+    """
+
+    def __init__(
+        self, *, path: Path | None = None, stream: BinaryIO | None = None, format: str, num_observables: int
+    ) -> None:
+        self._path = path
+        self._partial = None if path is None else path.with_name(path.name + ".partial")
+        self._stream = stream
+        self._format = format
+        self._num_observables = num_observables
+
+    def __enter__(self) -> Self:
+        if self._partial is not None:
+            self._stream = self._partial.open("wb")
+        return self
+
+    def write(self, predictions: PackedBits) -> None:
+        """Append shots: uint8 of shape (shots, ceil(num_observables / 8)), little bit order."""
+        if self._stream is None:
+            raise ValueError("a PredictionWriter writes inside its with-block only")
+        if self._format == "ptb64" and len(predictions) % 64:
+            raise ValueError(
+                "ptb64 holds groups of 64 shots, and the last group is short: choose another format"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "piece"
+            stim.write_shot_data_file(
+                data=predictions,
+                path=path,
+                format=self._format,
+                num_observables=self._num_observables,
+            )
+            self._stream.write(path.read_bytes())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._partial is None or self._path is None or self._stream is None:
+            return
+        self._stream.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink()

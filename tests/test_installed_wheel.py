@@ -1,0 +1,125 @@
+"""A wheel, installed, must work away from the checkout: commands, data files, types."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[1]
+_PACKAGES = ("qec", "decoders", "realtime", "experiments")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _pip(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=_ROOT.parent,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from the checkout, with the build backend that the `test` extra installs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    _pip("wheel", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(folder), str(_ROOT))
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's contents installed; the dependencies are this environment's."""
+    folder = tmp_path_factory.mktemp("site")
+    _pip("install", "--no-deps", "--no-index", "--quiet", "--target", str(folder), str(wheel))
+    return folder
+
+
+@pytest.fixture
+def run(site: Path, tmp_path: Path) -> Run:
+    """Run Python in an empty folder, with the installed wheel first on the path and without the checkout."""
+
+    def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            timeout=300,
+        )
+
+    return start
+
+
+def test_wheel_holds_packages_types_and_data_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for package in _PACKAGES:
+        assert f"{package}/__init__.py" in names
+        assert f"{package}/py.typed" in names
+    tops = {name.split("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
+    assert tops == set(_PACKAGES)
+    shipped = {name.removeprefix("qec/_data/") for name in names if name.startswith("qec/_data/")}
+    data = _ROOT / "data"
+    assert shipped == {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()}
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".nbi", ".nbc"))]
+
+
+def test_modules_and_data_come_from_the_wheel(run: Run, site: Path) -> None:
+    code = (
+        f"import importlib\nfor name in {_PACKAGES!r}: print(importlib.import_module(name).__file__)\n"
+        "from qec import resources\nprint(resources.data_path('samples'))"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(_PACKAGES) + 1
+    assert all(Path(line).is_relative_to(site) for line in lines)
+
+
+def test_every_module_can_be_imported(run: Run) -> None:
+    code = (
+        "import importlib, pkgutil\n"
+        f"for name in {_PACKAGES!r}:\n"
+        "    package = importlib.import_module(name)\n"
+        "    for found in pkgutil.walk_packages(package.__path__, name + '.'):\n"
+        "        importlib.import_module(found.name)\n"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_console_script_is_declared(run: Run) -> None:
+    code = (
+        "from importlib.metadata import entry_points\n"
+        "(script,) = entry_points(group='console_scripts', name='qec')\n"
+        "raise SystemExit(script.load()(['--version']))"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("qec ")
+
+
+def test_demo_runs_and_draws(run: Run, tmp_path: Path) -> None:
+    done = run(
+        "-m", "experiments.cli", "demo", "--shots", "300", "--distances", "3", "5", "--out", "tiny.png"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Lambda" in done.stdout
+    assert (tmp_path / "tiny.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_hardware_sample_is_decoded(run: Run) -> None:
+    found = run("-c", "from qec import resources; print(resources.data_path('samples'))")
+    done = run("-m", "experiments.cli", "hardware", found.stdout.strip())
+    assert done.returncode == 0, done.stderr
+    assert "errors" in done.stdout
