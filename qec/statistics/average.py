@@ -1,0 +1,41 @@
+"""Averages over bases and patches."""
+
+import math
+from collections.abc import Sequence
+
+from qec.statistics.estimate import Estimate
+
+
+def average(*, estimates: Sequence[Estimate]) -> Estimate:
+    """Plain average of independent estimates, as the paper takes it over bases and patches.
+
+    The interval keeps each estimate's asymmetry: its lower end is the average minus the root of the summed
+    squares of the lower error bars, divided by their number, and likewise above ("method of variance
+    estimates recovery", Zou and Donner 2008). For symmetric error bars that is ordinary propagation. It
+    describes the average over exactly these patches and bases, not how much other patches might differ, and
+    is wider than necessary where several of them saw no error.
+
+    Args:
+        estimates: At least one, independent, all of one confidence (which the result keeps).
+
+    Raises:
+        ValueError: If there is none, if confidences differ, or if one has no value (NaN).
+    """
+    if not estimates:
+        raise ValueError("estimates is empty; at least one is needed")
+    confidence = estimates[0].confidence
+    for estimate in estimates:
+        if estimate.confidence != confidence:
+            raise ValueError(
+                f"estimates must share one confidence, got {confidence} and {estimate.confidence}"
+            )
+        if not math.isfinite(estimate.value):
+            raise ValueError(f"estimates must all have a finite value, got {estimate.value}")
+    number = len(estimates)
+    value = math.fsum(estimate.value for estimate in estimates) / number
+    low = value - math.hypot(*(estimate.minus for estimate in estimates)) / number
+    high = value + math.hypot(*(estimate.plus for estimate in estimates)) / number
+    # Rounding must not carry an end past the average of the ends (0 and 1/2 among them).
+    lowest = math.fsum(estimate.low for estimate in estimates) / number
+    highest = math.fsum(estimate.high for estimate in estimates) / number
+    return Estimate(value=value, low=max(low, lowest), high=min(high, highest), confidence=confidence)

@@ -1,0 +1,166 @@
+"""Maximum likelihood for the decay of a stored logical bit, for many data sets at once.
+
+The model is P(t) = 1/2 - (1/2 - q) (1 - 2 epsilon)^(t - t0): t0 is the shortest experiment and q its failure
+probability, which takes up state preparation and readout. This is the line ln(1 - 2P) = intercept + slope t,
+written so that neither P = 0 nor P = 1/2 is special and that nothing cancels for small probabilities. For
+fixed epsilon the model is affine in q, so the log-likelihood is concave in q; the rest is a search over
+epsilon alone.
+
+Arrays: `errors` (sets, points); `epsilon`, `first` (= q) and log-likelihoods (sets,).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlog1py, xlogy
+
+from qec.statistics.roots import bracketed_roots
+
+Floats = NDArray[np.float64]
+
+# The largest float below 1/2 stands for 1/2: it keeps ln(1 - 2 epsilon) finite.
+HALF = float(np.nextafter(0.5, 0.0))
+_GRID_PER_DECADE = 3
+_BLOCK = 400_000  # numbers held at once by the first, coarse search
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The durations and shots of an experiment, apart from its counted errors.
+
+    Attributes:
+        cycles: float64 (points,).
+        shots: float64 (points,).
+        free: Whether preparation and readout are fitted; if not, P(0) = 0.
+    """
+
+    cycles: Floats
+    shots: Floats
+    free: bool
+
+    @property
+    def origin(self) -> float:
+        """The duration t0 at which `first` is the failure probability."""
+        return float(self.cycles.min()) if self.free else 0.0
+
+    @property
+    def floor(self) -> float:
+        """An epsilon too small to be told from zero: it moves the log-likelihood by about 1e-9."""
+        return min(1e-9 / float(np.sum(self.shots * (self.cycles - self.origin))), 1e-9)
+
+    def fit(self, errors: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the best epsilon, its `first`, and the greatest log-likelihood, each (sets,).
+
+        Where every epsilon fits equally (all P at 1/2) the largest, 1/2, is returned.
+        """
+        decades = np.log10(HALF / self.floor)
+        grid = np.geomspace(self.floor, HALF, int(decades * _GRID_PER_DECADE) + 2)
+        block = max(1, _BLOCK // (grid.size * self.cycles.size))
+        cell = np.concatenate(
+            [self._best_cell(grid, errors[start : start + block]) for start in range(0, len(errors), block)]
+        )
+        low, high = grid[np.maximum(cell - 1, 0)], grid[np.minimum(cell + 1, grid.size - 1)]
+        log_root = bracketed_roots(
+            lambda log_epsilon: self._score(np.exp(log_epsilon), errors), low=np.log(low), high=np.log(high)
+        )
+        epsilon = np.exp(log_root)
+        best = self.profile(epsilon, errors)
+        # Without a change of sign the maximum is at an end: 0 or 1/2. Equals go to the end.
+        for end in (np.zeros(epsilon.shape), high):
+            at_end = self.profile(end, errors)
+            margin = np.where((end == 0) | (end == HALF), -1e-9, 1e-9)
+            epsilon, best = np.where(at_end > best + margin, [end, at_end], [epsilon, best])
+        return epsilon, self.best_first(epsilon, errors), best
+
+    def interval(
+        self, errors: Floats, epsilon: Floats, best: Floats, *, drop: float
+    ) -> tuple[Floats, Floats]:
+        """Epsilons where the profile has fallen by `drop`; 0 or 1/2 where it does not fall so far."""
+        floor, half = np.full_like(epsilon, self.floor), np.full_like(epsilon, HALF)
+
+        def remaining(log_epsilon: Floats) -> Floats:
+            return self.profile(np.exp(log_epsilon), errors) - best + drop
+
+        middle = np.log(np.clip(epsilon, self.floor, HALF))
+        low = np.exp(bracketed_roots(remaining, low=np.log(floor), high=middle))
+        high = np.exp(bracketed_roots(remaining, low=middle, high=np.log(half)))
+        low = np.where(remaining(np.log(floor)) >= 0, 0.0, low)
+        high = np.where(remaining(np.log(half)) >= 0, 0.5, high)
+        return np.minimum(low, epsilon), np.maximum(high, epsilon)
+
+    def profile(self, epsilon: Floats, errors: Floats) -> Floats:
+        """Log-likelihood (without the binomial coefficients) at the best `first` for each epsilon."""
+        return self.log_likelihood(self.failure(epsilon, self.best_first(epsilon, errors)), errors)
+
+    def log_likelihood(self, failure: Floats, errors: Floats) -> Floats:
+        """Log-likelihood of failure probabilities (..., points)."""
+        result: Floats = np.sum(xlogy(errors, failure) + xlog1py(self.shots - errors, -failure), axis=-1)
+        return result
+
+    def failure(self, epsilon: Floats, first: Floats) -> Floats:
+        """Failure probabilities (..., points)."""
+        kept, lost = self._kept(epsilon)
+        return lost / 2 + first[..., None] * kept
+
+    def best_first(self, epsilon: Floats, errors: Floats) -> Floats:
+        """The `first` of greatest likelihood for given epsilon."""
+        if not self.free:
+            return np.zeros(np.broadcast_shapes(epsilon.shape, errors.shape[:-1]))
+        kept, lost = self._kept(epsilon)
+        hits, misses = errors * kept, (self.shots - errors) * kept
+
+        def sides(first: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+            failure = lost / 2 + first[..., None] * kept
+            pull = np.divide(hits, failure, out=np.zeros(failure.shape), where=hits > 0)
+            push = misses / (1 - failure)
+            slope = np.divide(pull * kept, failure, out=np.zeros(failure.shape), where=hits > 0)
+            return pull.sum(-1), push.sum(-1), slope.sum(-1), (push * kept / (1 - failure)).sum(-1)
+
+        shape = np.broadcast_shapes(epsilon.shape, errors.shape[:-1])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            pull, push, _, _ = sides(np.zeros(shape))
+            at_zero = ~(pull > push)
+            pull, push, _, _ = sides(np.full(shape, 0.5))
+            at_half = pull >= push
+            low, high = np.zeros(shape), np.full(shape, 0.5)
+            first = np.clip(np.broadcast_to(np.sum(errors, -1) / np.sum(self.shots), shape), 1e-300, 0.49)
+            for _ in range(100):
+                # At the best point pull = push. Their reciprocals are nearly straight lines in `first`,
+                # which makes Newton's method on the difference converge in a few steps.
+                pull, push, pull_slope, push_slope = sides(first)
+                rises = pull > push
+                low, high = np.where(rises, first, low), np.where(rises, high, first)
+                step = (1 / pull - 1 / push) / (pull_slope / pull**2 + push_slope / push**2)
+                following = first - step
+                inside = (following >= low) & (following <= high) & (following > 0)
+                # Newton may come back from the far side of 0; halving finds small scales quickly enough.
+                following = np.where(inside, following, np.where(low > 0, (low + high) / 2, high / 4))
+                moved = np.abs(following - first) > 1e-12 * first
+                first = following
+                if not np.any(moved & ~at_zero & ~at_half):
+                    break
+        return np.where(at_half, 0.5, np.where(at_zero, 0.0, first))
+
+    def _kept(self, epsilon: Floats) -> tuple[Floats, Floats]:
+        """(1 - 2 epsilon)^(t - t0) and one minus it, both (..., points)."""
+        log_factor = np.log1p(-2 * np.minimum(epsilon, HALF))[..., None] * (self.cycles - self.origin)
+        return np.exp(log_factor), -np.expm1(log_factor)
+
+    def _score(self, epsilon: Floats, errors: Floats) -> Floats:
+        """A positive multiple of the profile's slope."""
+        kept, lost = self._kept(epsilon)
+        failure = lost / 2 + self.best_first(epsilon, errors)[..., None] * kept
+        weight = kept * (self.cycles - self.origin)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            pull = np.divide(errors, failure, out=np.zeros(failure.shape), where=(errors > 0) & (weight > 0))
+            terms = weight * (pull - (self.shots - errors) / (1 - failure))
+        result: Floats = np.sum(terms, axis=-1)
+        return result
+
+    def _best_cell(self, grid: Floats, errors: Floats) -> NDArray[np.intp]:
+        """Index of the grid point of greatest profile; among equals the last."""
+        profile = self.profile(grid[None, :], errors[:, None, :])
+        good = profile >= profile.max(axis=1, keepdims=True) - 1e-9
+        cells: NDArray[np.intp] = grid.size - 1 - np.argmax(good[:, ::-1], axis=1)
+        return cells

@@ -1,0 +1,81 @@
+"""A number with its interval, and what the interval means."""
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import ndtri
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A best value and the ends of its interval.
+
+    `low` and `high` may be infinite. `value` is NaN where the data single out no value at all (for
+    example Lambda when no distance showed an error); the interval then still says what is excluded.
+
+    Attributes:
+        value: The best value, usually the maximum of the likelihood.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        confidence: Probability with which intervals built this way contain the truth (0.95 unless said
+            otherwise; 0.6827 is "one sigma").
+
+    Raises:
+        ValueError: If not low <= value <= high, or the confidence is not between 0 and 1.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_confidence(self.confidence)
+        inside = math.isnan(self.value) or self.low <= self.value <= self.high
+        if not (self.low <= self.high and inside):
+            raise ValueError(
+                f"an estimate needs low <= value <= high, got value {self.value}, "
+                f"interval [{self.low}, {self.high}]"
+            )
+
+    @property
+    def minus(self) -> float:
+        """Length of the lower error bar."""
+        return self.value - self.low
+
+    @property
+    def plus(self) -> float:
+        """Length of the upper error bar."""
+        return self.high - self.value
+
+
+def check_confidence(confidence: float) -> None:
+    """Raise ValueError unless 0 < confidence < 1."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1 (such as 0.68 or 0.95), got {confidence}")
+
+
+def sigmas_of(*, confidence: float) -> float:
+    """Half width, in standard deviations, of a two-sided normal interval: 1.96 for 0.95."""
+    check_confidence(confidence)
+    return float(ndtri((1 + confidence) / 2))
+
+
+def likelihood_factor_of(*, confidence: float) -> float:
+    """Factor by which the likelihood may fall inside an interval of this confidence: 6.83 for 0.95.
+
+    By Wilks' theorem twice the fall of the log-likelihood is chi-squared with one degree of freedom, so
+    the relation holds for many counts and is approximate for few.
+    """
+    return math.exp(sigmas_of(confidence=confidence) ** 2 / 2)
+
+
+def confidence_of(*, likelihood_factor: float) -> float:
+    """Inverse of `likelihood_factor_of`: 0.9998 for a factor of 1000.
+
+    Raises:
+        ValueError: If the factor is not a finite number above 1.
+    """
+    if not 1 < likelihood_factor < math.inf:
+        raise ValueError(f"likelihood_factor must be a finite number above 1, got {likelihood_factor}")
+    return math.erf(math.sqrt(math.log(likelihood_factor)))
