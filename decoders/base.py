@@ -61,7 +61,8 @@ class Decoder(ABC):
                 + ("; decode_batch takes several shots" if events.ndim == 2 else "")
             )
         predictions, _ = self._decode_packed(_pack(events[np.newaxis]), weights=False, threads=1)
-        return _unpack(predictions, self.num_observables)[0]
+        flips: NDArray[np.bool_] = _unpack(predictions, self.num_observables)[0]
+        return flips
 
     @overload
     def decode_batch(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decoders.kernels.decimals import read_integer, read_number
 from decoders.kernels.jit import kernel
 
 # What `read_dem` answers.
@@ -27,97 +28,11 @@ _LINE = ord("\n")
 _SPACE = ord(" ")
 _HAT = ord("^")
 _COMMA = ord(",")
-_DOT = ord(".")
-_MINUS = ord("-")
-_ZERO = ord("0")
-_NINE = ord("9")
 _OPEN_TAG, _CLOSE_TAG = ord("["), ord("]")
 _OPEN, _CLOSE = ord("("), ord(")")
 _CLOSE_BLOCK = ord("}")
-_ERROR, _DETECTOR, _OBSERVABLE, _SHIFT, _REPEAT = ord("e"), ord("d"), ord("l"), ord("s"), ord("r")
-_CAPITAL_D, _CAPITAL_L = ord("D"), ord("L")
-_EXPONENT = ord("e")
-
-_STEP = 22  # the largest power of ten that is a float64 exactly
-_POWERS = np.array([10.0**k for k in range(_STEP + 1)])
-_SPLIT = 134217729.0  # 2**27 + 1, cuts a float64 into two halves whose products are exact
-_MAX_DIGITS = 18  # more digits overflow int64; a float64 needs 17
-
-
-@kernel
-def _scale(mantissa: int, exponent: int) -> float:
-    """Mantissa times ten to the exponent, rounded as float() rounds it for the text of a float64.
-
-    The quotient carries its remainder along (double-double), so its error stays far below the gap
-    that the 19 printed digits leave around a float64.
-    """
-    high = float(mantissa)
-    low = float(mantissa - int(high))
-    while exponent < 0:
-        step = min(-exponent, _STEP)
-        power = _POWERS[step]
-        quotient = high / power
-        a = _SPLIT * quotient
-        a_high = a - (a - quotient)
-        a_low = quotient - a_high
-        b = _SPLIT * power
-        b_high = b - (b - power)
-        b_low = power - b_high
-        product = quotient * power
-        product_error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-        low = (((high - product) - product_error) + low) / power
-        high = quotient
-        exponent += step
-    value = high + low
-    while exponent > 0:
-        step = min(exponent, _STEP)
-        value *= _POWERS[step]
-        exponent -= step
-    return value
-
-
-@kernel
-def _read_integer(text: NDArray[np.uint8], at: int) -> tuple[int, int]:
-    """The digits at `at` as (value, place behind them)."""
-    value: Any = 0
-    while at < text.size and _ZERO <= text[at] <= _NINE:
-        value = 10 * value + (np.int64(text[at]) - _ZERO)
-        at += 1
-    return value, at
-
-
-@kernel
-def _read_number(text: NDArray[np.uint8], at: int) -> tuple[float, int]:
-    """The decimal number at `at` as (value, place behind it)."""
-    sign = 1.0
-    if text[at] == _MINUS:
-        sign = -1.0
-        at += 1
-    mantissa: Any = np.int64(0)
-    num_digits = 0
-    exponent = 0
-    behind_dot = False
-    while at < text.size:
-        char = text[at]
-        if _ZERO <= char <= _NINE:
-            if num_digits < _MAX_DIGITS:
-                mantissa = 10 * mantissa + (np.int64(char) - _ZERO)
-                exponent -= behind_dot
-            else:
-                exponent += not behind_dot
-            num_digits += mantissa > 0  # leading zeros do not count
-        elif char == _DOT:
-            behind_dot = True
-        else:
-            break
-        at += 1
-    if at < text.size and text[at] == _EXPONENT:
-        negative = text[at + 1] == _MINUS
-        size, at = _read_integer(text, at + 2)
-        exponent += -size if negative else size
-    if exponent == 0 or mantissa == 0:
-        return sign * float(mantissa), at
-    return sign * _scale(mantissa, exponent), at
+_ERROR, _DETECTOR, _SHIFT, _REPEAT = ord("e"), ord("d"), ord("s"), ord("r")
+_CAPITAL_D = ord("D")
 
 
 @kernel
@@ -129,7 +44,7 @@ def _read_numbers(text: NDArray[np.uint8], at: int, numbers: NDArray[np.float64]
             at += 1  # the parenthesis or a comma; a space stands behind a comma
             if text[at] == _SPACE:
                 at += 1
-            numbers[count], at = _read_number(text, at)
+            numbers[count], at = read_number(text, at)
             count += 1
         at += 1
     return count, at
@@ -205,7 +120,7 @@ def measure_dem(text: NDArray[np.uint8], block_factor: NDArray[np.float64], out:
                     at += 1
                 out[NUM_COORDINATES] = max(out[NUM_COORDINATES], coordinates)
         elif kind == _REPEAT:
-            repetitions, at = _read_integer(text, _skip_name(text, at) + 1)
+            repetitions, at = read_integer(text, _skip_name(text, at) + 1)
             block_factor[depth] = factor
             factor *= repetitions
             depth += 1
@@ -235,15 +150,21 @@ def read_dem(
 ) -> int:
     """Read every error component and every detector's coordinates.
 
-    Scratch: blocks int64 (depth, 2); detectors int64 (most targets of one error,); shift and
-    numbers float64 (coordinates,), shift zero on entry.
-    Filled: component_ends int32 (components, 2) with the smaller detector first, -1 where there is
-    none (one detector: (detector, -1), none: (-1, -1)); component_probability; component_observables uint64 (components, words), zero on entry; the
-    flips of errors of probability one in certain_detectors (detectors,) and certain_observables
-    (words,); coordinates (detectors, k), NaN on entry; declared (detectors,), False on entry.
-    out int64 (RESULTS,), zero on entry: numbers of components, of errors of probability one and of
-    targets that cancelled another one; on HYPEREDGE the error's place in the text and the shift of
-    detector indices there.
+    Scratch:
+        blocks: int64 (depth, 2).
+        detectors: int64 (most targets of one error,).
+        shift, numbers: float64 (most coordinates of one instruction,); shift zero on entry.
+    Filled:
+        component_ends: int32 (components, 2), smaller detector first; one detector (d, -1), none (-1, -1).
+        component_probability: float64 (components,).
+        component_observables: uint64 (components + 1, words), zero on entry.
+        certain_detectors, certain_observables: bool (detectors,), uint64 (words,), zero on entry: the
+            flips of all errors of probability one together.
+        coordinates: float64 (detectors, most coordinates), NaN on entry.
+        declared: bool (detectors,), False on entry.
+        out: int64 (RESULTS,), zero on entry: how many components, errors of probability one, and
+            targets that cancelled another; on HYPEREDGE the error's place in the text and the shift
+            of detector indices there.
 
     Errors of probability zero do nothing and are left out, whatever they touch; targets that
     appear twice in a component cancel.
@@ -256,7 +177,7 @@ def read_dem(
         kind = text[at]
         if kind == _ERROR:
             start = at
-            probability, at = _read_number(text, _skip_name(text, at) + 1)
+            probability, at = read_number(text, _skip_name(text, at) + 1)
             at += 1
             if probability == 0.0:
                 at = _skip_line(text, at)
@@ -264,13 +185,12 @@ def read_dem(
             certain = probability == 1.0
             out[CERTAIN_ERRORS] += certain
             num_detectors = 0
-            flips_observable = False
             row = num_components
             while True:
                 # Here `at` is at the space before a target, or at the end of the line.
                 more = at < text.size and text[at] != _LINE
                 if more and text[at + 1] != _HAT:
-                    index, behind = _read_integer(text, at + 2)
+                    index, behind = read_integer(text, at + 2)
                     if text[at + 1] == _CAPITAL_D:
                         index += detector_shift
                         if certain:
@@ -294,7 +214,6 @@ def read_dem(
                             if component_observables[row, index >> 6] & bit:
                                 out[CANCELLED_TARGETS] += 1
                             component_observables[row, index >> 6] ^= bit
-                            flips_observable = True
                     at = behind
                     continue
                 if not certain:
@@ -302,7 +221,7 @@ def read_dem(
                         out[HYPEREDGE_PLACE] = start
                         out[HYPEREDGE_SHIFT] = detector_shift
                         return HYPEREDGE
-                    if num_detectors > 0 or flips_observable:
+                    if num_detectors > 0 or component_observables[row].any():
                         first = np.int64(-1)
                         second = np.int64(-1)
                         if num_detectors == 1:
@@ -316,13 +235,12 @@ def read_dem(
                         num_components += 1
                         row = num_components
                     num_detectors = 0
-                    flips_observable = False
                 if not more:
                     break
                 at += 2
         elif kind == _DETECTOR:
             dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
-            index, at = _read_integer(text, at + 2)
+            index, at = read_integer(text, at + 2)
             index += detector_shift
             if not declared[index]:  # the first declaration counts
                 declared[index] = True
@@ -332,10 +250,10 @@ def read_dem(
             dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
             for dimension in range(dimensions):
                 shift[dimension] += numbers[dimension]
-            amount, at = _read_integer(text, at + 1)
+            amount, at = read_integer(text, at + 1)
             detector_shift += amount
         elif kind == _REPEAT:
-            repetitions, at = _read_integer(text, _skip_name(text, at) + 1)
+            repetitions, at = read_integer(text, _skip_name(text, at) + 1)
             if repetitions == 0:
                 at = _skip_block(text, at)
             else:

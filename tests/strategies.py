@@ -1,0 +1,89 @@
+"""Hypothesis strategies that several test files share."""
+
+import numpy as np
+import stim
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+# Everything that a tag may hold, in stim's spelling: closing bracket, line ends and backslash are escaped.
+_TAGS = st.sampled_from(
+    ["", "[a]", "[D0 ^ D1]", "[}]", "[repeat 3 {]", "[\\C]", "[\\n\\r\\B]", "[(0.5)]", "[ü]"]
+)
+
+
+def probabilities(*, extremes: bool = True) -> st.SearchStrategy[float]:
+    """Error probabilities; with extremes also 0, 1 and what is close to them."""
+    usual = st.floats(min_value=1e-6, max_value=1 - 1e-6)
+    favourites = st.sampled_from([0.001, 0.1, 0.1, 0.25, 0.5, 0.9])
+    if not extremes:
+        return usual | favourites
+    return usual | favourites | st.sampled_from([0.0, 1.0, 5e-324, 1e-300, 1 - 2**-53]) | st.floats(0, 1)
+
+
+@st.composite
+def _errors(draw: st.DrawFn, *, num_detectors: int, num_observables: int, most: int, extremes: bool) -> str:
+    """An error instruction of one to three components of at most `most` detectors each."""
+    components = []
+    for _ in range(draw(st.integers(1, 3))):
+        targets = []
+        if num_detectors:
+            targets += draw(st.lists(st.integers(0, num_detectors - 1).map("D{}".format), max_size=most))
+        if num_observables:
+            targets += draw(st.lists(st.integers(0, num_observables - 1).map("L{}".format), max_size=2))
+        if targets:
+            components.append(" ".join(draw(st.permutations(targets))))
+    tag = draw(_TAGS)
+    probability = draw(probabilities(extremes=extremes))
+    return f"error{tag}({probability!r}) {' ^ '.join(components)}"
+
+
+_COORDINATES = st.lists(
+    st.integers(-3, 9).map(str) | st.floats(-1e6, 1e6).map(repr), min_size=1, max_size=4
+).map(lambda numbers: f"({', '.join(numbers)})")
+
+
+@st.composite
+def dems(
+    draw: st.DrawFn,
+    *,
+    max_detectors: int = 6,
+    max_observables: int = 3,
+    most: int = 2,
+    extremes: bool = True,
+) -> stim.DetectorErrorModel:
+    """Small DEMs with everything that a DEM may hold: nested repeat blocks, shifts, tags, declarations.
+
+    max_detectors bounds the indices before shifts. most: detectors in one component before equal
+    ones cancel; above 2 there are hyperedges. extremes: see `probabilities`.
+    """
+    num_detectors = draw(st.integers(0, max_detectors))
+    num_observables = draw(st.integers(0, max_observables) | st.just(70))
+    errors = _errors(
+        num_detectors=num_detectors, num_observables=num_observables, most=most, extremes=extremes
+    )
+    index = st.integers(0, max(num_detectors - 1, 0))
+    coordinates = st.just("") | _COORDINATES
+    declarations = st.builds("detector{}{} D{}".format, _TAGS, coordinates, index)
+    shifts = st.builds("shift_detectors{}{} {}".format, _TAGS, coordinates, st.integers(0, 3))
+    observables = st.builds("logical_observable{} L{}".format, _TAGS, st.integers(0, 3))
+    single = errors | errors | errors | declarations | shifts | observables
+
+    def block(lines: st.SearchStrategy[list[str]]) -> st.SearchStrategy[str]:
+        repeats = st.builds("repeat{} {} {{\n".format, _TAGS, st.integers(0, 3))
+        return st.builds(lambda head, body: head + "\n".join(body) + "\n}", repeats, lines)
+
+    inner = st.lists(single, max_size=3)
+    nested = st.lists(single | block(inner), max_size=3)
+    lines = draw(st.lists(single | single | block(nested), max_size=10))
+    return stim.DetectorErrorModel("\n".join(lines))
+
+
+def shots_of(*, num_detectors: int, max_shots: int = 5) -> st.SearchStrategy[NDArray[np.bool_]]:
+    """Detection events, bool (shots, num_detectors), any pattern."""
+    return st.integers(0, max_shots).flatmap(
+        lambda shots: st.lists(
+            st.lists(st.booleans(), min_size=num_detectors, max_size=num_detectors),
+            min_size=shots,
+            max_size=shots,
+        ).map(lambda rows: np.array(rows, dtype=np.bool_).reshape(shots, num_detectors))
+    )
