@@ -1,1 +1,16 @@
 """Codes, noise, memory experiments, statistics and experiment folders. Knows stim, knows no decoder."""
+
+from qec import noise
+from qec.codes import RepetitionCode, RotatedSurfaceCode, code_by_name, code_names
+from qec.memory import memory_circuit, memory_metadata, patch_detectors
+
+__all__ = [
+    "RepetitionCode",
+    "RotatedSurfaceCode",
+    "code_by_name",
+    "code_names",
+    "memory_circuit",
+    "memory_metadata",
+    "noise",
+    "patch_detectors",
+]

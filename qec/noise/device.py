@@ -1,0 +1,116 @@
+"""Noise models read from a device description; `data/devices/example.toml` explains the format."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qec.noise.channel import KINDS, Channel, Place
+from qec.noise.model import NoiseModel
+from qec.resources import data_path
+
+_FOLDER = "devices"
+_TOP_KEYS = ("name", "description", "source", "rates", "qubits", "pairs")
+
+
+def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseModel:
+    """Noise model of a device.
+
+    Args:
+        description: path of a TOML file (ending in .toml), the name of a device that ships with the project,
+            or what a TOML file would hold as a mapping.
+
+    Returns:
+        Model named "device:" and the device's name.
+
+    Raises:
+        FileNotFoundError: no such file or shipped device (the message lists the shipped ones).
+        ValueError: not TOML; an unknown, missing or doubled key; a rate out of range. The message names the
+            file and the key.
+    """
+    if isinstance(description, Mapping):
+        return _parse(description, "device")
+    path = _find(os.fspath(description))
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
+    return _parse(content, str(path))
+
+
+def device_names() -> list[str]:
+    """Devices that ship with the project, sorted."""
+    return sorted(path.stem for path in data_path(_FOLDER).glob("*.toml"))
+
+
+def _find(text: str) -> Path:
+    if text.endswith(".toml"):
+        if not Path(text).is_file():
+            raise FileNotFoundError(f"no device file {text}")
+        return Path(text)
+    if text not in device_names():
+        raise FileNotFoundError(
+            f"no device {text!r}; known: {', '.join(device_names())}, or the path of a .toml file"
+        )
+    return data_path(f"{_FOLDER}/{text}.toml")
+
+
+def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
+    _check_keys(content, _TOP_KEYS, where)
+    name = content.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{where}: name must be a text that is not empty")
+    for key in ("description", "source"):
+        if not isinstance(content.get(key, ""), str):
+            raise ValueError(f"{where}: {key} must be a text")
+    rates = content.get("rates")
+    if not isinstance(rates, Mapping) or not rates:
+        raise ValueError(f"{where}: [rates] must give at least one of {', '.join(KINDS)}")
+    _check_keys(rates, tuple(KINDS), f"{where}: [rates]")
+
+    overrides: dict[str, list[tuple[tuple[Place, ...], float]]] = {kind: [] for kind in rates}
+    for table, num_qubits in (("qubits", 1), ("pairs", 2)):
+        for entry in _entries(content, table, where):
+            at_entry = f"{where}: [[{table}]]"
+            kinds = tuple(kind for kind in KINDS if KINDS[kind].num_qubits == num_qubits)
+            _check_keys(entry, ("at", *kinds), at_entry)
+            places = _places(entry.get("at"), num_qubits, at_entry)
+            for kind in entry.keys() - {"at"}:
+                if kind not in overrides:
+                    raise ValueError(f"{at_entry}: {kind} needs a rate for all others in [rates]")
+                overrides[kind].append((places, entry[kind]))
+    try:
+        channels = tuple(
+            Channel(kind, rates[kind], tuple(overrides[kind])) for kind in KINDS if kind in rates
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return NoiseModel(f"device:{name}", channels)
+
+
+def _entries(content: Mapping[str, Any], table: str, where: str) -> list[Mapping[str, Any]]:
+    entries = content.get(table, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ValueError(f"{where}: write {table} as tables: [[{table}]]")
+    return entries
+
+
+def _places(at: object, num_qubits: int, where: str) -> tuple[Place, ...]:
+    listed = at if num_qubits > 1 else [at]
+    form = "at = [x, y]" if num_qubits == 1 else "at = [[x, y], [x, y]]"
+    if (
+        not isinstance(listed, list)
+        or len(listed) != num_qubits
+        or not all(isinstance(place, list) and len(place) == 2 for place in listed)
+        or not all(type(c) in (int, float) for place in listed for c in place)
+    ):
+        raise ValueError(f"{where}: place must be written as {form}, not {at!r}")
+    return tuple((float(x), float(y)) for x, y in listed)
+
+
+def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ValueError(f"{where}: unknown key {key!r}; known: {', '.join(known)}")

@@ -1,0 +1,58 @@
+"""What a noise model is: named channels, to be applied to clean circuits."""
+
+from dataclasses import dataclass
+
+import stim
+
+from qec.noise.apply import apply_noise
+from qec.noise.channel import Channel
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Errors to put into a clean circuit.
+
+    A frozen value: it compares, hashes and pickles by what it says.
+
+    Attributes:
+        name: for metadata and file names, for example "si1000".
+        channels: at most one of each kind; kinds that are absent do not happen.
+        parameters: what the model was made from, for example `(("p", 0.003),)`.
+
+    Raises:
+        ValueError: two channels of one kind.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds = [channel.kind for channel in self.channels]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"noise model {self.name!r} has two channels of one kind: {', '.join(kinds)}")
+
+    @property
+    def p(self) -> float | None:
+        """The parameter "p" of models with a single strength, otherwise None."""
+        return dict(self.parameters).get("p")
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Kind of channel -> rate where nothing else is given for a place."""
+        return {channel.kind: channel.rate for channel in self.channels}
+
+    def apply(self, circuit: stim.Circuit) -> stim.Circuit:
+        """A noisy copy of a clean circuit: errors added, everything else in its place; REPEAT stays.
+
+        A layer is what stands between two TICKs. A qubit (one with QUBIT_COORDS, or one that some instruction
+        uses) idles in a layer in which others are at work and it is not; a layer without any operation takes
+        no time. Paulis controlled by measurement records or sweep bits are bookkeeping: free of errors and
+        time. `cycle_data` strikes the qubits tagged `QUBIT_COORDS[data]` at each `TICK[cycle]`.
+
+        Raises:
+            ValueError: the circuit already has noise; it contains an operation that no channel describes
+                (products of Paulis such as MPP); it lacks the tags, the coordinates or the TICKs around a
+                REPEAT block that this model needs.
+        """
+        return apply_noise(self.channels, circuit)

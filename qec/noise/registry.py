@@ -1,0 +1,35 @@
+"""Noise models by name, for the command line."""
+
+from qec.noise.device import device, device_names
+from qec.noise.model import NoiseModel
+from qec.noise.standard import phenomenological, si1000, uniform
+
+_DEVICE = "device:"
+_ONE_PARAMETER = {"phenomenological": phenomenological, "si1000": si1000, "uniform": uniform}
+
+
+def names() -> list[str]:
+    """Names that `by_name` takes: models with a strength p, then the devices that ship with the project."""
+    return sorted(_ONE_PARAMETER) + [_DEVICE + name for name in device_names()]
+
+
+def by_name(name: str, p: float | None = None) -> NoiseModel:
+    """The noise model of this name.
+
+    Args:
+        name: one of `names()`, or "device:PATH.toml" for a device file of one's own.
+        p: strength; required for the models that have one, not allowed for devices.
+
+    Raises:
+        ValueError: an unknown name (the message lists the known ones), p missing, out of range or not wanted.
+        FileNotFoundError: there is no such device file.
+    """
+    if name.startswith(_DEVICE):
+        if p is not None:
+            raise ValueError(f"noise model {name!r} has its own rates and takes no p")
+        return device(name.removeprefix(_DEVICE))
+    if name not in _ONE_PARAMETER:
+        raise ValueError(f"unknown noise model {name!r}; known: {', '.join(names())}, device:PATH.toml")
+    if p is None:
+        raise ValueError(f"noise model {name!r} needs a strength p")
+    return _ONE_PARAMETER[name](p)

@@ -1,0 +1,69 @@
+"""Noise models with one strength."""
+
+from qec.noise.channel import Channel
+from qec.noise.model import NoiseModel
+
+
+def uniform(p: float) -> NoiseModel:
+    """The same strength at all four places of stim's generated circuits, idling apart.
+
+    Depolarizing p after each Clifford gate, depolarizing p of the data qubits at the start of each cycle,
+    flip p before each measurement, flip p after each reset. On the (CSS) surface and repetition codes with
+    `gates="cx"` this is exactly `stim.Circuit.generated(..., after_clifford_depolarization=p,
+    before_round_data_depolarization=p, before_measure_flip_probability=p, after_reset_flip_probability=p)`.
+
+    Raises:
+        ValueError: p outside [0, 3/4].
+    """
+    return _scaled(
+        "uniform",
+        p,
+        {"one_qubit": 1.0, "two_qubit": 1.0, "reset": 1.0, "readout": 1.0, "cycle_data": 1.0},
+    )
+
+
+def phenomenological(p: float) -> NoiseModel:
+    """Depolarizing p of each data qubit at the start of each cycle and flip p of each measurement's result.
+
+    Gates, resets and idling are perfect. The flips strike the last measurement of the data qubits too, as in
+    stim's generated circuits with `before_round_data_depolarization` and `before_measure_flip_probability`.
+
+    Raises:
+        ValueError: p outside [0, 3/4].
+    """
+    return _scaled("phenomenological", p, {"readout": 1.0, "cycle_data": 1.0})
+
+
+def si1000(p: float) -> NoiseModel:
+    """SI1000, the superconducting-inspired model of arXiv 2108.10457 (a cycle of 1000 ns).
+
+    Depolarizing p after each two-qubit gate and p/10 after each one-qubit gate; flip 2p after each reset;
+    flip 5p of each measurement's result; depolarizing p/10 of each qubit that idles in a layer, and in
+    addition 2p if other qubits are measured or reset in that layer. Meant for `gates="cz"`.
+
+    The measured qubit itself is not depolarized: later versions of the model add depolarizing p after a
+    measurement, which changes nothing where a reset follows or the circuit ends, as in memory experiments.
+
+    Raises:
+        ValueError: p outside [0, 1/5].
+    """
+    return _scaled(
+        "si1000",
+        p,
+        {
+            "one_qubit": 0.1,
+            "two_qubit": 1.0,
+            "idle": 0.1,
+            "idle_measure_reset": 2.0,
+            "reset": 2.0,
+            "readout": 5.0,
+        },
+    )
+
+
+def _scaled(name: str, p: float, factors: dict[str, float]) -> NoiseModel:
+    try:
+        channels = tuple(Channel(kind, factor * p) for kind, factor in factors.items())
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} with p = {p!r}: {error}") from None
+    return NoiseModel(name, channels, (("p", float(p)),))
