@@ -17,8 +17,9 @@ def ball_start(work, source):
     centre = ball_nodes_of(work)[source]
     centre.distance = 0
     centre.parent = -1
-    centre.position = -1
-    centre.observables = np.uint64(0)
+    centre.edge = -1
+    centre.entry = -1
+    centre.flips = 0
     ball_touched_of(work)[0] = source
     work.ball_reached = 1
     work.ball_size = push(ball_queue_of(work), 0, np.int64(0), np.int64(source))
@@ -46,7 +47,8 @@ def ball_next(graph, work):
                 continue
             there.distance = through
             there.parent = here
-            there.observables = nodes[here].observables ^ adjacent[at].observables
+            there.edge = adjacent[at].edge
+            there.flips = nodes[here].flips | adjacent[at].flips
             size = push(queue, size, through, np.int64(adjacent[at].detector))
         work.ball_size = size
         return here

@@ -43,3 +43,16 @@ def set_bits(row, found):
             count += 1
             word &= word - np.uint64(1)
     return count
+
+
+@kernel
+def set_bits_toggled(row, toggles, found):
+    """Write the places at which two rows of bytes differ to `found`; returns how many there are."""
+    count = 0
+    for start in range(len(row)):
+        word = np.uint64(row[start] ^ toggles[start])
+        while word != np.uint64(0):
+            found[count] = 8 * start + np.int64(trailing_zeros(word))
+            count += 1
+            word &= word - np.uint64(1)
+    return count

@@ -20,6 +20,9 @@ def enter_tree(work, region, label, entry):
     node.label = label
     node.entry = entry
     node.since = work.now
+    if work.tree_size == work.max_tree:
+        work.overflow = 1
+        return
     tree[work.tree_size] = region
     work.tree_size += 1
 

@@ -24,7 +24,7 @@ OUT_OF_TREE, OUTER, INNER = 0, 1, 2
 MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = 0, 1, 2, 3
 
 # Kernel status: zero is success.
-OK, NO_PARTNER, FULL = 0, 1, 2
+OK, NO_PARTNER, FULL, POSTPONED = range(4)
 
 
 def _record(**fields: Any) -> np.dtype[np.record]:
@@ -36,16 +36,14 @@ _i4, _i8, _u8 = np.int32, np.int64, np.uint64
 DETECTOR = _record(
     boundary=_i8,  # distance to the boundary, FAR without one
     radius=_i8,  # every detector nearer than this is in the list
-    observables=_u8,  # flipped along the way to the boundary (the first 64)
     first=_i4,  # its neighbour list is near[first:last], nearest first
     last=_i4,
     outward=_i4,  # next detector on the way to the boundary, -1 at the last step
-    component=_i4,
+    flips=_i4,  # whether the way to the boundary flips any observable
 )
 NEAR = _record(
     detector=_i4,
-    distance=_i4,
-    observables=_u8,  # flipped along the shortest path (the first 64)
+    span=_i4,  # distance, even; the lowest bit tells whether any edge of the path flips observables
 )
 EVENT = _record(
     detector=_i4,
@@ -78,20 +76,30 @@ NODE = _record(
 HALF = _record(to=_i4, next=_i4)  # half-edges 2e and 2e+1 are the two directions of edge e
 EDGE = _record(distance=_i8, near=_i4, unused=_i4)  # near: list entry of halves[2e].to, -1 if beyond the list
 ITEM = _record(key=_i8, what=_i8)
-ADJACENT = _record(detector=_i4, weight=_i4, observables=_u8)
-BALL = _record(distance=_i8, parent=_i4, position=_i4, observables=_u8)
-
+ADJACENT = _record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
+BALL = _record(distance=_i8, parent=_i4, edge=_i4, entry=_i4, flips=_i4)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
 # lies in memory (see pools.py). One pointer instead of a hundred words of array descriptions per call.
 GRAPH = _record(
     detectors=_i8,  # DETECTOR (num_detectors,)
     near=_i8,  # NEAR (num_near,)
+    parents=_i8,  # int16 (num_near,): the place in the list one step nearer, -1 at the first step
     indptr=_i8,  # int32 (num_detectors + 1,), adjacency without the boundary
     adjacent=_i8,  # ADJACENT (num_adjacent,)
+    boundary_edge=_i8,  # int32 (num_detectors,): the edge to the boundary, -1 without one
+    boundary_flips=_i8,  # uint8 (num_detectors * flip_bytes,): observables along the way to the boundary
+    edge_flips=_i8,  # uint8 (num_edges * flip_bytes,)
+    toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
+    certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
     num_detectors=_i8,
     num_near=_i8,
     num_adjacent=_i8,
+    num_edges=_i8,
+    flip_bytes=_i8,
+    shot_bytes=_i8,
+    has_toggles=_i8,
+    certain_weight=_i8,  # weight of what is flipped before decoding
 )
 WORK = _record(
     events=_i8,  # EVENT (max_events,)
@@ -100,10 +108,11 @@ WORK = _record(
     edges=_i8,  # EDGE (max_edges,)
     queue=_i8,  # ITEM (max_queue,): the search's agenda
     tree=_i8,  # int32 (max_tree,): nodes that got a label in this search
-    stack=_i8,  # int32 (max_nodes,)
+    stack=_i8,  # int32 (2 max_nodes,)
     spare=_i8,  # int32 (max_nodes,): blossoms that can be used again
     event_of=_i8,  # int32 (num_detectors,): -1 where quiet
     found=_i8,  # int32 (max_events,): the detectors that fired
+    path=_i8,  # int32 (num_detectors + 1,): the edges of one path
     ball_nodes=_i8,  # BALL (num_detectors,)
     ball_queue=_i8,  # ITEM (max_ball_queue,)
     ball_touched=_i8,  # int32 (num_detectors,)
@@ -121,6 +130,8 @@ WORK = _record(
     num_blossoms=_i8,
     num_spare=_i8,
     mark=_i8,
+    may_look_beyond=_i8,  # whether searches may leave the neighbour lists
+    postponed=_i8,  # the running search would have to
     overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
     ball_size=_i8,
     ball_reached=_i8,

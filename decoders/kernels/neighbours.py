@@ -5,56 +5,76 @@ import numpy as np
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import FAR, LIST_LIMIT
-from decoders.kernels.pools import adjacent_of, ball_nodes_of, ball_queue_of, detectors_of, indptr_of, near_of
+from decoders.kernels.paths import edge_between
+from decoders.kernels.pools import (
+    adjacent_of,
+    ball_nodes_of,
+    ball_queue_of,
+    boundary_edge_of,
+    boundary_flips_of,
+    detectors_of,
+    edge_flips_of,
+    indptr_of,
+    near_of,
+    parents_of,
+)
 from decoders.kernels.queue import drop_first, push
 
 
 @kernel
-def measure_boundary(graphs, works, edge_weight, edge_observables):
-    """Distance, observables and next step to the boundary for every detector.
+def measure_boundary(graphs, works, edge_weight):
+    """Distance to the boundary, what lies on the way and the next step there, for every detector.
 
-    `edge_weight` (int64, FAR without one) and `edge_observables` (uint64) describe each detector's own
-    boundary edge.
+    `edge_weight` (int64, FAR without one) describes each detector's own boundary edge.
     """
     graph, work = graphs[0], works[0]
-    detectors, indptr, adjacent, queue = (
-        detectors_of(graph),
-        indptr_of(graph),
-        adjacent_of(graph),
-        ball_queue_of(work),
-    )
+    detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
+    boundary_edge, boundary_flips = boundary_edge_of(graph), boundary_flips_of(graph)
+    edge_flips, queue = edge_flips_of(graph), ball_queue_of(work)
+    width = graph.flip_bytes
     size = 0
-    for detector in range(graph.num_detectors):
-        detectors[detector].boundary = edge_weight[detector]
-        detectors[detector].observables = edge_observables[detector]
-        detectors[detector].outward = -1
-        if edge_weight[detector] < FAR:
-            size = push(queue, size, edge_weight[detector], np.int64(detector))
+    for index in range(graph.num_detectors):
+        detectors[index].boundary = edge_weight[index]
+        detectors[index].outward = -1
+        detectors[index].flips = 0
+        if edge_weight[index] < FAR:
+            size = push(queue, size, edge_weight[index], np.int64(index))
     while size > 0:
         distance = queue[0].key
         here = queue[0].what
         size = drop_first(queue, size)
-        if distance > detectors[here].boundary:
+        detector = detectors[here]
+        if distance > detector.boundary:
             continue
+        # Nearer detectors are final: their flips are known when those behind them need them.
+        edge = boundary_edge[here]
+        if detector.outward >= 0:
+            edge = edge_between(graph, here, detector.outward)
+        for byte in range(width):
+            flip = edge_flips[edge * width + byte]
+            if detector.outward >= 0:
+                flip ^= boundary_flips[detector.outward * width + byte]
+            boundary_flips[here * width + byte] = flip
+            detector.flips |= np.int32(flip != 0)
         for at in range(indptr[here], indptr[here + 1]):
             there = detectors[adjacent[at].detector]
             through = distance + adjacent[at].weight
             if through < there.boundary:
                 there.boundary = through
-                there.observables = detectors[here].observables ^ adjacent[at].observables
                 there.outward = here
                 size = push(queue, size, through, np.int64(adjacent[at].detector))
 
 
 @kernel
-def fill_lists(graphs, works, parents, longest):
-    """Write each detector's `longest` nearest detectors to `near`; returns the number of entries used.
-
-    `parents` (int16) gets, for each entry, the place in the same list from which its shortest path
-    arrives, -1 if that is the detector itself.
-    """
+def fill_lists(graphs, works, longest):
+    """Write each detector's `longest` nearest detectors to `near`; returns the number of entries used."""
     graph, work = graphs[0], works[0]
-    detectors, near, nodes = detectors_of(graph), near_of(graph), ball_nodes_of(work)
+    detectors, near, parents, nodes = (
+        detectors_of(graph),
+        near_of(graph),
+        parents_of(graph),
+        ball_nodes_of(work),
+    )
     used = 0
     for source in range(graph.num_detectors):
         detector = detectors[source]
@@ -70,13 +90,39 @@ def fill_lists(graphs, works, parents, longest):
             if used - detector.first == longest or node.distance >= LIST_LIMIT:
                 radius = node.distance
                 break
-            node.position = used - detector.first
+            node.entry = used - detector.first
             near[used].detector = there
-            near[used].distance = node.distance
-            near[used].observables = node.observables
-            parents[used] = nodes[node.parent].position
+            near[used].span = node.distance | node.flips
+            parents[used] = nodes[node.parent].entry
             used += 1
         ball_end(work)
         detector.last = used
         detector.radius = radius
+    return used
+
+
+@kernel
+def fill_adjacency(rows, neighbours, edges, weight, edge_has_flips, indptr, adjacent):
+    """Adjacency without the boundary and with only the lightest of parallel edges; returns its size.
+
+    `rows`, `neighbours`, `edges`: the rows of a MatchingGraph, each sorted by neighbour, boundary first.
+    """
+    used = 0
+    for detector in range(len(rows) - 1):
+        start = used
+        for at in range(rows[detector], rows[detector + 1]):
+            other = neighbours[at]
+            if other < 0:
+                continue
+            edge = edges[at]
+            if used > start and adjacent[used - 1].detector == other:
+                if adjacent[used - 1].weight <= weight[edge]:
+                    continue
+                used -= 1
+            adjacent[used].detector = other
+            adjacent[used].weight = weight[edge]
+            adjacent[used].edge = edge
+            adjacent[used].flips = edge_has_flips[edge]
+            used += 1
+        indptr[detector + 1] = used
     return used

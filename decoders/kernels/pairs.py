@@ -29,7 +29,7 @@ def match_nearest(graph, work, count):
         nearest = -1
         reach = detector.radius
         while at < end:
-            distance = near[at].distance
+            distance = near[at].span & ~1
             if distance >= limit:
                 break
             other = event_of[near[at].detector]

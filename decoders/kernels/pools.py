@@ -109,7 +109,7 @@ def tree_of(work):
 @kernel
 def stack_of(work):
     """The pool `stack` of a work record."""
-    return _view(work.stack, work.max_nodes, np.int32)
+    return _view(work.stack, 2 * work.max_nodes, np.int32)
 
 
 @kernel
@@ -146,3 +146,45 @@ def ball_queue_of(work):
 def ball_touched_of(work):
     """The pool `ball_touched` of a work record."""
     return _view(work.ball_touched, work.num_detectors, np.int32)
+
+
+@kernel
+def parents_of(graph):
+    """The pool `parents` of a graph record."""
+    return _view(graph.parents, graph.num_near, np.int16)
+
+
+@kernel
+def boundary_edge_of(graph):
+    """The pool `boundary_edge` of a graph record."""
+    return _view(graph.boundary_edge, graph.num_detectors, np.int32)
+
+
+@kernel
+def boundary_flips_of(graph):
+    """The pool `boundary_flips` of a graph record."""
+    return _view(graph.boundary_flips, graph.num_detectors * graph.flip_bytes, np.uint8)
+
+
+@kernel
+def edge_flips_of(graph):
+    """The pool `edge_flips` of a graph record."""
+    return _view(graph.edge_flips, graph.num_edges * graph.flip_bytes, np.uint8)
+
+
+@kernel
+def toggles_of(graph):
+    """The pool `toggles` of a graph record."""
+    return _view(graph.toggles, graph.shot_bytes, np.uint8)
+
+
+@kernel
+def certain_flips_of(graph):
+    """The pool `certain_flips` of a graph record."""
+    return _view(graph.certain_flips, graph.flip_bytes, np.uint8)
+
+
+@kernel
+def path_of(work):
+    """The pool `path` of a work record."""
+    return _view(work.path, work.num_detectors + 1, np.int32)

@@ -129,7 +129,7 @@ def scan_list(graph, work, event):
         at += 1
         if other >= 0:
             e.scan = at
-            e.reach = near[at - 1].distance
+            e.reach = near[at - 1].span & ~1
             if known_edge(work, event, other) >= 0:
                 return -1
             return add_edge(work, event, other, e.reach, at - 1)
@@ -140,7 +140,7 @@ def scan_list(graph, work, event):
 
 @kernel
 def scan_beyond(graph, work, event):
-    """Beyond the neighbour list: search the graph itself, twice as far as before."""
+    """Beyond the neighbour list: search the graph itself, half as far again."""
     detectors, events, event_of, ball = (
         detectors_of(graph),
         events_of(work),
@@ -149,7 +149,7 @@ def scan_beyond(graph, work, event):
     )
     e = events[event]
     detector = detectors[e.detector]
-    target = min(max(2 * e.reach, 2), 2 * detector.boundary)
+    target = min(e.reach + 2 * (e.reach >> 2) + 2, 2 * detector.boundary)
     ball_start(work, e.detector)
     there = ball_next(graph, work)
     while there >= 0 and ball[there].distance < target:
@@ -176,8 +176,11 @@ def reveal(graph, work, event):
             half = scan_list(graph, work, event)
             if half >= 0:
                 schedule_edge(work, half)
-        else:
+        elif work.may_look_beyond:
             scan_beyond(graph, work, event)
+        else:
+            work.postponed = 1
+            return
     if e.reach < limit and e.reach < FAR:
         schedule(work, work.now + ((e.reach + 1) >> 1) - radius, (event << 2) | NEEDS_SCAN)
 

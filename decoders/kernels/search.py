@@ -24,6 +24,7 @@ from decoders.kernels.layout import (
     OK,
     OUT_OF_TREE,
     OUTER,
+    POSTPONED,
 )
 from decoders.kernels.pools import edges_of, events_of, halves_of, nodes_of, queue_of, tree_of
 from decoders.kernels.queue import drop_first
@@ -92,9 +93,13 @@ def find_partner(graph, work, root):
     """Match one unmatched event, rematching others where that is better. Returns a status."""
     events, nodes, queue = events_of(work), nodes_of(work), queue_of(work)
     work.now = 0
+    work.postponed = 0
     grow_outer(graph, work, events[root].top, -1)
     status = NO_PARTNER
     while work.queue_size > 0 and work.overflow == 0:
+        if work.postponed:
+            status = POSTPONED
+            break
         work.now = queue[0].key
         what = queue[0].what
         work.queue_size = drop_first(queue, work.queue_size)

@@ -1,0 +1,80 @@
+"""From matched events to the edges between them."""
+
+from decoders.kernels.ball import ball_end, ball_next, ball_start
+from decoders.kernels.jit import kernel
+from decoders.kernels.pools import (
+    adjacent_of,
+    ball_nodes_of,
+    boundary_edge_of,
+    detectors_of,
+    edge_flips_of,
+    indptr_of,
+    near_of,
+    parents_of,
+    path_of,
+)
+
+
+@kernel
+def edge_between(graph, detector, other):
+    """The edge between two adjacent detectors."""
+    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    at = indptr[detector]
+    while adjacent[at].detector != other:
+        at += 1
+    return adjacent[at].edge
+
+
+@kernel
+def path_to_boundary(graph, work, detector):
+    """Write the edges from a detector to the boundary to `path`; returns how many there are."""
+    detectors, path = detectors_of(graph), path_of(work)
+    length = 0
+    while detectors[detector].outward >= 0:
+        path[length] = edge_between(graph, detector, detectors[detector].outward)
+        length += 1
+        detector = detectors[detector].outward
+    path[length] = boundary_edge_of(graph)[detector]
+    return length + 1
+
+
+@kernel
+def path_in_list(graph, work, detector, entry):
+    """Write the edges from a detector to an entry of its neighbour list to `path`; returns how many."""
+    near, parents, path = near_of(graph), parents_of(graph), path_of(work)
+    first = detectors_of(graph)[detector].first
+    length = 0
+    while True:
+        place = parents[entry]
+        before = near[first + place].detector if place >= 0 else detector
+        path[length] = edge_between(graph, near[entry].detector, before)
+        length += 1
+        if place < 0:
+            return length
+        entry = first + place
+
+
+@kernel
+def path_by_search(graph, work, detector, other):
+    """Write the edges between two detectors far from each other to `path`; returns how many."""
+    ball, path = ball_nodes_of(work), path_of(work)
+    ball_start(work, detector)
+    while ball_next(graph, work) != other:
+        pass
+    length = 0
+    while other != detector:
+        path[length] = ball[other].edge
+        length += 1
+        other = ball[other].parent
+    ball_end(work)
+    return length
+
+
+@kernel
+def flip_path(graph, work, length, flips):
+    """Apply the observables of the edges in `path` to a row of bit-packed flips."""
+    edge_flips, path = edge_flips_of(graph), path_of(work)
+    width = graph.flip_bytes
+    for at in range(length):
+        for byte in range(width):
+            flips[byte] ^= edge_flips[path[at] * width + byte]

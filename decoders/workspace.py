@@ -1,0 +1,161 @@
+"""The memory behind the kernels' records: arrays owned by Python objects, addresses in the records."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoders.graph import MatchingGraph
+from decoders.kernels import layout, neighbours
+
+#: How many neighbours each detector knows by heart. More are found by searching the graph.
+LIST_LENGTH = 128
+
+
+class _Pools:
+    """A record whose address fields point to arrays that live as long as this object."""
+
+    def __init__(self, dtype: "np.dtype[np.record]") -> None:
+        self.record = np.zeros(1, dtype=dtype)
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+    def _own(self, **arrays: NDArray[Any]) -> None:
+        for name, array in arrays.items():
+            assert array.flags.c_contiguous
+            self.arrays[name] = array
+            self.record[name] = array.ctypes.data
+
+    def _set(self, **scalars: int) -> None:
+        for name, value in scalars.items():
+            self.record[name] = value
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of all arrays, in bytes."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+
+class SearchGraph(_Pools):
+    """A matching graph with everything precomputed that shots ask for; read only once made.
+
+    Edges of negative weight are taken as present: their detectors are flipped before decoding, their
+    observables after it, and their weight counts positive (as Edmonds and Johnson reduce minimum-weight
+    T-joins to nonnegative weights). Of parallel edges only the lightest can be in a lightest matching.
+    """
+
+    def __init__(self, graph: MatchingGraph, *, list_length: int = LIST_LENGTH) -> None:
+        super().__init__(layout.GRAPH)
+        num_detectors, num_edges = graph.num_detectors, graph.num_edges
+        flip_bytes = (graph.num_observables + 7) // 8
+        edge_flips = np.ascontiguousarray(
+            graph.edge_observables.astype("<u8").view(np.uint8).reshape(num_edges, -1)[:, :flip_bytes]
+        )
+        toggles = graph.certain_detectors.copy()
+        certain_flips = graph.certain_observables.astype("<u8").view(np.uint8)[:flip_bytes].copy()
+        negative = np.flatnonzero(graph.edge_weight < 0)
+        if negative.size:
+            certain_flips ^= np.bitwise_xor.reduce(edge_flips[negative], axis=0)
+            ends = np.concatenate([graph.edge_u[negative], graph.edge_v[negative]])
+            toggles ^= np.bincount(ends[ends >= 0], minlength=num_detectors) % 2 == 1
+        # Errors that no detector sees but that happen more often than not.
+        likely = graph.undetectable_probability > 0.5
+        if likely.any():
+            masks = graph.undetectable_observables[likely].astype("<u8")
+            certain_flips ^= np.bitwise_xor.reduce(masks, axis=0).view(np.uint8)[:flip_bytes]
+
+        weight = np.abs(graph.edge_weight)
+        at_boundary = graph.edge_v < 0
+        boundary_weight = np.full(num_detectors, layout.FAR, dtype=np.int64)
+        boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
+        lightest = np.flatnonzero(at_boundary)[np.argsort(-weight[at_boundary], kind="stable")]
+        boundary_weight[graph.edge_u[lightest]] = weight[lightest]  # the last, lightest one stays
+        boundary_edge[graph.edge_u[lightest]] = lightest
+        adjacent = np.zeros(2 * num_edges, dtype=layout.ADJACENT)
+        indptr = np.zeros(num_detectors + 1, dtype=np.int32)
+        edge_has_flips = edge_flips.any(axis=1) if flip_bytes else np.zeros(num_edges, dtype=np.bool_)
+        num_adjacent = neighbours.fill_adjacency(
+            graph.indptr,
+            graph.adjacent_detector,
+            graph.adjacent_edge,
+            weight,
+            edge_has_flips,
+            indptr,
+            adjacent,
+        )
+        self._own(
+            detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
+            near=np.zeros(num_detectors * list_length, dtype=layout.NEAR),
+            parents=np.zeros(num_detectors * list_length, dtype=np.int16),
+            indptr=indptr,
+            adjacent=adjacent[:num_adjacent].copy(),
+            boundary_edge=boundary_edge,
+            boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
+            edge_flips=edge_flips.reshape(-1),
+            toggles=np.packbits(toggles, bitorder="little"),
+            certain_flips=certain_flips,
+        )
+        self._set(
+            num_detectors=num_detectors,
+            num_near=num_detectors * list_length,
+            num_adjacent=num_adjacent,
+            num_edges=num_edges,
+            flip_bytes=flip_bytes,
+            shot_bytes=(num_detectors + 7) // 8,
+            has_toggles=int(toggles.any()),
+            certain_weight=int(graph.edge_weight[negative].sum(dtype=np.int64)),
+        )
+        work = Workspace(self)
+        neighbours.measure_boundary(self.record, work.record, boundary_weight)
+        used = neighbours.fill_lists(self.record, work.record, list_length)
+        # Detectors near the boundary of a small graph have shorter lists: give back what is left.
+        self._own(near=self.arrays["near"][:used].copy(), parents=self.arrays["parents"][:used].copy())
+        self._set(num_near=used)
+
+
+class Workspace(_Pools):
+    """Everything that decoding writes to, for one thread; sized for any shot of a graph.
+
+    The pools of edges and queue items start small, for most shots are; a kernel that runs out of room
+    says so, and `grow` doubles them.
+    """
+
+    def __init__(self, graph: SearchGraph) -> None:
+        super().__init__(layout.WORK)
+        num_detectors = int(graph.record["num_detectors"][0])
+        # A laminar family of odd sets: at most one blossom for every two events.
+        max_nodes = num_detectors + num_detectors // 2 + 1
+        max_ball_queue = int(graph.record["num_adjacent"][0]) + num_detectors + 1
+        ball_nodes = np.zeros(num_detectors, dtype=layout.BALL)
+        ball_nodes["distance"] = -1
+        self._own(
+            events=np.zeros(num_detectors, dtype=layout.EVENT),
+            nodes=np.zeros(max_nodes, dtype=layout.NODE),
+            stack=np.zeros(2 * max_nodes, dtype=np.int32),
+            spare=np.zeros(max_nodes, dtype=np.int32),
+            event_of=np.full(num_detectors, -1, dtype=np.int32),
+            found=np.zeros(num_detectors, dtype=np.int32),
+            path=np.zeros(num_detectors + 1, dtype=np.int32),
+            ball_nodes=ball_nodes,
+            ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
+            ball_touched=np.zeros(num_detectors, dtype=np.int32),
+        )
+        self._set(
+            num_detectors=num_detectors,
+            max_events=num_detectors,
+            max_nodes=max_nodes,
+            max_ball_queue=max_ball_queue,
+        )
+        self._resize(64 + num_detectors)
+
+    def _resize(self, size: int) -> None:
+        self._own(
+            halves=np.zeros(2 * size, dtype=layout.HALF),
+            edges=np.zeros(size, dtype=layout.EDGE),
+            queue=np.zeros(size, dtype=layout.ITEM),
+            tree=np.zeros(size, dtype=np.int32),
+        )
+        self._set(max_edges=size, max_queue=size, max_tree=size)
+
+    def grow(self) -> None:
+        """Double the pools whose need depends on the shot."""
+        self._resize(2 * int(self.record["max_edges"][0]))
