@@ -1,6 +1,6 @@
 """Codes, noise, memory experiments, statistics and experiment folders. Knows stim, knows no decoder."""
 
-from qec import noise
+from qec import datasets, noise, statistics
 from qec.codes import RepetitionCode, RotatedSurfaceCode, code_by_name, code_names
 from qec.memory import memory_circuit, memory_metadata, patch_detectors
 
@@ -9,8 +9,10 @@ __all__ = [
     "RotatedSurfaceCode",
     "code_by_name",
     "code_names",
+    "datasets",
     "memory_circuit",
     "memory_metadata",
     "noise",
     "patch_detectors",
+    "statistics",
 ]

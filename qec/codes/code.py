@@ -51,7 +51,7 @@ class Code(ABC):
     """Gate set of the circuits: "cz" (R, H, CZ, M) or "cx" (R, RX, H, CX, MR, M, MX)."""
 
     basis_change_slots: ClassVar[tuple[int, ...]]
-    """Interaction layers before which a Hadamard layer may stand; the number of layers means after the last.
+    """Interaction layers before which Hadamards may stand with CZ gates; one more than the last: after it.
 
     Fixed for each code and not derived from each patch, so that a patch keeps the rhythm of the large code.
     """

@@ -32,7 +32,9 @@ def interaction_layers(
         Layers in order. A slot without a Hadamard gives no layer.
     """
     num_interactions = len(code.stabilizers[0].schedule)
-    slots: dict[int, list[Coordinate]] = {slot: [] for slot in code.basis_change_slots}
+    # With CX gates a data qubit keeps its frame through the whole cycle; no Hadamards between interactions.
+    allowed = code.basis_change_slots if code.gates == "cz" else (0, num_interactions)
+    slots: dict[int, list[Coordinate]] = {slot: [] for slot in allowed}
     for slot in (0, num_interactions):
         slots[slot] += [s.coordinate for s in code.stabilizers if _measure_qubit_in_x_frame(code, s.basis)]
     needs = required_frames(code)

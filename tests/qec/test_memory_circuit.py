@@ -156,6 +156,18 @@ def test_layers_of_a_surface_code_cycle() -> None:
         assert found == ["R", "H", "CZ", "H", "CZ", "CZ", "H", "CZ", "H", "M"] * 3
 
 
+def test_layers_with_cx_gates() -> None:
+    """Stim's cycle, H, four times CX, H, MR; the ZXXZ code's basis changes fit into its Hadamard layers."""
+    for variant, basis in itertools.product(["css", "zxxz"], "xz"):
+        code = RotatedSurfaceCode(5, variant=variant, gates="cx")  # type: ignore[arg-type]
+        first, *rest = layers(memory_circuit(code, rounds=3, basis=basis))
+        assert {i.name[0] for i in first} == {"R"}
+        found = [{i.name for i in layer} for layer in rest]
+        cycle = [{"H"}, {"CX"}, {"CX"}, {"CX"}, {"CX"}, {"H"}]
+        assert found[:-1] == [*cycle, {"MR"}, *cycle, {"MR"}, *cycle]
+        assert found[-1] - {"M", "MX"} == {"MR"}
+
+
 def test_data_qubits_are_tagged() -> None:
     code = RotatedSurfaceCode(3)
     circuit = memory_circuit(code, rounds=2)
