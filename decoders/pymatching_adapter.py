@@ -1,5 +1,6 @@
 """PyMatching 2 as a decoder of this package: the reference that ours are compared with."""
 
+import math
 from typing import ClassVar, Self
 
 import numpy as np
@@ -8,6 +9,10 @@ import stim
 
 from decoders.base import Decoder, Packed, Weights
 from decoders.dem_reader import read_dem
+
+
+# The weight of anything less likely is infinite for PyMatching, which it refuses.
+_LEAST_PROBABILITY = 1e-300
 
 
 class PyMatching(Decoder):
@@ -26,17 +31,22 @@ class PyMatching(Decoder):
             name=self._name, num_detectors=dem.num_detectors, num_observables=dem.num_observables
         )
         arrays = read_dem(dem)  # PyMatching drops hyperedges silently; this refuses them
-        # PyMatching refuses p = 1, and components that cancel or touch no detector confuse it.
-        clean = dem
-        if arrays.num_cancelled or (arrays.component_ends[:, 0] < 0).any() or arrays.num_certain:
-            clean = _without_oddities(dem)
-        self._certain_events = np.packbits(arrays.certain_detectors, bitorder="little")
-        width = (self.num_observables + 7) // 8
-        self._certain_flips = arrays.certain_observables.astype("<u8").view(np.uint8)[:width]
+        plain = _Plain(dem=dem)
+        if (
+            arrays.num_certain
+            or arrays.num_cancelled
+            or (arrays.component_ends[:, 0] < 0).any()
+            or (arrays.component_probability < _LEAST_PROBABILITY).any()
+            or (self._correlated and (arrays.component_probability > 0.5).any())
+        ):
+            plain = _simplify(dem, likely_errors=not self._correlated)
+        self._flipped_events = np.packbits(plain.events, bitorder="little")
+        self._flipped_observables = np.packbits(plain.observables, bitorder="little")
+        self._weight = plain.weight
         self._matching = pymatching.Matching.from_detector_error_model(
-            clean, enable_correlations=self._correlated
+            plain.dem, enable_correlations=self._correlated
         )
-        # A model without errors has no observables in PyMatching's eyes, however many are declared.
+        # PyMatching knows observables only from errors that flip them.
         if self._matching.num_fault_ids < self.num_observables:
             self._matching.ensure_num_fault_ids(self.num_observables)
 
@@ -50,7 +60,7 @@ class PyMatching(Decoder):
         return cls(dem=dem)
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
-        events = packed ^ self._certain_events
+        events = packed ^ self._flipped_events
         try:
             answer = self._matching.decode_batch(
                 events,
@@ -62,7 +72,7 @@ class PyMatching(Decoder):
         except ValueError as error:
             raise self._blame_shot(events, error) from None
         predictions, found = answer if weights else (answer, None)
-        return predictions ^ self._certain_flips, found
+        return predictions ^ self._flipped_observables, None if found is None else found + self._weight
 
     def _blame_shot(self, events: Packed, error: ValueError) -> ValueError:
         """PyMatching's error does not say which shot it is about: find the first one that fails alone."""
@@ -87,22 +97,54 @@ class CorrelatedPyMatching(PyMatching):
     _correlated: ClassVar[bool] = True
 
 
-def _without_oddities(dem: stim.DetectorErrorModel) -> stim.DetectorErrorModel:
-    """The DEM without errors of probability 0 or 1, cancelled targets and components without detectors."""
+class _Plain:
+    """A DEM that PyMatching takes, and what to flip before and after decoding with it."""
+
+    def __init__(self, *, dem: stim.DetectorErrorModel) -> None:
+        self.dem = dem
+        self.events = np.zeros(dem.num_detectors, dtype=np.bool_)
+        self.observables = np.zeros(dem.num_observables, dtype=np.bool_)
+        self.weight = 0.0
+
+    def flip(self, targets: list[stim.DemTarget]) -> None:
+        for target in targets:
+            (self.events if target.is_relative_detector_id() else self.observables)[target.val] ^= True
+
+
+def _simplify(dem: stim.DetectorErrorModel, *, likely_errors: bool) -> _Plain:
+    """Leave out what PyMatching cannot take or would misread; the answer says how to make up for it.
+
+    PyMatching refuses probability 1, makes a loop of a detector that stands twice in a component,
+    and correlated matching refuses components without detectors. Errors of probability 1 become
+    flips; less than 1e-300 counts as 1e-300. With likely_errors=False, as correlated matching needs
+    it, errors of more than 1/2 become flips and the chance that they do not happen.
+    """
+    plain = _Plain(dem=dem)
     clean = stim.DetectorErrorModel()
     for instruction in dem.flattened():
         if instruction.type != "error":
             clean.append(instruction)
             continue
         probability = instruction.args_copy()[0]
-        if not 0 < probability < 1:
-            continue
-        targets: list[stim.DemTarget] = []
+        components = []
         for group in instruction.target_groups():
-            # Twice the same target is none; sorted by kind and number for a reproducible order.
             odd = [target for target in dict.fromkeys(group) if group.count(target) % 2]
             if any(target.is_relative_detector_id() for target in odd):
-                targets += [stim.target_separator()] * bool(targets) + odd
-        if targets:
-            clean.append("error", probability, targets)
-    return clean
+                components.append(odd)
+            elif probability == 1:
+                plain.flip(odd)
+        likely = probability > 0.5 and not likely_errors
+        if probability == 1 or likely:
+            for component in components:
+                plain.flip(component)
+        if likely and probability < 1:
+            plain.weight += len(components) * math.log((1 - probability) / probability)
+            probability = 1 - probability
+        if 0 < probability < 1 and components:
+            separated = [[stim.target_separator(), *component] for component in components]
+            probability = max(probability, _LEAST_PROBABILITY)
+            clean.append("error", probability, [target for part in separated for target in part][1:])
+    if dem.num_detectors:
+        clean.append("detector", [], [stim.target_relative_detector_id(dem.num_detectors - 1)])
+    plain.dem = clean
+    return plain

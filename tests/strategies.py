@@ -21,15 +21,18 @@ def probabilities(*, extremes: bool = True) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def _errors(draw: st.DrawFn, *, num_detectors: int, num_observables: int, most: int, extremes: bool) -> str:
+def _errors(
+    draw: st.DrawFn, *, num_detectors: int, num_observables: int, most: int, extremes: bool, cancelling: bool
+) -> str:
     """An error instruction of one to three components of at most `most` detectors each."""
     components = []
     for _ in range(draw(st.integers(1, 3))):
-        targets = []
-        if num_detectors:
-            targets += draw(st.lists(st.integers(0, num_detectors - 1).map("D{}".format), max_size=most))
-        if num_observables:
-            targets += draw(st.lists(st.integers(0, num_observables - 1).map("L{}".format), max_size=2))
+        targets: list[str] = []
+        for letter, number, size in [("D", num_detectors, most), ("L", num_observables, 2)]:
+            if number:
+                indices = st.integers(0, number - 1)
+                chosen = draw(st.lists(indices, max_size=size, unique=not cancelling))
+                targets += [f"{letter}{index}" for index in chosen]
         if targets:
             components.append(" ".join(draw(st.permutations(targets))))
     tag = draw(_TAGS)
@@ -50,16 +53,22 @@ def dems(
     max_observables: int = 3,
     most: int = 2,
     extremes: bool = True,
+    cancelling: bool = True,
 ) -> stim.DetectorErrorModel:
     """Small DEMs with everything that a DEM may hold: nested repeat blocks, shifts, tags, declarations.
 
     max_detectors bounds the indices before shifts. most: detectors in one component before equal
-    ones cancel; above 2 there are hyperedges. extremes: see `probabilities`.
+    ones cancel; above 2 there are hyperedges. extremes: see `probabilities`. cancelling: whether a
+    target may stand in a component more than once. With max_observables=0 no error flips any.
     """
     num_detectors = draw(st.integers(0, max_detectors))
-    num_observables = draw(st.integers(0, max_observables) | st.just(70))
+    num_observables = draw(st.integers(0, max_observables) | st.just(70 if max_observables else 0))
     errors = _errors(
-        num_detectors=num_detectors, num_observables=num_observables, most=most, extremes=extremes
+        num_detectors=num_detectors,
+        num_observables=num_observables,
+        most=most,
+        extremes=extremes,
+        cancelling=cancelling,
     )
     index = st.integers(0, max(num_detectors - 1, 0))
     coordinates = st.just("") | _COORDINATES

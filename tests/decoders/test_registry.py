@@ -1,0 +1,94 @@
+"""Names, options and lazy imports."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import stim
+
+import decoders
+from decoders import registry
+from decoders.base import Decoder
+
+DEM = stim.DetectorErrorModel("error(0.1) D0 L0")
+
+
+class _WithOptions(Decoder):
+    """Remembers its options."""
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel, *, depth: int = 3, fast: bool = False) -> "_WithOptions":
+        made = cls(name="with-options", num_detectors=dem.num_detectors, num_observables=dem.num_observables)
+        made.options = (depth, fast)
+        return made
+
+    def _decode_packed(self, packed: Any, *, weights: bool, threads: int) -> Any:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def with_options(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(registry._DECODERS, "with-options", (__name__, "_WithOptions"))
+    return "with-options"
+
+
+def test_names_make_decoders_of_that_name() -> None:
+    assert "pymatching" in decoders.names()
+    assert "pymatching-correlated" in decoders.names()
+    for name in decoders.names():
+        made = decoders.from_dem(name, DEM)
+        assert isinstance(made, decoders.Decoder)
+        assert made.name == name
+        assert (made.num_detectors, made.num_observables) == (1, 1)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no decoder is named 'pymatcing'") as caught:
+        decoders.from_dem("pymatcing", DEM)
+    for name in decoders.names():
+        assert name in str(caught.value)
+
+
+def test_options_reach_the_decoder(with_options: str) -> None:
+    made = decoders.from_dem(with_options, DEM, depth=5)
+    assert made.options == (5, False)  # type: ignore[attr-defined]
+    assert registry.known_options(with_options) == ["depth", "fast"]
+
+
+def test_an_unknown_option_lists_the_known_ones(with_options: str) -> None:
+    with pytest.raises(ValueError, match="'with-options' has no option 'deep': its options are depth, fast"):
+        decoders.from_dem(with_options, DEM, deep=5)
+    with pytest.raises(ValueError, match="'pymatching' has no option 'deep': it has none"):
+        decoders.from_dem("pymatching", DEM, deep=5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (stim.Circuit("M 0"), "detector_error_model"),
+        ("error(0.1) D0", "got str"),
+        (None, "got NoneType"),
+    ],
+)
+def test_something_else_than_a_dem(wrong: Any, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        decoders.from_dem("pymatching", wrong)
+
+
+def test_importing_decoders_compiles_nothing_and_imports_no_decoder() -> None:
+    script = """
+import sys
+import decoders
+decoders.names(), decoders.sinter_decoders()
+assert "pymatching" not in sys.modules
+from numba.core.registry import CPUDispatcher
+kernels = [
+    (name, attribute)
+    for name, module in list(sys.modules.items()) if name.startswith("decoders.kernels")
+    for attribute, value in vars(module).items() if isinstance(value, CPUDispatcher) and value.signatures
+]
+assert not kernels, kernels
+assert any(isinstance(value, CPUDispatcher) for value in vars(sys.modules["decoders.kernels.edges"]).values())
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

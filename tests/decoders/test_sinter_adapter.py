@@ -1,0 +1,114 @@
+"""Our decoders inside sinter."""
+
+import pickle
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sinter
+import stim
+
+import decoders
+
+
+def circuit(p: float = 0.08) -> stim.Circuit:
+    return stim.Circuit.generated(
+        "repetition_code:memory",
+        distance=5,
+        rounds=4,
+        before_round_data_depolarization=p,
+        before_measure_flip_probability=p,
+    )
+
+
+def test_there_is_one_for_every_name() -> None:
+    made = decoders.sinter_decoders()
+    assert list(made) == decoders.names()
+    assert all(isinstance(decoder, sinter.Decoder) for decoder in made.values())
+
+
+@pytest.mark.parametrize("name", decoders.names())
+def test_pickled_and_compiled_it_predicts_the_same(name: str) -> None:
+    dem = circuit().detector_error_model(decompose_errors=True)
+    decoder = pickle.loads(pickle.dumps(decoders.sinter_decoders()[name]))
+    compiled = decoder.compile_decoder_for_dem(dem=dem)
+    events, _, _ = dem.compile_sampler(seed=3).sample(200, bit_packed=True)
+    answer = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
+    assert answer.dtype == np.uint8
+    assert answer.shape == (200, 1)
+    assert answer.any()
+    assert np.array_equal(answer, decoders.from_dem(name, dem).decode_batch(events, bit_packed=True))
+
+
+@pytest.mark.parametrize("name", ["pymatching", "pymatching-correlated"])
+def test_names_that_sinter_has_too_predict_the_same(name: str) -> None:
+    dem = stim.Circuit.generated(
+        "surface_code:rotated_memory_z", distance=3, rounds=3, after_clifford_depolarization=0.02
+    ).detector_error_model(decompose_errors=True)
+    events, _, _ = dem.compile_sampler(seed=4).sample(2000, bit_packed=True)
+    answers = [
+        decoder.compile_decoder_for_dem(dem=dem).decode_shots_bit_packed(
+            bit_packed_detection_event_data=events
+        )
+        for decoder in (decoders.sinter_decoders()[name], sinter.BUILT_IN_DECODERS[name])
+    ]
+    assert np.array_equal(*answers)
+
+
+def test_collect_uses_ours_under_such_a_name() -> None:
+    # PyMatching inside sinter would leave the hyperedge out; ours refuses it.
+    hyperedge = stim.Circuit(
+        "X_ERROR(0.1) 0 1 2 3\nM 0 1 2 3\n"
+        "DETECTOR rec[-4] rec[-3]\nDETECTOR rec[-4] rec[-2]\nDETECTOR rec[-4] rec[-1]"
+    )
+    task = sinter.Task(
+        circuit=hyperedge, detector_error_model=hyperedge.detector_error_model(), decoder="pymatching"
+    )
+    sinter.collect(num_workers=1, tasks=[task], max_shots=10)
+    with pytest.raises(RuntimeError, match="decompose_errors=True"):
+        sinter.collect(num_workers=1, tasks=[task], max_shots=10, custom_decoders=decoders.sinter_decoders())
+
+
+def test_collect_in_processes() -> None:
+    tasks = [
+        sinter.Task(circuit=circuit(), decoder=name, json_metadata={"d": 5}) for name in decoders.names()
+    ]
+    results = sinter.collect(
+        num_workers=1,
+        tasks=tasks,
+        custom_decoders=decoders.sinter_decoders(),
+        max_shots=500,
+    )
+    assert {result.decoder for result in results} == set(decoders.names())
+    for result in results:
+        assert result.shots == 500
+        assert result.discards == 0
+        assert 0 < result.errors < 250
+
+
+def test_collect_from_the_shell(tmp_path: Path) -> None:
+    circuit().to_file(tmp_path / "d=5.stim")
+    # What the installed script `sinter` runs, found wherever it was installed.
+    [script] = entry_points(group="console_scripts", name="sinter")
+    command = f"from {script.module} import {script.attr}; {script.attr}()"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", command, "collect"),
+            *("--circuits", str(tmp_path / "d=5.stim")),
+            *("--custom_decoders_module_function", "decoders:sinter_decoders"),
+            *("--decoders", *decoders.names()),
+            *("--max_shots", "500", "--processes", "1", "--quiet"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "out.csv").write_text(done.stdout)
+    results = sinter.read_stats_from_csv_files(tmp_path / "out.csv")
+    assert {(result.decoder, result.shots) for result in results} == {
+        (name, 500) for name in decoders.names()
+    }
