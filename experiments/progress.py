@@ -17,7 +17,8 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._in_place = self._stream.isatty()
         self._period = period if period is not None else (0.2 if self._in_place else 10.0)
-        self._next_time = 0.0
+        # A log stays empty for commands that end soon.
+        self._next_time = 0.0 if self._in_place else time.monotonic() + self._period
         self._shown = 0
 
     def __enter__(self) -> Self:

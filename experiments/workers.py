@@ -19,42 +19,50 @@ import stim
 def interrupts_kept_from_workers() -> Iterator[None]:
     """In this block Ctrl-C and SIGTERM raise KeyboardInterrupt, and processes started here never see them.
 
-    A terminal sends Ctrl-C to all processes; workers caught by it while they start print tracebacks. So both
-    signals are blocked, which new processes inherit, and a thread waits for them and passes the first one on
-    to the main thread. Does nothing on platforms without signal masks and outside the main thread.
+    A terminal sends Ctrl-C to all processes, and workers caught by it while they start print tracebacks. So
+    the main thread blocks both signals, which the processes that it starts inherit. Another thread takes them
+    and wakes the main thread, which mostly sleeps in a read, by a third signal. Does nothing on platforms
+    without signal masks and outside the main thread.
     """
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    caught = {signal.SIGINT, signal.SIGTERM}
+    caught = (signal.SIGINT, signal.SIGTERM)
     main_thread = threading.get_ident()
-    leaving = threading.Event()
+    receiver, sender = os.pipe()
+    os.set_blocking(sender, False)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     def watch() -> None:
-        signal.sigwait(caught)
-        if not leaving.is_set():
-            signal.pthread_kill(main_thread, signal.SIGUSR1)
-        while not leaving.is_set():
-            signal.sigwait(caught)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
+        passed_on = False
+        # Python writes the number of each signal here at once, whichever thread the system gave it to.
+        while (number := os.read(receiver, 1)[0]) != 0:
+            if number in caught and not passed_on:
+                passed_on = True
+                signal.pthread_kill(main_thread, signal.SIGUSR1)
 
     # multiprocessing unblocks these signals when it starts its resource tracker: let it do so now.
     resource_tracker.ensure_running()
-    before = signal.signal(signal.SIGUSR1, interrupt)
+    handlers = {number: signal.signal(number, lambda *_: None) for number in caught}
+    handlers[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, interrupt)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, caught)
+    wakeup = signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        leaving.set()
-        if watcher.ident is not None and watcher.is_alive():
-            signal.pthread_kill(watcher.ident, signal.SIGTERM)
+        signal.set_wakeup_fd(wakeup)
+        os.write(sender, b"\0")
         watcher.join()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGUSR1, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        os.close(receiver)
+        os.close(sender)
 
 
 def _die_with_parent() -> None:
