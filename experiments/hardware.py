@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     """Decode the experiments; see `add_arguments`."""
     names = list(dict.fromkeys(args.decoder or [DEFAULT_DECODER]))
     _check(args, names)
-    root = data_path(SAMPLE) if args.path is None else Path(args.path)
+    # Absolute, so that folders above "." can be told from their names.
+    root = data_path(SAMPLE) if args.path is None else Path(os.path.abspath(args.path))
     folders = find_experiments(root)
     if not folders:
         raise ValueError(
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
             _write(args, results)
             if done < len(folders) and (args.json or args.csv):
                 print(f"kept the results of {done} of {len(folders)} experiments", file=sys.stderr)
-    what = "the simulated sample that ships with the project" if args.path is None else str(root)
+    what = "the simulated sample that ships with the project" if args.path is None else args.path
     print(f"{len(folders)} experiment{'s' * (len(folders) > 1)} in {what}")
     fitted = fits(results, fit_from=args.fit_from)
     print(report(results, fitted, totals(results, fitted)))

@@ -9,7 +9,7 @@ from experiments.hardware_results import DECODED, PUBLISHED, Fit, Result, Total,
 from experiments.tables import estimate, number
 
 WIDTH = 110
-_LONGEST_NAME = 42
+_LONGEST_NAME = 40
 _LONG_FOLDER = 30
 
 Key = tuple[str, str]  # source and decoder
@@ -104,7 +104,10 @@ def _legend(letters: dict[Key, str]) -> str:
     # textwrap does not break at the no-break space.
     names = [_named(key, letters).replace(" ", "\N{NO-BREAK SPACE}") for key in letters]
     text = textwrap.fill(
-        "published predictions: " + ", ".join(names), WIDTH, subsequent_indent="  ", break_on_hyphens=False
+        "errors of the published predictions: " + ", ".join(names),
+        WIDTH,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
     )
     return text.replace("\N{NO-BREAK SPACE}", " ")
 
@@ -135,10 +138,10 @@ def _experiments(results: Sequence[Result], keys: Sequence[Key], letters: dict[K
     ]
     for key in keys:
         cells = [(str(row[key].errors), number(row[key].epsilon.value)) for row in rows]
-        groups.append(block(key[1], ("errors", "per cycle"), cells))
-    if letters:
-        cells_of = [[str(row[key].errors) if key in row else "-" for key in letters] for row in rows]
-        groups.append(block("published errors", tuple(letters.values()), cells_of))
+        groups.append(block(_short(key[1]), ("errors", "per cycle"), cells))
+    for key, letter in letters.items():
+        counts = [(str(row[key].errors) if key in row else "-",) for row in rows]
+        groups.append(block("", (letter,), counts))
     return side_by_side(groups)
 
 
@@ -161,13 +164,10 @@ def _memories(fits: Sequence[Fit], keys: Sequence[Key], letters: dict[Key, str])
     ]
     for key in keys:
         cells = [(estimate(row[key].cycle_fit.epsilon) if key in row else "-",) for row in rows]
-        groups.append(block("", (key[1],), cells))
-    if letters:
-        cells_of = [
-            [number(row[key].cycle_fit.epsilon.value) if key in row else "-" for key in letters]
-            for row in rows
-        ]
-        groups.append(block("", tuple(letters.values()), cells_of))
+        groups.append(block("", (_short(key[1]),), cells))
+    for key, letter in letters.items():
+        values = [(number(row[key].cycle_fit.epsilon.value) if key in row else "-",) for row in rows]
+        groups.append(block("", (letter,), values))
     return side_by_side([group[1:] for group in groups])
 
 
@@ -179,7 +179,7 @@ def _cycles(fits: Iterable[Fit]) -> str:
 
 
 def _by_distance(totals: Sequence[Total], letters: dict[Key, str]) -> str:
-    header = ("d", "decoder", "experiments", "shots", "errors")
+    header = ("d", "decoder", "folders", "shots", "errors")
     rows = [
         (
             str(total.distance),
@@ -193,8 +193,8 @@ def _by_distance(totals: Sequence[Total], letters: dict[Key, str]) -> str:
     blocks = [block("", header, rows, left=2)[1:]]
     if any(total.epsilon is not None for total in totals):
         cells = [("-" if total.epsilon is None else estimate(total.epsilon),) for total in totals]
-        blocks.append(block("", ("mean of the fitted errors per cycle",), cells)[1:])
-    text = "totals by distance\n\n" + side_by_side(blocks)
+        blocks.append(block("", ("mean error per cycle",), cells)[1:])
+    text = "totals by distance; means are those of the fits\n\n" + side_by_side(blocks)
     lambdas = suppression(totals)
     if lambdas:
         cells = [
