@@ -1,0 +1,152 @@
+"""Compiled code is kept between processes and never stale."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+import pytest
+import stim
+
+from decoders import MatchingGraph
+from decoders.kernels import dem_text, edges, jit
+
+CALLEE = """
+from decoders.kernels.jit import kernel
+
+@kernel
+def amount(x):
+    return x + 1
+"""
+CALLER = """
+import json, os, sys
+from decoders.kernels import jit
+from decoders.kernels.callee import amount
+
+@jit.kernel
+def doubled(x):
+    return 2 * amount(x)
+
+def report():
+    answer = doubled(3)
+    hits = sum(doubled.stats.cache_hits.values()) if hasattr(doubled, "stats") else -1
+    print(json.dumps({"answer": answer, "hits": hits, "folder": str(jit.cache_folder)}))
+"""
+
+
+class Report(NamedTuple):
+    answer: int
+    hits: int
+    folder: Path
+
+
+class House:
+    """A copy of jit.py with two kernels of its own: one in a file, its callee in another."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.kernels = root / "code" / "decoders" / "kernels"
+        self.kernels.mkdir(parents=True)
+        (self.kernels / "__init__.py").touch()
+        (self.kernels.parent / "__init__.py").touch()
+        shutil.copy(jit.__file__, self.kernels / "jit.py")
+        (self.kernels / "callee.py").write_text(CALLEE)
+        (self.kernels / "caller.py").write_text(CALLER)
+
+    def run(self, **variables: str) -> Report:
+        """What a fresh process computes, and from where."""
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("NUMBA_") and key != "XDG_CACHE_HOME"
+        }
+        environment |= {"PYTHONPATH": str(self.root / "code"), "NUMBA_CACHE_DIR": str(self.root / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", "from decoders.kernels.caller import report; report()"],
+            env=environment | variables,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        values = json.loads(done.stdout)
+        return Report(values["answer"], values["hits"], Path(values["folder"]))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_a_second_process_compiles_nothing(house: House) -> None:
+    first = house.run()
+    assert first.answer == 8
+    assert first.hits == 0
+    assert first.folder.is_relative_to(house.root / "cache")
+    assert list(first.folder.rglob("*.nbi"))
+    again = house.run()
+    assert again == first._replace(hits=1)
+
+
+def test_an_edited_callee_in_another_file_takes_effect(house: House) -> None:
+    before = house.run()
+    file = house.kernels / "callee.py"
+    times = file.stat()
+    # Same length and same modification time: only the bytes differ.
+    file.write_text(CALLEE.replace("x + 1", "x + 5"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = house.run()
+    assert after.answer == 16
+    assert after.folder != before.folder
+    # And back: the old machine code is right again and still there.
+    file.write_text(CALLEE)
+    assert house.run().folder == before.folder
+
+
+def test_a_new_kernel_file_changes_the_folder(house: House) -> None:
+    before = house.run()
+    (house.kernels / "more.py").write_text("# nothing yet\n")
+    assert house.run().folder != before.folder
+
+
+def test_flags_change_the_folder(house: House) -> None:
+    plain = house.run()
+    checked = house.run(NUMBA_BOUNDSCHECK="1")
+    assert checked.folder != plain.folder
+    assert checked.hits == 0
+    assert house.run(NUMBA_BOUNDSCHECK="1").hits == 1
+
+
+def test_without_compilation_there_is_nothing_to_keep(house: House) -> None:
+    interpreted = house.run(NUMBA_DISABLE_JIT="1")
+    assert interpreted.answer == 8
+    assert not list((house.root / "cache").rglob("*.nbi"))
+
+
+def test_a_cache_that_cannot_be_made_is_replaced(house: House) -> None:
+    blocked = house.root / "file"
+    blocked.write_text("no folder")
+    temporary = house.root / "tmp"
+    temporary.mkdir()
+    first = house.run(NUMBA_CACHE_DIR=str(blocked / "cache"), TMPDIR=str(temporary))
+    assert first.answer == 8
+    assert first.folder.is_relative_to(temporary)
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_kernels_of_the_graph_are_compiled_once() -> None:
+    for text in ["", "error(0.1) D0", "error(0.1) D0 D1 L0 ^ D2 L70\ndetector(1, 2, 3) D0", "repeat 2 {\n}"]:
+        MatchingGraph.from_dem(stim.DetectorErrorModel(text))
+    for function in [
+        dem_text.measure_dem,
+        dem_text.read_dem,
+        edges.merge_components,
+        edges.build_adjacency,
+        edges.label_components,
+    ]:
+        assert len(function.signatures) == 1  # type: ignore[attr-defined]
