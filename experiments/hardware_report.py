@@ -9,7 +9,7 @@ from experiments.hardware_results import DECODED, PUBLISHED, Fit, Result, Total,
 from experiments.tables import estimate, number
 
 WIDTH = 110
-_LONGEST_NAME = 40
+_LONGEST_NAME = 39
 _LONG_FOLDER = 30
 
 Key = tuple[str, str]  # source and decoder
@@ -75,8 +75,9 @@ def _letter(index: int) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for numbers; what tells folders apart is at the end."""
-    return name if len(name) <= _LONGEST_NAME else "…" + name[1 - _LONGEST_NAME :]
+    """A name that leaves room for numbers: a long one loses its middle."""
+    half = (_LONGEST_NAME - 1) // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 def _folders(names: Sequence[str]) -> list[str]:
@@ -90,7 +91,11 @@ def _folders(names: Sequence[str]) -> list[str]:
 
 
 def _named(key: Key, letters: dict[Key, str]) -> str:
-    return f"{letters[key]}: {key[1]}" if key in letters else key[1]
+    """The decoder with its letter; of a published name only what differs, the legend has all of it."""
+    if key not in letters:
+        return _short(key[1])
+    plain = key[1].replace("_decoder_with_", "_with_").replace("_with_", " + ").removesuffix("_prior")
+    return f"{letters[key]}: {_short(plain)}"
 
 
 def _models(results: Sequence[Result]) -> str:
@@ -102,7 +107,7 @@ def _models(results: Sequence[Result]) -> str:
 
 def _legend(letters: dict[Key, str]) -> str:
     # textwrap does not break at the no-break space.
-    names = [_named(key, letters).replace(" ", "\N{NO-BREAK SPACE}") for key in letters]
+    names = [f"{letter}:\N{NO-BREAK SPACE}{decoder}" for (_, decoder), letter in letters.items()]
     text = textwrap.fill(
         "errors of the published predictions: " + ", ".join(names),
         WIDTH,
@@ -183,7 +188,7 @@ def _by_distance(totals: Sequence[Total], letters: dict[Key, str]) -> str:
     rows = [
         (
             str(total.distance),
-            _short(_named((total.source, total.decoder), letters)),
+            _named((total.source, total.decoder), letters),
             str(total.experiments),
             str(total.shots),
             str(total.errors),
@@ -197,10 +202,10 @@ def _by_distance(totals: Sequence[Total], letters: dict[Key, str]) -> str:
     text = "totals by distance; means are those of the fits\n\n" + side_by_side(blocks)
     lambdas = suppression(totals)
     if lambdas:
-        cells = [
-            (",".join(map(str, fit.distances)), _short(_named(key, letters)), estimate(fit.value))
+        ratios = [
+            (",".join(map(str, fit.distances)), _named(key, letters), estimate(fit.value))
             for key, fit in lambdas.items()
         ]
-        lines = block("", ("d", "decoder", "Lambda"), cells, left=2)[1:]
+        lines = block("", ("d", "decoder", "Lambda"), ratios, left=2)[1:]
         text += "\n\n" + "\n".join(line.rstrip() for line in lines)
     return text

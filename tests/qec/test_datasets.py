@@ -286,7 +286,10 @@ def test_a_circuit_of_another_experiment_shows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "what"), [("detection_events", "detection events"), ("obs_flips_actual", "observable flips")]
 )
-def test_verify_finds_one_changed_bit(tmp_path: Path, name: str, what: str) -> None:
+def test_verify_finds_changed_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, what: str
+) -> None:
+    monkeypatch.setattr("qec.datasets.experiment._CHUNK", 4)
     folder = write_small(tmp_path / "x")
     file = folder / f"{name}.b8"
     content = bytearray(file.read_bytes())
@@ -352,6 +355,8 @@ def test_find_experiments(tmp_path: Path) -> None:
     (tmp_path / "README" / "metadata.json").write_text("{}")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "detection_events.b8").touch()
+    (tmp_path / "other" / "decoding_results" / "x").mkdir()
+    (tmp_path / "other" / "decoding_results" / "x" / "detection_events.b8").touch()
     found = find_experiments(tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["broken", *names]
     assert find_experiments(tmp_path / "other") == [tmp_path / "other"]
