@@ -4,6 +4,7 @@ import math
 import statistics
 import time
 
+import numba
 import numpy as np
 import pymatching
 import pytest
@@ -99,6 +100,7 @@ def test_the_smallest_probabilities_have_finite_weights() -> None:
 
 
 @pytest.mark.perf
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 def test_building_is_no_slower_than_pymatching() -> None:
     dem = stim.Circuit.generated(
         "surface_code:rotated_memory_z",

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numba
 import pytest
 import stim
 
@@ -76,6 +77,7 @@ def test_something_else_than_a_dem(wrong: Any, hint: str) -> None:
         decoders.from_dem("pymatching", wrong)
 
 
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 def test_importing_decoders_compiles_nothing_and_imports_no_decoder() -> None:
     script = """
 import sys
