@@ -156,6 +156,18 @@ def test_a_single_folder_and_several_decoders(tmp_path: Path, capsys: pytest.Cap
     assert int(row[-1]) == int(flips.sum())
 
 
+def test_paths_may_be_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rounds in (4, 5):
+        write(tmp_path, rounds=rounds)
+    monkeypatch.chdir(tmp_path / "d3_at_q4_5" / "Z")
+    for path, first in ((".", "2 experiments in ."), ("r04", "1 experiment in r04"), ("../Z", "2 exp")):
+        code, out, _ = run(capsys, path)
+        assert (code, out.startswith(first)) == (0, True)
+        assert "\nd3_at_q4_5/Z/r04 " in out
+
+
 def test_only_the_first_shots(tmp_path: Path) -> None:
     experiment = read_experiment(write(tmp_path / "a", rounds=4, predictions=True))
     cli.main(["hardware", str(tmp_path / "a"), "--shots", "50", "--json", str(tmp_path / "x.json")])

@@ -317,7 +317,7 @@ def test_bits_beyond_the_last_observable_are_not_counted_as_flips(tmp_path: Path
     ("change", "message"),
     [
         ({"measurements": np.zeros((3, 40), dtype=np.bool_)}, r"measurements: bool of shape \(3, 40\)"),
-        ({"predictions": {"x": np.zeros((4, 1), dtype=np.bool_)}}, "predictions of 'x': 4 shots, but .* has 3"),
+        ({"predictions": {"x": np.zeros((4, 1), dtype=np.bool_)}}, "of 'x': 4 shots, but .* has 3"),
         ({"predictions": {"a/b": np.zeros((3, 1), dtype=np.bool_)}}, "'a/b' cannot be the name of a folder"),
         ({"measurements": None}, "detection_events: missing; give it or the measurements"),
         ({"metadata": {"distance": 3, "rounds": 4}}, "'basis' is None"),
