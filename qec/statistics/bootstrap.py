@@ -77,7 +77,8 @@ def bootstrap_suppression(
     Every replicate redraws all counts, refits each epsilon, averages over the patches and bases of a
     distance, and redoes the regression of ln epsilon_d against d, weighted by the spread of ln epsilon_d
     among replicates. The interval is taken from the replicates' quantiles; an end that no finite number
-    describes is 0 or infinite. The value is `suppression_factor`'s; where that is NaN the interval is [0, inf].
+    describes is 0 or infinite. The value is `suppression_factor`'s; where that is NaN the interval is
+    [0, inf].
 
     Args:
         distances: Whole numbers >= 1, as many as counts; at least two different ones.

@@ -77,17 +77,19 @@ class Decay:
         self, errors: Floats, epsilon: Floats, best: Floats, *, drop: float
     ) -> tuple[Floats, Floats]:
         """Epsilons where the profile has fallen by `drop`; 0 or 1/2 where it does not fall so far."""
-        floor, half = np.full_like(epsilon, self.floor), np.full_like(epsilon, HALF)
+        # Both sides at once: (2, sets).
+        start = np.log(np.clip(epsilon, self.floor, HALF))
+        limits = np.stack([np.full(start.shape, np.log(self.floor)), np.full(start.shape, np.log(HALF))])
 
         def remaining(log_epsilon: Floats) -> Floats:
             return self.profile(np.exp(log_epsilon), errors) - best + drop
 
-        middle = np.log(np.clip(epsilon, self.floor, HALF))
-        low = np.exp(bracketed_roots(remaining, low=np.log(floor), high=middle))
-        high = np.exp(bracketed_roots(remaining, low=middle, high=np.log(half)))
-        low = np.where(remaining(np.log(floor)) >= 0, 0.0, low)
-        high = np.where(remaining(np.log(half)) >= 0, 0.5, high)
-        return np.minimum(low, epsilon), np.maximum(high, epsilon)
+        low, high = np.minimum(start, limits), np.maximum(start, limits)
+        ends = np.exp(bracketed_roots(remaining, low=low, high=high, tolerance=1e-8))
+        reached = remaining(limits) >= 0
+        below = np.where(reached[0], 0.0, ends[0])
+        above = np.where(reached[1], 0.5, ends[1])
+        return np.minimum(below, epsilon), np.maximum(above, epsilon)
 
     def profile(self, epsilon: Floats, errors: Floats) -> Floats:
         """Log-likelihood (without the binomial coefficients) at the best `first` for each epsilon."""
@@ -108,37 +110,33 @@ class Decay:
         if not self.free:
             return np.zeros(np.broadcast_shapes(epsilon.shape, errors.shape[:-1]))
         kept, lost = self._kept(epsilon)
-        hits, misses = errors * kept, (self.shots - errors) * kept
-
-        def sides(first: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-            failure = lost / 2 + first[..., None] * kept
-            pull = np.divide(hits, failure, out=np.zeros(failure.shape), where=hits > 0)
-            push = misses / (1 - failure)
-            slope = np.divide(pull * kept, failure, out=np.zeros(failure.shape), where=hits > 0)
-            return pull.sum(-1), push.sum(-1), slope.sum(-1), (push * kept / (1 - failure)).sum(-1)
-
+        hits, misses, base = errors * kept, (self.shots - errors) * kept, lost / 2
+        none = errors == 0
         shape = np.broadcast_shapes(epsilon.shape, errors.shape[:-1])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            pull, push, _, _ = sides(np.zeros(shape))
-            at_zero = ~(pull > push)
-            pull, push, _, _ = sides(np.full(shape, 0.5))
-            at_half = pull >= push
+            # The slope at both ends of 0..1/2; at 1/2 every failure probability is 1/2.
+            at_zero = np.where(none, 0.0, hits / base).sum(-1) <= (misses / (1 - base)).sum(-1)
+            at_half = hits.sum(-1) >= misses.sum(-1)
             low, high = np.zeros(shape), np.full(shape, 0.5)
             first = np.clip(np.broadcast_to(np.sum(errors, -1) / np.sum(self.shots), shape), 1e-300, 0.49)
+            settled = at_zero | at_half
             for _ in range(100):
+                failure = base + first[..., None] * kept
+                pulls, pushes = hits / failure, misses / (1 - failure)
+                pull, push = pulls.sum(-1), pushes.sum(-1)
                 # At the best point pull = push. Their reciprocals are nearly straight lines in `first`,
                 # which makes Newton's method on the difference converge in a few steps.
-                pull, push, pull_slope, push_slope = sides(first)
+                pull_slope = (pulls * kept / failure).sum(-1) / pull**2
+                push_slope = (pushes * kept / (1 - failure)).sum(-1) / push**2
                 rises = pull > push
                 low, high = np.where(rises, first, low), np.where(rises, high, first)
-                step = (1 / pull - 1 / push) / (pull_slope / pull**2 + push_slope / push**2)
-                following = first - step
+                following = first - (1 / pull - 1 / push) / (pull_slope + push_slope)
                 inside = (following >= low) & (following <= high) & (following > 0)
-                # Newton may come back from the far side of 0; halving finds small scales quickly enough.
+                # Where Newton leaves the bracket, halve it; next to 0 quarter it, to reach small scales soon.
                 following = np.where(inside, following, np.where(low > 0, (low + high) / 2, high / 4))
-                moved = np.abs(following - first) > 1e-12 * first
+                moved = np.abs(following - first) > 1e-10 * first
                 first = following
-                if not np.any(moved & ~at_zero & ~at_half):
+                if not np.any(moved & ~settled):
                     break
         return np.where(at_half, 0.5, np.where(at_zero, 0.0, first))
 
