@@ -44,7 +44,7 @@ def number(value: float, digits: int = 3) -> str:
         return "-"
     if value == 0 or math.isinf(value):
         return f"{value:g}"
-    if 1e-2 <= abs(value) < 10**digits:
+    if 0.1 <= abs(value) < 10**digits:
         decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
         return f"{value:.{decimals}f}"
     return f"{value:.{digits - 1}e}"

@@ -1,0 +1,141 @@
+"""`qec plot`: grouping, numbers and pictures from CSV files."""
+
+from pathlib import Path
+
+import pytest
+import sinter
+
+from experiments import cli, counts
+from experiments.studies import describe, split_common, studies
+
+
+def row(
+    distance: int,
+    cycles: int,
+    errors: int,
+    *,
+    p: float = 0.003,
+    basis: str = "x",
+    decoder: str = "pymatching",
+    strong_id: str = "",
+    shots: int = 10_000,
+    **more: object,
+) -> object:
+    metadata = {"c": "surface", "noise": "si1000", "p": p, "d": distance, "r": cycles, "b": basis, **more}
+    return sinter.TaskStats(
+        strong_id=strong_id or f"{metadata} {decoder}",
+        decoder=decoder,
+        json_metadata=metadata,
+        shots=shots,
+        errors=errors,
+    )
+
+
+def grid(**changes: object) -> list[object]:
+    return [
+        row(distance, cycles, errors, **changes)  # type: ignore[arg-type]
+        for distance, cycles, errors in [(3, 10, 800), (3, 30, 2000), (5, 10, 400), (5, 30, 1100)]
+    ]
+
+
+def png_files(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.png"))
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in found)
+    return found
+
+
+def test_studies_are_told_apart_by_all_that_is_not_distance_cycles_or_basis() -> None:
+    rows = [
+        *grid(),
+        *grid(p=0.004),
+        *grid(decoder="pymatching-correlated"),
+        *grid(basis="z"),
+        *grid(gap=3),
+    ]
+    found, notes = studies(rows)
+    assert notes == []
+    assert len(found) == 4
+    assert sorted(len(study.counts) for study in found) == [4, 4, 4, 8]
+    common, own = split_common(found)
+    assert common == "code surface, noise si1000"
+    assert "p 0.004, decoder pymatching" in own
+    assert describe(found[0].key).startswith("code surface, noise si1000, p 0.003")
+
+
+def test_strengths_are_sorted_as_numbers() -> None:
+    found, _ = studies([*grid(p=0.01), *grid(p=0.002), *grid(p=1e-5)])
+    assert [dict(study.key)["p"] for study in found] == ["1e-05", "0.002", "0.01"]
+
+
+def test_two_circuits_of_one_name_are_added_and_reported() -> None:
+    found, notes = studies([row(3, 10, 5, strong_id="old"), row(3, 10, 7, strong_id="new")])
+    assert found[0].counts[0].errors == 12
+    assert found[0].counts[0].shots == 20_000
+    assert len(notes) == 1
+    assert "d=3 r=10 b=x" in notes[0]
+
+
+def test_discarded_shots_are_no_successes() -> None:
+    discarding = sinter.TaskStats(
+        strong_id="a", decoder="b", json_metadata={"d": 3, "r": 5}, shots=100, errors=4, discards=60
+    )
+    found, _ = studies([discarding])
+    assert found[0].counts[0].shots == 40
+
+
+def test_figures_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.csv"
+    counts.write(path, [*grid(), *grid(basis="z"), *grid(p=0.004)])
+    assert cli.main(["plot", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("Lambda = ") == 2
+    assert "code surface, noise si1000, p 0.003, decoder pymatching" in out
+    pictures = png_files(tmp_path)
+    assert len(pictures) >= 2
+    assert all(str(picture) in out for picture in pictures)
+
+
+def test_a_single_point_makes_a_figure_too(tmp_path: Path) -> None:
+    counts.write(tmp_path / "one.csv", [row(3, 10, 0)])
+    (tmp_path / "figures").mkdir()
+    assert cli.main(["plot", str(tmp_path / "one.csv"), "--out", str(tmp_path / "figures")]) == 0
+    assert png_files(tmp_path) == []
+    assert len(png_files(tmp_path / "figures")) == 1
+
+
+def test_a_running_sweep_can_be_plotted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.csv"
+    counts.write(path, grid())
+    with path.open("a") as file:
+        file.write("   100,")
+    before = path.read_bytes()
+    assert cli.main(["plot", str(path)]) == 0
+    assert "left out a half-written last line" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "no rows yet"),
+        ([sinter.TaskStats(strong_id="a", decoder="b", json_metadata={"d": 3}, shots=5)], "metadata keys d"),
+        ([sinter.TaskStats(strong_id="a", decoder="b", json_metadata=None, shots=5)], "metadata keys d"),
+        ([row(0, 10, 1)], "metadata key d must be a positive whole number"),
+    ],
+)
+def test_unusable_rows_are_one_line(
+    rows: list[object], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts.write(tmp_path / "c.csv", rows)
+    assert cli.main(["plot", str(tmp_path / "c.csv")]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+
+
+def test_missing_files_and_folders_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plot", str(tmp_path / "gone.csv")]) == 2
+    assert "gone.csv: no such CSV file" in capsys.readouterr().err
+    counts.write(tmp_path / "c.csv", grid())
+    assert cli.main(["plot", str(tmp_path / "c.csv"), "--out", str(tmp_path / "gone")]) == 2
+    assert "gone: no such folder" in capsys.readouterr().err
