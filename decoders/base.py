@@ -60,7 +60,7 @@ class Decoder(ABC):
                 f"detection events of one shot have shape {events.shape}, expected ({self.num_detectors},)"
                 + ("; decode_batch takes several shots" if events.ndim == 2 else "")
             )
-        predictions, _ = self._decode_packed(_pack(events[np.newaxis]), weights=False, threads=1)
+        predictions, _ = self._decode_packed(pack_shots(events[np.newaxis]), weights=False, threads=1)
         flips: NDArray[np.bool_] = _unpack(predictions, self.num_observables)[0]
         return flips
 
@@ -128,7 +128,7 @@ class Decoder(ABC):
             allowed = "at least 1" if self.uses_threads else "1"
             raise ValueError(f"threads={threads}: decoder '{self.name}' takes {allowed}")
         events = np.asarray(detection_events)
-        packed = self._check_packed(events) if bit_packed else _pack(self._check_shape(events))
+        packed = self._check_packed(events) if bit_packed else pack_shots(self._check_shape(events))
         predictions, weights = self._decode_packed(packed, weights=return_weights, threads=threads)
         result: NDArray[Any] = predictions if bit_packed else _unpack(predictions, self.num_observables)
         if return_weights:
@@ -164,7 +164,7 @@ class Decoder(ABC):
         return np.ascontiguousarray(events)
 
 
-def _pack(events: NDArray[Any]) -> Packed:
+def pack_shots(events: NDArray[Any]) -> Packed:
     """Bit-pack (shots, detectors) after checking that all values are 0 or 1."""
     if events.dtype != np.bool_:
         if not np.issubdtype(events.dtype, np.integer) and events.size:

@@ -10,7 +10,6 @@ import stim
 from decoders.base import Decoder, Packed, Weights
 from decoders.dem_reader import read_dem
 
-
 # The weight of anything less likely is infinite for PyMatching, which it refuses.
 _LEAST_PROBABILITY = 1e-300
 

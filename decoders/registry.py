@@ -11,6 +11,7 @@ from decoders.base import Decoder
 # name -> module and class. A module is imported when its decoder is first asked for, so that nobody
 # pays for, or needs, a library that only another decoder uses.
 _DECODERS = {
+    "mwpm": ("decoders.mwpm", "MWPM"),
     "pymatching": ("decoders.pymatching_adapter", "PyMatching"),
     "pymatching-correlated": ("decoders.pymatching_adapter", "CorrelatedPyMatching"),
 }

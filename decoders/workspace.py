@@ -8,8 +8,15 @@ from numpy.typing import NDArray
 from decoders.graph import MatchingGraph
 from decoders.kernels import layout, neighbours
 
-#: How many neighbours each detector knows by heart. More are found by searching the graph.
-LIST_LENGTH = 128
+#: How many neighbours each detector knows by heart; more are found by searching the graph. 120 entries
+#: are 15 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
+LIST_LENGTH = 120
+
+
+def _as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
+    """Rows of 64-bit words as rows of bytes, least significant first."""
+    shape = (words.shape[0], 8 * words.shape[1])
+    return np.ascontiguousarray(words.astype("<u8").view(np.uint8).reshape(shape)[:, :num_bytes])
 
 
 class _Pools:
@@ -47,11 +54,9 @@ class SearchGraph(_Pools):
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
-        edge_flips = np.ascontiguousarray(
-            graph.edge_observables.astype("<u8").view(np.uint8).reshape(num_edges, -1)[:, :flip_bytes]
-        )
+        edge_flips = _as_bytes(graph.edge_observables, flip_bytes)
         toggles = graph.certain_detectors.copy()
-        certain_flips = graph.certain_observables.astype("<u8").view(np.uint8)[:flip_bytes].copy()
+        certain_flips = _as_bytes(graph.certain_observables[np.newaxis], flip_bytes)[0]
         negative = np.flatnonzero(graph.edge_weight < 0)
         if negative.size:
             certain_flips ^= np.bitwise_xor.reduce(edge_flips[negative], axis=0)
@@ -60,8 +65,9 @@ class SearchGraph(_Pools):
         # Errors that no detector sees but that happen more often than not.
         likely = graph.undetectable_probability > 0.5
         if likely.any():
-            masks = graph.undetectable_observables[likely].astype("<u8")
-            certain_flips ^= np.bitwise_xor.reduce(masks, axis=0).view(np.uint8)[:flip_bytes]
+            certain_flips ^= np.bitwise_xor.reduce(
+                _as_bytes(graph.undetectable_observables[likely], flip_bytes), axis=0
+            )
 
         weight = np.abs(graph.edge_weight)
         at_boundary = graph.edge_v < 0
@@ -84,8 +90,8 @@ class SearchGraph(_Pools):
         )
         self._own(
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
-            near=np.zeros(num_detectors * list_length, dtype=layout.NEAR),
-            parents=np.zeros(num_detectors * list_length, dtype=np.int16),
+            near=np.zeros(num_detectors * list_length + 1, dtype=layout.NEAR),
+            parents=np.zeros(num_detectors * list_length + 1, dtype=np.int16),
             indptr=indptr,
             adjacent=adjacent[:num_adjacent].copy(),
             boundary_edge=boundary_edge,
@@ -96,7 +102,7 @@ class SearchGraph(_Pools):
         )
         self._set(
             num_detectors=num_detectors,
-            num_near=num_detectors * list_length,
+            num_near=num_detectors * list_length + 1,
             num_adjacent=num_adjacent,
             num_edges=num_edges,
             flip_bytes=flip_bytes,
@@ -107,9 +113,11 @@ class SearchGraph(_Pools):
         work = Workspace(self)
         neighbours.measure_boundary(self.record, work.record, boundary_weight)
         used = neighbours.fill_lists(self.record, work.record, list_length)
-        # Detectors near the boundary of a small graph have shorter lists: give back what is left.
-        self._own(near=self.arrays["near"][:used].copy(), parents=self.arrays["parents"][:used].copy())
-        self._set(num_near=used)
+        # Detectors of a small graph have shorter lists: give back what is left, but for one entry, for
+        # kernels read the first entry even of an empty list.
+        near, parents = self.arrays["near"], self.arrays["parents"]
+        self._own(near=near[: used + 1].copy(), parents=parents[: used + 1].copy())
+        self._set(num_near=used + 1)
 
 
 class Workspace(_Pools):
@@ -134,6 +142,8 @@ class Workspace(_Pools):
             spare=np.zeros(max_nodes, dtype=np.int32),
             event_of=np.full(num_detectors, -1, dtype=np.int32),
             found=np.zeros(num_detectors, dtype=np.int32),
+            woken=np.zeros(num_detectors, dtype=np.int32),
+            flips=np.zeros(int(graph.record["flip_bytes"][0]), dtype=np.uint8),
             path=np.zeros(num_detectors + 1, dtype=np.int32),
             ball_nodes=ball_nodes,
             ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
@@ -144,6 +154,7 @@ class Workspace(_Pools):
             max_events=num_detectors,
             max_nodes=max_nodes,
             max_ball_queue=max_ball_queue,
+            flip_bytes=int(graph.record["flip_bytes"][0]),
         )
         self._resize(64 + num_detectors)
 
@@ -158,4 +169,5 @@ class Workspace(_Pools):
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""
+        self.arrays["nodes"]["label"] = layout.OUT_OF_TREE
         self._resize(2 * int(self.record["max_edges"][0]))

@@ -43,6 +43,11 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.graph decoders.rounds decoders.dem_reader decoders.kernels", "stim numpy"
     ),
     "decoders.pymatching_adapter": Room("decoders.base decoders.dem_reader", "stim numpy pymatching"),
+    "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
+    "decoders.mwpm": Room(
+        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"
+    ),
     "decoders.streaming": Room("decoders", "stim numpy"),
     "decoders.windows": Room("decoders", "stim numpy"),
     "decoders.registry": Room("decoders", "stim"),

@@ -1,21 +1,19 @@
-"""Many shots in one call."""
+"""One shot, and many shots in one call."""
 
-from decoders.kernels.bits import set_bits, set_bits_toggled
+from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, FREE, LEADS, OK, POSTPONED
-from decoders.kernels.pairs import match_nearest, prepare_searches
-from decoders.kernels.paths import flip_path, path_by_search, path_in_list
+from decoders.kernels.layout import FREE, FULL, OK, POSTPONED
+from decoders.kernels.matching import apply_mate, mate_path
+from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.pools import (
-    boundary_flips_of,
     certain_flips_of,
-    detectors_of,
-    edges_of,
     event_of_of,
     events_of,
+    flips_of,
     found_of,
-    halves_of,
-    near_of,
+    path_of,
     toggles_of,
+    woken_of,
 )
 from decoders.kernels.search import find_partner
 
@@ -28,6 +26,7 @@ def search_all(graph, work, count):
     has often grown towards it by then, and searching the graph itself is what costs most.
     """
     events = events_of(work)
+    reset_search(work)
     for may_look_beyond in range(2):
         work.may_look_beyond = may_look_beyond
         postponed = False
@@ -44,74 +43,81 @@ def search_all(graph, work, count):
 
 
 @kernel
-def match_events(graph, work, count):
-    """Match the detectors found[0..count-1] of a shot. Returns a status."""
+def reset_search(work):
+    """Forget the known edges, blossoms and woken events of the last shot."""
+    work.num_woken = 0
+    work.num_edges = 0
+    work.num_blossoms = 0
+    work.num_spare = 0
+    work.mark = 0
+    work.overflow = 0
+
+
+@kernel
+def match_shot(graph, work, shot):
+    """Match the detection events of one bit-packed shot. Returns the number of events and a status.
+
+    Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
+    """
     events, event_of, found = events_of(work), event_of_of(work), found_of(work)
-    for index in range(count):
-        events[index].detector = found[index]
-        event_of[found[index]] = index
+    flips, certain_flips, woken = flips_of(work), certain_flips_of(graph), woken_of(work)
+    for byte in range(graph.flip_bytes):
+        flips[byte] = certain_flips[byte]
+    work.weight = graph.certain_weight
+    count = set_bits_toggled(shot, toggles_of(graph), found) if graph.has_toggles else set_bits(shot, found)
     status = OK
-    if match_nearest(graph, work, count) > 0:
-        prepare_searches(work, count)
-        status = search_all(graph, work, count)
-    for index in range(count):
-        event_of[found[index]] = -1
-    return status
+    if count > 0 and (work.keep_duals or not match_few(graph, work, count)):
+        load_events(graph, work, count)
+        find_nearest(graph, work, count)
+        if match_nearest(graph, work, count) > 0:
+            status = search_all(graph, work, count)
+            for at in range(work.num_woken):
+                if status == OK:
+                    apply_mate(graph, work, woken[at], 1)
+        for index in range(count):
+            event_of[events[index].detector] = -1
+    return count, status
 
 
 @kernel
-def apply_matching(graph, work, count, flips):
-    """Apply the observables of a matched shot to a row of bit-packed flips; returns its weight."""
-    detectors, near, boundary_flips = detectors_of(graph), near_of(graph), boundary_flips_of(graph)
-    events, halves, edges = events_of(work), halves_of(work), edges_of(work)
-    width = graph.flip_bytes
-    weight = 0
-    for index in range(count):
-        event = events[index]
-        mate = event.mate
-        if mate == AT_BOUNDARY:
-            detector = detectors[event.detector]
-            weight += detector.boundary
-            if detector.flips:
-                for byte in range(width):
-                    flips[byte] ^= boundary_flips[event.detector * width + byte]
-            continue
-        entry = event.scan - 1
-        if mate >= 0 and mate & 1:  # one of the two half-edges: the one away from who found it
-            entry = edges[mate >> 1].near
-            weight += edges[mate >> 1].distance
-        elif mate == LEADS:
-            weight += near[entry].span & ~1
-        else:
-            continue
-        if entry < 0:
-            other = events[halves[mate].to].detector
-            flip_path(graph, work, path_by_search(graph, work, event.detector, other), flips)
-        elif near[entry].span & 1:
-            flip_path(graph, work, path_in_list(graph, work, event.detector, entry), flips)
-    return weight
-
-
-@kernel
-def decode_batch(graphs, works, shots, flips, weights, first_shot):
+def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots, up to the first that fails.
 
-    `flips` uint8 (shots, flip_bytes), `weights` int64 (shots,). Returns the number of the shot at
-    which it stopped and a status.
+    `predictions` uint8 (shots, flip_bytes), `weights` int64 (shots,). Returns the number of the shot
+    at which it stopped and a status.
     """
     graph, work = graphs[0], works[0]
-    found, toggles, certain_flips = found_of(work), toggles_of(graph), certain_flips_of(graph)
+    flips, certain_flips = flips_of(work), certain_flips_of(graph)
     for shot in range(first_shot, len(shots)):
-        if graph.has_toggles:
-            count = set_bits_toggled(shots[shot], toggles, found)
-        else:
-            count = set_bits(shots[shot], found)
+        if not graph.has_toggles and is_quiet(shots, shot):
+            for byte in range(graph.flip_bytes):
+                predictions[shot, byte] = certain_flips[byte]
+            weights[shot] = graph.certain_weight
+            continue
+        _, status = match_shot(graph, work, shots[shot])
+        if status != OK:
+            return shot, status
         for byte in range(graph.flip_bytes):
-            flips[shot, byte] = certain_flips[byte]
-        weights[shot] = graph.certain_weight
-        if count > 0:
-            status = match_events(graph, work, count)
-            if status != OK:
-                return shot, status
-            weights[shot] += apply_matching(graph, work, count, flips[shot])
+            predictions[shot, byte] = flips[byte]
+        weights[shot] = work.weight
     return len(shots), OK
+
+
+@kernel
+def decode_to_edges(graphs, works, shot, edges):
+    """Decode one bit-packed shot to the edges of its matching; returns how many there are and a status.
+
+    `edges` int32 receives edge numbers; an edge on two paths is listed twice.
+    """
+    graph, work = graphs[0], works[0]
+    path = path_of(work)
+    count, status = match_shot(graph, work, shot)
+    size = 0
+    if status == OK:
+        for index in range(count):
+            for at in range(mate_path(graph, work, index)):
+                if size == len(edges):
+                    return size, FULL
+                edges[size] = path[at]
+                size += 1
+    return size, status

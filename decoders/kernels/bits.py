@@ -1,18 +1,17 @@
 """Bit-packed rows (least significant bit first) to lists of set bits."""
 
 import numpy as np
-from numba.core import config
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import interpreted, kernel
 
-if config.DISABLE_JIT:
+if interpreted:
 
     def trailing_zeros(word: np.uint64) -> int:
         """Number of zero bits below the lowest one bit."""
         return int(word & (~word + np.uint64(1))).bit_length() - 1
 
 else:
-    from numba.cpython.unsafe.numbers import trailing_zeros
+    from numba.cpython.unsafe.numbers import trailing_zeros  # type: ignore[assignment]
 
 
 @kernel
@@ -36,12 +35,13 @@ def set_bits(row, found):
             found[count] = 8 * start + np.int64(trailing_zeros(word))
             count += 1
             word &= word - np.uint64(1)
+    word = np.uint64(0)
     for start in range(whole, len(row)):
-        word = np.uint64(row[start])
-        while word != np.uint64(0):
-            found[count] = 8 * start + np.int64(trailing_zeros(word))
-            count += 1
-            word &= word - np.uint64(1)
+        word |= np.uint64(row[start]) << np.uint64(8 * (start - whole))
+    while word != np.uint64(0):
+        found[count] = 8 * whole + np.int64(trailing_zeros(word))
+        count += 1
+        word &= word - np.uint64(1)
     return count
 
 
@@ -56,3 +56,12 @@ def set_bits_toggled(row, toggles, found):
             count += 1
             word &= word - np.uint64(1)
     return count
+
+
+@kernel
+def is_quiet(shots, shot):
+    """Whether a row of bytes is all zero."""
+    byte = 0
+    while byte < shots.shape[1] and shots[shot, byte] == 0:
+        byte += 1
+    return byte == shots.shape[1]

@@ -186,7 +186,7 @@ def join(work, sibling, half, following):
 
 @kernel
 def form_blossom(graph, work, half):
-    """Two outer regions of one tree have met along a half-edge: the ring through their ancestor is a blossom."""
+    """Two outer regions of a tree have met along a half-edge: the ring through their ancestor closes."""
     events, nodes, halves = events_of(work), nodes_of(work), halves_of(work)
     left = events[halves[half ^ 1].to].top
     right = events[halves[half].to].top

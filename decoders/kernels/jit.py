@@ -15,27 +15,34 @@ from typing import Any, TypeVar
 
 import llvmlite
 import numba
-from numba.core import config
+from numba.core import config as numba_config
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+config: Any = numba_config  # its attributes come from the environment at run time
+#: Whether kernels run as ordinary Python (NUMBA_DISABLE_JIT=1).
+interpreted = bool(config.DISABLE_JIT)
 _KERNELS = Path(__file__).resolve().parent
 
 
 def _digest() -> str:
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {config.BOUNDSCHECK}".encode())
+    flags = (config.BOUNDSCHECK, config.OPT, config.DEBUGINFO_DEFAULT)
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {flags}".encode())
     for file in sorted(_KERNELS.glob("*.py")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def _cache_folder() -> Path:
-    """The user's own numba cache folder if set, else the usual cache folder, else a private temporary one."""
+    """The user's own numba cache folder if set, else the usual cache folder, else a private one for this run.
+
+    numba unpickles what it finds here, so the last resort is a new folder that nobody else can write to.
+    """
     chosen = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen) / "below-threshold" / _digest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(tempfile.gettempdir()) / f"below-threshold-{os.getuid()}" / _digest()
+        return Path(tempfile.mkdtemp(prefix="below-threshold-"))
     return folder
 
 

@@ -14,8 +14,8 @@ LIST_LIMIT = 1 << 31  # distances in neighbour lists are int32
 # Event.mate holds a half-edge (>= 0) or one of these.
 FREE = -1
 AT_BOUNDARY = -2
-LEADS = -3  # matched in the first pass, along its own nearest entry
-FOLLOWS = -4  # matched in the first pass, along its partner's nearest entry
+PAIRED = -3  # this or less: matched in the first pass, to event (PAIRED - mate) // 2;
+#              PAIRED - mate is odd for the one of the two whose nearest event the other is
 
 # Node.label: outer regions grow, inner regions shrink.
 OUT_OF_TREE, OUTER, INNER = 0, 1, 2
@@ -50,10 +50,12 @@ EVENT = _record(
     mate=_i4,
     scan=_i4,  # the next entry of near to look at
     nearest=_i4,  # the event found first, -1 if none is near enough to matter
+    suitor=_i4,  # one of the events whose nearest is this one, -1 if none
+    next_suitor=_i4,  # another event with the same nearest
     first=_i4,  # known edges: a chain of half-edges that point away
     top=_i4,  # the outermost blossom around it, or itself
     next_leaf=_i4,
-    unused=_i4,
+    woken=_i4,  # whether a search has come here
     radius=_i8,  # sum of the duals around it (the radius of its region)
     reach=_i8,  # every edge shorter than this is known
 )
@@ -112,6 +114,8 @@ WORK = _record(
     spare=_i8,  # int32 (max_nodes,): blossoms that can be used again
     event_of=_i8,  # int32 (num_detectors,): -1 where quiet
     found=_i8,  # int32 (max_events,): the detectors that fired
+    woken=_i8,  # int32 (max_events,): events that searches have come to
+    flips=_i8,  # uint8 (flip_bytes,): observables flipped by the present matching
     path=_i8,  # int32 (num_detectors + 1,): the edges of one path
     ball_nodes=_i8,  # BALL (num_detectors,)
     ball_queue=_i8,  # ITEM (max_ball_queue,)
@@ -123,6 +127,10 @@ WORK = _record(
     max_queue=_i8,
     max_tree=_i8,
     max_ball_queue=_i8,
+    flip_bytes=_i8,
+    keep_duals=_i8,  # leave a dual solution behind, even for shots that need none to be decoded
+    num_woken=_i8,
+    weight=_i8,  # of the present matching
     now=_i8,  # time of the running search: what the tree's radii have changed by
     queue_size=_i8,
     tree_size=_i8,

@@ -6,20 +6,69 @@ at once. What is left over (1 to 25 % of the events) is for the searches, which 
 """
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, FOLLOWS, FREE, LEADS, OUT_OF_TREE
-from decoders.kernels.pools import detectors_of, event_of_of, events_of, near_of, nodes_of
-from decoders.kernels.regions import add_edge, known_edge
+from decoders.kernels.layout import AT_BOUNDARY, FAR, FREE, PAIRED
+from decoders.kernels.matching import apply_mate
+from decoders.kernels.pools import detectors_of, event_of_of, events_of, found_of, near_of
 
 
 @kernel
-def match_nearest(graph, work, count):
-    """Radii and first matches of the shot's events; returns how many are left without a partner."""
-    detectors, near, events, event_of = (
-        detectors_of(graph),
-        near_of(graph),
-        events_of(work),
-        event_of_of(work),
-    )
+def match_few(graph, work, count):
+    """Match a shot of one or two events by comparing all there is; returns whether that was possible.
+
+    Leaves the events as `match_nearest` would.
+    """
+    if count > 2:
+        return False
+    detectors, near, events, found = detectors_of(graph), near_of(graph), events_of(work), found_of(work)
+    first = detectors[found[0]]
+    limit = first.boundary
+    if count == 2:
+        limit += detectors[found[1]].boundary
+        at = first.first
+        while at < first.last and (near[at].span & ~1) < limit:
+            if near[at].detector == found[1]:
+                events[0].detector = found[0]
+                events[1].detector = found[1]
+                events[0].scan = at + 1
+                events[0].mate = PAIRED - 3
+                events[1].mate = PAIRED
+                apply_mate(graph, work, 0, 1)
+                return True
+            at += 1
+        if at == first.last and first.radius < limit:
+            return False
+    if limit >= FAR:
+        return False
+    for index in range(count):
+        events[index].detector = found[index]
+        events[index].mate = AT_BOUNDARY
+        apply_mate(graph, work, index, 1)
+    return True
+
+
+@kernel
+def load_events(graph, work, count):
+    """Make events of the detectors found[0..count-1]."""
+    detectors, near = detectors_of(graph), near_of(graph)
+    events, event_of, found = events_of(work), event_of_of(work), found_of(work)
+    for index in range(count):
+        event = events[index]
+        event.detector = found[index]
+        # Here the reads of all events wait for memory together; in find_nearest each would wait alone.
+        event.reach = near[detectors[found[index]].first].span
+        event.mate = FREE
+        event.suitor = -1
+        event.first = -1
+        event.top = index
+        event.woken = 0
+        event_of[found[index]] = index
+
+
+@kernel
+def find_nearest(graph, work, count):
+    """Give every event its nearest event and its first radius."""
+    detectors, near = detectors_of(graph), near_of(graph)
+    events, event_of = events_of(work), event_of_of(work)
     for index in range(count):
         event = events[index]
         detector = detectors[event.detector]
@@ -32,19 +81,25 @@ def match_nearest(graph, work, count):
             distance = near[at].span & ~1
             if distance >= limit:
                 break
-            other = event_of[near[at].detector]
+            nearest = event_of[near[at].detector]
             at += 1
-            if other >= 0:
-                nearest = other
+            if nearest >= 0:
                 reach = distance
+                event.next_suitor = events[nearest].suitor
+                events[nearest].suitor = index
                 break
-        event.scan = at
-        event.nearest = nearest
-        event.mate = FREE
         if nearest < 0 and reach > limit:
             reach = limit
+        event.scan = at
+        event.nearest = nearest
         event.reach = reach
         event.radius = reach >> 1
+
+
+@kernel
+def match_nearest(graph, work, count):
+    """Match what is tight; returns how many events are left without a partner."""
+    detectors, events = detectors_of(graph), events_of(work)
     left = 0
     for index in range(count):
         event = events[index]
@@ -52,51 +107,16 @@ def match_nearest(graph, work, count):
             continue
         nearest = event.nearest
         if nearest >= 0:
-            if events[nearest].mate == FREE and event.radius + events[nearest].radius == event.reach:
-                event.mate = LEADS
-                events[nearest].mate = FOLLOWS
+            other = events[nearest]
+            if other.mate == FREE and event.radius + other.radius == event.reach:
+                event.mate = PAIRED - 2 * nearest - 1
+                other.mate = PAIRED - 2 * index
+                apply_mate(graph, work, index, 1)
             else:
                 left += 1
         elif event.radius == detectors[event.detector].boundary:
             event.mate = AT_BOUNDARY
+            apply_mate(graph, work, index, 1)
         else:
             left += 1
     return left
-
-
-@kernel
-def prepare_searches(work, count):
-    """Turn the result of the first pass into regions and known edges, for the searches to work on."""
-    events, nodes = events_of(work), nodes_of(work)
-    work.queue_size = 0
-    work.tree_size = 0
-    work.num_edges = 0
-    work.num_blossoms = 0
-    work.num_spare = 0
-    work.mark = 0
-    work.overflow = 0
-    for index in range(count):
-        event = events[index]
-        event.first = -1
-        event.top = index
-        event.next_leaf = -1
-        node = nodes[index]
-        node.label = OUT_OF_TREE
-        node.parent = -1
-        node.base = index
-        node.first_leaf = index
-        node.last_leaf = index
-        node.mark = 0
-        node.dual = event.radius
-        node.since = 0
-    for index in range(count):
-        event = events[index]
-        nearest = event.nearest
-        if nearest < 0:
-            continue
-        half = known_edge(work, index, nearest)
-        if half < 0:
-            half = add_edge(work, index, nearest, event.reach, event.scan - 1)
-        if event.mate == LEADS:
-            event.mate = half
-            events[nearest].mate = half ^ 1

@@ -8,6 +8,7 @@ from decoders.kernels.pools import (
     boundary_edge_of,
     detectors_of,
     edge_flips_of,
+    flips_of,
     indptr_of,
     near_of,
     parents_of,
@@ -71,9 +72,9 @@ def path_by_search(graph, work, detector, other):
 
 
 @kernel
-def flip_path(graph, work, length, flips):
-    """Apply the observables of the edges in `path` to a row of bit-packed flips."""
-    edge_flips, path = edge_flips_of(graph), path_of(work)
+def flip_path(graph, work, length):
+    """Apply the observables of the edges in `path` to the flips of the present matching."""
+    edge_flips, path, flips = edge_flips_of(graph), path_of(work), flips_of(work)
     width = graph.flip_bytes
     for at in range(length):
         for byte in range(width):

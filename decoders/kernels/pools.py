@@ -9,11 +9,10 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from numba import carray, types
-from numba.core import config
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import interpreted, kernel
 from decoders.kernels.layout import (
     ADJACENT,
     BALL,
@@ -26,7 +25,7 @@ from decoders.kernels.layout import (
     NODE,
 )
 
-if config.DISABLE_JIT:
+if interpreted:
 
     def _view(address: int, length: int, dtype: Any) -> Any:
         size = np.dtype(dtype).itemsize * length
@@ -42,8 +41,8 @@ else:
         return types.voidptr(types.int64), generate
 
     @kernel
-    def _view(address, length, dtype):
-        return carray(_pointer(address), (length,), dtype)
+    def _view(address, length, dtype):  # type: ignore[misc]
+        return carray(_pointer(address), (length,), dtype)  # type: ignore[call-arg]
 
 
 @kernel
@@ -188,3 +187,15 @@ def certain_flips_of(graph):
 def path_of(work):
     """The pool `path` of a work record."""
     return _view(work.path, work.num_detectors + 1, np.int32)
+
+
+@kernel
+def woken_of(work):
+    """The pool `woken` of a work record."""
+    return _view(work.woken, work.max_events, np.int32)
+
+
+@kernel
+def flips_of(work):
+    """The pool `flips` of a work record."""
+    return _view(work.flips, work.flip_bytes, np.uint8)

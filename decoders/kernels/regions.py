@@ -9,7 +9,18 @@ Two invariants make the lazily discovered edges exact:
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, INNER, MEETS_BOUNDARY, MEETS_EDGE, NEEDS_SCAN, OUT_OF_TREE, OUTER
+from decoders.kernels.layout import (
+    AT_BOUNDARY,
+    FAR,
+    INNER,
+    MEETS_BOUNDARY,
+    MEETS_EDGE,
+    NEEDS_SCAN,
+    OUT_OF_TREE,
+    OUTER,
+    PAIRED,
+)
+from decoders.kernels.matching import apply_mate
 from decoders.kernels.pools import (
     ball_nodes_of,
     detectors_of,
@@ -20,6 +31,7 @@ from decoders.kernels.pools import (
     near_of,
     nodes_of,
     queue_of,
+    woken_of,
 )
 from decoders.kernels.queue import push
 
@@ -198,3 +210,57 @@ def open_event(graph, work, event):
         schedule_edge(work, half)
         half = halves[half].next
     reveal(graph, work, event)
+
+
+@kernel
+def make_node(work, index):
+    """An event that a search has come to for the first time gets a node, and its nearest edges are known.
+
+    So are those of the events whose nearest it is.
+    """
+    events, node, woken = events_of(work), nodes_of(work)[index], woken_of(work)
+    event = events[index]
+    event.woken = 1
+    event.next_leaf = -1
+    woken[work.num_woken] = index
+    work.num_woken += 1
+    node.label = OUT_OF_TREE
+    node.parent = -1
+    node.base = index
+    node.first_leaf = index
+    node.last_leaf = index
+    node.mark = 0
+    node.dual = event.radius
+    node.since = 0
+    if event.nearest >= 0 and known_edge(work, index, event.nearest) < 0:
+        add_edge(work, index, event.nearest, event.reach, event.scan - 1)
+    suitor = event.suitor
+    while suitor >= 0:
+        if known_edge(work, suitor, index) < 0:
+            add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
+        suitor = events[suitor].next_suitor
+
+
+@kernel
+def wake(graph, work, index):
+    """Prepare an event, and its mate, for a search.
+
+    A pair of the first pass becomes a match along a known edge. What it contributed to the shot's
+    flips and weight is taken away; it is counted again when all searches are done.
+    """
+    events = events_of(work)
+    if events[index].woken:
+        return
+    mate = events[index].mate
+    if mate <= PAIRED:
+        partner = (PAIRED - mate) >> 1
+        apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, -1)
+        make_node(work, index)
+        make_node(work, partner)
+        half = known_edge(work, index, partner)
+        events[index].mate = half
+        events[partner].mate = half ^ 1
+    else:
+        if mate == AT_BOUNDARY:
+            apply_mate(graph, work, index, -1)
+        make_node(work, index)

@@ -28,7 +28,7 @@ from decoders.kernels.layout import (
 )
 from decoders.kernels.pools import edges_of, events_of, halves_of, nodes_of, queue_of, tree_of
 from decoders.kernels.queue import drop_first
-from decoders.kernels.regions import radius_now, reveal, settle
+from decoders.kernels.regions import radius_now, reveal, settle, wake
 
 
 @kernel
@@ -64,6 +64,7 @@ def meet(graph, work, half):
     if label == OUTER:
         form_blossom(graph, work, half)
         return False
+    wake(graph, work, there)
     mate = events[nodes[top_there].base].mate
     if mate < 0:  # unmatched, or matched to the boundary, which it can leave
         rematch_to_root(work, here, half)
@@ -94,6 +95,7 @@ def find_partner(graph, work, root):
     events, nodes, queue = events_of(work), nodes_of(work), queue_of(work)
     work.now = 0
     work.postponed = 0
+    wake(graph, work, root)
     grow_outer(graph, work, events[root].top, -1)
     status = NO_PARTNER
     while work.queue_size > 0 and work.overflow == 0:
@@ -119,7 +121,5 @@ def find_partner(graph, work, root):
                 shatter_blossom(graph, work, index)
         elif nodes[events[index].top].label == OUTER:
             reveal(graph, work, index)
-    if work.overflow:
-        return FULL
     leave_tree(work)
-    return status
+    return FULL if work.overflow else status

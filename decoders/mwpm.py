@@ -1,0 +1,188 @@
+"""Exact minimum-weight perfect matching, in numba, on any number of threads."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+import stim
+from numpy.typing import ArrayLike, NDArray
+
+from decoders.base import Decoder, Packed, Weights, pack_shots
+from decoders.certificate import check_certificate
+from decoders.graph import MatchingGraph
+from decoders.kernels import batch, layout
+from decoders.workspace import SearchGraph, Workspace
+
+# Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
+_PORTIONS_PER_THREAD = 4
+
+
+class MWPM(Decoder):
+    """Minimum-weight perfect matching of detection events, exact for every shot.
+
+    Events that are each other's nearest are matched in a first pass; the rest by growing alternating
+    trees with blossoms (Edmonds 1965) on edges that are discovered only as far as regions have grown,
+    the idea of sparse blossom (Higgott and Gidney, arXiv 2303.15933, section 3). Distances come from
+    lists of each detector's nearest neighbours and, beyond them, from a search of the graph.
+
+    Weights are integers as in `MatchingGraph`, so the weight found is exactly minimal in these units.
+    """
+
+    uses_threads = True
+
+    def __init__(self, *, graph: MatchingGraph, verify: bool = False) -> None:
+        super().__init__(
+            name="mwpm", num_detectors=graph.num_detectors, num_observables=graph.num_observables
+        )
+        self.graph = graph
+        self.search_graph = SearchGraph(graph)
+        self._verify = verify
+        self._idle: list[Workspace] = []
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel, *, verify: bool = False) -> Self:
+        """Make the decoder for a DEM.
+
+        Args:
+            dem: errors with at most two detectors per component, as `decompose_errors=True` makes them.
+            verify: prove every decoded shot optimal by its dual solution, computed against distances from
+                scipy; raises AssertionError otherwise. For tests and doubts: a hundred times slower.
+
+        Raises:
+            ValueError: an error has a component with more than two detectors.
+        """
+        return cls(graph=MatchingGraph.from_dem(dem), verify=verify)
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
+        empty = np.zeros((1, (self.num_detectors + 7) // 8), dtype=np.uint8)
+        self._decode_packed(empty, weights=False, threads=1)
+
+    def decode_to_edges(self, detection_events: ArrayLike) -> NDArray[np.int32]:
+        """The edges of one shot's matching.
+
+        Args:
+            detection_events: bool, or integers 0 and 1, (num_detectors,).
+
+        Returns:
+            int32 (edges, 2): the detectors at the ends of each edge, -1 for the boundary; sorted. Their
+            total syndrome is the detection events. Edges of negative weight and certain errors that the
+            solution contains are listed like others.
+
+        Raises:
+            ValueError: wrong shape, dtype or value, or no error explains the detection events.
+        """
+        edges = self.decode_to_edge_numbers(detection_events)
+        ends = np.stack([self.graph.edge_u[edges], self.graph.edge_v[edges]], axis=1)
+        return np.ascontiguousarray(ends[np.lexsort((ends[:, 1], ends[:, 0]))])
+
+    def decode_to_edge_numbers(self, detection_events: ArrayLike) -> NDArray[np.int64]:
+        """The same edges by their numbers in `graph`: int64, ascending."""
+        shot = self._pack_one(detection_events)
+        found = np.zeros(max(64, self.graph.num_edges), dtype=np.int32)
+
+        def run(work: Workspace) -> tuple[int, int]:
+            nonlocal found
+            size, status = batch.decode_to_edges(self.search_graph.record, work.record, shot[0], found)
+            if status == layout.FULL:
+                found = np.zeros(2 * found.size, dtype=np.int32)
+            return (size, status) if status == layout.OK else (0, status)
+
+        size = self._with_workspace(run, shot)
+        times = np.bincount(found[:size], minlength=self.graph.num_edges)
+        times += self.graph.edge_weight < 0  # taken as present before decoding
+        return np.flatnonzero(times % 2)
+
+    def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
+        num_shots = packed.shape[0]
+        predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)
+        integer_weights = np.zeros(num_shots, dtype=np.int64)
+        if self._verify:
+            self._decode_and_verify(packed, predictions, integer_weights)
+        elif threads == 1 or num_shots < 2:
+            self._decode_range(packed, predictions, integer_weights, 0, num_shots)
+        else:
+            portions = min(num_shots, threads * _PORTIONS_PER_THREAD)
+            bounds = [num_shots * portion // portions for portion in range(portions + 1)]
+            with ThreadPoolExecutor(max_workers=threads) as pool:
+                running = [
+                    pool.submit(self._decode_range, packed, predictions, integer_weights, first, last)
+                    for first, last in pairwise(bounds)
+                ]
+                for portion in running:  # in order, so that the first bad shot is the one reported
+                    portion.result()
+        return predictions, integer_weights / self.graph.weight_scale if weights else None
+
+    def _decode_range(
+        self, packed: Packed, predictions: Packed, weights: NDArray[np.int64], first: int, last: int
+    ) -> None:
+        shots = packed[first:last]
+        at = 0
+
+        def run(work: Workspace) -> tuple[int, int]:
+            nonlocal at
+            at, status = batch.decode_batch(
+                self.search_graph.record,
+                work.record,
+                shots,
+                predictions[first:last],
+                weights[first:last],
+                at,
+            )
+            return at, status
+
+        self._with_workspace(run, shots, first_shot=first)
+
+    def _with_workspace(
+        self, run: Callable[[Workspace], tuple[int, int]], shots: Packed, *, first_shot: int = 0
+    ) -> int:
+        """Run a kernel on an idle workspace until it is done, giving it more room when it asks."""
+        try:
+            work = self._idle.pop()
+        except IndexError:
+            work = Workspace(self.search_graph)
+        try:
+            at, status = run(work)
+            while status == layout.FULL:
+                work.grow()
+                at, status = run(work)
+        finally:
+            self._idle.append(work)
+        if status == layout.NO_PARTNER:
+            raise ValueError(self._explain(shots[at], first_shot + at))
+        return at
+
+    def _pack_one(self, detection_events: ArrayLike) -> Packed:
+        events = np.asarray(detection_events)
+        if events.shape != (self.num_detectors,):
+            raise ValueError(
+                f"detection events of one shot have shape {events.shape}, expected ({self.num_detectors},)"
+            )
+        return pack_shots(events[np.newaxis])
+
+    def _decode_and_verify(self, packed: Packed, predictions: Packed, weights: NDArray[np.int64]) -> None:
+        work = Workspace(self.search_graph)
+        work.record["keep_duals"] = 1
+        self._idle = [work]
+        for shot in range(packed.shape[0]):
+            self._decode_range(packed, predictions, weights, shot, shot + 1)
+            check_certificate(self.graph, packed[shot], self._idle[0], int(weights[shot]))
+
+    def _explain(self, shot: Packed, number: int) -> str:
+        """Which component of a shot that has no perfect matching is to blame."""
+        toggles = self.search_graph.arrays["toggles"]
+        bits = np.unpackbits(shot ^ toggles, count=self.num_detectors, bitorder="little")
+        events = np.flatnonzero(bits)
+        component = self.graph.component[events]
+        counts = np.bincount(component, minlength=self.graph.component_has_boundary.size)
+        odd = int(np.flatnonzero((counts % 2 == 1) & ~self.graph.component_has_boundary)[0])
+        detectors = np.flatnonzero(self.graph.component == odd)
+        size = f"{detectors.size} detector{'s' if detectors.size > 1 else ''}"
+        shown = ", ".join(f"D{detector}" for detector in events[component == odd][:4])
+        shown += ", ..." if counts[odd] > 4 else ""
+        return (
+            f"shot {number}: no error explains its detection events: the component of D{detectors[0]} "
+            f"({size}) has no boundary and an odd number of events ({shown})"
+        )
