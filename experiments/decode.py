@@ -1,7 +1,6 @@
 """`qec decode`: a detector error model and a file of shots in, a file of predictions out."""
 
 import argparse
-import itertools
 import sys
 import time
 from collections.abc import Iterator
@@ -147,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
                 )
             num_shots += len(events)
             progress.show(f"{num_shots:,} shots decoded")
-        if actual is not None and (surplus := next(itertools.chain(actual), None)) is not None:
+        if actual is not None and (surplus := next(actual, None)) is not None:
             _count_errors(surplus[:0], surplus, num_done=num_shots, obs_in=args.obs_in)
     _report(args, num_shots=num_shots, num_errors=num_errors if counts_errors else None, decode_ns=decode_ns)
     return 0
@@ -159,7 +158,8 @@ def _report(args: argparse.Namespace, *, num_shots: int, num_errors: int | None,
     per_shot = decode_ns / 1e3 / num_shots if num_shots else 0.0
     print(f"{num_shots} shots decoded with {args.decoder}, {per_shot:.3g} us a shot", file=stream)
     if num_errors is not None and num_shots:
-        rate = statistics.logical_error_rate(errors=num_errors, shots=num_shots)
-        print(f"{num_errors} errors, {estimate(rate)} a shot", file=stream)
+        factor = statistics.likelihood_factor_of(confidence=0.95)
+        rate = statistics.logical_error_rate(errors=num_errors, shots=num_shots, likelihood_factor=factor)
+        print(f"{num_errors} errors, {estimate(rate)} a shot (95 %)", file=stream)
     if args.out not in (None, "-"):
         print(args.out, file=stream)

@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rounds",
         nargs="+",
         type=int,
-        default=[10, 30],
+        default=[10, 30, 50],
         metavar="R",
-        help="numbers of cycles; default: 10 30",
+        help="numbers of cycles; default: 10 30 50",
     )
     add(
         "--shots",
         type=int,
-        default=50_000,
+        default=40_000,
         metavar="N",
         help="per distance, cycles, basis; default: %(default)s",
     )
@@ -108,13 +108,30 @@ def run(args: argparse.Namespace) -> int:
             progress.show(f"{index + 1} of {len(points)}: {where}")
             seed = int(np.random.SeedSequence([args.seed, index]).generate_state(1)[0])
             results.append(_measure(point, decoder_name=args.decoder, shots=args.shots, seed=seed))
-    found = fits.fit(result.count for result in results)
+    counts = [result.count for result in results]
+    found = fits.fit(counts)
     strength = "" if points[0].p is None else f", p = {points[0].p:g}"
-    print(f"Rotated surface code (ZXXZ) memory, noise {args.noise}{strength}, decoder {args.decoder}\n")
+    setting = f"noise {args.noise}{strength}, decoder {args.decoder}"
+    print(f"Rotated surface code (ZXXZ) memory, {setting}\n")
     print(_table(results, found))
     print()
     print(_explanation(args, found))
+    print(
+        f"\nFigure: {_draw(out, counts, found, decoder=args.decoder, title=f'noise {args.noise}{strength}')}"
+    )
     return 0
+
+
+def _draw(out: Path, counts: Sequence[fits.Count], found: fits.Fits, *, decoder: str, title: str) -> Path:
+    # Matplotlib takes a while to import, and `qec demo --help` does not need it.
+    from experiments import figures, pictures
+
+    return figures.draw_overview(
+        path=out,
+        suppression=[pictures.suppression_series(decoder, found)],
+        cycles=pictures.cycle_series(counts, found),
+        title=f"Rotated surface code, {title}",
+    )
 
 
 def _points(args: argparse.Namespace) -> list[Point]:

@@ -1,12 +1,18 @@
 """`qec plot`: epsilon_d, Lambda and figures from the CSV files of a sweep."""
 
 import argparse
+import re
 import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments import counts
-from experiments.studies import Study, describe, studies
+from experiments.studies import PLAIN, Key, Study, describe, split_common, studies
 from experiments.tables import estimate, table
+
+_TITLE_WIDTH = 56  # characters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +37,44 @@ def run(args: argparse.Namespace) -> int:
     for note in [*notes, *more_notes]:
         print(f"qec plot: {note}", file=sys.stderr)
     print("\n\n".join(_text(study) for study in found))
+    print()
+    for path in _draw(found, folder / paths[0].stem):
+        print(f"Figure: {path}")
     return 0
+
+
+def _draw(found: Sequence[Study], beginning: Path) -> Iterator[Path]:
+    """For each code and noise model epsilon_d against d, then for each study the error against cycles."""
+    # Matplotlib takes a while to import, and `qec plot --help` does not need it.
+    from experiments import figures, pictures
+
+    together: dict[Key, list[Study]] = defaultdict(list)
+    for study in found:
+        together[tuple(part for part in study.key if part[0] in ("c", "noise"))].append(study)
+    for key, group in together.items():
+        common, own = split_common(group)
+        yield figures.draw_suppression(
+            path=_name(beginning, "suppression", key if len(together) > 1 else ()),
+            series=[
+                pictures.suppression_series(describe(part) or dict(study.key)["decoder"], study.fits)
+                for part, study in zip(own, group, strict=True)
+            ],
+            title=textwrap.fill(describe(common), _TITLE_WIDTH),
+        )
+    _, own = split_common(found)
+    for part, study in zip(own, found, strict=True):
+        series = pictures.cycle_series(study.counts, study.fits)
+        if any(len(one.cycles) > 1 for one in series):
+            yield figures.draw_cycles(
+                path=_name(beginning, "cycles", part),
+                series=series,
+                title=textwrap.fill(describe(study.key), _TITLE_WIDTH),
+            )
+
+
+def _name(beginning: Path, kind: str, key: Key) -> Path:
+    words = [kind, *(value if name in PLAIN else name + value for name, value in key)]
+    return beginning.with_name(f"{beginning.name}_{re.sub('[^A-Za-z0-9._-]+', '_', '_'.join(words))}.png")
 
 
 def _text(study: Study) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.fits import Count, Fits, fit
 
-# What tells two studies apart: (title, value), in the order of reading.
+# What tells two studies apart: (metadata key, value), in the order of reading.
 Key = tuple[tuple[str, str], ...]
 
 
@@ -26,12 +26,14 @@ class Study:
     fits: Fits
 
 
-_TITLES = {"c": "code", "noise": "noise", "p": "p"}
+_FIRST = ("c", "noise", "p")
+# Values that need no name beside them.
+PLAIN = ("c", "noise", "decoder")
 
 
 def _key(row: Any) -> Key:
     rest = {name: value for name, value in row.json_metadata.items() if name not in ("d", "r", "b")}
-    known = [(_TITLES[name], str(rest.pop(name))) for name in _TITLES if name in rest]
+    known = [(name, str(rest.pop(name))) for name in _FIRST if name in rest]
     others = [(name, str(value)) for name, value in sorted(rest.items())]
     return (*known, *others, ("decoder", row.decoder))
 
@@ -99,12 +101,11 @@ def _sort_value(text: str) -> tuple[float, str]:
 
 
 def describe(key: Key) -> str:
-    """A key in words: `code surface_css_cz, noise si1000, p 0.003, decoder pymatching`."""
-    return ", ".join(f"{title} {value}" for title, value in key)
+    """A key in words: `surface_css_cz, si1000, p = 0.003, pymatching`."""
+    return ", ".join(value if name in PLAIN else f"{name} = {value}" for name, value in key)
 
 
-def split_common(found: Sequence[Study]) -> tuple[str, list[str]]:
+def split_common(found: Sequence[Study]) -> tuple[Key, list[Key]]:
     """What all studies have in common (for a title), and for each what is its own (for a legend)."""
-    common = [part for part in found[0].key if all(part in study.key for study in found)] if found else []
-    own = [describe(tuple(part for part in study.key if part not in common)) for study in found]
-    return describe(tuple(common)), own
+    common = tuple(part for part in found[0].key if all(part in study.key for study in found))
+    return common, [tuple(part for part in study.key if part not in common) for study in found]

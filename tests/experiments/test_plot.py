@@ -57,9 +57,9 @@ def test_studies_are_told_apart_by_all_that_is_not_distance_cycles_or_basis() ->
     assert len(found) == 4
     assert sorted(len(study.counts) for study in found) == [4, 4, 4, 8]
     common, own = split_common(found)
-    assert common == "code surface, noise si1000"
-    assert "p 0.004, decoder pymatching" in own
-    assert describe(found[0].key).startswith("code surface, noise si1000, p 0.003")
+    assert describe(common) == "surface, si1000"
+    assert "p = 0.004, pymatching" in [describe(part) for part in own]
+    assert describe(found[0].key).startswith("surface, si1000, p = 0.003")
 
 
 def test_strengths_are_sorted_as_numbers() -> None:
@@ -89,7 +89,7 @@ def test_figures_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert cli.main(["plot", str(path)]) == 0
     out = capsys.readouterr().out
     assert out.count("Lambda = ") == 2
-    assert "code surface, noise si1000, p 0.003, decoder pymatching" in out
+    assert "surface, si1000, p = 0.003, pymatching" in out
     pictures = png_files(tmp_path)
     assert len(pictures) >= 2
     assert all(str(picture) in out for picture in pictures)

@@ -177,7 +177,7 @@ def test_merge_adds_up_into_a_new_file(tmp_path: Path, capsys: pytest.CaptureFix
         (["--bases", "y"], "'y'"),
         (["--noise", "pink"], "pink"),
         (["--p", "2"], "2"),
-        (["--decoders", "guess"], "known: pymatching"),
+        (["--decoders", "guess"], "pymatching-correlated"),
         (["--max_shots", "0"], "--max_shots is 0"),
         (["--max_errors", "0"], "--max_errors is 0"),
         (["--processes", "some"], "'some'"),
