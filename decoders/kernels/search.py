@@ -98,10 +98,7 @@ def find_partner(graph, work, root):
     wake(graph, work, root)
     grow_outer(graph, work, events[root].top, -1)
     status = NO_PARTNER
-    while work.queue_size > 0 and work.overflow == 0:
-        if work.postponed:
-            status = POSTPONED
-            break
+    while work.queue_size > 0 and work.overflow == 0 and work.postponed == 0:
         work.now = queue[0].key
         what = queue[0].what
         work.queue_size = drop_first(queue, work.queue_size)
@@ -122,4 +119,6 @@ def find_partner(graph, work, root):
         elif nodes[events[index].top].label == OUTER:
             reveal(graph, work, index)
     leave_tree(work)
-    return FULL if work.overflow else status
+    if work.overflow:
+        return FULL
+    return POSTPONED if work.postponed else status
