@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Self
 
@@ -41,6 +42,10 @@ class MWPM(Decoder):
         self._verify = verify
         self._idle: list[Workspace] = []
 
+    def __reduce__(self) -> tuple[Callable[[MatchingGraph, bool], Self], tuple[MatchingGraph, bool]]:
+        # The kernels' records hold addresses, which mean nothing in another process or a copy.
+        return partial(_make, type(self)), (self.graph, self._verify)
+
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, verify: bool = False) -> Self:
         """Make the decoder for a DEM.
@@ -67,9 +72,9 @@ class MWPM(Decoder):
             detection_events: bool, or integers 0 and 1, (num_detectors,).
 
         Returns:
-            int32 (edges, 2): the detectors at the ends of each edge, -1 for the boundary; sorted. Their
-            total syndrome is the detection events. Edges of negative weight and certain errors that the
-            solution contains are listed like others.
+            int32 (edges, 2): the detectors at the ends of each edge, -1 for the boundary; sorted. Edges of
+            negative weight that the solution contains are listed like others. Errors of probability one
+            are no edges: the total syndrome is the detection events without what those errors flip.
 
         Raises:
             ValueError: wrong shape, dtype or value, or no error explains the detection events.

@@ -138,16 +138,16 @@ class Workspace(_Pools):
         self._own(
             events=np.zeros(num_detectors, dtype=layout.EVENT),
             nodes=np.zeros(max_nodes, dtype=layout.NODE),
-            stack=np.zeros(2 * max_nodes, dtype=np.int32),
-            spare=np.zeros(max_nodes, dtype=np.int32),
+            stack=np.zeros(2 * max_nodes, dtype=np.int64),
+            spare=np.zeros(max_nodes, dtype=np.int64),
             event_of=np.full(num_detectors, -1, dtype=np.int32),
-            found=np.zeros(num_detectors, dtype=np.int32),
-            woken=np.zeros(num_detectors, dtype=np.int32),
+            found=np.zeros(num_detectors, dtype=np.int64),
+            woken=np.zeros(num_detectors, dtype=np.int64),
             flips=np.zeros(int(graph.record["flip_bytes"][0]), dtype=np.uint8),
-            path=np.zeros(num_detectors + 1, dtype=np.int32),
+            path=np.zeros(num_detectors + 1, dtype=np.int64),
             ball_nodes=ball_nodes,
             ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
-            ball_touched=np.zeros(num_detectors, dtype=np.int32),
+            ball_touched=np.zeros(num_detectors, dtype=np.int64),
         )
         self._set(
             num_detectors=num_detectors,
@@ -163,7 +163,7 @@ class Workspace(_Pools):
             halves=np.zeros(2 * size, dtype=layout.HALF),
             edges=np.zeros(size, dtype=layout.EDGE),
             queue=np.zeros(size, dtype=layout.ITEM),
-            tree=np.zeros(size, dtype=np.int32),
+            tree=np.zeros(size, dtype=np.int64),
         )
         self._set(max_edges=size, max_queue=size, max_tree=size)
 

@@ -22,7 +22,7 @@ def ball_start(work, source):
     centre.flips = 0
     ball_touched_of(work)[0] = source
     work.ball_reached = 1
-    work.ball_size = push(ball_queue_of(work), 0, np.int64(0), np.int64(source))
+    work.ball_size = push(ball_queue_of(work), np.int64(0), np.int64(0), np.int64(source))
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FREE, FULL, OK, POSTPONED
+from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.pools import (
@@ -73,7 +73,7 @@ def match_shot(graph, work, shot):
             status = search_all(graph, work, count)
             for at in range(work.num_woken):
                 if status == OK:
-                    apply_mate(graph, work, woken[at], 1)
+                    apply_mate(graph, work, woken[at], ADD)
         for index in range(count):
             event_of[events[index].detector] = -1
     return count, status

@@ -1,85 +1,90 @@
 """The memory of the matching kernels: one record per detector, event, tree node and edge.
 
-Records keep what is used together in one cache line, and can be read by name in a debugger. Every
-integer of a record is signed; distances and radii are int64 in the unit of the graph's weights.
+Records keep what is used together in one cache line, and can be read by name in a debugger. What a shot
+writes is int64 throughout: measured faster than int32, and every kernel is compiled for one type of
+index. What is only read, once per neighbour, is int32. Distances are in the unit of the graph's weights.
 """
 
 from typing import Any
 
 import numpy as np
 
-FAR = 1 << 60  # farther than any sum of weights; twice FAR still fits in int64
-LIST_LIMIT = 1 << 31  # distances in neighbour lists are int32
+# Constants are np.int64: numba would compile a kernel once more for every plain number it is called with.
+_i4, _i8, _u8 = np.int32, np.int64, np.uint64
+
+NONE = _i8(-1)
+FAR = _i8(1 << 60)  # farther than any sum of weights; twice FAR still fits in int64
+LIST_LIMIT = _i8(1 << 31)  # distances in neighbour lists are int32
 
 # Event.mate holds a half-edge (>= 0) or one of these.
-FREE = -1
-AT_BOUNDARY = -2
-PAIRED = -3  # this or less: matched in the first pass, to event (PAIRED - mate) // 2;
+FREE = _i8(-1)
+AT_BOUNDARY = _i8(-2)
+PAIRED = _i8(-3)  # this or less: matched in the first pass, to event (PAIRED - mate) // 2;
 #              PAIRED - mate is odd for the one of the two whose nearest event the other is
 
 # Node.label: outer regions grow, inner regions shrink.
-OUT_OF_TREE, OUTER, INNER = 0, 1, 2
+OUT_OF_TREE, OUTER, INNER = _i8(0), _i8(1), _i8(2)
 
 # What a queue item means, in its lowest two bits.
-MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = 0, 1, 2, 3
+MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = _i8(0), _i8(1), _i8(2), _i8(3)
 
 # Kernel status: zero is success.
-OK, NO_PARTNER, FULL, POSTPONED = range(4)
+OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
+
+# The two ways to apply a mate to flips and weight.
+ADD, TAKE_AWAY = _i8(1), _i8(-1)
 
 
 def _record(**fields: Any) -> np.dtype[np.record]:
     return np.dtype((np.record, list(fields.items())))  # type: ignore[return-value]
 
 
-_i4, _i8, _u8 = np.int32, np.int64, np.uint64
-
 DETECTOR = _record(
     boundary=_i8,  # distance to the boundary, FAR without one
     radius=_i8,  # every detector nearer than this is in the list
-    first=_i4,  # its neighbour list is near[first:last], nearest first
-    last=_i4,
-    outward=_i4,  # next detector on the way to the boundary, -1 at the last step
-    flips=_i4,  # whether the way to the boundary flips any observable
+    first=_i8,  # its neighbour list is near[first:last], nearest first
+    last=_i8,
+    outward=_i8,  # next detector on the way to the boundary, -1 at the last step
+    flips=_i8,  # whether the way to the boundary flips any observable
 )
 NEAR = _record(
     detector=_i4,
     span=_i4,  # distance, even; the lowest bit tells whether any edge of the path flips observables
 )
 EVENT = _record(
-    detector=_i4,
-    mate=_i4,
-    scan=_i4,  # the next entry of near to look at
-    nearest=_i4,  # the event found first, -1 if none is near enough to matter
-    suitor=_i4,  # one of the events whose nearest is this one, -1 if none
-    next_suitor=_i4,  # another event with the same nearest
-    first=_i4,  # known edges: a chain of half-edges that point away
-    top=_i4,  # the outermost blossom around it, or itself
-    next_leaf=_i4,
-    woken=_i4,  # whether a search has come here
+    detector=_i8,
+    mate=_i8,
+    scan=_i8,  # the next entry of near to look at
+    nearest=_i8,  # the event found first, -1 if none is near enough to matter
+    suitor=_i8,  # one of the events whose nearest is this one, -1 if none
+    next_suitor=_i8,  # another event with the same nearest
+    first=_i8,  # known edges: a chain of half-edges that point away
+    top=_i8,  # the outermost blossom around it, or itself
+    next_leaf=_i8,
+    woken=_i8,  # whether a search has come here
     radius=_i8,  # sum of the duals around it (the radius of its region)
     reach=_i8,  # every edge shorter than this is known
 )
 NODE = _record(
-    label=_i4,
-    entry=_i4,  # half-edge by which the tree came in, -1 at the root
-    parent=_i4,  # the blossom just around it, -1 if none
-    base=_i4,  # the event whose mate lies outside
-    next=_i4,  # ring of siblings in the parent
-    previous=_i4,
-    joint=_i4,  # half-edge into the next sibling
-    child=_i4,  # one child (blossoms)
-    first_leaf=_i4,  # its events: a chain by Event.next_leaf
-    last_leaf=_i4,
-    mark=_i4,
-    unused=_i4,
+    label=_i8,
+    entry=_i8,  # half-edge by which the tree came in, -1 at the root
+    parent=_i8,  # the blossom just around it, -1 if none
+    base=_i8,  # the event whose mate lies outside
+    next=_i8,  # ring of siblings in the parent
+    previous=_i8,
+    joint=_i8,  # half-edge into the next sibling
+    child=_i8,  # one child (blossoms)
+    first_leaf=_i8,  # its events: a chain by Event.next_leaf
+    last_leaf=_i8,
+    mark=_i8,
     dual=_i8,  # blossoms: its own dual
     since=_i8,  # time at which the duals inside were last brought up to date
 )
-HALF = _record(to=_i4, next=_i4)  # half-edges 2e and 2e+1 are the two directions of edge e
-EDGE = _record(distance=_i8, near=_i4, unused=_i4)  # near: list entry of halves[2e].to, -1 if beyond the list
+HALF = _record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
+EDGE = _record(distance=_i8, near=_i8)  # near: list entry of halves[2e].to, -1 if beyond the list
 ITEM = _record(key=_i8, what=_i8)
 ADJACENT = _record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
-BALL = _record(distance=_i8, parent=_i4, edge=_i4, entry=_i4, flips=_i4)  # entry: its place in the list
+BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
 # lies in memory (see pools.py). One pointer instead of a hundred words of array descriptions per call.
@@ -109,17 +114,17 @@ WORK = _record(
     halves=_i8,  # HALF (2 max_edges,)
     edges=_i8,  # EDGE (max_edges,)
     queue=_i8,  # ITEM (max_queue,): the search's agenda
-    tree=_i8,  # int32 (max_tree,): nodes that got a label in this search
-    stack=_i8,  # int32 (2 max_nodes,)
-    spare=_i8,  # int32 (max_nodes,): blossoms that can be used again
+    tree=_i8,  # int64 (max_tree,): nodes that got a label in this search
+    stack=_i8,  # int64 (2 max_nodes,)
+    spare=_i8,  # int64 (max_nodes,): blossoms that can be used again
     event_of=_i8,  # int32 (num_detectors,): -1 where quiet
-    found=_i8,  # int32 (max_events,): the detectors that fired
-    woken=_i8,  # int32 (max_events,): events that searches have come to
+    found=_i8,  # int64 (max_events,): the detectors that fired
+    woken=_i8,  # int64 (max_events,): events that searches have come to
     flips=_i8,  # uint8 (flip_bytes,): observables flipped by the present matching
-    path=_i8,  # int32 (num_detectors + 1,): the edges of one path
+    path=_i8,  # int64 (num_detectors + 1,): the edges of one path
     ball_nodes=_i8,  # BALL (num_detectors,)
     ball_queue=_i8,  # ITEM (max_ball_queue,)
-    ball_touched=_i8,  # int32 (num_detectors,)
+    ball_touched=_i8,  # int64 (num_detectors,)
     num_detectors=_i8,
     max_events=_i8,
     max_nodes=_i8,

@@ -5,8 +5,10 @@ boundary. That is a feasible dual solution; pairs and boundary edges that are ti
 at once. What is left over (1 to 25 % of the events) is for the searches, which may undo any of this.
 """
 
+import numpy as np
+
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, FAR, FREE, PAIRED
+from decoders.kernels.layout import ADD, AT_BOUNDARY, FAR, FREE, NONE, PAIRED
 from decoders.kernels.matching import apply_mate
 from decoders.kernels.pools import detectors_of, event_of_of, events_of, found_of, near_of
 
@@ -32,7 +34,8 @@ def match_few(graph, work, count):
                 events[0].scan = at + 1
                 events[0].mate = PAIRED - 3
                 events[1].mate = PAIRED
-                apply_mate(graph, work, 0, 1)
+                for index in range(count):
+                    apply_mate(graph, work, index, ADD)
                 return True
             at += 1
         if at == first.last and first.radius < limit:
@@ -42,7 +45,7 @@ def match_few(graph, work, count):
     for index in range(count):
         events[index].detector = found[index]
         events[index].mate = AT_BOUNDARY
-        apply_mate(graph, work, index, 1)
+        apply_mate(graph, work, index, ADD)
     return True
 
 
@@ -75,13 +78,13 @@ def find_nearest(graph, work, count):
         limit = 2 * detector.boundary
         at = detector.first
         end = detector.last
-        nearest = -1
+        nearest = NONE
         reach = detector.radius
         while at < end:
             distance = near[at].span & ~1
             if distance >= limit:
                 break
-            nearest = event_of[near[at].detector]
+            nearest = np.int64(event_of[near[at].detector])
             at += 1
             if nearest >= 0:
                 reach = distance
@@ -111,12 +114,12 @@ def match_nearest(graph, work, count):
             if other.mate == FREE and event.radius + other.radius == event.reach:
                 event.mate = PAIRED - 2 * nearest - 1
                 other.mate = PAIRED - 2 * index
-                apply_mate(graph, work, index, 1)
+                apply_mate(graph, work, index, ADD)
             else:
                 left += 1
         elif event.radius == detectors[event.detector].boundary:
             event.mate = AT_BOUNDARY
-            apply_mate(graph, work, index, 1)
+            apply_mate(graph, work, index, ADD)
         else:
             left += 1
     return left

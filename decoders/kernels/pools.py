@@ -102,19 +102,19 @@ def queue_of(work):
 @kernel
 def tree_of(work):
     """The pool `tree` of a work record."""
-    return _view(work.tree, work.max_tree, np.int32)
+    return _view(work.tree, work.max_tree, np.int64)
 
 
 @kernel
 def stack_of(work):
     """The pool `stack` of a work record."""
-    return _view(work.stack, 2 * work.max_nodes, np.int32)
+    return _view(work.stack, 2 * work.max_nodes, np.int64)
 
 
 @kernel
 def spare_of(work):
     """The pool `spare` of a work record."""
-    return _view(work.spare, work.max_nodes, np.int32)
+    return _view(work.spare, work.max_nodes, np.int64)
 
 
 @kernel
@@ -126,7 +126,7 @@ def event_of_of(work):
 @kernel
 def found_of(work):
     """The pool `found` of a work record."""
-    return _view(work.found, work.max_events, np.int32)
+    return _view(work.found, work.max_events, np.int64)
 
 
 @kernel
@@ -144,7 +144,7 @@ def ball_queue_of(work):
 @kernel
 def ball_touched_of(work):
     """The pool `ball_touched` of a work record."""
-    return _view(work.ball_touched, work.num_detectors, np.int32)
+    return _view(work.ball_touched, work.num_detectors, np.int64)
 
 
 @kernel
@@ -186,13 +186,13 @@ def certain_flips_of(graph):
 @kernel
 def path_of(work):
     """The pool `path` of a work record."""
-    return _view(work.path, work.num_detectors + 1, np.int32)
+    return _view(work.path, work.num_detectors + 1, np.int64)
 
 
 @kernel
 def woken_of(work):
     """The pool `woken` of a work record."""
-    return _view(work.woken, work.max_events, np.int32)
+    return _view(work.woken, work.max_events, np.int64)
 
 
 @kernel

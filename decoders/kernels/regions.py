@@ -7,6 +7,8 @@ Two invariants make the lazily discovered edges exact:
   radius a <= b is at least 2b long unless known, and so cannot be tight before it is found.
 """
 
+import numpy as np
+
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import (
@@ -16,9 +18,11 @@ from decoders.kernels.layout import (
     MEETS_BOUNDARY,
     MEETS_EDGE,
     NEEDS_SCAN,
+    NONE,
     OUT_OF_TREE,
     OUTER,
     PAIRED,
+    TAKE_AWAY,
 )
 from decoders.kernels.matching import apply_mate
 from decoders.kernels.pools import (
@@ -137,7 +141,7 @@ def scan_list(graph, work, event):
     detector = detectors[e.detector]
     at = e.scan
     while at < detector.last:
-        other = event_of[near[at].detector]
+        other = np.int64(event_of[near[at].detector])
         at += 1
         if other >= 0:
             e.scan = at
@@ -165,9 +169,9 @@ def scan_beyond(graph, work, event):
     ball_start(work, e.detector)
     there = ball_next(graph, work)
     while there >= 0 and ball[there].distance < target:
-        other = event_of[there]
+        other = np.int64(event_of[there])
         if other >= 0 and other != event and known_edge(work, event, other) < 0:
-            half = add_edge(work, event, other, ball[there].distance, -1)
+            half = add_edge(work, event, other, ball[there].distance, NONE)
             if half < 0:
                 break
             schedule_edge(work, half)
@@ -254,7 +258,7 @@ def wake(graph, work, index):
     mate = events[index].mate
     if mate <= PAIRED:
         partner = (PAIRED - mate) >> 1
-        apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, -1)
+        apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
         make_node(work, index)
         make_node(work, partner)
         half = known_edge(work, index, partner)
@@ -262,5 +266,5 @@ def wake(graph, work, index):
         events[partner].mate = half ^ 1
     else:
         if mate == AT_BOUNDARY:
-            apply_mate(graph, work, index, -1)
+            apply_mate(graph, work, index, TAKE_AWAY)
         make_node(work, index)

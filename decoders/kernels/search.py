@@ -21,6 +21,7 @@ from decoders.kernels.layout import (
     MEETS_BOUNDARY,
     MEETS_EDGE,
     NO_PARTNER,
+    NONE,
     OK,
     OUT_OF_TREE,
     OUTER,
@@ -96,7 +97,7 @@ def find_partner(graph, work, root):
     work.now = 0
     work.postponed = 0
     wake(graph, work, root)
-    grow_outer(graph, work, events[root].top, -1)
+    grow_outer(graph, work, events[root].top, NONE)
     status = NO_PARTNER
     while work.queue_size > 0 and work.overflow == 0 and work.postponed == 0:
         work.now = queue[0].key
