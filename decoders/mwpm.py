@@ -42,9 +42,9 @@ class MWPM(Decoder):
         self._verify = verify
         self._idle: list[Workspace] = []
 
-    def __reduce__(self) -> tuple[Callable[[MatchingGraph, bool], Self], tuple[MatchingGraph, bool]]:
-        # The kernels' records hold addresses, which mean nothing in another process or a copy.
-        return partial(_make, type(self)), (self.graph, self._verify)
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # The kernels' records hold addresses, which mean nothing in a copy or in another process.
+        return partial(type(self), graph=self.graph, verify=self._verify), ()
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, verify: bool = False) -> Self:
