@@ -95,7 +95,7 @@ class MWPM(Decoder):
                 found = np.zeros(2 * found.size, dtype=np.int32)
             return (size, status) if status == layout.OK else (0, status)
 
-        size = self._with_workspace(run, shot)
+        size = self._with_workspace(run, shot, idle=self._idle)
         times = np.bincount(found[:size], minlength=self.graph.num_edges)
         times += self.graph.edge_weight < 0  # taken as present before decoding
         return np.flatnonzero(times % 2)
@@ -122,7 +122,14 @@ class MWPM(Decoder):
         return predictions, integer_weights / self.graph.weight_scale if weights else None
 
     def _decode_range(
-        self, packed: Packed, predictions: Packed, weights: NDArray[np.int64], first: int, last: int
+        self,
+        packed: Packed,
+        predictions: Packed,
+        weights: NDArray[np.int64],
+        first: int,
+        last: int,
+        *,
+        idle: list[Workspace] | None = None,
     ) -> None:
         shots = packed[first:last]
         at = 0
@@ -139,14 +146,19 @@ class MWPM(Decoder):
             )
             return at, status
 
-        self._with_workspace(run, shots, first_shot=first)
+        self._with_workspace(run, shots, first_shot=first, idle=self._idle if idle is None else idle)
 
     def _with_workspace(
-        self, run: Callable[[Workspace], tuple[int, int]], shots: Packed, *, first_shot: int = 0
+        self,
+        run: Callable[[Workspace], tuple[int, int]],
+        shots: Packed,
+        *,
+        idle: list[Workspace],
+        first_shot: int = 0,
     ) -> int:
         """Run a kernel on an idle workspace until it is done, giving it more room when it asks."""
         try:
-            work = self._idle.pop()
+            work = idle.pop()
         except IndexError:
             work = Workspace(self.search_graph)
         try:
@@ -155,7 +167,7 @@ class MWPM(Decoder):
                 work.grow()
                 at, status = run(work)
         finally:
-            self._idle.append(work)
+            idle.append(work)
         if status == layout.NO_PARTNER:
             raise ValueError(self._explain(shots[at], first_shot + at))
         return at
@@ -171,10 +183,9 @@ class MWPM(Decoder):
     def _decode_and_verify(self, packed: Packed, predictions: Packed, weights: NDArray[np.int64]) -> None:
         work = Workspace(self.search_graph)
         work.record["keep_duals"] = 1
-        self._idle = [work]
         for shot in range(packed.shape[0]):
-            self._decode_range(packed, predictions, weights, shot, shot + 1)
-            check_certificate(self.graph, packed[shot], self._idle[0], int(weights[shot]))
+            self._decode_range(packed, predictions, weights, shot, shot + 1, idle=[work])
+            check_certificate(self.graph, packed[shot], work, int(weights[shot]))
 
     def _explain(self, shot: Packed, number: int) -> str:
         """Which component of a shot that has no perfect matching is to blame."""
