@@ -190,11 +190,11 @@ def _explanation(args: argparse.Namespace, found: fits.Fits) -> str:
     elif math.isnan(found.suppression.value.value):
         lines.append("Lambda: too few errors to tell; more --shots or a larger --p would.")
     else:
-        chosen = " with p chosen to come near that chip" if (args.noise, args.p) == ("si1000", None) else ""
+        chosen = ", its p chosen to come near that chip" if (args.noise, args.p) == ("si1000", None) else ""
         lines += [
             "",
             f"Lambda = {estimate(found.suppression.value)}: epsilon_d falls by this factor from d to d + 2.",
             f"Published: {PUBLISHED_LAMBDA}, 105-qubit chip, neural-network decoder (Nature 638, 920).",
-            f"The table is simulated with simpler noise{chosen}; closeness proves nothing.",
+            f"The table is a simulation with simpler noise{chosen}: closeness proves nothing.",
         ]
     return "\n".join(lines)

@@ -17,11 +17,17 @@ class _Task:
     seconds: float = 0.0
     timed_shots: int = 0
 
+    @property
+    def per_shot(self) -> float | None:
+        """Seconds of one worker for one shot, from the largest batch so far."""
+        return self.seconds / self.timed_shots if self.timed_shots and self.seconds > 0 else None
+
 
 class Tracker:
     """Counts what arrives from the workers and estimates the time left.
 
-    A task that has not begun is taken to cost as much per detector and shot as the others of its decoder.
+    A task that has not begun is taken to cost as much per detector and shot as the others of its decoder. The
+    first row of each worker is not timed: its decoder may have compiled code for seconds.
 
     Args:
         max_shots: shots after which a task is done.
@@ -35,6 +41,7 @@ class Tracker:
         self._num_workers = num_workers
         self._tasks: dict[str, _Task] = {}
         self._new_shots = 0
+        self._num_rows = 0
 
     def expect(self, *, strong_id: str, decoder: str, num_detectors: int, shots: int, errors: int) -> None:
         """Announce a task, with the shots and errors that it has from earlier runs."""
@@ -45,9 +52,11 @@ class Tracker:
         task = self._tasks[stats.strong_id]
         task.shots += stats.shots
         task.errors += stats.errors
-        task.seconds += stats.seconds
-        task.timed_shots += stats.shots
         self._new_shots += stats.shots
+        self._num_rows += 1
+        if self._num_rows > self._num_workers and stats.shots > task.timed_shots:
+            task.seconds = stats.seconds
+            task.timed_shots = stats.shots
 
     def _shots_left(self, task: _Task) -> float:
         left = float(max(0, self._max_shots - task.shots))
@@ -77,16 +86,15 @@ class Tracker:
         """Estimated time to the end; None as long as nothing was timed."""
         costs: dict[str, list[float]] = defaultdict(list)
         for task in self._tasks.values():
-            if task.timed_shots and task.seconds > 0:
-                costs[task.decoder].append(task.seconds / task.timed_shots / max(1, task.num_detectors))
+            if task.per_shot is not None:
+                costs[task.decoder].append(task.per_shot / max(1, task.num_detectors))
         if not costs:
             return None
         anywhere = median(cost for group in costs.values() for cost in group)
         total = 0.0
         for task in self._tasks.values():
-            if task.timed_shots and task.seconds > 0:
-                per_shot = task.seconds / task.timed_shots
-            else:
+            per_shot = task.per_shot
+            if per_shot is None:
                 group = costs.get(task.decoder)
                 per_shot = (median(group) if group else anywhere) * max(1, task.num_detectors)
             total += self._shots_left(task) * per_shot
