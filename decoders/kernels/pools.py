@@ -28,8 +28,8 @@ from decoders.kernels.layout import (
 if interpreted:
 
     def _view(address: int, length: int, dtype: Any) -> Any:
-        size = np.dtype(dtype).itemsize * length
-        return np.frombuffer((ctypes.c_char * size).from_address(address), dtype=dtype)
+        size = np.dtype(dtype).itemsize * int(length)
+        return np.frombuffer((ctypes.c_char * size).from_address(int(address)), dtype=dtype)
 
 else:
 
