@@ -103,8 +103,8 @@ def move_base(work, blossom, event):
         around = stack[depth]
         new_base = stack[depth + 1]
         here = child_around(work, new_base, around)
-        goal = child_around(work, nodes[around].base, around)
-        nodes[around].base = new_base
+        goal = child_around(work, nodes[around].base_event, around)
+        nodes[around].base_event = new_base
         if here >= work.max_events:
             stack[depth] = here
             stack[depth + 1] = new_base
@@ -221,7 +221,7 @@ def form_blossom(graph, work, half):
             break
     shell = nodes[blossom]
     shell.parent = -1
-    shell.base = nodes[root].base
+    shell.base_event = nodes[root].base_event
     shell.child = root
     shell.first_leaf = first
     shell.last_leaf = last
@@ -266,7 +266,7 @@ def shatter_blossom(graph, work, blossom):
     settle(work, blossom)
     entry = nodes[blossom].entry
     here = child_around(work, halves[entry].to, blossom)
-    goal = child_around(work, nodes[blossom].base, blossom)
+    goal = child_around(work, nodes[blossom].base_event, blossom)
     child = goal
     while True:
         release(work, child)

@@ -230,7 +230,7 @@ def make_node(work, index):
     work.num_woken += 1
     node.label = OUT_OF_TREE
     node.parent = -1
-    node.base = index
+    node.base_event = index
     node.first_leaf = index
     node.last_leaf = index
     node.mark = 0

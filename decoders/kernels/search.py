@@ -66,7 +66,7 @@ def meet(graph, work, half):
         form_blossom(graph, work, half)
         return False
     wake(graph, work, there)
-    mate = events[nodes[top_there].base].mate
+    mate = events[nodes[top_there].base_event].mate
     if mate < 0:  # unmatched, or matched to the boundary, which it can leave
         rematch_to_root(work, here, half)
         match_event(work, there, half ^ 1)
