@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "decode recorded experiments, compare with published predictions",
     ),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 
 USAGE_ERROR = 2

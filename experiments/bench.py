@@ -1,0 +1,32 @@
+"""`qec bench`: measurements of speed, one module each."""
+
+import argparse
+import importlib
+
+# Benchmark -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary).
+BENCHMARKS: dict[str, tuple[str, str]] = {
+    "decoders": ("experiments.bench_decoders", "our decoders against PyMatching on the same shots"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the benchmarks with their options."""
+    parser.epilog = "qec bench BENCHMARK --help lists the options. Quiet machines give better numbers."
+    choices = parser.add_subparsers(
+        dest="benchmark", required=True, metavar="BENCHMARK", help="what to measure:"
+    )
+    for name, (module, summary) in BENCHMARKS.items():
+        own = choices.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        importlib.import_module(module).add_arguments(own)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen benchmark."""
+    code: int = importlib.import_module(BENCHMARKS[args.benchmark][0]).run(args)
+    return code
