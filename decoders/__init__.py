@@ -9,5 +9,6 @@ from decoders.graph import MatchingGraph
 from decoders.registry import from_dem, names
 from decoders.rounds import Rounds
 from decoders.sinter_adapter import sinter_decoders
+from decoders.streaming import StreamingDecoder
 
-__all__ = ["Decoder", "MatchingGraph", "Rounds", "from_dem", "names", "sinter_decoders"]
+__all__ = ["Decoder", "MatchingGraph", "Rounds", "StreamingDecoder", "from_dem", "names", "sinter_decoders"]

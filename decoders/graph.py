@@ -105,6 +105,54 @@ class MatchingGraph:
         probability, complement = chance[:, start:count].copy()
         weight, scale = _integer_weights(probability=probability, complement=complement)
 
+        return cls.from_edges(
+            num_detectors=num_detectors,
+            num_observables=arrays.num_observables,
+            edge_u=edge_u,
+            edge_v=edge_v,
+            edge_weight=weight,
+            edge_probability=probability,
+            edge_observables=observables[start:count].copy(),
+            weight_scale=scale,
+            detector_coordinates=arrays.coordinates,
+            certain_detectors=arrays.certain_detectors,
+            certain_observables=arrays.certain_observables,
+            undetectable_probability=chance[0, :start].copy(),
+            undetectable_observables=observables[:start].copy(),
+        )
+
+    @classmethod
+    def from_edges(
+        cls,
+        *,
+        num_detectors: int,
+        num_observables: int,
+        edge_u: NDArray[np.int32],
+        edge_v: NDArray[np.int32],
+        edge_weight: NDArray[np.int32],
+        edge_probability: NDArray[np.float64],
+        edge_observables: NDArray[np.uint64],
+        weight_scale: float,
+        detector_coordinates: NDArray[np.float64] | None = None,
+        certain_detectors: NDArray[np.bool_] | None = None,
+        certain_observables: NDArray[np.uint64] | None = None,
+        undetectable_probability: NDArray[np.float64] | None = None,
+        undetectable_observables: NDArray[np.uint64] | None = None,
+    ) -> "MatchingGraph":
+        """Build the graph of given edges, which must be sorted by (edge_u, edge_v), edge_u < edge_v or -1.
+
+        What is not given is absent: no coordinates, nothing certain, nothing undetectable.
+        """
+        words = edge_observables.shape[1]
+        if detector_coordinates is None:
+            detector_coordinates = np.zeros((num_detectors, 0))
+        if certain_detectors is None:
+            certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
+        if certain_observables is None:
+            certain_observables = np.zeros(words, dtype=np.uint64)
+        if undetectable_probability is None or undetectable_observables is None:
+            undetectable_probability = np.zeros(0)
+            undetectable_observables = np.zeros((0, words), dtype=np.uint64)
         indptr = np.zeros(num_detectors + 1, dtype=np.int32)
         num_entries = edge_u.size + int(np.count_nonzero(edge_v >= 0))
         adjacent = np.empty((2, num_entries), dtype=np.int32)
@@ -113,28 +161,28 @@ class MatchingGraph:
         )
         component = np.empty(num_detectors, dtype=np.int32)
         has_boundary = np.zeros(num_detectors, dtype=np.bool_)
-        num_graph_components = edge_kernels.label_components(edge_u, edge_v, component, has_boundary)
+        num_components = edge_kernels.label_components(edge_u, edge_v, component, has_boundary)
         return cls(
             num_detectors=num_detectors,
-            num_observables=arrays.num_observables,
+            num_observables=num_observables,
             num_edges=edge_u.size,
             edge_u=edge_u,
             edge_v=edge_v,
-            edge_weight=weight,
-            edge_probability=probability,
-            edge_observables=observables[start:count].copy(),
-            detector_coordinates=arrays.coordinates,
-            detector_cycle=cycle_of_detectors(coordinates=arrays.coordinates),
+            edge_weight=edge_weight,
+            edge_probability=edge_probability,
+            edge_observables=edge_observables,
+            detector_coordinates=detector_coordinates,
+            detector_cycle=cycle_of_detectors(coordinates=detector_coordinates),
             indptr=indptr,
             adjacent_detector=adjacent[0],
             adjacent_edge=adjacent[1],
             component=component,
-            component_has_boundary=has_boundary[:num_graph_components].copy(),
-            weight_scale=scale,
-            certain_detectors=arrays.certain_detectors,
-            certain_observables=arrays.certain_observables,
-            undetectable_probability=chance[0, :start].copy(),
-            undetectable_observables=observables[:start].copy(),
+            component_has_boundary=has_boundary[:num_components].copy(),
+            weight_scale=weight_scale,
+            certain_detectors=certain_detectors,
+            certain_observables=certain_observables,
+            undetectable_probability=undetectable_probability,
+            undetectable_observables=undetectable_observables,
         )
 
 

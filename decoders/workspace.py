@@ -19,20 +19,22 @@ def _as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(words.astype("<u8").view(np.uint8).reshape(shape)[:, :num_bytes])
 
 
-class _Pools:
+class Pools:
     """A record whose address fields point to arrays that live as long as this object."""
 
     def __init__(self, dtype: "np.dtype[np.record]") -> None:
         self.record = np.zeros(1, dtype=dtype)
         self.arrays: dict[str, NDArray[Any]] = {}
 
-    def _own(self, **arrays: NDArray[Any]) -> None:
+    def own(self, **arrays: NDArray[Any]) -> None:
+        """Keep arrays and point the fields of these names to them."""
         for name, array in arrays.items():
             assert array.flags.c_contiguous
             self.arrays[name] = array
             self.record[name] = array.ctypes.data
 
-    def _set(self, **scalars: int) -> None:
+    def set(self, **scalars: int) -> None:
+        """Set scalar fields."""
         for name, value in scalars.items():
             self.record[name] = value
 
@@ -42,15 +44,22 @@ class _Pools:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-class SearchGraph(_Pools):
+class SearchGraph(Pools):
     """A matching graph with everything precomputed that shots ask for; read only once made.
 
     Edges of negative weight are taken as present: their detectors are flipped before decoding, their
     observables after it, and their weight counts positive (as Edmonds and Johnson reduce minimum-weight
     T-joins to nonnegative weights). Of parallel edges only the lightest can be in a lightest matching.
+    Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers.
     """
 
-    def __init__(self, graph: MatchingGraph, *, list_length: int = LIST_LENGTH) -> None:
+    def __init__(
+        self,
+        graph: MatchingGraph,
+        *,
+        list_length: int = LIST_LENGTH,
+        beyond: NDArray[np.bool_] | None = None,
+    ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
@@ -76,6 +85,9 @@ class SearchGraph(_Pools):
         lightest = np.flatnonzero(at_boundary)[np.argsort(-weight[at_boundary], kind="stable")]
         boundary_weight[graph.edge_u[lightest]] = weight[lightest]  # the last, lightest one stays
         boundary_edge[graph.edge_u[lightest]] = lightest
+        ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
+        if beyond is not None:
+            ends[beyond, 1] = layout.BEYOND
         adjacent = np.zeros(2 * num_edges, dtype=layout.ADJACENT)
         indptr = np.zeros(num_detectors + 1, dtype=np.int32)
         edge_has_flips = edge_flips.any(axis=1) if flip_bytes else np.zeros(num_edges, dtype=np.bool_)
@@ -88,7 +100,7 @@ class SearchGraph(_Pools):
             indptr,
             adjacent,
         )
-        self._own(
+        self.own(
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
             near=np.zeros(num_detectors * list_length + 1, dtype=layout.NEAR),
             parents=np.zeros(num_detectors * list_length + 1, dtype=np.int16),
@@ -97,10 +109,11 @@ class SearchGraph(_Pools):
             boundary_edge=boundary_edge,
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
+            ends=ends.reshape(-1),
             toggles=np.packbits(toggles, bitorder="little"),
             certain_flips=certain_flips,
         )
-        self._set(
+        self.set(
             num_detectors=num_detectors,
             num_near=num_detectors * list_length + 1,
             num_adjacent=num_adjacent,
@@ -116,26 +129,27 @@ class SearchGraph(_Pools):
         # Detectors of a small graph have shorter lists: give back what is left, but for one entry, for
         # kernels read the first entry even of an empty list.
         near, parents = self.arrays["near"], self.arrays["parents"]
-        self._own(near=near[: used + 1].copy(), parents=parents[: used + 1].copy())
-        self._set(num_near=used + 1)
+        self.own(near=near[: used + 1].copy(), parents=parents[: used + 1].copy())
+        self.set(num_near=used + 1)
 
 
-class Workspace(_Pools):
-    """Everything that decoding writes to, for one thread; sized for any shot of a graph.
+class Workspace(Pools):
+    """Everything that decoding writes to, for one thread; sized for any shot of any of the given graphs.
 
     The pools of edges and queue items start small, for most shots are; a kernel that runs out of room
     says so, and `grow` doubles them.
     """
 
-    def __init__(self, graph: SearchGraph) -> None:
+    def __init__(self, *graphs: SearchGraph) -> None:
         super().__init__(layout.WORK)
-        num_detectors = int(graph.record["num_detectors"][0])
+        num_detectors = max(int(graph.record["num_detectors"][0]) for graph in graphs)
+        flip_bytes = max(int(graph.record["flip_bytes"][0]) for graph in graphs)
         # A laminar family of odd sets: at most one blossom for every two events.
         max_nodes = num_detectors + num_detectors // 2 + 1
-        max_ball_queue = int(graph.record["num_adjacent"][0]) + num_detectors + 1
+        max_ball_queue = max(int(graph.record["num_adjacent"][0]) for graph in graphs) + num_detectors + 1
         ball_nodes = np.zeros(num_detectors, dtype=layout.BALL)
         ball_nodes["distance"] = -1
-        self._own(
+        self.own(
             events=np.zeros(num_detectors, dtype=layout.EVENT),
             nodes=np.zeros(max_nodes, dtype=layout.NODE),
             stack=np.zeros(2 * max_nodes, dtype=np.int64),
@@ -143,29 +157,29 @@ class Workspace(_Pools):
             event_of=np.full(num_detectors, -1, dtype=np.int32),
             found=np.zeros(num_detectors, dtype=np.int64),
             woken=np.zeros(num_detectors, dtype=np.int64),
-            flips=np.zeros(int(graph.record["flip_bytes"][0]), dtype=np.uint8),
+            flips=np.zeros(flip_bytes, dtype=np.uint8),
             path=np.zeros(num_detectors + 1, dtype=np.int64),
             ball_nodes=ball_nodes,
             ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
             ball_touched=np.zeros(num_detectors, dtype=np.int64),
         )
-        self._set(
+        self.set(
             num_detectors=num_detectors,
             max_events=num_detectors,
             max_nodes=max_nodes,
             max_ball_queue=max_ball_queue,
-            flip_bytes=int(graph.record["flip_bytes"][0]),
+            flip_bytes=flip_bytes,
         )
         self._resize(64 + num_detectors)
 
     def _resize(self, size: int) -> None:
-        self._own(
+        self.own(
             halves=np.zeros(2 * size, dtype=layout.HALF),
             edges=np.zeros(size, dtype=layout.EDGE),
             queue=np.zeros(size, dtype=layout.ITEM),
             tree=np.zeros(size, dtype=np.int64),
         )
-        self._set(max_edges=size, max_queue=size, max_tree=size)
+        self.set(max_edges=size, max_queue=size, max_tree=size)
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""

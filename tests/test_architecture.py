@@ -48,8 +48,16 @@ ROOMS: Mapping[str, Room] = {
     "decoders.mwpm": Room(
         "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"
     ),
-    "decoders.streaming": Room("decoders", "stim numpy"),
-    "decoders.windows": Room("decoders", "stim numpy"),
+    "decoders.layers": Room("decoders.graph", "stim numpy"),
+    "decoders.measurements": Room("decoders.layers", "stim numpy"),
+    "decoders.windows": Room("decoders.layers decoders.graph decoders.workspace decoders.kernels", "numpy"),
+    "decoders.streaming": Room(
+        "decoders.layers decoders.measurements decoders.windows decoders.workspace decoders.kernels",
+        "stim numpy",
+    ),
+    "decoders.mwpm_stream": Room(
+        "decoders.base decoders.layers decoders.streaming decoders.windows", "stim numpy"
+    ),
     "decoders.registry": Room("decoders", "stim"),
     "decoders.sinter_adapter": Room("decoders.base decoders.registry", "sinter stim numpy"),
     "realtime.wire": Room("", "numpy"),

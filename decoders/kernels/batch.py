@@ -54,29 +54,36 @@ def reset_search(work):
 
 
 @kernel
-def match_shot(graph, work, shot):
-    """Match the detection events of one bit-packed shot. Returns the number of events and a status.
+def match_found(graph, work, count):
+    """Match the detectors found[0..count-1]. Returns a status.
 
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
-    events, event_of, found = events_of(work), event_of_of(work), found_of(work)
-    flips, certain_flips, woken = flips_of(work), certain_flips_of(graph), woken_of(work)
+    events, event_of, woken = events_of(work), event_of_of(work), woken_of(work)
+    if count == 0 or (work.keep_duals == 0 and match_few(graph, work, count)):
+        return OK
+    load_events(graph, work, count)
+    find_nearest(graph, work, count)
+    status = OK
+    if match_nearest(graph, work, count) > 0:
+        status = search_all(graph, work, count)
+        for at in range(work.num_woken):
+            if status == OK:
+                apply_mate(graph, work, woken[at], ADD)
+    for index in range(count):
+        event_of[events[index].detector] = -1
+    return status
+
+
+@kernel
+def match_shot(graph, work, shot):
+    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
+    found, flips, certain_flips = found_of(work), flips_of(work), certain_flips_of(graph)
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
     work.weight = graph.certain_weight
     count = set_bits_toggled(shot, toggles_of(graph), found) if graph.has_toggles else set_bits(shot, found)
-    status = OK
-    if count > 0 and (work.keep_duals or not match_few(graph, work, count)):
-        load_events(graph, work, count)
-        find_nearest(graph, work, count)
-        if match_nearest(graph, work, count) > 0:
-            status = search_all(graph, work, count)
-            for at in range(work.num_woken):
-                if status == OK:
-                    apply_mate(graph, work, woken[at], ADD)
-        for index in range(count):
-            event_of[events[index].detector] = -1
-    return count, status
+    return count, match_found(graph, work, count)
 
 
 @kernel

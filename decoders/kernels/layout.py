@@ -31,6 +31,11 @@ MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = _i8(0), _i8(1), _i8(2), _i
 # Kernel status: zero is success.
 OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
 
+# Where an edge ends that leads out of a window (GRAPH.ends); -1 is the true boundary.
+BEYOND = _i8(-2)
+# Bits of DETECTOR.flips.
+FLIPS_SOMETHING, LEADS_BEYOND = _i8(1), _i8(2)
+
 # The two ways to apply a mate to flips and weight.
 ADD, TAKE_AWAY = _i8(1), _i8(-1)
 
@@ -45,7 +50,7 @@ DETECTOR = _record(
     first=_i8,  # its neighbour list is near[first:last], nearest first
     last=_i8,
     outward=_i8,  # next detector on the way to the boundary, -1 at the last step
-    flips=_i8,  # whether the way to the boundary flips any observable
+    flips=_i8,  # FLIPS_SOMETHING if the way to the boundary does, LEADS_BEYOND if it leaves the window
 )
 NEAR = _record(
     detector=_i4,
@@ -97,6 +102,7 @@ GRAPH = _record(
     boundary_edge=_i8,  # int32 (num_detectors,): the edge to the boundary, -1 without one
     boundary_flips=_i8,  # uint8 (num_detectors * flip_bytes,): observables along the way to the boundary
     edge_flips=_i8,  # uint8 (num_edges * flip_bytes,)
+    ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
     num_detectors=_i8,
@@ -148,4 +154,17 @@ WORK = _record(
     overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
     ball_size=_i8,
     ball_reached=_i8,
+)
+STREAM = _record(
+    rows=_i8,  # uint8 (max_rows * num_columns,): layers not committed yet, one byte per detector
+    flips=_i8,  # uint8 (flip_bytes,): observables of what is committed
+    num_columns=_i8,
+    max_rows=_i8,
+    commit=_i8,
+    window=_i8,
+    flip_bytes=_i8,
+    num_rows=_i8,
+    first_layer=_i8,  # number of the layer in row 0
+    weight=_i8,  # of what is committed
+    num_windows=_i8,  # decoded since the start of the shot
 )

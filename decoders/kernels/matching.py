@@ -1,7 +1,7 @@
 """What the present matching flips and weighs, kept up to date while searches change it."""
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, PAIRED
+from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, PAIRED
 from decoders.kernels.paths import flip_path, path_by_search, path_in_list, path_to_boundary
 from decoders.kernels.pools import (
     boundary_flips_of,
@@ -52,7 +52,7 @@ def apply_mate(graph, work, index, sign):
     if mate == AT_BOUNDARY:
         detector = detectors_of(graph)[event.detector]
         work.weight += sign * detector.boundary
-        if detector.flips:
+        if detector.flips & FLIPS_SOMETHING:
             boundary_flips, flips = boundary_flips_of(graph), flips_of(work)
             for byte in range(graph.flip_bytes):
                 flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]

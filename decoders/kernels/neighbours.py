@@ -4,7 +4,7 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, LIST_LIMIT
+from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LIST_LIMIT
 from decoders.kernels.paths import edge_between
 from decoders.kernels.pools import (
     adjacent_of,
@@ -14,6 +14,7 @@ from decoders.kernels.pools import (
     boundary_flips_of,
     detectors_of,
     edge_flips_of,
+    ends_of,
     indptr_of,
     near_of,
     parents_of,
@@ -30,7 +31,7 @@ def measure_boundary(graphs, works, edge_weight):
     graph, work = graphs[0], works[0]
     detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
     boundary_edge, boundary_flips = boundary_edge_of(graph), boundary_flips_of(graph)
-    edge_flips, queue = edge_flips_of(graph), ball_queue_of(work)
+    edge_flips, ends, queue = edge_flips_of(graph), ends_of(graph), ball_queue_of(work)
     width = graph.flip_bytes
     size = 0
     for index in range(graph.num_detectors):
@@ -47,7 +48,11 @@ def measure_boundary(graphs, works, edge_weight):
         if distance > detector.boundary:
             continue
         # Nearer detectors are final: their flips are known when those behind them need them.
-        edge = boundary_edge[here]
+        edge = np.int64(boundary_edge[here])
+        if detector.outward >= 0:
+            detector.flips |= detectors[detector.outward].flips & LEADS_BEYOND
+        elif ends[2 * edge + 1] == BEYOND:
+            detector.flips |= LEADS_BEYOND
         if detector.outward >= 0:
             edge = edge_between(graph, here, detector.outward)
         for byte in range(width):
@@ -55,7 +60,8 @@ def measure_boundary(graphs, works, edge_weight):
             if detector.outward >= 0:
                 flip ^= boundary_flips[detector.outward * width + byte]
             boundary_flips[here * width + byte] = flip
-            detector.flips |= np.int32(flip != 0)
+            if flip != 0:
+                detector.flips |= FLIPS_SOMETHING
         for at in range(indptr[here], indptr[here + 1]):
             there = detectors[adjacent[at].detector]
             through = distance + adjacent[at].weight

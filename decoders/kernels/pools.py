@@ -199,3 +199,21 @@ def woken_of(work):
 def flips_of(work):
     """The pool `flips` of a work record."""
     return _view(work.flips, work.flip_bytes, np.uint8)
+
+
+@kernel
+def ends_of(graph):
+    """The pool `ends` of a graph record."""
+    return _view(graph.ends, 2 * graph.num_edges, np.int32)
+
+
+@kernel
+def rows_of(stream):
+    """The pool `rows` of a stream record."""
+    return _view(stream.rows, stream.max_rows * stream.num_columns, np.uint8)
+
+
+@kernel
+def committed_flips_of(stream):
+    """The pool `flips` of a stream record."""
+    return _view(stream.flips, stream.flip_bytes, np.uint8)

@@ -1,0 +1,220 @@
+"""Layers come in, windows are decoded when they are full, what is final is committed.
+
+Windows are cut at fixed layers of the shot, so the answer does not depend on the sizes of the frames in
+which layers arrive.
+"""
+
+from decoders.kernels.batch import match_found
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, OK, PAIRED
+from decoders.kernels.matching import mate_entry, mate_path
+from decoders.kernels.paths import flip_path
+from decoders.kernels.pools import (
+    boundary_flips_of,
+    committed_flips_of,
+    detectors_of,
+    edge_flips_of,
+    ends_of,
+    events_of,
+    flips_of,
+    found_of,
+    halves_of,
+    near_of,
+    path_of,
+    rows_of,
+)
+
+
+@kernel
+def stream_reset(stream):
+    """Forget the shot."""
+    flips = committed_flips_of(stream)
+    for byte in range(stream.flip_bytes):
+        flips[byte] = 0
+    stream.num_rows = 0
+    stream.first_layer = 0
+    stream.num_windows = 0
+
+
+@kernel
+def add_row(stream, row, packed):
+    """Append one layer, a byte per column or bit-packed."""
+    rows = rows_of(stream)
+    start = stream.num_rows * stream.num_columns
+    if packed:
+        for column in range(stream.num_columns):
+            rows[start + column] = (row[column >> 3] >> (column & 7)) & 1
+    else:
+        for column in range(stream.num_columns):
+            rows[start + column] = row[column]
+    stream.num_rows += 1
+
+
+@kernel
+def start_shot(streams):
+    """Forget the shot: the entry for Python."""
+    stream_reset(streams[0])
+
+
+@kernel
+def add_rows(streams, frame, packed):
+    """Append layers without decoding."""
+    for at in range(len(frame)):
+        add_row(streams[0], frame[at], packed)
+
+
+@kernel
+def find_events(stream, work):
+    """List the detectors that fired in the rows at hand; returns how many."""
+    rows, found = rows_of(stream), found_of(work)
+    count = 0
+    for detector in range(stream.num_rows * stream.num_columns):
+        if rows[detector]:
+            found[count] = detector
+            count += 1
+    return count
+
+
+@kernel
+def other_detector(work, index):
+    """The detector of the event that an event is matched to."""
+    events = events_of(work)
+    mate = events[index].mate
+    if mate <= PAIRED:
+        return events[(PAIRED - mate) >> 1].detector
+    return events[halves_of(work)[mate].to].detector
+
+
+@kernel
+def commit_path(stream, graph, work, seam, index):
+    """Commit those edges of an event's path whose earlier end is before the seam.
+
+    What they leave behind the seam becomes an event there, or stops being one.
+    """
+    rows, flips = rows_of(stream), flips_of(work)
+    path, ends, edge_flips = path_of(work), ends_of(graph), edge_flips_of(graph)
+    for at in range(mate_path(graph, work, index)):
+        edge = path[at]
+        u, v = ends[2 * edge], ends[2 * edge + 1]
+        if u >= seam and (v < 0 or v >= seam):
+            continue
+        for byte in range(graph.flip_bytes):
+            flips[byte] ^= edge_flips[edge * graph.flip_bytes + byte]
+        if u >= seam:
+            rows[u] ^= 1
+        if v >= seam:
+            rows[v] ^= 1
+
+
+@kernel
+def commit_matching(stream, graph, work, count, seam):
+    """Commit what the matching of a window says about the detectors below `seam`.
+
+    Every pair with an event before the seam is committed as far as its edges begin before it; a pair that
+    lies wholly before the seam is committed whole. Both leave all events before the seam explained.
+    """
+    detectors, near, events = detectors_of(graph), near_of(graph), events_of(work)
+    boundary_flips, flips = boundary_flips_of(graph), flips_of(work)
+    for byte in range(graph.flip_bytes):
+        flips[byte] = 0
+    for index in range(count):
+        event = events[index]
+        if event.mate == AT_BOUNDARY:
+            if event.detector >= seam:
+                continue
+            detector = detectors[event.detector]
+            if detector.flips & LEADS_BEYOND:
+                commit_path(stream, graph, work, seam, index)
+            elif detector.flips & FLIPS_SOMETHING:
+                for byte in range(graph.flip_bytes):
+                    flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]
+            continue
+        entry = mate_entry(work, index)
+        if entry == -2:
+            continue
+        other = other_detector(work, index)
+        if event.detector >= seam and other >= seam:
+            continue
+        if event.detector >= seam or other >= seam:
+            commit_path(stream, graph, work, seam, index)
+        elif entry == -1 or near[entry].span & 1:
+            flip_path(graph, work, mate_path(graph, work, index))
+    committed = committed_flips_of(stream)
+    for byte in range(graph.flip_bytes):
+        committed[byte] ^= flips[byte]
+
+
+@kernel
+def decode_window(stream, graph, work, layers):
+    """Decode the rows at hand and commit the first `layers` of them. Returns a status."""
+    rows = rows_of(stream)
+    count = find_events(stream, work)
+    status = match_found(graph, work, count)
+    if status != OK:
+        return status
+    seam = layers * stream.num_columns
+    commit_matching(stream, graph, work, count, seam)
+    for detector in range(seam, stream.num_rows * stream.num_columns):
+        rows[detector - seam] = rows[detector]
+    stream.num_rows -= layers
+    stream.first_layer += layers
+    stream.num_windows += 1
+    return OK
+
+
+@kernel
+def decode_if_full(stream, graphs, work):
+    """Decode a window if there is a full one: the first of the shot with graphs[0], others with graphs[1]."""
+    if stream.num_rows < stream.window:
+        return OK
+    graph = graphs[0] if stream.first_layer == 0 else graphs[1]
+    return decode_window(stream, graph, work, stream.commit)
+
+
+@kernel
+def push_layers(streams, graphs, works, frame, packed, start):
+    """Take in the layers of a frame from row `start` on, decoding windows as they fill.
+
+    Returns the number of rows taken and a status; after FULL, call again from there in a larger workspace.
+    """
+    stream, work = streams[0], works[0]
+    status = decode_if_full(stream, graphs, work)
+    if status != OK:
+        return start, status
+    for at in range(start, len(frame)):
+        add_row(stream, frame[at], packed)
+        status = decode_if_full(stream, graphs, work)
+        if status != OK:
+            return at + 1, status
+    return len(frame), OK
+
+
+@kernel
+def finish_shot(streams, graphs, works):
+    """Decode and commit all rows at hand with graphs[0], which ends where they end. Returns a status."""
+    stream = streams[0]
+    return decode_window(stream, graphs[0], works[0], stream.num_rows)
+
+
+@kernel
+def decode_shots(streams, graphs, works, frames, predictions, first_shot):
+    """Decode whole shots, uint8 (shots, layers, columns), as streams that end with graphs[2].
+
+    Returns the number of the shot at which it stopped and a status; after FULL, that shot begins anew.
+    """
+    stream, work = streams[0], works[0]
+    committed = committed_flips_of(stream)
+    for shot in range(first_shot, len(frames)):
+        stream_reset(stream)
+        for at in range(frames.shape[1]):
+            add_row(stream, frames[shot, at], 0)
+            if at < frames.shape[1] - 1:  # after the data readout there is no open future
+                status = decode_if_full(stream, graphs, work)
+                if status != OK:
+                    return shot, status
+        status = decode_window(stream, graphs[2], work, stream.num_rows)
+        if status != OK:
+            return shot, status
+        for byte in range(stream.flip_bytes):
+            predictions[shot, byte] = committed[byte]
+    return len(frames), OK

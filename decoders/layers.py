@@ -1,0 +1,274 @@
+"""The repeating structure of a memory experiment: first cycles, one copy of the bulk, last cycles.
+
+A detector error model with a time coordinate is a stack of layers, one per cycle and one for the data
+readout. Every edge belongs to the layer of its earlier end. All layers in the bulk have the same edges, so
+one copy serves a memory of any length.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.graph import MatchingGraph
+
+# Cycles of a REPEAT block that are looked at; enough for a bulk between first and last cycles that differ.
+_SEEN_CYCLES = 12
+
+
+class LayerEdges(NamedTuple):
+    """The edges whose earlier end is in one layer, sorted. Columns stand for detectors."""
+
+    #: int64 (edges,): column of the earlier end.
+    column: NDArray[np.int64]
+    #: int64 (edges,): how many layers later the other end is; 0 for edges to the boundary.
+    later: NDArray[np.int64]
+    #: int64 (edges,): column of the other end, -1 for the boundary.
+    other: NDArray[np.int64]
+    #: int64 (edges,), float64 (edges,), uint64 (edges, words): as in MatchingGraph.
+    weight: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    observables: NDArray[np.uint64]
+
+    def same_as(self, other: "LayerEdges") -> bool:
+        """Whether two layers have the same edges, with the same weights and observables."""
+        fields = ("column", "later", "other", "weight", "observables")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in fields)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayeredModel:
+    """A detector error model as layers of columns."""
+
+    num_observables: int
+    #: How many layers the whole model has, the data readout's included.
+    num_layers: int
+    #: float64 (columns, k): coordinates without time; the order of columns everywhere.
+    stabilizers: NDArray[np.float64]
+    #: The layers before the bulk, and behind it.
+    first: tuple[LayerEdges, ...]
+    last: tuple[LayerEdges, ...]
+    #: One layer of the bulk; None if the model is too short to have one.
+    bulk: LayerEdges | None
+    #: int64 (layers seen, columns): detector numbers in a model of as few bulk layers as were seen, -1 where
+    #: a layer has no detector.
+    seen_detectors: NDArray[np.int64]
+    #: Number of detectors in a layer of the bulk.
+    detectors_per_layer: int
+    weight_scale: float
+    #: The most layers that an edge reaches ahead.
+    longest_reach: int
+    #: Least number of errors that flip an observable unseen, 0 if there is none.
+    distance: int
+
+    @property
+    def num_columns(self) -> int:
+        """Number of columns."""
+        return int(self.stabilizers.shape[0])
+
+    @property
+    def num_detectors(self) -> int:
+        """Number of detectors of the whole model."""
+        skipped = self.num_layers - int(self.seen_detectors.shape[0])
+        return int((self.seen_detectors >= 0).sum()) + skipped * self.detectors_per_layer
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> "LayeredModel":
+        """Find the layers of a DEM. A REPEAT block of any length costs the same.
+
+        Raises:
+            ValueError: a detector without time coordinate, two detectors of one place and cycle, errors
+                more likely than not, or a component with more than two detectors.
+        """
+        short, skipped_repeats = _shorten(dem)
+        graph = MatchingGraph.from_dem(short)
+        if (graph.edge_weight < 0).any() or graph.certain_detectors.any() or graph.certain_observables.any():
+            raise ValueError(
+                "streaming takes errors of probability up to one half; decode with 'mwpm' instead"
+            )
+        layer, column, stabilizers = _places(graph)
+        seen = int(layer.max()) + 1 if layer.size else 0
+        detectors = np.full((seen, stabilizers.shape[0]), -1, dtype=np.int64)
+        detectors[layer, column] = np.arange(layer.size)
+        edges = _edges_by_layer(graph, layer, column, seen)
+        start, stop = _longest_run(edges)
+        per_layer = 0
+        if stop > start:
+            per_layer = int((detectors[start] >= 0).sum())
+            steps = np.diff(detectors[start:stop], axis=0)[:, detectors[start] >= 0]
+            if skipped_repeats and not (steps == per_layer).all():
+                raise ValueError("the detectors of the repeated cycles are not numbered cycle by cycle")
+        elif skipped_repeats:
+            raise ValueError("the repeated cycles of this model do not have the same errors in each cycle")
+        return cls(
+            num_observables=graph.num_observables,
+            num_layers=seen + skipped_repeats,
+            stabilizers=stabilizers,
+            first=tuple(edges[:start]),
+            bulk=edges[start] if stop > start else None,
+            last=tuple(edges[stop:]),
+            seen_detectors=detectors,
+            detectors_per_layer=per_layer,
+            weight_scale=graph.weight_scale,
+            longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
+            distance=_distance(short),
+        )
+
+    def detector_numbers(self, num_layers: int) -> NDArray[np.int64]:
+        """Detector numbers, int64 (num_layers, columns), of a memory of so many layers; -1 where none is.
+
+        Raises:
+            ValueError: no memory of this model has so many layers.
+        """
+        seen = self.seen_detectors.shape[0]
+        self.check_length(num_layers)
+        start, stop = len(self.first), seen - len(self.last)
+        bulk_layers = num_layers - len(self.first) - len(self.last)
+        extra = num_layers - seen
+        parts = [self.seen_detectors[:start]]
+        if bulk_layers:
+            steps = np.arange(bulk_layers)[:, np.newaxis] * self.detectors_per_layer
+            row = self.seen_detectors[start]
+            parts.append(np.where(row >= 0, row + steps, -1))
+        ending = self.seen_detectors[stop:]
+        parts.append(np.where(ending >= 0, ending + extra * self.detectors_per_layer, -1))
+        return np.concatenate(parts)
+
+    def check_length(self, num_layers: int) -> None:
+        """Check that there is a memory of so many layers.
+
+        Raises:
+            ValueError: there is none.
+        """
+        fixed = len(self.first) + len(self.last)
+        if self.bulk is None and num_layers != fixed:
+            raise ValueError(f"{num_layers} layers: this model has no repeating bulk, only {fixed} fit")
+        if num_layers < fixed:
+            raise ValueError(f"{num_layers} layers: the first and last cycles alone are {fixed}")
+
+    def layer_edges(self, first: int, count: int, *, to_end: bool) -> list[LayerEdges]:
+        """The edges of `count` layers from layer `first` on; the last layers of the memory if `to_end`."""
+        ending = list(self.last) if to_end else []
+        layers: list[LayerEdges] = []
+        for at in range(first, first + count - len(ending)):
+            if at < len(self.first):
+                layers.append(self.first[at])
+            else:
+                assert self.bulk is not None
+                layers.append(self.bulk)
+        return (layers + ending)[-count:] if count else []
+
+
+def _shorten(dem: stim.DetectorErrorModel) -> tuple[stim.DetectorErrorModel, int]:
+    """Shorten long REPEAT blocks; returns how many cycles that leaves out."""
+    short = stim.DetectorErrorModel()
+    left_out = 0
+    for instruction in dem:
+        if isinstance(instruction, stim.DemRepeatBlock) and instruction.repeat_count > _SEEN_CYCLES:
+            body = instruction.body_copy()
+            cycles = _cycles_of(body)
+            if cycles > 0:
+                keep = _SEEN_CYCLES
+                left_out += (instruction.repeat_count - keep) * cycles
+                short.append(stim.DemRepeatBlock(keep, body))
+                continue
+        short.append(instruction)
+    return short, left_out
+
+
+def _cycles_of(body: stim.DetectorErrorModel) -> int:
+    """How many cycles one repetition advances the time coordinate, 0 if that is not a whole number."""
+    shift = np.zeros(3)
+    for instruction in body.flattened() if any(isinstance(i, stim.DemRepeatBlock) for i in body) else body:
+        if instruction.type == "shift_detectors":
+            values = instruction.args_copy()
+            shift[: len(values)] += values[:3]
+    time = shift[2] if shift[2] else shift[1]
+    return int(time) if time == int(time) and time > 0 else 0
+
+
+def _places(
+    graph: MatchingGraph,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Layer and column of every detector, and the coordinates of the columns."""
+    unknown = np.flatnonzero(graph.detector_cycle < 0)
+    if unknown.size:
+        raise ValueError(
+            f"detector D{unknown[0]} has no time coordinate ({unknown.size} such in all): streaming needs "
+            "DETECTOR instructions with coordinates (x, y, t)"
+        )
+    layer = graph.detector_cycle.astype(np.int64)
+    layer -= layer.min(initial=0) if layer.size else 0
+    coordinates = np.nan_to_num(graph.detector_coordinates, nan=np.inf)
+    if coordinates.size:
+        is_flat = np.isinf(coordinates[:, 2]) if coordinates.shape[1] > 2 else np.ones(layer.size, dtype=bool)
+        coordinates[is_flat, 1] = 0  # (x, t): what is left of the place is x
+        if coordinates.shape[1] > 2:
+            coordinates[:, 2] = 0
+    place, column = np.unique(coordinates, axis=0, return_inverse=True)
+    column = column.reshape(-1).astype(np.int64)
+    key = layer * max(1, place.shape[0]) + column
+    order = np.argsort(key, kind="stable")
+    twice = np.flatnonzero(np.diff(key[order]) == 0)
+    if twice.size:
+        one, two = order[twice[0]], order[twice[0] + 1]
+        raise ValueError(
+            f"detectors D{one} and D{two} have the same place and cycle: streaming tells stabilizers "
+            "apart by their coordinates"
+        )
+    dimensions = graph.detector_coordinates.shape[1]
+    place[np.isinf(place)] = np.nan
+    return layer, column, np.delete(place, 2 if dimensions > 2 else 1, axis=1) if dimensions > 1 else place
+
+
+def _edges_by_layer(
+    graph: MatchingGraph, layer: NDArray[np.int64], column: NDArray[np.int64], num_layers: int
+) -> list[LayerEdges]:
+    """Edges by the layer of their earlier end, in one canonical order."""
+    u, v = graph.edge_u.astype(np.int64), graph.edge_v.astype(np.int64)
+    swap = (v >= 0) & (layer[np.maximum(v, 0)] < layer[u])
+    u, v = np.where(swap, v, u), np.where(swap, u, v)
+    inner = v >= 0
+    at = layer[u] if u.size else np.zeros(0, dtype=np.int64)
+    here = column[u]
+    later = np.where(inner, layer[np.maximum(v, 0)] - at, 0) if u.size else at
+    other = np.where(inner, column[np.maximum(v, 0)], -1) if u.size else at
+    flat = inner & (later == 0) & (other < here)
+    here, other = np.where(flat, other, here), np.where(flat, here, other)
+    words = [graph.edge_observables[:, word] for word in range(graph.edge_observables.shape[1])]
+    order = np.lexsort((*words, graph.edge_weight, other, later, here, at))
+    bounds = np.searchsorted(at[order], np.arange(num_layers + 1))
+    return [
+        LayerEdges(
+            column=here[chosen],
+            later=later[chosen],
+            other=other[chosen],
+            weight=graph.edge_weight[chosen].astype(np.int64),
+            probability=graph.edge_probability[chosen],
+            observables=graph.edge_observables[chosen],
+        )
+        for chosen in (order[bounds[t] : bounds[t + 1]] for t in range(num_layers))
+    ]
+
+
+def _longest_run(edges: Sequence[LayerEdges]) -> tuple[int, int]:
+    """The longest run of two or more layers with the same edges; an empty run at the end if there is none."""
+    best = (len(edges), len(edges))
+    start = 0
+    for stop in range(1, len(edges) + 1):
+        if stop == len(edges) or not edges[stop].same_as(edges[start]):
+            if stop - start >= 2 and stop - start > best[1] - best[0] and edges[start].column.size:
+                best = (start, stop)
+            start = stop
+    return best
+
+
+def _distance(dem: stim.DetectorErrorModel) -> int:
+    """The graphlike distance of a DEM, 0 if no error flips an observable unseen."""
+    try:
+        return len(dem.shortest_graphlike_error())
+    except ValueError:
+        return 0

@@ -1,0 +1,378 @@
+"""Decoding while a memory runs: constant memory and constant time per cycle, for any number of cycles."""
+
+from typing import Any, Literal
+
+import numpy as np
+import stim
+from numpy.typing import ArrayLike, NDArray
+
+from decoders.kernels import layout, stream
+from decoders.layers import LayeredModel
+from decoders.measurements import MeasurementModel
+from decoders.windows import WindowPlan, cut_graph
+from decoders.workspace import Pools, SearchGraph, Workspace
+
+Frame = Literal["events", "measurements"]
+
+
+class StreamingDecoder:
+    """Decodes one logical qubit cycle by cycle.
+
+    Overlapping windows (Dennis et al., quant-ph/0110143, section VI): when `commit + buffer` cycles are at
+    hand they are matched, minimum weight and exact within the window, with an open future; the edges that
+    begin in the first `commit` cycles become final. What is approximate is only that the events of a window
+    are matched without knowing what comes after it; the end of a shot is decoded with its true ending.
+
+    One object serves one thread. Calls release the GIL while they decode, so one thread per logical qubit
+    can run.
+    """
+
+    def __init__(
+        self, *, model: LayeredModel, plan: WindowPlan, measurements: MeasurementModel | None = None
+    ) -> None:
+        self._model = model
+        self._plan = plan
+        self._measurements = measurements
+        self._finished = False
+        self._endings: dict[tuple[bool, int], SearchGraph] = {}
+        self._windows: list[SearchGraph] = []
+        if model.bulk is not None:
+            self._windows = [
+                cut_graph(model, first=0, count=plan.window, to_end=False),
+                cut_graph(model, first=len(model.first), count=plan.window, to_end=False),
+            ]
+        self._start()
+
+    @classmethod
+    def from_circuit(
+        cls,
+        circuit: stim.Circuit,
+        *,
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
+    ) -> "StreamingDecoder":
+        """Make a streaming decoder for a memory circuit; a million cycles cost no more than a hundred.
+
+        Args:
+            circuit: detectors have coordinates (x, y, t) or (x, t).
+            commit, buffer: cycles that a window makes final, and that it looks ahead. Default: twice the
+                distance and the distance.
+            decoder: what matches each window; "mwpm".
+
+        Raises:
+            ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
+                `LayeredModel.from_dem`).
+        """
+        dem = circuit.detector_error_model(decompose_errors=True)
+        made = cls.from_dem(dem, commit=commit, buffer=buffer, decoder=decoder)
+        made._measurements = MeasurementModel.from_circuit(circuit, made._model)
+        return made
+
+    @classmethod
+    def from_dem(
+        cls,
+        dem: stim.DetectorErrorModel,
+        *,
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
+    ) -> "StreamingDecoder":
+        """The same from a detector error model; such a decoder takes detection events only."""
+        if decoder != "mwpm":
+            raise ValueError(f"no decoder for windows is named '{decoder}': choose from mwpm")
+        model = LayeredModel.from_dem(dem)
+        return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
+
+    @property
+    def stabilizers(self) -> NDArray[np.float64]:
+        """Coordinates of the columns of a frame, float64 (columns, k), without time."""
+        return self._model.stabilizers
+
+    @property
+    def num_observables(self) -> int:
+        """How many observables are predicted."""
+        return self._model.num_observables
+
+    @property
+    def commit(self) -> int:
+        """Cycles that a window makes final."""
+        return self._plan.commit
+
+    @property
+    def buffer(self) -> int:
+        """Cycles that a window looks ahead."""
+        return self._plan.buffer
+
+    @property
+    def num_cycles(self) -> int:
+        """Cycles taken in since the start of the shot."""
+        return int(self._record["first_layer"][0] + self._record["num_rows"][0])
+
+    @property
+    def committed_cycles(self) -> int:
+        """Cycles whose errors are final."""
+        return int(self._record["first_layer"][0])
+
+    def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
+        """Turn whole shots in stim's order into frames.
+
+        Args:
+            detection_events: bool or 0/1 integers (shots, detectors) of the memory that this decoder was
+                made from.
+
+        Returns:
+            uint8 (shots, layers, columns); columns without a detector in a layer are zero. All layers but
+            the last are for `push`, the last, made from the data readout, is for `finish`.
+        """
+        events = np.asarray(detection_events)
+        expected = self._model.num_detectors
+        if events.ndim != 2 or events.shape[1] != expected:
+            raise ValueError(f"detection events have shape {events.shape}, expected (shots, {expected})")
+        numbers = self._model.detector_numbers(self._model.num_layers)
+        frames = np.zeros((events.shape[0], *numbers.shape), dtype=np.uint8)
+        present = numbers >= 0
+        frames[:, present] = events[:, numbers[present]]
+        return frames
+
+    def push(
+        self, frame: ArrayLike, *, bit_packed: bool = False, kind: Frame = "events"
+    ) -> NDArray[np.bool_]:
+        """Take in any number of cycles.
+
+        Args:
+            frame: (cycles, columns) bool or 0/1 integers; with bit_packed uint8 (cycles, ceil(columns / 8)),
+                least significant bit first. For kind="measurements" the columns are the measurements of a
+                cycle in the circuit's order.
+            bit_packed: see frame.
+            kind: "events" for detection events, "measurements" for raw measurements, whose detector
+                parities are computed here (decoders made from a circuit only).
+
+        Returns:
+            bool (observables,): flips of the errors that are final so far.
+
+        Raises:
+            ValueError: a frame of the wrong shape, or data after `finish`. The decoder stays usable.
+        """
+        if self._finished:
+            raise ValueError("push after finish: call reset to start the next shot")
+        rows = self._check_rows(np.asarray(frame), bit_packed, kind, self._width(kind))
+        if not self._windows and self.num_cycles + len(rows) >= self._model.num_layers:
+            raise ValueError(f"this memory takes exactly {self._model.num_layers - 1} cycles before finish")
+        packed = int(bit_packed)
+        if kind == "measurements":
+            measured = _unpacked(rows, bit_packed, self._width(kind))
+            rows, packed = self._measured.events(measured, first_cycle=self.num_cycles), 0
+        at = 0
+        while True:
+            at, status = stream.push_layers(self._record, self._graphs, self._work.record, rows, packed, at)
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        self._check(status)
+        return self._flips()
+
+    def finish(
+        self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Frame = "events"
+    ) -> NDArray[np.bool_]:
+        """Take in the layer made from the data readout and end the shot.
+
+        Args:
+            last_layer: (columns,) as one row of a frame; for kind="measurements" the data measurements.
+            bit_packed, kind: see `push`.
+
+        Returns:
+            bool (observables,): the prediction for the shot.
+
+        Raises:
+            ValueError: a wrong shape, a second finish, or a shot of a length that this memory cannot have.
+        """
+        row = np.asarray(last_layer)
+        if row.ndim != 1:
+            raise ValueError(f"the last layer has shape {row.shape}, expected one row")
+        if self._finished:
+            raise ValueError("finish after finish: call reset to start the next shot")
+        self._model.check_length(self.num_cycles + 1)
+        if kind == "measurements":
+            width = self._measured.at_end
+            rows = self._check_rows(row[np.newaxis], bit_packed, kind, width)
+            rows = self._measured.last_events(_unpacked(rows, bit_packed, width)[0])[np.newaxis]
+            bit_packed = False
+        else:
+            rows = self._check_rows(row[np.newaxis], bit_packed, kind, self._width(kind))
+        stream.add_rows(self._record, rows, int(bit_packed))
+        graph = self._ending(self.committed_cycles, self.num_cycles - self.committed_cycles)
+        while True:
+            status = stream.finish_shot(self._record, graph.record, self._work.record)
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        self._finished = True
+        self._check(status)
+        return self._flips()
+
+    def decode_frames(
+        self,
+        frames: NDArray[np.uint8],
+        *,
+        predictions: NDArray[np.uint8] | None = None,
+        first_shot: int = 0,
+    ) -> NDArray[np.uint8]:
+        """Decode whole shots, each as a stream of its own; ends the shot that is being pushed, if any.
+
+        Args:
+            frames: uint8 (shots, layers, columns) as `to_frames` makes them.
+            predictions: uint8 (shots, ceil(observables / 8)) to write to; made if not given.
+            first_shot: added to the numbers of shots in error messages.
+
+        Returns:
+            The predictions, bit-packed.
+
+        Raises:
+            ValueError: wrong shape, or a shot that no error explains (the message says which).
+        """
+        if frames.ndim != 3 or frames.shape[2] != self._model.num_columns or frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames have shape {frames.shape} and dtype {frames.dtype}, expected uint8 "
+                f"(shots, layers, {self._model.num_columns})"
+            )
+        num_layers = frames.shape[1]
+        self._model.check_length(num_layers)
+        if predictions is None:
+            predictions = np.zeros((len(frames), (self.num_observables + 7) // 8), dtype=np.uint8)
+        committed = self._layers_before_ending(num_layers)
+        graphs = np.zeros(3, dtype=layout.GRAPH)
+        graphs[:2] = self._graphs
+        graphs[2] = self._ending(committed, num_layers - committed).record[0]
+        self.reset()
+        shot = 0
+        while True:
+            shot, status = stream.decode_shots(
+                self._record, graphs, self._work.record, frames, predictions, shot
+            )
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        self._finished = True
+        if status == layout.NO_PARTNER:
+            raise ValueError(f"shot {first_shot + shot}: {self._unexplained()}")
+        return predictions
+
+    def reset(self) -> None:
+        """Start the next shot. Allocates nothing."""
+        stream.start_shot(self._record)
+        self._finished = False
+        if self._measurements is not None:
+            self._measurements.reset()
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, and prepare the endings of all lengths."""
+        self.reset()
+        lengths = range(self._plan.commit) if self._windows else [0]
+        cycles = (self._plan.window if self._windows else self._model.num_layers) - 1
+        for extra in lengths:
+            self.push(np.zeros((cycles + extra, self._model.num_columns), dtype=np.uint8))
+            self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
+            self.reset()
+
+    @property
+    def _measured(self) -> MeasurementModel:
+        if self._measurements is None:
+            raise ValueError(
+                "this decoder takes detection events only: make it with from_circuit from a circuit that "
+                "measures the same in every cycle"
+            )
+        return self._measurements
+
+    def _width(self, kind: Frame) -> int:
+        """Columns of a frame of this kind."""
+        if kind == "events":
+            return self._model.num_columns
+        if kind == "measurements":
+            return self._measured.per_cycle
+        raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
+
+    def _check_rows(
+        self, frame: NDArray[Any], bit_packed: bool, kind: Frame, width: int
+    ) -> NDArray[np.uint8]:
+        """The frame as uint8 rows, after checking its shape and values."""
+        row_width = (width + 7) // 8 if bit_packed else width
+        if frame.ndim != 2 or frame.shape[1] != row_width:
+            packed = f", {width} columns bit-packed" if bit_packed else ""
+            raise ValueError(
+                f"a frame of {kind} has shape {frame.shape}, expected (cycles, {row_width}){packed}"
+            )
+        if frame.dtype == np.bool_:
+            frame = frame.view(np.uint8)
+        if bit_packed:
+            if frame.dtype != np.uint8:
+                raise ValueError(f"a bit-packed frame has dtype {frame.dtype}, expected uint8")
+            if width % 8 and frame.size and (frame[:, -1] >> (width % 8)).any():
+                raise ValueError(f"a bit-packed frame has bits set beyond its {width} columns")
+        elif not np.issubdtype(frame.dtype, np.integer) or (
+            frame.size and (frame.max() > 1 or frame.min() < 0)
+        ):
+            raise ValueError(f"a frame of {kind} is bool or 0 and 1")
+        return np.ascontiguousarray(frame, dtype=np.uint8)
+
+    def _start(self) -> None:
+        """Allocate everything that shots write to."""
+        model, plan = self._model, self._plan
+        most_rows = max(plan.window, model.num_layers if model.bulk is None else 0) + 1
+        flip_bytes = (model.num_observables + 7) // 8
+        self._pools = Pools(layout.STREAM)
+        self._pools.own(
+            rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
+            flips=np.zeros(flip_bytes, dtype=np.uint8),
+        )
+        self._pools.set(
+            num_columns=model.num_columns,
+            max_rows=most_rows,
+            commit=plan.commit,
+            window=plan.window if self._windows else most_rows + 1,
+            flip_bytes=flip_bytes,
+        )
+        self._record = self._pools.record
+        self._graphs = np.zeros(2, dtype=layout.GRAPH)
+        for at, graph in enumerate(self._windows):
+            self._graphs[at] = graph.record[0]
+        # An ending has at most as many layers as a window; the longest has the most of everything.
+        longest = plan.window if self._windows else model.num_layers
+        self._work = Workspace(*self._windows, self._ending(0, longest), self._ending(plan.commit, longest))
+        self._finished = False
+
+    def _ending(self, first_layer: int, count: int) -> SearchGraph:
+        """The graph of the last `count` layers of a shot that begin at `first_layer`."""
+        first = 0 if first_layer == 0 or self._model.bulk is None else len(self._model.first)
+        key = (first == 0, count)
+        if key not in self._endings:
+            self._endings[key] = cut_graph(self._model, first=first, count=count, to_end=True)
+        return self._endings[key]
+
+    def _layers_before_ending(self, num_layers: int) -> int:
+        """How many layers of a shot are committed before its ending is decoded."""
+        pushed = num_layers - 1
+        if not self._windows or pushed < self._plan.window:
+            return 0
+        return ((pushed - self._plan.window) // self._plan.commit + 1) * self._plan.commit
+
+    def _flips(self) -> NDArray[np.bool_]:
+        flips = self._pools.arrays["flips"]
+        bits = np.unpackbits(flips, count=self._model.num_observables, bitorder="little")
+        return bits.astype(np.bool_)
+
+    def _check(self, status: int) -> None:
+        if status == layout.NO_PARTNER:
+            self._finished = True
+            raise ValueError(self._unexplained())
+
+    def _unexplained(self) -> str:
+        first, last = self.committed_cycles, self.num_cycles - 1
+        return (
+            f"no error explains the detection events of cycles {first} to {last}: an odd number of them in a "
+            "component without boundary, or one where there is no detector"
+        )
+
+
+def _unpacked(rows: NDArray[np.uint8], bit_packed: bool, width: int) -> NDArray[np.uint8]:
+    return np.unpackbits(rows, axis=1, count=width, bitorder="little") if bit_packed else rows

@@ -1,0 +1,111 @@
+"""Graphs of a few layers, cut out of a memory of any length.
+
+A cut in the future leaves edges that lead to layers still to come: they become edges to a boundary, for
+whatever an event is matched to out there. A cut in the past is closed when all before it is committed, and
+open in the same way when it is not (windows that are decoded in parallel).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoders.graph import MatchingGraph
+from decoders.kernels.layout import BEYOND
+from decoders.layers import LayerEdges, LayeredModel
+from decoders.workspace import SearchGraph
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """How a stream is cut: windows of `commit + buffer` layers, `commit` of which become final.
+
+    Edges whose earlier end lies in the committed layers are final; the others are decoded again in the
+    next window, with the events that the committed edges leave at the seam.
+    """
+
+    commit: int
+    buffer: int
+
+    @property
+    def window(self) -> int:
+        """Layers in a window."""
+        return self.commit + self.buffer
+
+    @classmethod
+    def for_model(cls, model: LayeredModel, *, commit: int | None, buffer: int | None) -> "WindowPlan":
+        """The plan for a model; what is not given is chosen from its distance.
+
+        Raises:
+            ValueError: a commit or buffer region too short for the model.
+        """
+        distance = model.distance or 5
+        buffer = distance if buffer is None else buffer
+        commit = 2 * distance if commit is None else commit
+        commit_least = max(1, len(model.first))
+        buffer_least = max(model.longest_reach, len(model.last))
+        if commit < commit_least:
+            raise ValueError(f"commit={commit}: at least {commit_least}, the first cycles that differ")
+        if buffer < buffer_least:
+            raise ValueError(f"buffer={buffer}: at least {buffer_least}, the last cycles that differ")
+        return cls(commit=commit, buffer=buffer)
+
+
+def cut_graph(
+    model: LayeredModel, *, first: int, count: int, to_end: bool, open_past: bool = False
+) -> SearchGraph:
+    """The search graph of `count` layers.
+
+    Detector `t * columns + s` is column s of the t-th of these layers.
+
+    Args:
+        model: what to cut from.
+        first: number of the first layer; only whether it is one of the model's first layers matters.
+        count: number of layers, at least 1.
+        to_end: whether the last of them is the last layer of the memory; otherwise the future is open.
+        open_past: whether edges from earlier layers lead to a boundary, too; otherwise they are left out.
+    """
+    columns = model.num_columns
+    parts = [
+        _place(edges, at, count, columns)
+        for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end))
+    ]
+    if open_past:
+        assert model.bulk is not None
+        parts += [_reach_in(model.bulk, at, columns) for at in range(-model.longest_reach, 0)]
+    u, v, weight, probability, observables = (np.concatenate(values) for values in zip(*parts, strict=True))
+    swap = (v >= 0) & (v < u)
+    u, v = np.where(swap, v, u), np.where(swap, u, v)
+    beyond = v == BEYOND
+    order = np.lexsort((weight, np.where(beyond, -1, v), u))
+    graph = MatchingGraph.from_edges(
+        num_detectors=count * columns,
+        num_observables=model.num_observables,
+        edge_u=u[order].astype(np.int32),
+        edge_v=np.where(beyond, -1, v)[order].astype(np.int32),
+        edge_weight=weight[order].astype(np.int32),
+        edge_probability=probability[order],
+        edge_observables=observables[order],
+        weight_scale=model.weight_scale,
+    )
+    return SearchGraph(graph, beyond=beyond[order])
+
+
+_Edges = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint64]
+]
+
+
+def _place(edges: LayerEdges, at: int, count: int, columns: int) -> _Edges:
+    """The edges of layer `at` with detector numbers; what reaches past the last layer ends BEYOND."""
+    there = at + edges.later
+    v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
+    return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
+
+
+def _reach_in(edges: LayerEdges, at: int, columns: int) -> _Edges:
+    """The edges of a layer before the first that end in the window, from BEYOND."""
+    inside = (edges.other >= 0) & (at + edges.later >= 0)
+    u = (at + edges.later[inside]) * columns + edges.other[inside]
+    v = np.full(u.size, int(BEYOND), dtype=np.int64)
+    return u, v, edges.weight[inside], edges.probability[inside], edges.observables[inside]
