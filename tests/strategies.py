@@ -1,9 +1,13 @@
 """Hypothesis strategies that several test files share."""
 
+from dataclasses import replace
+
 import numpy as np
 import stim
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from decoders import MatchingGraph
 
 # Everything that a tag may hold, in stim's spelling: closing bracket, line ends and backslash are escaped.
 _TAGS = st.sampled_from(
@@ -96,3 +100,35 @@ def shots_of(*, num_detectors: int, max_shots: int = 5) -> st.SearchStrategy[NDA
             max_size=shots,
         ).map(lambda rows: np.array(rows, dtype=np.bool_).reshape(shots, num_detectors))
     )
+
+
+@st.composite
+def matching_graphs(draw: st.DrawFn, *, max_detectors: int = 7, negative: bool = True) -> MatchingGraph:
+    """Graphs for matching with any structure and, unlike those of `dems`, with many equal sums of weights.
+
+    Detectors without edges, components with and without a boundary, parallel edges with equal and with
+    other observables (up to more than 64 of them), errors of probability one; weights zero, few and
+    small, or any, and negative ones. Weights are not those of the probabilities.
+    """
+    num_detectors = draw(st.integers(1, max_detectors))
+    observables = draw(st.sampled_from([[], [0], [0, 1, 2], [0, 63, 64, 130]]))
+    any_end = st.integers(0, num_detectors - 1)
+    ends = draw(
+        st.lists(
+            st.tuples(any_end, any_end if draw(st.booleans()) else any_end | st.just(-1)),
+            max_size=3 * num_detectors,
+        )
+    )
+    lines = [f"detector D{num_detectors - 1}"]
+    for u, v in ends:
+        targets = [f"D{u}"] if v in (-1, u) else [f"D{u}", f"D{v}"]
+        if observables:
+            targets += [f"L{flip}" for flip in draw(st.sets(st.sampled_from(observables), max_size=2))]
+        lines.append(f"error(0.1) {' '.join(targets)}")
+    if draw(st.integers(0, 9)) == 0:
+        lines.append(f"error(1) D{draw(any_end)}")
+    graph = MatchingGraph.from_dem(stim.DetectorErrorModel("\n".join(lines)))
+    largest = draw(st.sampled_from([1, 2, 5, 1000, 2**24 - 1]))
+    halves = st.integers(-largest if negative and draw(st.booleans()) else draw(st.integers(0, 1)), largest)
+    weights = draw(st.lists(halves, min_size=graph.num_edges, max_size=graph.num_edges))
+    return replace(graph, edge_weight=2 * np.array(weights, dtype=np.int32), weight_scale=2.0)
