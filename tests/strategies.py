@@ -113,12 +113,9 @@ def matching_graphs(draw: st.DrawFn, *, max_detectors: int = 7, negative: bool =
     num_detectors = draw(st.integers(1, max_detectors))
     observables = draw(st.sampled_from([[], [0], [0, 1, 2], [0, 63, 64, 130]]))
     any_end = st.integers(0, num_detectors - 1)
-    ends = draw(
-        st.lists(
-            st.tuples(any_end, any_end if draw(st.booleans()) else any_end | st.just(-1)),
-            max_size=3 * num_detectors,
-        )
-    )
+    other_end = any_end if draw(st.booleans()) else any_end | st.just(-1)
+    size = draw(st.sampled_from([num_detectors // 2, num_detectors, 2 * num_detectors, 3 * num_detectors]))
+    ends = draw(st.lists(st.tuples(any_end, other_end), min_size=size, max_size=size))
     lines = [f"detector D{num_detectors - 1}"]
     for u, v in ends:
         targets = [f"D{u}"] if v in (-1, u) else [f"D{u}", f"D{v}"]
@@ -129,6 +126,7 @@ def matching_graphs(draw: st.DrawFn, *, max_detectors: int = 7, negative: bool =
         lines.append(f"error(1) D{draw(any_end)}")
     graph = MatchingGraph.from_dem(stim.DetectorErrorModel("\n".join(lines)))
     largest = draw(st.sampled_from([1, 2, 5, 1000, 2**24 - 1]))
-    halves = st.integers(-largest if negative and draw(st.booleans()) else draw(st.integers(0, 1)), largest)
+    least = draw(st.sampled_from([0, 1, -largest] if negative else [0, 1]))
+    halves = st.integers(least, largest)
     weights = draw(st.lists(halves, min_size=graph.num_edges, max_size=graph.num_edges))
     return replace(graph, edge_weight=2 * np.array(weights, dtype=np.int32), weight_scale=2.0)

@@ -1,5 +1,7 @@
 """Matching is exact on any graph: against brute force, and against its own dual solution."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import stim
@@ -121,6 +123,32 @@ def test_any_model(dem: stim.DetectorErrorModel, seed: int, verify: bool) -> Non
     if dem.num_detectors <= 11:
         decoder = MWPM.from_dem(dem, verify=verify)
         check_every_shot(decoder, random_shots(dem.num_detectors, seed=seed))
+
+
+@pytest.mark.parametrize("list_length", [1, 2, 3, 120])
+@pytest.mark.parametrize("negative", [False, True])
+def test_dense_graphs_with_many_ties(list_length: int, negative: bool) -> None:
+    rng = np.random.default_rng([list_length, negative])
+    blossoms = 0
+    for _ in range(60):
+        size = int(rng.integers(5, 10))
+        lines = []
+        for _ in range(3 * size):
+            u, v = rng.choice(size, 2, replace=False)
+            boundary = rng.random() < 0.1
+            lines.append(f"error(0.1) D{u}" + ("" if boundary else f" D{v}") + f" L{rng.integers(4)}")
+        graph = MatchingGraph.from_dem(stim.DetectorErrorModel("\n".join(lines)))
+        largest = int(rng.choice([2, 4, 10, 1000]))
+        weight = 2 * rng.integers(-largest if negative else 0, largest, size=graph.num_edges)
+        graph = replace(graph, edge_weight=weight.astype(np.int32), weight_scale=2.0)
+        decoder = MWPM(graph=graph, verify=bool(rng.integers(2)))
+        decoder.search_graph = SearchGraph(graph, list_length=list_length)
+        work = Workspace(decoder.search_graph)
+        decoder._idle.append(work)  # to look into afterwards
+        shots = random_shots(graph.num_detectors, seed=int(rng.integers(1000)), shots=8)
+        assert check_every_shot(decoder, shots) > 0
+        blossoms += int(work.record["num_blossoms"][0])
+    assert blossoms > 20  # in the last shots of each graph alone
 
 
 @pytest.mark.parametrize("list_length", [1, 2, 3, 120])
