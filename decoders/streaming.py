@@ -1,18 +1,20 @@
 """Decoding while a memory runs: constant memory and constant time per cycle, for any number of cycles."""
 
-from typing import Any, Literal
-
 import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.frames import FrameReader, Kind
 from decoders.kernels import layout, stream
 from decoders.layers import LayeredModel
 from decoders.measurements import MeasurementModel
 from decoders.windows import WindowPlan, cut_graph
 from decoders.workspace import Pools, SearchGraph, Workspace
 
-Frame = Literal["events", "measurements"]
+
+def _check_decoder(name: str) -> None:
+    if name != "mwpm":
+        raise ValueError(f"no decoder for windows is named '{name}': choose from mwpm")
 
 
 class StreamingDecoder:
@@ -32,7 +34,7 @@ class StreamingDecoder:
     ) -> None:
         self._model = model
         self._plan = plan
-        self._measurements = measurements
+        self._reader = FrameReader(model=model, measurements=measurements)
         self._finished = False
         self._endings: dict[tuple[bool, int], SearchGraph] = {}
         self._windows: list[SearchGraph] = []
@@ -64,10 +66,13 @@ class StreamingDecoder:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
                 `LayeredModel.from_dem`).
         """
-        dem = circuit.detector_error_model(decompose_errors=True)
-        made = cls.from_dem(dem, commit=commit, buffer=buffer, decoder=decoder)
-        made._measurements = MeasurementModel.from_circuit(circuit, made._model)
-        return made
+        _check_decoder(decoder)
+        model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
+        return cls(
+            model=model,
+            plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
+            measurements=MeasurementModel.from_circuit(circuit, model),
+        )
 
     @classmethod
     def from_dem(
@@ -79,8 +84,7 @@ class StreamingDecoder:
         decoder: str = "mwpm",
     ) -> "StreamingDecoder":
         """The same from a detector error model; such a decoder takes detection events only."""
-        if decoder != "mwpm":
-            raise ValueError(f"no decoder for windows is named '{decoder}': choose from mwpm")
+        _check_decoder(decoder)
         model = LayeredModel.from_dem(dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
@@ -125,19 +129,9 @@ class StreamingDecoder:
             uint8 (shots, layers, columns); columns without a detector in a layer are zero. All layers but
             the last are for `push`, the last, made from the data readout, is for `finish`.
         """
-        events = np.asarray(detection_events)
-        expected = self._model.num_detectors
-        if events.ndim != 2 or events.shape[1] != expected:
-            raise ValueError(f"detection events have shape {events.shape}, expected (shots, {expected})")
-        numbers = self._model.detector_numbers(self._model.num_layers)
-        frames = np.zeros((events.shape[0], *numbers.shape), dtype=np.uint8)
-        present = numbers >= 0
-        frames[:, present] = events[:, numbers[present]]
-        return frames
+        return self._reader.to_frames(detection_events)
 
-    def push(
-        self, frame: ArrayLike, *, bit_packed: bool = False, kind: Frame = "events"
-    ) -> NDArray[np.bool_]:
+    def push(self, frame: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events") -> NDArray[np.bool_]:
         """Take in any number of cycles.
 
         Args:
@@ -156,16 +150,17 @@ class StreamingDecoder:
         """
         if self._finished:
             raise ValueError("push after finish: call reset to start the next shot")
-        rows = self._check_rows(np.asarray(frame), bit_packed, kind, self._width(kind))
+        rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
         if not self._windows and self.num_cycles + len(rows) >= self._model.num_layers:
             raise ValueError(f"this memory takes exactly {self._model.num_layers - 1} cycles before finish")
-        packed = int(bit_packed)
-        if kind == "measurements":
-            measured = _unpacked(rows, bit_packed, self._width(kind))
-            rows, packed = self._measured.events(measured, first_cycle=self.num_cycles), 0
+        rows, packed = self._reader.events(
+            rows, bit_packed=bit_packed, kind=kind, first_cycle=self.num_cycles
+        )
         at = 0
         while True:
-            at, status = stream.push_layers(self._record, self._graphs, self._work.record, rows, packed, at)
+            at, status = stream.push_layers(
+                self._record, self._graphs, self._work.record, rows, int(packed), at
+            )
             if status != layout.FULL:
                 break
             self._work.grow()
@@ -173,7 +168,7 @@ class StreamingDecoder:
         return self._flips()
 
     def finish(
-        self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Frame = "events"
+        self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events"
     ) -> NDArray[np.bool_]:
         """Take in the layer made from the data readout and end the shot.
 
@@ -187,20 +182,11 @@ class StreamingDecoder:
         Raises:
             ValueError: a wrong shape, a second finish, or a shot of a length that this memory cannot have.
         """
-        row = np.asarray(last_layer)
-        if row.ndim != 1:
-            raise ValueError(f"the last layer has shape {row.shape}, expected one row")
         if self._finished:
             raise ValueError("finish after finish: call reset to start the next shot")
         self._model.check_length(self.num_cycles + 1)
-        if kind == "measurements":
-            width = self._measured.at_end
-            rows = self._check_rows(row[np.newaxis], bit_packed, kind, width)
-            rows = self._measured.last_events(_unpacked(rows, bit_packed, width)[0])[np.newaxis]
-            bit_packed = False
-        else:
-            rows = self._check_rows(row[np.newaxis], bit_packed, kind, self._width(kind))
-        stream.add_rows(self._record, rows, int(bit_packed))
+        rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
+        stream.add_rows(self._record, rows, int(packed))
         graph = self._ending(self.committed_cycles, self.num_cycles - self.committed_cycles)
         while True:
             status = stream.finish_shot(self._record, graph.record, self._work.record)
@@ -262,8 +248,7 @@ class StreamingDecoder:
         """Start the next shot. Allocates nothing."""
         stream.start_shot(self._record)
         self._finished = False
-        if self._measurements is not None:
-            self._measurements.reset()
+        self._reader.reset()
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, and prepare the endings of all lengths."""
@@ -274,46 +259,6 @@ class StreamingDecoder:
             self.push(np.zeros((cycles + extra, self._model.num_columns), dtype=np.uint8))
             self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
             self.reset()
-
-    @property
-    def _measured(self) -> MeasurementModel:
-        if self._measurements is None:
-            raise ValueError(
-                "this decoder takes detection events only: make it with from_circuit from a circuit that "
-                "measures the same in every cycle"
-            )
-        return self._measurements
-
-    def _width(self, kind: Frame) -> int:
-        """Columns of a frame of this kind."""
-        if kind == "events":
-            return self._model.num_columns
-        if kind == "measurements":
-            return self._measured.per_cycle
-        raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
-
-    def _check_rows(
-        self, frame: NDArray[Any], bit_packed: bool, kind: Frame, width: int
-    ) -> NDArray[np.uint8]:
-        """The frame as uint8 rows, after checking its shape and values."""
-        row_width = (width + 7) // 8 if bit_packed else width
-        if frame.ndim != 2 or frame.shape[1] != row_width:
-            packed = f", {width} columns bit-packed" if bit_packed else ""
-            raise ValueError(
-                f"a frame of {kind} has shape {frame.shape}, expected (cycles, {row_width}){packed}"
-            )
-        if frame.dtype == np.bool_:
-            frame = frame.view(np.uint8)
-        if bit_packed:
-            if frame.dtype != np.uint8:
-                raise ValueError(f"a bit-packed frame has dtype {frame.dtype}, expected uint8")
-            if width % 8 and frame.size and (frame[:, -1] >> (width % 8)).any():
-                raise ValueError(f"a bit-packed frame has bits set beyond its {width} columns")
-        elif not np.issubdtype(frame.dtype, np.integer) or (
-            frame.size and (frame.max() > 1 or frame.min() < 0)
-        ):
-            raise ValueError(f"a frame of {kind} is bool or 0 and 1")
-        return np.ascontiguousarray(frame, dtype=np.uint8)
 
     def _start(self) -> None:
         """Allocate everything that shots write to."""
@@ -372,7 +317,3 @@ class StreamingDecoder:
             f"no error explains the detection events of cycles {first} to {last}: an odd number of them in a "
             "component without boundary, or one where there is no detector"
         )
-
-
-def _unpacked(rows: NDArray[np.uint8], bit_packed: bool, width: int) -> NDArray[np.uint8]:
-    return np.unpackbits(rows, axis=1, count=width, bitorder="little") if bit_packed else rows

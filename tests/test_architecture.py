@@ -50,9 +50,11 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.layers": Room("decoders.graph", "stim numpy"),
     "decoders.measurements": Room("decoders.layers", "stim numpy"),
+    "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room("decoders.layers decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.streaming": Room(
-        "decoders.layers decoders.measurements decoders.windows decoders.workspace decoders.kernels",
+        "decoders.layers decoders.measurements decoders.frames decoders.windows decoders.workspace "
+        "decoders.kernels",
         "stim numpy",
     ),
     "decoders.mwpm_stream": Room(

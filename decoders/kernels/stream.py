@@ -86,45 +86,47 @@ def other_detector(work, index):
 
 
 @kernel
-def commit_path(stream, graph, work, seam, index):
-    """Commit those edges of an event's path whose earlier end is before the seam.
+def commit_path(stream, graph, work, low, high, index):
+    """Commit those edges of an event's path that touch the detectors low..high-1.
 
-    What they leave behind the seam becomes an event there, or stops being one.
+    What they leave outside becomes an event there, or stops being one.
     """
     rows, flips = rows_of(stream), flips_of(work)
     path, ends, edge_flips = path_of(work), ends_of(graph), edge_flips_of(graph)
     for at in range(mate_path(graph, work, index)):
         edge = path[at]
         u, v = ends[2 * edge], ends[2 * edge + 1]
-        if u >= seam and (v < 0 or v >= seam):
+        u_inside, v_inside = low <= u < high, low <= v < high
+        if not u_inside and not v_inside:
             continue
         for byte in range(graph.flip_bytes):
             flips[byte] ^= edge_flips[edge * graph.flip_bytes + byte]
-        if u >= seam:
+        if not u_inside:
             rows[u] ^= 1
-        if v >= seam:
+        if v >= 0 and not v_inside:
             rows[v] ^= 1
 
 
 @kernel
-def commit_matching(stream, graph, work, count, seam):
-    """Commit what the matching of a window says about the detectors below `seam`.
+def commit_matching(stream, graph, work, count, low, high):
+    """Commit what the matching of a window says about the detectors low..high-1.
 
-    Every pair with an event before the seam is committed as far as its edges begin before it; a pair that
-    lies wholly before the seam is committed whole. Both leave all events before the seam explained.
+    A pair that lies wholly inside is committed whole; of a pair with one event inside, the edges that touch
+    the inside. Both leave every event inside explained.
     """
     detectors, near, events = detectors_of(graph), near_of(graph), events_of(work)
-    boundary_flips, flips = boundary_flips_of(graph), flips_of(work)
+    boundary_flips, flips, committed = boundary_flips_of(graph), flips_of(work), committed_flips_of(stream)
     for byte in range(graph.flip_bytes):
         flips[byte] = 0
     for index in range(count):
         event = events[index]
+        inside = low <= event.detector < high
         if event.mate == AT_BOUNDARY:
-            if event.detector >= seam:
+            if not inside:
                 continue
             detector = detectors[event.detector]
             if detector.flips & LEADS_BEYOND:
-                commit_path(stream, graph, work, seam, index)
+                commit_path(stream, graph, work, low, high, index)
             elif detector.flips & FLIPS_SOMETHING:
                 for byte in range(graph.flip_bytes):
                     flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]
@@ -132,34 +134,46 @@ def commit_matching(stream, graph, work, count, seam):
         entry = mate_entry(work, index)
         if entry == -2:
             continue
-        other = other_detector(work, index)
-        if event.detector >= seam and other >= seam:
-            continue
-        if event.detector >= seam or other >= seam:
-            commit_path(stream, graph, work, seam, index)
-        elif entry == -1 or near[entry].span & 1:
-            flip_path(graph, work, mate_path(graph, work, index))
-    committed = committed_flips_of(stream)
+        other_inside = low <= other_detector(work, index) < high
+        if inside and other_inside:
+            if entry == -1 or near[entry].span & 1:
+                flip_path(graph, work, mate_path(graph, work, index))
+        elif inside or other_inside:
+            commit_path(stream, graph, work, low, high, index)
     for byte in range(graph.flip_bytes):
         committed[byte] ^= flips[byte]
 
 
 @kernel
-def decode_window(stream, graph, work, layers):
-    """Decode the rows at hand and commit the first `layers` of them. Returns a status."""
+def drop_rows(stream, layers):
+    """Remove the first layers at hand; they are final, or somebody else's."""
     rows = rows_of(stream)
-    count = find_events(stream, work)
-    status = match_found(graph, work, count)
-    if status != OK:
-        return status
-    seam = layers * stream.num_columns
-    commit_matching(stream, graph, work, count, seam)
-    for detector in range(seam, stream.num_rows * stream.num_columns):
-        rows[detector - seam] = rows[detector]
+    gone = layers * stream.num_columns
+    for detector in range(gone, stream.num_rows * stream.num_columns):
+        rows[detector - gone] = rows[detector]
     stream.num_rows -= layers
     stream.first_layer += layers
-    stream.num_windows += 1
-    return OK
+
+
+@kernel
+def match_rows(stream, graph, work, context, layers):
+    """Decode the rows at hand and commit `layers` of them behind the first `context`. Returns a status."""
+    count = find_events(stream, work)
+    status = match_found(graph, work, count)
+    if status == OK:
+        low = context * stream.num_columns
+        commit_matching(stream, graph, work, count, low, low + layers * stream.num_columns)
+        stream.num_windows += 1
+    return status
+
+
+@kernel
+def decode_window(stream, graph, work, layers):
+    """Decode the rows at hand and commit the first `layers` of them. Returns a status."""
+    status = match_rows(stream, graph, work, 0, layers)
+    if status == OK:
+        drop_rows(stream, layers)
+    return status
 
 
 @kernel
@@ -218,3 +232,49 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
         for byte in range(stream.flip_bytes):
             predictions[shot, byte] = committed[byte]
     return len(frames), OK
+
+
+@kernel
+def decode_block(streams, graphs, works, layers, context, ending, left):
+    """Decode one block of a stream on its own, for windows in parallel (see decoders.parallel).
+
+    `layers` uint8 (layers, columns) are the block's, behind `context` layers that belong to the gap before
+    it; `ending` layers are decoded at the end with graphs[2], to the end of the memory, or none if it is 0
+    and the last `window - commit` layers are the gap behind the block. graphs[0] decodes the first window,
+    graphs[1] the others. `left` uint8 (context, columns) gets what is left in the gap before; what is left
+    behind the block stays in `rows`. Returns a status; after FULL, call again.
+    """
+    stream, work = streams[0], works[0]
+    rows = rows_of(stream)
+    stream_reset(stream)
+    first = context
+    for at in range(len(layers) - ending):
+        add_row(stream, layers[at], 0)
+        if stream.num_rows == first + stream.window:
+            graph = graphs[0] if at == first + stream.window - 1 else graphs[1]
+            status = match_rows(stream, graph, work, first, stream.commit)
+            if status != OK:
+                return status
+            for detector in range(first * stream.num_columns):
+                left[detector // stream.num_columns, detector % stream.num_columns] = rows[detector]
+            drop_rows(stream, first + stream.commit)
+            first = 0
+    if ending > 0:
+        for at in range(len(layers) - ending, len(layers)):
+            add_row(stream, layers[at], 0)
+        status = match_rows(stream, graphs[2], work, first, stream.num_rows - first)
+        if status != OK:
+            return status
+        for detector in range(first * stream.num_columns):
+            left[detector // stream.num_columns, detector % stream.num_columns] = rows[detector]
+    return OK
+
+
+@kernel
+def decode_gap(streams, graphs, works, layers):
+    """Decode the layers between two blocks, closed on both sides, with graphs[0]. Returns a status."""
+    stream = streams[0]
+    stream_reset(stream)
+    for at in range(len(layers)):
+        add_row(stream, layers[at], 0)
+    return match_rows(stream, graphs[0], works[0], 0, len(layers))
