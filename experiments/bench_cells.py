@@ -65,6 +65,10 @@ class Cell:
         """PyMatching's time divided by ours, each on its faster path."""
         return Ratio.of(self.reference_ns[self.reference_path], self.own_ns[self.own_path])
 
+    def like_for_like(self, path: str) -> Ratio:
+        """PyMatching's time divided by ours, both on one path."""
+        return Ratio.of(self.reference_ns[path], self.own_ns[path])
+
     @property
     def bar(self) -> float | None:
         """The ratio to reach, where there is one."""
@@ -129,11 +133,11 @@ def measure(point: Point, *, names: Sequence[str], repeats: int, seconds: float,
         num_events = int(np.bitwise_count(packed).sum())
         if num_events == 0:
             raise ValueError(f"p = {point.p}: no detection events in {len(packed)} shots, give a larger --p")
-        # PyMatching's Python class takes bytes; bools would have to be converted on every call.
         unpacked = np.unpackbits(packed, axis=1, count=dem.num_detectors, bitorder="little")
-        functions = _functions(REFERENCE, reference, packed, unpacked)
-        for name, decoder in own.items():
-            functions |= _functions(name, decoder, packed, unpacked)
+        functions: dict[str, Callable[[], object]] = {}
+        for path in PATHS:
+            for name, decoder in {REFERENCE: reference, **own}.items():
+                functions[f"{name} {path}"] = _call(decoder, path, packed, unpacked)
         # Also the first run of everything on these shots, for what is made or grown at first use.
         mismatches = _mismatches(reference, own, packed, scale=scale)
         for function in functions.values():
@@ -163,20 +167,19 @@ def _shots_for(seconds: float, *, per_shot_ns: float, width: int) -> int:
     return min(max(wanted, _LEAST_SHOTS), most)
 
 
-def _functions(
-    name: str, decoder: Any, packed: NDArray[np.uint8], unpacked: NDArray[np.uint8]
-) -> dict[str, Callable[[], object]]:
-    """The two ways of decoding a batch, named `NAME packed` and `NAME bool`."""
+def _call(
+    decoder: Any, path: str, packed: NDArray[np.uint8], unpacked: NDArray[np.uint8]
+) -> Callable[[], object]:
+    """A batch call with all shots, by the path "packed" or "bool"."""
     if isinstance(decoder, pymatching.Matching):
-        return {
-            f"{name} packed": lambda: _reference_packed(decoder, packed),
-            f"{name} bool": lambda: decoder.decode_batch(unpacked),
-        }
-    bools = unpacked.view(np.bool_)
-    return {
-        f"{name} packed": lambda: decoder.decode_batch(packed, bit_packed=True),
-        f"{name} bool": lambda: decoder.decode_batch(bools),
-    }
+        # PyMatching takes bytes: bools would have to be converted in every call.
+        if path == "bool":
+            return lambda: decoder.decode_batch(unpacked)
+        return lambda: _reference_packed(decoder, packed)
+    if path == "bool":
+        bools = unpacked.view(np.bool_)
+        return lambda: decoder.decode_batch(bools)
+    return lambda: decoder.decode_batch(packed, bit_packed=True)
 
 
 def _reference_packed(matching: pymatching.Matching, packed: NDArray[np.uint8]) -> object:

@@ -1,16 +1,11 @@
 """What decoders cost besides decoding: making them, memory, a process's first call; and what threads gain."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import pymatching
@@ -20,7 +15,7 @@ from numpy.typing import NDArray
 import decoders
 from decoders.mwpm import MWPM
 from decoders.workspace import Workspace
-from experiments.bench_probe import REFERENCE
+from experiments.bench_probe import REFERENCE, in_new_process
 from experiments.points import Point
 from experiments.timing import Ratio, in_turns, on_one_core, usable_cores
 
@@ -111,7 +106,9 @@ def memory(names: Sequence[str], *, cycles: int) -> Iterator[Cost]:
     unit = 1000 * cycles
     grown = {}
     if Path("/proc/self/statm").exists():
-        grown = {name: _probe("memory", name, circuit)["bytes"] / unit for name in (REFERENCE, *names)}
+        grown = {
+            name: in_new_process("memory", name, circuit)["bytes"] / unit for name in (REFERENCE, *names)
+        }
     for name in names:
         decoder = decoders.from_dem(name, dem)
         if isinstance(decoder, MWPM):
@@ -165,11 +162,11 @@ def threads(names: Sequence[str], *, distance: int, shots: int, repeats: int) ->
 def first_call(names: Sequence[str]) -> Iterator[Cost]:
     """Import, decoder and first shot in a new process: with no compiled kernels at hand, then with them."""
     circuit = _circuit(3, 3)
-    theirs = _probe("first_call", REFERENCE, circuit)["seconds"]
+    theirs = in_new_process("first_call", REFERENCE, circuit)["seconds"]
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             for words in ("nothing compiled yet", "kernels from the cache"):
-                found = _probe("first_call", name, circuit, NUMBA_CACHE_DIR=folder)["seconds"]
+                found = in_new_process("first_call", name, circuit, NUMBA_CACHE_DIR=folder)["seconds"]
                 yield Cost(
                     part="compile",
                     quantity=f"first call of a process, {words} (s)",
@@ -181,19 +178,3 @@ def first_call(names: Sequence[str]) -> Iterator[Cost]:
 
 def _circuit(distance: int, cycles: int) -> stim.Circuit:
     return Point("surface", "cx", distance, cycles, "z", "uniform", _P).circuit()
-
-
-def _probe(measurement: str, name: str, circuit: stim.Circuit, **environment: str) -> dict[str, Any]:
-    """Run `experiments.bench_probe` in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.bench_probe", measurement, name],
-        input=str(circuit),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise RuntimeError(f"measuring {measurement} of {name} in a new process failed: {reason[0]}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

@@ -5,6 +5,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -58,6 +59,34 @@ def memory(name: str, circuit: stim.Circuit) -> dict[str, float]:
 
 def _resident_bytes() -> int:
     return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def in_new_process(
+    measurement: str, name: str, circuit: stim.Circuit, **environment: str
+) -> dict[str, float]:
+    """Have a new process run a measurement.
+
+    Args:
+        measurement: "first_call" or "memory".
+        name: decoder.
+        circuit: what to decode.
+        environment: variables to set.
+
+    Raises:
+        RuntimeError: it failed; the message has the last line of what it said.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.bench_probe", measurement, name],
+        input=str(circuit),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise RuntimeError(f"measuring {measurement} of {name} in a new process failed: {reason[0]}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from experiments.tables import number, table
 COLUMNS = [
     *("code", "distance", "cycles", "p", "decoder", "num_detectors", "shots", "events_per_shot"),
     *("pymatching_ns_per_event", "pymatching_path", "ns_per_event", "path"),
-    *("ratio", "ratio_low", "ratio_high", "turns", "weight_mismatches", "bar", "met"),
+    *("ratio", "ratio_low", "ratio_high", "ratio_packed", "ratio_bool"),
+    *("turns", "weight_mismatches", "bar", "met"),
 ]
 TIME_COLUMNS = ["code", "distance", "p", "library", "path", "turn", "shots", "events", "ns"]
 COST_COLUMNS = [
@@ -38,6 +39,7 @@ def cell_row(cell: Cell) -> list[object]:
         *(round(cell.reference_per_event, 2), cell.reference_path),
         *(round(cell.own_per_event, 2), cell.own_path),
         *(round(ratio.median, 4), round(ratio.low, 4), round(ratio.high, 4)),
+        *(round(cell.like_for_like(path).median, 4) for path in PATHS),
         cell.turns,
         *(_blank(cell.mismatches), _blank(cell.bar), _blank(cell.met)),
     ]

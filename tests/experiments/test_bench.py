@@ -2,8 +2,6 @@
 
 import csv
 import itertools
-import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +50,7 @@ def test_cell_compares_the_faster_call_of_each_library() -> None:
     assert (found.ratio.median, found.ratio.low, found.ratio.high) == (2.0, 2.0, 4.0)
     assert (found.reference_per_event, found.own_per_event) == (15.0, 5.0)
     assert (found.turns, found.bar, found.met) == (3, 1.7, True)
+    assert found.like_for_like("packed").median == 4.0
     slow = cell(own_ns={"packed": [200, 150, 200], "bool": [900, 900, 900]})
     assert slow.met is False
     elsewhere = cell(point=Point("surface", "cx", 3, 3, "z", "uniform", 0.02))
@@ -166,7 +165,7 @@ def test_first_call_is_measured_without_and_with_a_cache(monkeypatch: pytest.Mon
         Path(folder, "kernels").touch()
         return {"seconds": 1.0 if known else 9.0}
 
-    monkeypatch.setattr(bench_costs, "_probe", probe)
+    monkeypatch.setattr(bench_costs, "in_new_process", probe)
     found = list(bench_costs.first_call(["mwpm"]))
     assert [(cost.reference, cost.own) for cost in found] == [(0.25, 9.0), (0.25, 1.0)]
     assert folders[0] == ("PyMatching", None)
@@ -176,15 +175,7 @@ def test_first_call_is_measured_without_and_with_a_cache(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["PyMatching", "mwpm"])
 def test_probe_answers_from_a_new_process(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.bench_probe", "first_call", name],
-        input=str(_POINT.circuit()),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["seconds"] > 0
+    assert bench_probe.in_new_process("first_call", name, _POINT.circuit())["seconds"] > 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system has no /proc/self/statm")
@@ -196,7 +187,7 @@ def test_probe_of_memory_sees_a_large_decoder() -> None:
 
 def test_a_probe_that_fails_says_why() -> None:
     with pytest.raises(RuntimeError, match=r"first_call of nonesuch.*no decoder is named"):
-        bench_costs._probe("first_call", "nonesuch", _POINT.circuit())
+        bench_probe.in_new_process("first_call", "nonesuch", _POINT.circuit())
 
 
 def test_interrupt_keeps_what_was_measured(
@@ -234,7 +225,7 @@ def test_interrupt_among_the_costs(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--decoders", "mpwm"], ["'mpwm'", "mwpm, pymatching"]),
+        (["--decoders", "mpwm"], ["'mpwm'", "mwpm,", "pymatching"]),
         (["--distances", "0"], ["distance", "0"]),
         (["--p", "2"], ["p", "2"]),
         (["--repeats", "0"], ["--repeats", "at least 1"]),
