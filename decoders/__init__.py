@@ -6,9 +6,19 @@ Importing this package compiles nothing and imports no decoder.
 
 from decoders.base import Decoder
 from decoders.graph import MatchingGraph
+from decoders.parallel import ParallelStreamingDecoder
 from decoders.registry import from_dem, names
 from decoders.rounds import Rounds
 from decoders.sinter_adapter import sinter_decoders
 from decoders.streaming import StreamingDecoder
 
-__all__ = ["Decoder", "MatchingGraph", "Rounds", "StreamingDecoder", "from_dem", "names", "sinter_decoders"]
+__all__ = [
+    "Decoder",
+    "MatchingGraph",
+    "ParallelStreamingDecoder",
+    "Rounds",
+    "StreamingDecoder",
+    "from_dem",
+    "names",
+    "sinter_decoders",
+]

@@ -55,7 +55,7 @@ class FrameReader:
     def last_events(
         self, last_layer: ArrayLike, *, bit_packed: bool, kind: Kind
     ) -> tuple[NDArray[np.uint8], bool]:
-        """Check the data readout's layer; its detection events as one row, and whether they are bit-packed."""
+        """Check the last layer; its detection events as one row, and whether they are bit-packed."""
         row = np.asarray(last_layer)
         if row.ndim != 1:
             raise ValueError(f"the last layer has shape {row.shape}, expected one row")

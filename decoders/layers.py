@@ -33,6 +33,17 @@ class LayerEdges(NamedTuple):
     probability: NDArray[np.float64]
     observables: NDArray[np.uint64]
 
+    def chosen(self, mask: NDArray[np.bool_]) -> "LayerEdges":
+        """Those edges for which the mask is true."""
+        return LayerEdges(
+            self.column[mask],
+            self.later[mask],
+            self.other[mask],
+            self.weight[mask],
+            self.probability[mask],
+            self.observables[mask],
+        )
+
     def same_as(self, other: "LayerEdges") -> bool:
         """Whether two layers have the same edges, with the same weights and observables."""
         fields = ("column", "later", "other", "weight", "observables")

@@ -52,7 +52,13 @@ class WindowPlan:
 
 
 def cut_graph(
-    model: LayeredModel, *, first: int, count: int, to_end: bool, open_past: bool = False
+    model: LayeredModel,
+    *,
+    first: int,
+    count: int,
+    to_end: bool,
+    open_past: bool = False,
+    open_future: bool = True,
 ) -> SearchGraph:
     """The search graph of `count` layers.
 
@@ -62,12 +68,13 @@ def cut_graph(
         model: what to cut from.
         first: number of the first layer; only whether it is one of the model's first layers matters.
         count: number of layers, at least 1.
-        to_end: whether the last of them is the last layer of the memory; otherwise the future is open.
-        open_past: whether edges from earlier layers lead to a boundary, too; otherwise they are left out.
+        to_end: whether the last of them is the last layer of the memory.
+        open_past, open_future: whether edges from earlier and to later layers lead to a boundary; otherwise
+            they are left out.
     """
     columns = model.num_columns
     parts = [
-        _place(edges, at, count, columns)
+        _place(edges, at, count, columns, open_future)
         for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end))
     ]
     if open_past:
@@ -96,8 +103,10 @@ _Edges = tuple[
 ]
 
 
-def _place(edges: LayerEdges, at: int, count: int, columns: int) -> _Edges:
+def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bool) -> _Edges:
     """The edges of layer `at` with detector numbers; what reaches past the last layer ends BEYOND."""
+    if not open_future:
+        edges = edges.chosen(at + edges.later < count)
     there = at + edges.later
     v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables

@@ -52,6 +52,11 @@ ROOMS: Mapping[str, Room] = {
     "decoders.measurements": Room("decoders.layers", "stim numpy"),
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room("decoders.layers decoders.graph decoders.workspace decoders.kernels", "numpy"),
+    "decoders.parallel": Room(
+        "decoders.layers decoders.measurements decoders.frames decoders.windows decoders.workspace "
+        "decoders.kernels",
+        "stim numpy",
+    ),
     "decoders.streaming": Room(
         "decoders.layers decoders.measurements decoders.frames decoders.windows decoders.workspace "
         "decoders.kernels",
