@@ -23,7 +23,15 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from experiments.labels import epsilon_label, power_label, suppression_label
+from experiments.looks import STYLE as _STYLE
+from experiments.looks import color as _color
+from experiments.looks import dashes as _dashes
+from experiments.looks import joined as _joined
+from experiments.looks import marker as _marker
+from experiments.looks import meaning as _meaning
 from experiments.series import (
+    CurvePanel,
+    CurveSeries,
     CycleSeries,
     DetectionSeries,
     RatioSeries,
@@ -33,10 +41,13 @@ from experiments.series import (
 from qec.statistics import Estimate, SuppressionFit
 
 __all__ = [
+    "CurvePanel",
+    "CurveSeries",
     "CycleSeries",
     "DetectionSeries",
     "RatioSeries",
     "SuppressionSeries",
+    "draw_curves",
     "draw_cycles",
     "draw_detection",
     "draw_overview",
@@ -44,33 +55,6 @@ __all__ = [
     "draw_suppression",
 ]
 
-# Distinct for colour-blind readers; neighbours differ in lightness too, for print in grey.
-_COLORS = ("#00508F", "#E07B00", "#0B8457", "#BE62B4", "#7A3208", "#4BA6DC", "#4D4D4D")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_LINES = ("-", (0, (5, 1.6)), (0, (5, 1.4, 1, 1.4)), (0, (1.2, 1.2)), (0, (8, 2, 1, 2, 1, 2)))
-# `Any`: matplotlib's own types for these differ between its releases.
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "mathtext.fontset": "dejavusans",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
-    "legend.title_fontsize": 7.5,
-    "legend.frameon": True,
-    "legend.framealpha": 0.9,
-    "legend.edgecolor": "#CCCCCC",
-    "legend.fancybox": False,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 5,
-    "savefig.dpi": 200,
-}
 _PANEL = (5.2, 3.9)  # inches
 _MOST_BARS = 40  # longer series show their intervals as a band
 _ARROW = 18  # points
@@ -138,6 +122,20 @@ def draw_ratio(
     with _picture(path, columns=1) as (found, (axes,)):
         _ratio(axes, series, y_label=y_label, reference_label=reference_label)
         axes.set_title(title)
+    return found
+
+
+def draw_curves(*, path: Path | str, panels: Sequence[CurvePanel], title: str = "") -> Path:
+    """Draw panels of plain curves side by side; otherwise as `draw_suppression`."""
+    if not panels:
+        raise ValueError("nothing to draw: panels is empty")
+    with _picture(path, columns=len(panels)) as (found, all_axes):
+        for index, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
+            _curves(axes, panel)
+            letter = rf"$\mathbf{{{'abcdef'[index]}}}$   " if len(panels) > 1 else ""
+            axes.set_title(letter + panel.title, loc="left")
+        if title:
+            all_axes[0].figure.suptitle(title, fontsize=11)
     return found
 
 
@@ -272,10 +270,7 @@ def _detection(axes: Axes, series: Sequence[DetectionSeries]) -> None:
 
 def _ratio(axes: Axes, series: Sequence[RatioSeries], *, y_label: str, reference_label: str) -> None:
     check_series(series)
-    converted = [
-        [ratio if isinstance(ratio, Estimate) else Estimate(ratio, ratio, ratio) for ratio in entry.ratios]
-        for entry in series
-    ]
+    converted = [[_as_estimate(ratio) for ratio in entry.ratios] for entry in series]
     for entry, found in zip(series, converted, strict=True):
         for ratio in found:
             if not 0 < ratio.value < math.inf:
@@ -294,7 +289,44 @@ def _ratio(axes: Axes, series: Sequence[RatioSeries], *, y_label: str, reference
     _legend(axes, _meaning("bars", barred) if barred else "")
 
 
-def _points(axes: Axes, positions: Sequence[int], estimates: Sequence[Estimate], index: int) -> None:
+def _curves(axes: Axes, panel: CurvePanel) -> None:
+    check_series(panel.series)
+    converted = [[_as_estimate(value) for value in entry.y] for entry in panel.series]
+    everything = [value for found in converted for value in found]
+    if panel.log_y:
+        levels = [_as_estimate(panel.level[0])] if panel.level else []
+        _log_axis(axes, [*everything, *levels], ceiling=math.inf, plain=True)
+    else:
+        axes.grid(axis="y")
+    if panel.log_x:
+        axes.set_xscale("log")
+    elif panel.whole_x:
+        _whole_numbers(axes)
+    if panel.level:
+        _level(axes, *panel.level, side=panel.level_side)
+    for index, (entry, found) in enumerate(zip(panel.series, converted, strict=True)):
+        dense = len(entry.x) > _MOST_BARS
+        values = [value.value if value.value > 0 or not panel.log_y else math.nan for value in found]
+        axes.plot(entry.x, values, color=_color(index), linestyle=_dashes(index))
+        if dense:
+            every = len(entry.x) // 10
+            axes.plot(entry.x[::every], values[::every], _marker(index), color=_color(index), markersize=5)
+        else:
+            _points(axes, entry.x, found, index)
+        _legend_entry(axes, index, entry.label, line=True)
+    if not panel.log_y:
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    barred = [value for value in everything if value.low < value.high]
+    _legend(axes, _meaning("bars", barred) if barred else "")
+
+
+def _as_estimate(value: Estimate | float) -> Estimate:
+    return value if isinstance(value, Estimate) else Estimate(value, value, value)
+
+
+def _points(axes: Axes, positions: Sequence[float], estimates: Sequence[Estimate], index: int) -> None:
     """Markers with error bars; zero as an arrow down from the upper end of its interval."""
     looks: dict[str, Any] = {"color": _color(index), "marker": _marker(index), "markersize": 6, "zorder": 3}
     for position, estimate in zip(positions, estimates, strict=True):
@@ -464,31 +496,3 @@ def _log_axis(axes: Axes, estimates: Sequence[Estimate], *, ceiling: float, plai
             FuncFormatter(lambda value, _: f"{value:g}" if plain else power_label(value, digits=2))
         )
         axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _color(index: int) -> str:
-    return _COLORS[index % len(_COLORS)]
-
-
-def _marker(index: int) -> str:
-    return _MARKERS[index % len(_MARKERS)]
-
-
-def _dashes(index: int) -> Any:
-    return _LINES[index % len(_LINES)]
-
-
-def _joined(label: str, words: str) -> str:
-    return f"{label}:  {words}" if label and words else label or words
-
-
-def _meaning(what: str, estimates: Sequence[Estimate], fits: Sequence[Estimate] = ()) -> str:
-    """What the drawn intervals are, and those of the numbers in the legend where they differ."""
-    drawn, written = _confidences(estimates), _confidences(fits)
-    rest = f"; numbers: {written}" if fits and written != drawn else ""
-    return f"{what}: {drawn} intervals{rest}"
-
-
-def _confidences(estimates: Sequence[Estimate]) -> str:
-    different = sorted({estimate.confidence for estimate in estimates})
-    return " and ".join(f"{100 * confidence:.4g} %" for confidence in different)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from qec.statistics import CycleFit, Estimate, SuppressionFit
 
@@ -57,7 +58,43 @@ class RatioSeries:
     ratios: Sequence[Estimate | float]
 
 
-Series = SuppressionSeries | CycleSeries | DetectionSeries | RatioSeries
+@dataclass(frozen=True)
+class CurveSeries:
+    """Values over anything, with or without intervals."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[Estimate | float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePanel:
+    """One panel of curves.
+
+    Attributes:
+        title: A short one.
+        x_label: What the horizontal axis shows, with its unit.
+        y_label: What the vertical axis shows, with its unit.
+        series: At least one.
+        log_x: Logarithmic horizontal axis.
+        log_y: Logarithmic vertical axis; a value of zero is then an arrow down from its upper end.
+        whole_x: Whole numbers on the horizontal axis, if it is not logarithmic.
+        level: A value to mark by a horizontal line, and its meaning.
+        level_side: The end of that line at which its meaning is written.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[CurveSeries]
+    log_x: bool = False
+    log_y: bool = False
+    whole_x: bool = True
+    level: tuple[float, str] | None = None
+    level_side: Literal["left", "right"] = "right"
+
+
+Series = SuppressionSeries | CycleSeries | DetectionSeries | RatioSeries | CurveSeries
 
 
 def check_series(series: Sequence[Series]) -> None:
@@ -74,6 +111,8 @@ def check_series(series: Sequence[Series]) -> None:
                 positions = values = len(entry.fractions)
             case RatioSeries():
                 positions, values = len(entry.distances), len(entry.ratios)
+            case CurveSeries():
+                positions, values = len(entry.x), len(entry.y)
         if positions != values:
             raise ValueError(f"series {entry.label!r} has {positions} positions but {values} values")
         if positions == 0:
