@@ -133,7 +133,7 @@ def _measure_cells(points: list[Point], args: argparse.Namespace, folder: Path, 
     ):
         progress.show("compiling")
         for name in names:
-            # Kernels that this process compiled itself run 10 to 20 % slower than the same ones from the
+            # Kernels that this process compiled itself run up to 25 % slower than the same ones from the
             # cache, where all processes but a machine's first have them from.
             in_new_process("first_call", name, points[0].circuit())
         _write(summary_file, [report.COLUMNS])
