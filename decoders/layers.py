@@ -14,9 +14,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders.graph import MatchingGraph
-
-# Cycles of a REPEAT block that are looked at; enough for a bulk between first and last cycles that differ.
-_SEEN_CYCLES = 12
+from decoders.repeats import shorten
 
 
 class LayerEdges(NamedTuple):
@@ -57,7 +55,8 @@ class LayeredModel:
     num_observables: int
     #: How many layers the whole model has, the data readout's included.
     num_layers: int
-    #: float64 (columns, k): coordinates without time; the order of columns everywhere.
+    #: float64 (columns, k): coordinates without time; the order of columns everywhere, which is that of the
+    #: detectors of a full layer.
     stabilizers: NDArray[np.float64]
     #: The layers before the bulk, and behind it.
     first: tuple[LayerEdges, ...]
@@ -67,7 +66,7 @@ class LayeredModel:
     #: int64 (layers seen, columns): detector numbers in a model of as few bulk layers as were seen, -1 where
     #: a layer has no detector.
     seen_detectors: NDArray[np.int64]
-    #: Number of detectors in a layer of the bulk.
+    #: Number of detectors in a layer of the bulk; 0 if detectors are not numbered cycle by cycle.
     detectors_per_layer: int
     weight_scale: float
     #: The most layers that an edge reaches ahead.
@@ -94,26 +93,29 @@ class LayeredModel:
             ValueError: a detector without time coordinate, two detectors of one place and cycle, errors
                 more likely than not, or a component with more than two detectors.
         """
-        short, skipped_repeats = _shorten(dem)
+        short, skipped_repeats, repeated = shorten(dem)
         graph = MatchingGraph.from_dem(short)
-        if (graph.edge_weight < 0).any() or graph.certain_detectors.any() or graph.certain_observables.any():
+        likely = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
+        if likely or graph.certain_detectors.any() or graph.certain_observables.any():
             raise ValueError(
                 "streaming takes errors of probability up to one half; decode with 'mwpm' instead"
             )
         layer, column, stabilizers = _places(graph)
-        seen = int(layer.max()) + 1 if layer.size else 0
+        seen = int(layer.max(initial=0)) + 1
         detectors = np.full((seen, stabilizers.shape[0]), -1, dtype=np.int64)
         detectors[layer, column] = np.arange(layer.size)
         edges = _edges_by_layer(graph, layer, column, seen)
         start, stop = _longest_run(edges)
+        if any(not ((start <= layer[part]) & (layer[part] < stop)).all() for part in repeated):
+            raise ValueError("the repeated cycles of this model do not have the same errors in each cycle")
         per_layer = 0
         if stop > start:
             per_layer = int((detectors[start] >= 0).sum())
             steps = np.diff(detectors[start:stop], axis=0)[:, detectors[start] >= 0]
-            if skipped_repeats and not (steps == per_layer).all():
-                raise ValueError("the detectors of the repeated cycles are not numbered cycle by cycle")
-        elif skipped_repeats:
-            raise ValueError("the repeated cycles of this model do not have the same errors in each cycle")
+            if not (steps == per_layer).all():
+                per_layer = 0
+                if skipped_repeats:
+                    raise ValueError("the detectors of the repeated cycles are not numbered cycle by cycle")
         return cls(
             num_observables=graph.num_observables,
             num_layers=seen + skipped_repeats,
@@ -132,10 +134,15 @@ class LayeredModel:
         """Detector numbers, int64 (num_layers, columns), of a memory of so many layers; -1 where none is.
 
         Raises:
-            ValueError: no memory of this model has so many layers.
+            ValueError: no memory of this model has so many layers, or detectors are not numbered cycle by
+                cycle and the model's own length is another.
         """
         seen = self.seen_detectors.shape[0]
         self.check_length(num_layers)
+        if num_layers == seen:
+            return self.seen_detectors.copy()
+        if not self.detectors_per_layer:
+            raise ValueError(f"{num_layers} layers: detectors not numbered cycle by cycle, only {seen} fit")
         start, stop = len(self.first), seen - len(self.last)
         bulk_layers = num_layers - len(self.first) - len(self.last)
         extra = num_layers - seen
@@ -173,34 +180,6 @@ class LayeredModel:
         return (layers + ending)[-count:] if count else []
 
 
-def _shorten(dem: stim.DetectorErrorModel) -> tuple[stim.DetectorErrorModel, int]:
-    """Shorten long REPEAT blocks; returns how many cycles that leaves out."""
-    short = stim.DetectorErrorModel()
-    left_out = 0
-    for instruction in dem:
-        if isinstance(instruction, stim.DemRepeatBlock) and instruction.repeat_count > _SEEN_CYCLES:
-            body = instruction.body_copy()
-            cycles = _cycles_of(body)
-            if cycles > 0:
-                keep = _SEEN_CYCLES
-                left_out += (instruction.repeat_count - keep) * cycles
-                short.append(stim.DemRepeatBlock(keep, body))
-                continue
-        short.append(instruction)
-    return short, left_out
-
-
-def _cycles_of(body: stim.DetectorErrorModel) -> int:
-    """How many cycles one repetition advances the time coordinate, 0 if that is not a whole number."""
-    shift = np.zeros(3)
-    for instruction in body.flattened() if any(isinstance(i, stim.DemRepeatBlock) for i in body) else body:
-        if instruction.type == "shift_detectors":
-            values = instruction.args_copy()
-            shift[: len(values)] += values[:3]
-    time = shift[2] if shift[2] else shift[1]
-    return int(time) if time == int(time) and time > 0 else 0
-
-
 def _places(
     graph: MatchingGraph,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -211,8 +190,14 @@ def _places(
             f"detector D{unknown[0]} has no time coordinate ({unknown.size} such in all): streaming needs "
             "DETECTOR instructions with coordinates (x, y, t)"
         )
-    layer = graph.detector_cycle.astype(np.int64)
-    layer -= layer.min(initial=0) if layer.size else 0
+    times, layer = np.unique(graph.detector_cycle, return_inverse=True)
+    layer = layer.astype(np.int64)
+    gaps = np.flatnonzero(np.diff(times) > 1)
+    if gaps.size:
+        raise ValueError(
+            f"no detector has a time from {times[gaps[0]] + 1} to {times[gaps[0] + 1] - 1}: streaming needs "
+            "time coordinates that count cycles"
+        )
     coordinates = np.nan_to_num(graph.detector_coordinates, nan=np.inf)
     if coordinates.size:
         is_flat = np.isinf(coordinates[:, 2]) if coordinates.shape[1] > 2 else np.ones(layer.size, dtype=bool)
@@ -230,6 +215,13 @@ def _places(
             f"detectors D{one} and D{two} have the same place and cycle: streaming tells stabilizers "
             "apart by their coordinates"
         )
+    # Columns in the order of the detectors of a full layer: then a window that holds a whole shot numbers
+    # its detectors in their own order, and equal weights are decided as in whole-history decoding.
+    full = np.flatnonzero(layer == np.argmax(np.bincount(layer, minlength=1)))
+    first = np.full(place.shape[0], layer.size)
+    first[column[full]] = full
+    order = np.argsort(first, kind="stable")
+    place, column = place[order], np.argsort(order)[column]
     dimensions = graph.detector_coordinates.shape[1]
     place[np.isinf(place)] = np.nan
     return layer, column, np.delete(place, 2 if dimensions > 2 else 1, axis=1) if dimensions > 1 else place

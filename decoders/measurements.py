@@ -8,8 +8,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders.layers import LayeredModel
-
-_SEEN_REPEATS = 12
+from decoders.repeats import SEEN_REPEATS
 
 
 class _Terms(NamedTuple):
@@ -115,8 +114,8 @@ def _shorten(circuit: stim.Circuit) -> stim.Circuit:
     """Shorten long REPEAT blocks that contain detectors."""
     short = stim.Circuit()
     for instruction in circuit:
-        if isinstance(instruction, stim.CircuitRepeatBlock) and instruction.repeat_count > _SEEN_REPEATS:
-            short.append(stim.CircuitRepeatBlock(_SEEN_REPEATS, instruction.body_copy()))
+        if isinstance(instruction, stim.CircuitRepeatBlock) and instruction.repeat_count > SEEN_REPEATS:
+            short.append(stim.CircuitRepeatBlock(SEEN_REPEATS, instruction.body_copy()))
         else:
             short.append(instruction)
     return short

@@ -48,8 +48,9 @@ ROOMS: Mapping[str, Room] = {
     "decoders.mwpm": Room(
         "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"
     ),
-    "decoders.layers": Room("decoders.graph", "stim numpy"),
-    "decoders.measurements": Room("decoders.layers", "stim numpy"),
+    "decoders.repeats": Room("", "stim numpy"),
+    "decoders.layers": Room("decoders.graph decoders.repeats", "stim numpy"),
+    "decoders.measurements": Room("decoders.layers decoders.repeats", "stim numpy"),
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room("decoders.layers decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.parallel": Room(
