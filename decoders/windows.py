@@ -5,6 +5,7 @@ whatever an event is matched to out there. A cut in the past is closed when all 
 open in the same way when it is not (windows that are decoded in parallel).
 """
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,18 +38,27 @@ class WindowPlan:
         """The plan for a model; what is not given is chosen from its distance.
 
         Raises:
-            ValueError: a commit or buffer region too short for the model.
+            ValueError: a commit or buffer region that is no integer or too short for the model.
         """
         distance = model.distance or 5
-        buffer = distance if buffer is None else buffer
-        commit = 2 * distance if commit is None else commit
         commit_least = max(1, len(model.first))
         buffer_least = max(model.longest_reach, len(model.last))
+        commit = max(2 * distance, commit_least) if commit is None else _whole("commit", commit)
+        buffer = max(distance, buffer_least) if buffer is None else _whole("buffer", buffer)
+        if model.bulk is None and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
+            return cls(commit=commit, buffer=buffer)  # the whole memory is one window
         if commit < commit_least:
             raise ValueError(f"commit={commit}: at least {commit_least}, the first cycles that differ")
         if buffer < buffer_least:
             raise ValueError(f"buffer={buffer}: at least {buffer_least}, the last cycles that differ")
         return cls(commit=commit, buffer=buffer)
+
+
+def _whole(name: str, cycles: int) -> int:
+    try:
+        return operator.index(cycles)
+    except TypeError:
+        raise ValueError(f"{name}={cycles!r}: expected a whole number of cycles") from None
 
 
 def cut_graph(
