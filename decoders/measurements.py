@@ -39,8 +39,8 @@ class MeasurementModel:
         self._last = last
         all_terms = [*first, last, *([bulk] if bulk else [])]
         earliest = min((int(terms.offset.min(initial=0)) for terms in all_terms), default=0)
-        self._history_cycles = -(earliest // max(1, per_cycle)) if earliest < 0 else 0
-        self._history = np.zeros((self._history_cycles, per_cycle), dtype=np.uint8)
+        #: How many cycles back the parities of a cycle reach.
+        self.reach = -(earliest // max(1, per_cycle)) if earliest < 0 else 0
 
     @classmethod
     def from_circuit(cls, circuit: stim.Circuit, model: LayeredModel) -> "MeasurementModel | None":
@@ -77,15 +77,25 @@ class MeasurementModel:
             last=layers[-1],
         )
 
-    def reset(self) -> None:
-        """Forget the shot."""
-        self._history[:] = 0
+    def events(
+        self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8], first_cycle: int
+    ) -> NDArray[np.uint8]:
+        """Detection events of cycles.
 
-    def events(self, measurements: NDArray[np.uint8], *, first_cycle: int) -> NDArray[np.uint8]:
-        """Detection events of cycles, uint8 (cycles, columns), from measurements (cycles, per_cycle)."""
-        stacked = np.concatenate([self._history, measurements]).reshape(-1)
+        Args:
+            measurements: uint8 (cycles, per_cycle).
+            before: uint8 (reach, per_cycle), the measurements of the cycles before; zeros before the first.
+            first_cycle: number of the first of these cycles.
+
+        Returns:
+            uint8 (cycles, columns).
+
+        Raises:
+            ValueError: more cycles than this memory has.
+        """
+        stacked = np.concatenate([before, measurements]).reshape(-1)
         events = np.zeros((len(measurements), self._num_columns), dtype=np.uint8)
-        origin = self._history_cycles * self.per_cycle
+        origin = before.size
         special = max(0, min(len(measurements), len(self._first) - first_cycle))
         for row in range(special):
             terms = self._first[first_cycle + row]
@@ -97,16 +107,13 @@ class MeasurementModel:
             rows = np.arange(special, len(measurements))[:, np.newaxis]
             values = stacked[origin + rows * self.per_cycle + self._bulk.offset]
             np.bitwise_xor.at(events[special:].T, self._bulk.column, values.T)
-        if self._history_cycles:
-            self._history[:] = stacked.reshape(-1, self.per_cycle)[-self._history_cycles :]
         return events
 
-    def last_events(self, measurements: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def last_events(self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Detection events of the last layer, uint8 (columns,), from the data measurements (at_end,)."""
-        stacked = np.concatenate([self._history.reshape(-1), measurements])
+        stacked = np.concatenate([before.reshape(-1), measurements])
         events = np.zeros(self._num_columns, dtype=np.uint8)
-        values = stacked[self._history_cycles * self.per_cycle + self._last.offset]
-        np.bitwise_xor.at(events, self._last.column, values)
+        np.bitwise_xor.at(events, self._last.column, stacked[before.size + self._last.offset])
         return events
 
 
