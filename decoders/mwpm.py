@@ -14,7 +14,7 @@ from decoders.base import Decoder, Packed, Weights, pack_shots
 from decoders.certificate import check_certificate
 from decoders.graph import MatchingGraph
 from decoders.kernels import batch, layout
-from decoders.workspace import SearchGraph, Workspace
+from decoders.workspace import SearchGraph, Workspace, read_only
 
 # Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
 _PORTIONS_PER_THREAD = 4
@@ -85,7 +85,7 @@ class MWPM(Decoder):
 
     def decode_to_edge_numbers(self, detection_events: ArrayLike) -> NDArray[np.int64]:
         """The same edges by their numbers in `graph`: int64, ascending."""
-        shot = _read_only(self._pack_one(detection_events))
+        shot = read_only(self._pack_one(detection_events))
         found = np.zeros(max(64, self.graph.num_edges), dtype=np.int32)
 
         def run(work: Workspace) -> tuple[int, int]:
@@ -102,7 +102,7 @@ class MWPM(Decoder):
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         num_shots = packed.shape[0]
-        packed = _read_only(packed)
+        packed = read_only(packed)
         predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)
         integer_weights = np.zeros(num_shots, dtype=np.int64)
         if self._verify:
@@ -203,10 +203,3 @@ class MWPM(Decoder):
             f"shot {number}: no error explains its detection events: the component of D{detectors[0]} "
             f"({size}) has no boundary and an odd number of events ({shown})"
         )
-
-
-def _read_only(packed: Packed) -> Packed:
-    """A read-only view, whatever the caller's array is: a kernel is compiled once for each of the two."""
-    view = packed.view()
-    view.flags.writeable = False
-    return view

@@ -1,6 +1,8 @@
 """The streaming decoder behind the interface of whole-shot decoders, for comparison shot by shot."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Self
 
@@ -29,6 +31,10 @@ class StreamingMWPM(Decoder):
         self._model = model
         self._plan = plan
         self._idle: list[StreamingDecoder] = []
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # As for StreamingDecoder: the idle decoders' records hold addresses.
+        return partial(type(self), model=self._model, plan=self._plan), ()
 
     @classmethod
     def from_dem(

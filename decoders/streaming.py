@@ -1,5 +1,9 @@
 """Decoding while a memory runs: constant memory and constant time per cycle, for any number of cycles."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Self
+
 import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
@@ -9,7 +13,7 @@ from decoders.kernels import layout, stream
 from decoders.layers import LayeredModel
 from decoders.measurements import MeasurementModel
 from decoders.windows import WindowPlan, cut_graph
-from decoders.workspace import Pools, SearchGraph, Workspace
+from decoders.workspace import Pools, SearchGraph, Workspace, read_only
 
 
 def _check_decoder(name: str) -> None:
@@ -44,6 +48,12 @@ class StreamingDecoder:
                 cut_graph(model, first=len(model.first), count=plan.window, to_end=False),
             ]
         self._start()
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # The kernels' records hold addresses, which mean nothing in a copy or in another process. A copy
+        # starts with a new shot.
+        measurements = self._reader.measurements
+        return partial(type(self), model=self._model, plan=self._plan, measurements=measurements), ()
 
     @classmethod
     def from_circuit(
@@ -156,6 +166,7 @@ class StreamingDecoder:
         rows, packed = self._reader.events(
             rows, bit_packed=bit_packed, kind=kind, first_cycle=self.num_cycles
         )
+        rows = read_only(rows)
         at = 0
         while True:
             at, status = stream.push_layers(
@@ -186,7 +197,7 @@ class StreamingDecoder:
             raise ValueError("finish after finish: call reset to start the next shot")
         self._model.check_length(self.num_cycles + 1)
         rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
-        stream.add_rows(self._record, rows, int(packed))
+        stream.add_rows(self._record, read_only(rows), int(packed))
         graph = self._ending(self.committed_cycles, self.num_cycles - self.committed_cycles)
         while True:
             status = stream.finish_shot(self._record, graph.record, self._work.record)
@@ -222,10 +233,19 @@ class StreamingDecoder:
                 f"frames have shape {frames.shape} and dtype {frames.dtype}, expected uint8 "
                 f"(shots, layers, {self._model.num_columns})"
             )
+        if frames.max(initial=0) > 1:
+            raise ValueError("frames are 0 and 1")
         num_layers = frames.shape[1]
         self._model.check_length(num_layers)
+        expected = (len(frames), (self.num_observables + 7) // 8)
         if predictions is None:
-            predictions = np.zeros((len(frames), (self.num_observables + 7) // 8), dtype=np.uint8)
+            predictions = np.zeros(expected, dtype=np.uint8)
+        elif predictions.shape != expected or predictions.dtype != np.uint8:
+            raise ValueError(
+                f"predictions have shape {predictions.shape} and dtype {predictions.dtype}, expected uint8 "
+                f"{expected}"
+            )
+        frames = read_only(np.ascontiguousarray(frames))
         committed = self._layers_before_ending(num_layers)
         graphs = np.zeros(3, dtype=layout.GRAPH)
         graphs[:2] = self._graphs

@@ -19,6 +19,13 @@ def _as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(words.astype("<u8").view(np.uint8).reshape(shape)[:, :num_bytes])
 
 
+def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A read-only view, whatever the caller's array is: a kernel is compiled once for each of the two."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 class Pools:
     """A record whose address fields point to arrays that live as long as this object."""
 
