@@ -16,6 +16,8 @@ class _Terms(NamedTuple):
 
     column: NDArray[np.int64]
     offset: NDArray[np.int64]
+    #: uint8 (columns,): the parities without errors; ones come from gates that flip qubits.
+    expected: NDArray[np.uint8]
 
 
 class MeasurementModel:
@@ -44,7 +46,13 @@ class MeasurementModel:
 
     @classmethod
     def from_circuit(cls, circuit: stim.Circuit, model: LayeredModel) -> "MeasurementModel | None":
-        """Read the parities of a memory circuit; None if its measurements are not the same in every cycle."""
+        """Read the parities of a memory circuit.
+
+        None if the circuit's measurements are not the same in every cycle, if it has only one cycle, or if
+        its parities depend on sweep bits.
+        """
+        if circuit.num_sweep_bits:
+            return None
         short = _shorten(circuit)
         coordinates = short.get_detector_coordinates()
         layered = LayeredModel.from_dem(_positions(coordinates))
@@ -52,12 +60,13 @@ class MeasurementModel:
             return None
         numbers = layered.seen_detectors
         contents = _detector_measurements(short)
+        noiseless = short.reference_sample()
         num_layers = numbers.shape[0]
         per_cycle = _measurements_per_cycle(numbers, contents)
         at_end = short.num_measurements - (num_layers - 1) * per_cycle
         if per_cycle <= 0 or at_end < 0:
             return None
-        layers = [_terms(numbers[t], contents, t * per_cycle) for t in range(num_layers)]
+        layers = [_terms(numbers[t], contents, noiseless, t * per_cycle) for t in range(num_layers)]
         stop = num_layers - 1
         start = stop
         while start > 0 and _equal(layers[start - 1], layers[stop - 1]):
@@ -94,25 +103,27 @@ class MeasurementModel:
             ValueError: more cycles than this memory has.
         """
         stacked = np.concatenate([before, measurements]).reshape(-1)
-        events = np.zeros((len(measurements), self._num_columns), dtype=np.uint8)
+        events = np.empty((len(measurements), self._num_columns), dtype=np.uint8)
         origin = before.size
         special = max(0, min(len(measurements), len(self._first) - first_cycle))
         for row in range(special):
             terms = self._first[first_cycle + row]
             values = stacked[origin + row * self.per_cycle + terms.offset]
+            events[row] = terms.expected
             np.bitwise_xor.at(events[row], terms.column, values)
         if special < len(measurements):
             if self._bulk is None:
                 raise ValueError(f"this memory has only {len(self._first)} cycles before its data readout")
             rows = np.arange(special, len(measurements))[:, np.newaxis]
             values = stacked[origin + rows * self.per_cycle + self._bulk.offset]
+            events[special:] = self._bulk.expected
             np.bitwise_xor.at(events[special:].T, self._bulk.column, values.T)
         return events
 
     def last_events(self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Detection events of the last layer, uint8 (columns,), from the data measurements (at_end,)."""
         stacked = np.concatenate([before.reshape(-1), measurements])
-        events = np.zeros(self._num_columns, dtype=np.uint8)
+        events = self._last.expected.copy()
         np.bitwise_xor.at(events, self._last.column, stacked[before.size + self._last.offset])
         return events
 
@@ -158,7 +169,9 @@ def _measurements_per_cycle(numbers: NDArray[np.int64], contents: list[list[int]
     return steps[0] if steps and min(steps) == max(steps) else 0
 
 
-def _terms(detectors: NDArray[np.int64], contents: list[list[int]], origin: int) -> _Terms:
+def _terms(
+    detectors: NDArray[np.int64], contents: list[list[int]], noiseless: NDArray[np.bool_], origin: int
+) -> _Terms:
     pairs = sorted(
         (column, measurement - origin)
         for column, detector in enumerate(detectors)
@@ -166,8 +179,11 @@ def _terms(detectors: NDArray[np.int64], contents: list[list[int]], origin: int)
         for measurement in contents[detector]
     )
     array = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return _Terms(column=array[:, 0].copy(), offset=array[:, 1].copy())
+    column, offset = array[:, 0].copy(), array[:, 1].copy()
+    expected = np.zeros(detectors.size, dtype=np.uint8)
+    np.bitwise_xor.at(expected, column, noiseless[origin + offset].astype(np.uint8))
+    return _Terms(column=column, offset=offset, expected=expected)
 
 
 def _equal(a: _Terms, b: _Terms) -> bool:
-    return np.array_equal(a.column, b.column) and np.array_equal(a.offset, b.offset)
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in _Terms._fields)
