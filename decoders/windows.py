@@ -70,7 +70,23 @@ def cut_graph(
     open_past: bool = False,
     open_future: bool = True,
 ) -> SearchGraph:
-    """The search graph of `count` layers.
+    """What is searched when `count` layers are decoded: the graph of `cut_layers`."""
+    graph, beyond = cut_layers(
+        model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
+    )
+    return SearchGraph(graph, beyond=beyond)
+
+
+def cut_layers(
+    model: LayeredModel,
+    *,
+    first: int,
+    count: int,
+    to_end: bool,
+    open_past: bool = False,
+    open_future: bool = True,
+) -> tuple[MatchingGraph, NDArray[np.bool_]]:
+    """The matching graph of `count` layers, and which of its boundary edges lead to other layers.
 
     Detector `t * columns + s` is column s of the t-th of these layers.
 
@@ -95,7 +111,7 @@ def cut_graph(
     u, v = np.where(swap, v, u), np.where(swap, u, v)
     beyond = v == BEYOND
     order = np.lexsort((weight, np.where(beyond, -1, v), u))
-    graph = MatchingGraph.from_edges(
+    cut = MatchingGraph.from_edges(
         num_detectors=count * columns,
         num_observables=model.num_observables,
         edge_u=u[order].astype(np.int32),
@@ -105,7 +121,7 @@ def cut_graph(
         edge_observables=observables[order],
         weight_scale=model.weight_scale,
     )
-    return SearchGraph(graph, beyond=beyond[order])
+    return cut, beyond[order]
 
 
 _Edges = tuple[
