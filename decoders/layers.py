@@ -105,7 +105,7 @@ class LayeredModel:
         detectors = np.full((seen, stabilizers.shape[0]), -1, dtype=np.int64)
         detectors[layer, column] = np.arange(layer.size)
         edges = _edges_by_layer(graph, layer, column, seen)
-        start, stop = _longest_run(edges)
+        start, stop = _longest_run(edges, detectors >= 0)
         if any(not ((start <= layer[part]) & (layer[part] < stop)).all() for part in repeated):
             raise ValueError("the repeated cycles of this model do not have the same errors in each cycle")
         per_layer = 0
@@ -257,13 +257,14 @@ def _edges_by_layer(
     ]
 
 
-def _longest_run(edges: Sequence[LayerEdges]) -> tuple[int, int]:
-    """The longest run of two or more layers with the same edges; an empty run at the end if there is none."""
+def _longest_run(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> tuple[int, int]:
+    """The longest run of two or more layers with the same edges and detectors; at the end, empty, if none."""
     best = (len(edges), len(edges))
     start = 0
     for stop in range(1, len(edges) + 1):
-        if stop == len(edges) or not edges[stop].same_as(edges[start]):
-            if stop - start >= 2 and stop - start > best[1] - best[0] and edges[start].column.size:
+        same = stop < len(edges) and edges[stop].same_as(edges[start])
+        if not same or (present[stop] != present[start]).any():
+            if stop - start >= 2 and stop - start > best[1] - best[0]:
                 best = (start, stop)
             start = stop
     return best

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from decoders.graph import MatchingGraph
 from decoders.kernels import layout, neighbours
 
-#: How many neighbours each detector knows by heart; more are found by searching the graph. 120 entries
-#: are 15 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
-LIST_LENGTH = 120
+#: How many neighbours each detector knows by heart; more are found by searching the graph. 88 entries
+#: are 11 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
+LIST_LENGTH = 88
 
 
 def _as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:

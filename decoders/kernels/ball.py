@@ -7,6 +7,7 @@ and finds the edges of a long path. Paths never lead through the boundary.
 import numpy as np
 
 from decoders.kernels.jit import kernel
+from decoders.kernels.layout import FAR
 from decoders.kernels.pools import adjacent_of, ball_nodes_of, ball_queue_of, ball_touched_of, indptr_of
 from decoders.kernels.queue import drop_first, push
 
@@ -22,6 +23,7 @@ def ball_start(work, source):
     centre.flips = 0
     ball_touched_of(work)[0] = source
     work.ball_reached = 1
+    work.ball_limit = FAR
     work.ball_size = push(ball_queue_of(work), np.int64(0), np.int64(0), np.int64(source))
 
 
@@ -40,6 +42,8 @@ def ball_next(graph, work):
         for at in range(indptr[here], indptr[here + 1]):
             there = nodes[adjacent[at].detector]
             through = distance + adjacent[at].weight
+            if through > work.ball_limit:
+                continue
             if there.distance < 0:
                 touched[work.ball_reached] = adjacent[at].detector
                 work.ball_reached += 1

@@ -152,6 +152,7 @@ WORK = _record(
     may_look_beyond=_i8,  # whether searches may leave the neighbour lists
     postponed=_i8,  # the running search would have to
     overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
+    ball_limit=_i8,  # what is farther is not looked at
     ball_size=_i8,
     ball_reached=_i8,
 )

@@ -73,7 +73,11 @@ def measure_boundary(graphs, works, edge_weight):
 
 @kernel
 def fill_lists(graphs, works, longest):
-    """Write each detector's `longest` nearest detectors to `near`; returns the number of entries used."""
+    """Write each detector's nearest detectors to `near`, at most `longest`; returns how many entries are used.
+
+    How far to look is guessed from the detector before, so that the search need not touch what no list will
+    hold; a list that comes out short is still complete up to its radius.
+    """
     graph, work = graphs[0], works[0]
     detectors, near, parents, nodes = (
         detectors_of(graph),
@@ -82,15 +86,19 @@ def fill_lists(graphs, works, longest):
         ball_nodes_of(work),
     )
     used = 0
+    guess = FAR
     for source in range(graph.num_detectors):
         detector = detectors[source]
         detector.first = used
         ball_start(work, source)
+        work.ball_limit = guess
         ball_next(graph, work)
         radius = FAR
         while True:
             there = ball_next(graph, work)
             if there < 0:
+                if guess < FAR:
+                    radius = guess  # even: beyond it lies what was not looked at
                 break
             node = nodes[there]
             if used - detector.first == longest or node.distance >= LIST_LIMIT:
@@ -104,6 +112,10 @@ def fill_lists(graphs, works, longest):
         ball_end(work)
         detector.last = used
         detector.radius = radius
+        if used - detector.first == longest:
+            guess = radius + 2 * (radius >> 4)
+        elif guess < FAR:
+            guess = guess + 2 * (guess >> 3) if 4 * (used - detector.first) < 3 * longest else guess
     return used
 
 

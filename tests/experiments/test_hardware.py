@@ -98,7 +98,8 @@ def test_published_predictions_of_distance_3_are_reproduced_shot_by_shot(
 def test_recorded_data_from_the_command_line(
     hardware_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = run(capsys, hardware_data, "--json", tmp_path / "x.json", "--csv", tmp_path / "x.csv")
+    files = ("--json", tmp_path / "x.json", "--csv", tmp_path / "x.csv")
+    code, out, _ = run(capsys, hardware_data, "--decoder", "pymatching", *files)
     assert code == 0
     assert max(map(len, out.splitlines())) <= WIDTH
     document = json.loads((tmp_path / "x.json").read_text())
@@ -227,7 +228,7 @@ def test_a_model_that_is_not_there_lists_those_that_are(
     [
         (["nothing"], "nothing: no such folder"),
         (["."], "no experiment in it (a folder with properties.yml or metadata.json and shots)"),
-        (["--decoder", "guess"], "no decoder is named 'guess': choose from pymatching"),
+        (["--decoder", "guess"], "no decoder is named 'guess': choose from mwpm"),
         (["--shots", "0"], "--shots is 0: it must be at least 1"),
         (["--fit_from", "0"], "--fit_from is 0: it must be at least 1"),
         (["--json", "no/x.json"], "--json no/x.json: not a file in an existing folder"),
