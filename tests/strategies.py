@@ -130,3 +130,58 @@ def matching_graphs(draw: st.DrawFn, *, max_detectors: int = 7, negative: bool =
     halves = st.integers(least, largest)
     weights = draw(st.lists(halves, min_size=graph.num_edges, max_size=graph.num_edges))
     return replace(graph, edge_weight=2 * np.array(weights, dtype=np.int32), weight_scale=2.0)
+
+
+@st.composite
+def splits(draw: st.DrawFn, *, total: int, max_parts: int = 12) -> list[int]:
+    """Sizes of consecutive frames that hold `total` cycles: empty ones, single cycles and long ones."""
+    sizes: list[int] = []
+    while sum(sizes) < total and len(sizes) < max_parts:
+        left = total - sum(sizes)
+        sizes.append(draw(st.integers(0, left) | st.integers(0, min(3, left))))
+    return [*sizes, total - sum(sizes)]
+
+
+@st.composite
+def layered_dems(draw: st.DrawFn, *, max_columns: int = 4) -> tuple[str, int]:
+    """DEMs whose layers are all alike, as text with `{repeats}` to fill in, and how many layers follow them.
+
+    Edges reach up to two layers ahead; those that would reach past the last layer end at the boundary there.
+    Observable s < 4 is flipped by every error that flips column s once (detectors of all layers together), so
+    that any correction predicts the parity of each column's detection events; observable 4 is arbitrary.
+    """
+    columns = draw(st.integers(1, max_columns))
+    place = st.integers(0, columns - 1)
+    edges = draw(
+        st.lists(
+            st.tuples(
+                place,
+                place | st.just(-1),
+                st.integers(0, 2),
+                st.sampled_from([0.01, 0.02, 0.02, 0.1, 0.3]),
+                st.booleans(),
+            ),
+            min_size=1,
+            max_size=4 * columns,
+        )
+    )
+    # A boundary that every column can reach, most of the time.
+    edges += [(column, -1, 0, 0.05, False) for column in range(columns) if draw(st.integers(0, 5))]
+    edges = [edge for edge in edges if edge[1] != edge[0] or edge[2] > 0]
+    reach = max((later for _, other, later, _, _ in edges if other >= 0), default=0)
+
+    def layer(room: int) -> str:
+        lines = []
+        for here, other, later, probability, flips in edges:
+            ends = [(here, here)]
+            if other >= 0 and later < room:
+                ends.append((other, later * columns + other))
+            odd = {end for end, _ in ends if [end for end, _ in ends].count(end) == 1}
+            targets = [f"D{detector}" for _, detector in ends] + [f"L{column}" for column in sorted(odd)]
+            lines.append(f"error({probability}) {' '.join(targets + ['L4'] * flips)}")
+        lines += [f"detector({column}, 0, 0) D{column}" for column in range(columns)]
+        return "\n".join([*lines, f"shift_detectors(0, 0, 1) {columns}"])
+
+    tail = max(1, reach)
+    text = "logical_observable L4\nrepeat {repeats} {{\n" + layer(3) + "\n}}\n"
+    return text + "\n".join(layer(room) for room in range(tail, 0, -1)), tail
