@@ -3,7 +3,8 @@
 Linear programming duality for perfect matching with odd-set constraints (Edmonds 1965): a dual value for
 every event and a nonnegative one for every blossom, such that no two events are overlapped by the duals of
 the sets that separate them, bounds the weight of every perfect matching from below by the sum of the
-duals. If the weight found equals that sum, it is minimal. Distances come from scipy, not from our kernels.
+duals. If the weight found equals that sum, and the edges found have that weight, it is minimal. Distances
+come from scipy, not from our kernels.
 """
 
 import numpy as np
@@ -28,10 +29,7 @@ def check_certificate(graph: MatchingGraph, shot: NDArray[np.uint8], work: Works
         AssertionError: the dual solution does not prove the weight minimal; the message says why.
     """
     negative = graph.edge_weight < 0
-    toggles = graph.certain_detectors.copy()
-    for ends in (graph.edge_u[negative], graph.edge_v[negative]):
-        np.logical_xor.at(toggles, ends[ends >= 0], True)
-    bits = np.unpackbits(shot, count=graph.num_detectors, bitorder="little").astype(np.bool_) ^ toggles
+    bits = _explained(graph, shot) ^ _syndrome(graph, np.flatnonzero(negative))
     detectors = np.flatnonzero(bits)
     if detectors.size == 0:
         assert weight == graph.edge_weight[negative].sum(), f"weight {weight} of a shot without events"
@@ -63,6 +61,46 @@ def check_certificate(graph: MatchingGraph, shot: NDArray[np.uint8], work: Works
     )
     bound = int(sum(duals)) + int(graph.edge_weight[negative].sum(dtype=np.int64))
     assert bound == weight, f"the weight found is {weight}, the dual solution proves only {bound}"
+
+
+def check_edges(
+    graph: MatchingGraph,
+    shot: NDArray[np.uint8],
+    edges: NDArray[np.int64],
+    prediction: NDArray[np.uint8],
+    weight: int,
+) -> None:
+    """Check that edges are a solution of the shot, with this weight and this bit-packed prediction.
+
+    Raises:
+        AssertionError: they are not; the message says why.
+    """
+    wrong = np.flatnonzero(_explained(graph, shot) ^ _syndrome(graph, edges))
+    assert wrong.size == 0, f"the edges do not explain D{wrong[0]}"
+    total = int(graph.edge_weight[edges].sum(dtype=np.int64))
+    assert total == weight, f"the weight found is {weight}, its edges weigh {total}"
+    words = np.concatenate(
+        [
+            graph.edge_observables[edges],
+            graph.undetectable_observables[graph.undetectable_probability > 0.5],
+            graph.certain_observables[np.newaxis],
+        ]
+    )
+    flips = np.bitwise_xor.reduce(words, axis=0).astype("<u8").view(np.uint8)[: prediction.size]
+    assert np.array_equal(flips, prediction), f"predicted {prediction}, the edges flip {flips}"
+
+
+def _explained(graph: MatchingGraph, shot: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """What the edges of a solution must flip: the events, but for those of errors that always happen."""
+    bits = np.unpackbits(shot, count=graph.num_detectors, bitorder="little").astype(np.bool_)
+    return bits ^ graph.certain_detectors
+
+
+def _syndrome(graph: MatchingGraph, edges: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The detectors that edges flip together, bool (num_detectors,)."""
+    ends = np.concatenate([graph.edge_u[edges], graph.edge_v[edges]])
+    times = np.bincount(ends[ends >= 0], minlength=graph.num_detectors)
+    return (times % 2).astype(np.bool_)
 
 
 def _dual_solution(work: Workspace, num_events: int) -> tuple[list[list[int]], list[int]]:

@@ -11,7 +11,7 @@ import stim
 from numpy.typing import ArrayLike, NDArray
 
 from decoders.base import Decoder, Packed, Weights, pack_shots
-from decoders.certificate import check_certificate
+from decoders.certificate import check_certificate, check_edges
 from decoders.graph import MatchingGraph
 from decoders.kernels import batch, layout
 from decoders.workspace import SearchGraph, Workspace, read_only
@@ -87,7 +87,9 @@ class MWPM(Decoder):
 
     def decode_to_edge_numbers(self, detection_events: ArrayLike) -> NDArray[np.int64]:
         """The same edges by their numbers in `graph`: int64, ascending."""
-        shot = read_only(self._pack_one(detection_events))
+        return self._edge_numbers(read_only(self._pack_one(detection_events)), idle=self._idle)
+
+    def _edge_numbers(self, shot: Packed, *, idle: list[Workspace]) -> NDArray[np.int64]:
         found = np.zeros(max(64, self.graph.num_edges), dtype=np.int32)
 
         def run(work: Workspace) -> tuple[int, int]:
@@ -97,7 +99,7 @@ class MWPM(Decoder):
                 found = np.zeros(2 * found.size, dtype=np.int32)
             return (size, status) if status == layout.OK else (0, status)
 
-        size = self._with_workspace(run, shot, idle=self._idle)
+        size = self._with_workspace(run, shot, idle=idle)
         times = np.bincount(found[:size], minlength=self.graph.num_edges)
         times += self.graph.edge_weight < 0  # taken as present before decoding
         return np.flatnonzero(times % 2)
@@ -188,6 +190,8 @@ class MWPM(Decoder):
         for shot in range(packed.shape[0]):
             self._decode_range(packed, predictions, weights, shot, shot + 1, idle=[work])
             check_certificate(self.graph, packed[shot], work, int(weights[shot]))
+            edges = self._edge_numbers(packed[shot : shot + 1], idle=[work])
+            check_edges(self.graph, packed[shot], edges, predictions[shot], int(weights[shot]))
 
     def _explain(self, shot: Packed, number: int) -> str:
         """Which component of a shot that has no perfect matching is to blame."""
