@@ -8,7 +8,7 @@ import stim
 
 from decoders import MatchingGraph
 from decoders.kernels import batch, blossoms, layout, pairs, queue, regions, search
-from decoders.workspace import SearchGraph, Workspace
+from decoders.workspace import SearchGraph, Workspace, read_only
 
 BOUNDARY = -1
 
@@ -43,6 +43,7 @@ class Walk:
         self.shot = np.zeros(graph.num_detectors, dtype=np.bool_)
         self.shot[list(range(graph.num_detectors)) if detectors is None else detectors] = True
         self.found = np.flatnonzero(self.shot)
+        self.packed = read_only(np.packbits(self.shot, bitorder="little"))
         self.work, self.twin = self._first_pass(), self._first_pass()
         self.story: list[str] = []
 

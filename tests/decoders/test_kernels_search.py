@@ -5,7 +5,7 @@ import pytest
 
 from decoders.certificate import check_certificate
 from decoders.kernels import batch, layout
-from decoders.workspace import Workspace
+from decoders.workspace import Workspace, read_only
 from tests import oracles
 from tests.walk import BOUNDARY, Walk, graph_of
 
@@ -18,7 +18,7 @@ def decode(
     work.record["keep_duals"] = keep_duals
     if pool is not None:
         work._resize(pool)
-    shot = np.packbits(walk.shot, bitorder="little")
+    shot = walk.packed
     edges = np.zeros(1000, dtype=np.int32)
     grown = 0
     size, status = batch.decode_to_edges(walk.search_graph.record, work.record, shot, edges)
@@ -42,7 +42,7 @@ def check_solution(walk: Walk) -> None:
         assert oracles.syndrome_of(edges) == oracles.bits(walk.shot)
         flips = int.from_bytes(work.arrays["flips"].tobytes(), "little")
         assert flips == oracles.observables_of(edges)
-    check_certificate(walk.graph, np.packbits(walk.shot, bitorder="little"), work, weight)
+    check_certificate(walk.graph, walk.packed, work, weight)
 
 
 TRIANGLE = [(0, 1, 4), (1, 2, 4), (0, 2, 4)]
@@ -287,7 +287,7 @@ def test_pools_that_are_too_small_are_enlarged(title: str, size: int) -> None:
     assert work.record["max_edges"][0] == size << grown
     if size == 1:
         assert grown > 0
-    check_certificate(walk.graph, np.packbits(walk.shot, bitorder="little"), work, weight)
+    check_certificate(walk.graph, walk.packed, work, weight)
 
 
 @pytest.mark.parametrize("field", ["max_edges", "max_queue", "max_tree"])
@@ -297,7 +297,7 @@ def test_each_pool_can_overflow(field: str) -> None:
     for limit in range(1, 9):
         work = Workspace(walk.search_graph)
         work.record[field] = limit
-        shot = np.packbits(walk.shot, bitorder="little")
+        shot = walk.packed
         out = np.zeros(100, dtype=np.int32)
         _, status = batch.decode_to_edges(walk.search_graph.record, work.record, shot, out)
         if status == layout.FULL:
@@ -319,7 +319,7 @@ def test_an_odd_shot_without_boundary_ends_without_a_partner() -> None:
     assert walk.story == ["0: 2 absorbs 0-1", "0: 2 and 1 close (0 1 2)"]
     # The workspace is as good as new: the next shot is decoded in it.
     record = walk.search_graph.record
-    pair = np.array([0b101], dtype=np.uint8)
+    pair = read_only(np.array([0b101], dtype=np.uint8))
     size, status = batch.decode_to_edges(record, walk.work.record, pair, np.zeros(8, dtype=np.int32))
     assert (size, status) == (1, layout.OK)
     assert walk.work.record["weight"][0] == 4

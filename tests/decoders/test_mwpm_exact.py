@@ -13,7 +13,7 @@ from decoders import MatchingGraph
 from decoders.certificate import check_certificate
 from decoders.kernels import batch, layout
 from decoders.mwpm import MWPM
-from decoders.workspace import SearchGraph, Workspace
+from decoders.workspace import SearchGraph, Workspace, read_only
 from tests import oracles
 from tests.strategies import dems, matching_graphs
 
@@ -169,7 +169,7 @@ def test_larger_graphs(list_length: int, keep_duals: int) -> None:
             events = np.sort(rng.choice(graph.num_detectors, size=size, replace=False))
             shot = np.zeros(graph.num_detectors, dtype=np.bool_)
             shot[events] = True
-            packed = np.packbits(shot, bitorder="little")
+            packed = read_only(np.packbits(shot, bitorder="little"))
             found = np.zeros(64 * graph.num_edges, dtype=np.int32)
             count, status = batch.decode_to_edges(search_graph.record, work.record, packed, found)
             while status == layout.FULL:
