@@ -148,37 +148,35 @@ def layered_dems(draw: st.DrawFn, *, max_columns: int = 4) -> tuple[str, int]:
 
     Edges reach up to two layers ahead; those that would reach past the last layer end at the boundary there.
     Observable s < 4 is flipped by every error that flips column s once (detectors of all layers together), so
-    that any correction predicts the parity of each column's detection events; observable 4 is arbitrary.
+    that any correction predicts the parity of each column's detection events. Observable 4 is arbitrary, but
+    the same for edges with the same ends: then only whole matchings tie.
     """
     columns = draw(st.integers(1, max_columns))
     place = st.integers(0, columns - 1)
+    chance = st.sampled_from([0.01, 0.02, 0.02, 0.1, 0.3])
+    edge = st.tuples(place, place | st.just(-1), st.integers(0, 2), chance, st.booleans())
     edges = draw(
         st.lists(
-            st.tuples(
-                place,
-                place | st.just(-1),
-                st.integers(0, 2),
-                st.sampled_from([0.01, 0.02, 0.02, 0.1, 0.3]),
-                st.booleans(),
-            ),
+            edge.filter(lambda edge: edge[0] != edge[1] or edge[2] > 0),
             min_size=1,
             max_size=4 * columns,
+            unique_by=lambda edge: (*(sorted(edge[:2]) if edge[2] == 0 else edge[:2]), edge[2]),
         )
     )
     # A boundary that every column can reach, most of the time.
     edges += [(column, -1, 0, 0.05, False) for column in range(columns) if draw(st.integers(0, 5))]
-    edges = [edge for edge in edges if edge[1] != edge[0] or edge[2] > 0]
+    at_boundary = draw(st.lists(st.booleans(), min_size=columns, max_size=columns))
     reach = max((later for _, other, later, _, _ in edges if other >= 0), default=0)
 
     def layer(room: int) -> str:
         lines = []
         for here, other, later, probability, flips in edges:
-            ends = [(here, here)]
-            if other >= 0 and later < room:
-                ends.append((other, later * columns + other))
-            odd = {end for end, _ in ends if [end for end, _ in ends].count(end) == 1}
-            targets = [f"D{detector}" for _, detector in ends] + [f"L{column}" for column in sorted(odd)]
-            lines.append(f"error({probability}) {' '.join(targets + ['L4'] * flips)}")
+            inner = other >= 0 and later < room
+            ends = [here, other] if inner else [here]
+            targets = [f"D{here}", f"D{later * columns + other}"] if inner else [f"D{here}"]
+            targets += [f"L{column}" for column in sorted(set(ends)) if ends.count(column) == 1]
+            targets += ["L4"] * (flips if inner else at_boundary[here])
+            lines.append(f"error({probability}) {' '.join(targets)}")
         lines += [f"detector({column}, 0, 0) D{column}" for column in range(columns)]
         return "\n".join([*lines, f"shift_detectors(0, 0, 1) {columns}"])
 
