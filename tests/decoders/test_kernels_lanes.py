@@ -1,0 +1,73 @@
+"""The kernels uncompiled, and with bounds checks: the same answers, no warning, no index out of range."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Small graphs without hypothesis, and a few shots of small codes compared with PyMatching.
+PART = [
+    "tests/decoders/test_kernels_bits.py",
+    "tests/decoders/test_kernels_neighbours.py",
+    "tests/decoders/test_kernels_search.py",
+    "tests/decoders/test_mwpm_certificate.py",
+    "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
+]
+
+
+def run_part(**variables: str) -> str:
+    """Run part of this suite in a process of its own; returns what it printed."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PART]
+    done = subprocess.run(
+        command, env=environment | variables, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lane", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
+def test_lanes(lane: str, tmp_path: Path) -> None:
+    printed = run_part(**{lane: "1", "NUMBA_CACHE_DIR": str(tmp_path)})
+    assert "skipped" not in printed
+    compiled = list(tmp_path.rglob("*.nbi"))
+    assert bool(compiled) == (lane == "NUMBA_BOUNDSCHECK")
+
+
+@pytest.mark.parametrize(
+    ("lane", "index", "error"),
+    [("NUMBA_DISABLE_JIT", 3, "IndexError"), ("NUMBA_BOUNDSCHECK", 3, "IndexError"), (None, 2, None)],
+)
+def test_the_lanes_notice_an_index_out_of_range(
+    lane: str | None, index: int, error: str | None, tmp_path: Path
+) -> None:
+    """The pools are views of bare memory, and yet their lengths are known."""
+    program = f"""
+import numpy as np
+from decoders.kernels import layout
+from decoders.kernels.jit import kernel
+from decoders.kernels.pools import events_of
+
+@kernel
+def look(works, index):
+    return events_of(works[0])[index].detector
+
+events = np.zeros(9, dtype=layout.EVENT)
+work = np.zeros(1, dtype=layout.WORK)
+work["events"], work["max_events"] = events.ctypes.data, 3
+look(work, {index})
+"""
+    script = tmp_path / "look.py"  # numba keeps machine code only of what stands in a file
+    script.write_text(program)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    environment |= {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    environment |= {lane: "1"} if lane else {}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode != 0) == (error is not None), done.stderr
+    assert error is None or error in done.stderr
