@@ -73,7 +73,7 @@ def measure_boundary(graphs, works, edge_weight):
 
 @kernel
 def fill_lists(graphs, works, longest):
-    """Write each detector's nearest detectors to `near`, at most `longest`; returns how many entries are used.
+    """Write each detector's `longest` nearest detectors to `near`; returns how many entries are used.
 
     How far to look is guessed from the detector before, so that the search need not touch what no list will
     hold; a list that comes out short is still complete up to its radius.

@@ -38,7 +38,7 @@ def test_names_make_decoders_of_that_name() -> None:
     assert "pymatching" in decoders.names()
     assert "pymatching-correlated" in decoders.names()
     for name in decoders.names():
-        made = decoders.from_dem(name, DEM)
+        made = decoders.from_dem(name, stim.DetectorErrorModel(f"{DEM}\ndetector(0, 0, 0) D0"))
         assert isinstance(made, decoders.Decoder)
         assert made.name == name
         assert (made.num_detectors, made.num_observables) == (1, 1)
