@@ -68,8 +68,8 @@ class StreamingDecoder:
 
         Args:
             circuit: detectors have coordinates (x, y, t) or (x, t).
-            commit, buffer: cycles that a window makes final, and that it looks ahead. Default: twice the
-                distance and the distance.
+            commit, buffer: cycles that a window makes final, and that it looks ahead. Default: four times
+                the distance, and the distance, which decodes a quarter of all cycles twice.
             decoder: what matches each window; "mwpm".
 
         Raises:
@@ -271,14 +271,17 @@ class StreamingDecoder:
         self._reader.reset()
 
     def warm_up(self) -> None:
-        """Compile the kernels, or load them from the cache, and prepare the endings of all lengths."""
+        """Compile the kernels, or load them from the cache, and prepare the ending of this memory's length.
+
+        The ending of any other length is prepared by the first shot that has it.
+        """
         self.reset()
-        lengths = range(self._plan.commit) if self._windows else [0]
-        cycles = (self._plan.window if self._windows else self._model.num_layers) - 1
-        for extra in lengths:
-            self.push(np.zeros((cycles + extra, self._model.num_columns), dtype=np.uint8))
-            self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
-            self.reset()
+        cycles = self._model.num_layers - 1
+        if cycles > self._plan.window:  # as short a shot that ends with as many layers at hand
+            cycles = self._plan.window + (cycles - self._plan.window) % self._plan.commit
+        self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
+        self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
+        self.reset()
 
     def _start(self) -> None:
         """Allocate everything that shots write to."""

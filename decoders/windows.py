@@ -43,7 +43,7 @@ class WindowPlan:
         distance = model.distance or 5
         commit_least = max(1, len(model.first))
         buffer_least = max(model.longest_reach, len(model.last))
-        commit = max(2 * distance, commit_least) if commit is None else _whole("commit", commit)
+        commit = max(4 * distance, commit_least) if commit is None else _whole("commit", commit)
         buffer = max(distance, buffer_least) if buffer is None else _whole("buffer", buffer)
         if model.bulk is None and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
             return cls(commit=commit, buffer=buffer)  # the whole memory is one window
