@@ -175,10 +175,16 @@ def pack_shots(events: NDArray[Any]) -> Packed:
                 f"detection events are 0 or 1, but shot {shot} has {events[shot, detector]} at detector "
                 f"D{detector}; for bit-packed data say bit_packed=True"
             )
-    return np.packbits(events.astype(np.bool_, copy=False), axis=1, bitorder="little")
+    bits = events.astype(np.bool_, copy=False)
+    num_shots, width = bits.shape
+    if width % 8 == 0:  # rows end where bytes end: numpy packs one long row many times faster than short ones
+        return np.packbits(bits.reshape(-1), bitorder="little").reshape(num_shots, width // 8)
+    return np.packbits(bits, axis=1, bitorder="little")
 
 
 def _unpack(predictions: Packed, num_observables: int) -> NDArray[np.bool_]:
+    if num_observables == 1:
+        return predictions.astype(np.bool_)  # padding bits are zero
     bits = np.unpackbits(predictions, axis=1, count=num_observables, bitorder="little")
     unpacked: NDArray[np.bool_] = bits.view(np.bool_)
     return unpacked
