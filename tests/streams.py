@@ -1,0 +1,66 @@
+"""Memories, streaming decoders for them and shots, for the tests of streams."""
+
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+import stim
+from numpy.typing import NDArray
+
+import qec
+from decoders import StreamingDecoder
+from decoders.layers import LayeredModel
+from qec.codes.code import Code
+
+CODES: dict[str, Code] = {
+    "surface": qec.RotatedSurfaceCode(3),
+    "tall": qec.RotatedSurfaceCode(distance_x=3, distance_z=5, variant="zxxz", gates="cx"),
+    "chain": qec.RepetitionCode(5),
+}
+compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="takes minutes uncompiled")
+
+Frames = NDArray[np.uint8]
+
+
+@cache
+def memory(name: str, *, rounds: int, p: float = 0.012) -> stim.Circuit:
+    return qec.memory_circuit(CODES[name], rounds=rounds, noise=qec.noise.si1000(p))
+
+
+def model_of(name: str, *, rounds: int = 20) -> LayeredModel:
+    return LayeredModel.from_dem(memory(name, rounds=rounds).detector_error_model(decompose_errors=True))
+
+
+@cache
+def stream_of(name: str, *, rounds: int = 40, commit: int | None = None, buffer: int | None = None) -> Any:
+    """A decoder that tests share: each must begin with reset."""
+    return StreamingDecoder.from_circuit(memory(name, rounds=rounds), commit=commit, buffer=buffer)
+
+
+def shots_of(name: str, *, rounds: int = 40, shots: int, seed: int = 1) -> tuple[Frames, NDArray[np.bool_]]:
+    """Frames, and what flips the observable."""
+    sampler = memory(name, rounds=rounds).compile_detector_sampler(seed=seed)
+    events, flips = sampler.sample(shots, separate_observables=True)
+    return stream_of(name, rounds=rounds).to_frames(events), np.asarray(flips, dtype=np.bool_)
+
+
+def decode(
+    decoder: StreamingDecoder, shot: Frames, sizes: list[int]
+) -> tuple[dict[int, list[bool]], list[bool]]:
+    """What `push` returned after how many cycles, and the prediction."""
+    decoder.reset()
+    committed: dict[int, list[bool]] = {}
+    at = 0
+    for size in sizes:
+        flips = decoder.push(shot[at : at + size])
+        at += size
+        assert decoder.num_cycles == at
+        assert committed.setdefault(at, flips.tolist()) == flips.tolist()
+    assert at == len(shot) - 1
+    return committed, decoder.finish(shot[-1]).tolist()
+
+
+def one_by_one(decoder: StreamingDecoder, shot: Frames) -> tuple[dict[int, list[bool]], list[bool]]:
+    return decode(decoder, shot, [1] * (len(shot) - 1))
