@@ -5,7 +5,8 @@ a set of observables likewise.
 """
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from decoders import MatchingGraph
 
@@ -30,9 +31,9 @@ class Best(NamedTuple):
     observables: frozenset[int]
 
 
-def bits(flags: object) -> int:
+def bits(flags: Iterable[Any]) -> int:
     """A sequence of truth values as an integer, the first the lowest bit."""
-    return sum(1 << place for place, flag in enumerate(flags) if flag)  # type: ignore[arg-type, var-annotated]
+    return sum(1 << place for place, flag in enumerate(flags) if flag)
 
 
 def edges_of(graph: MatchingGraph) -> list[Edge]:

@@ -64,10 +64,13 @@ def check_every_shot(decoder: MWPM, shots: NDArray[np.bool_]) -> int:
 
 def check_refused(decoder: MWPM, shot: NDArray[np.bool_]) -> None:
     """The error names the shot, and a component that really has an odd number of events and no boundary."""
-    for ask in [decoder.decode, decoder.decode_to_edges, lambda events: decoder.decode_batch(events[None])]:
-        with pytest.raises(ValueError, match="shot 0: no error explains") as caught:
-            ask(shot)
-        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="shot 0: no error explains"):
+        decoder.decode_batch(shot[np.newaxis])
+    with pytest.raises(ValueError, match="shot 0: no error explains"):
+        decoder.decode_to_edges(shot)
+    with pytest.raises(ValueError, match="shot 0: no error explains") as caught:
+        decoder.decode(shot)
+    assert "\n" not in str(caught.value)
     words = str(caught.value).split()
     smallest = int(words[words.index("component") + 2].removeprefix("D"))
     component = decoder.graph.component[smallest]
