@@ -64,3 +64,16 @@ def decode(
 
 def one_by_one(decoder: StreamingDecoder, shot: Frames) -> tuple[dict[int, list[bool]], list[bool]]:
     return decode(decoder, shot, [1] * (len(shot) - 1))
+
+
+def in_one_layer(dem: stim.DetectorErrorModel) -> stim.DetectorErrorModel:
+    """The same model with all detectors in a row at time 0."""
+    kept = stim.DetectorErrorModel()
+    for instruction in dem.flattened():
+        if instruction.type != "detector":
+            kept.append(instruction)
+    for detector in range(dem.num_detectors):
+        kept.append("detector", [detector, 0, 0], [stim.target_relative_detector_id(detector)])
+    if dem.num_observables:  # one that only an empty block names
+        kept.append("logical_observable", [], [stim.target_logical_observable_id(dem.num_observables - 1)])
+    return kept
