@@ -115,7 +115,7 @@ def fill_lists(graphs, works, longest):
         if used - detector.first == longest:
             guess = radius + 2 * (radius >> 4)
         elif guess < FAR:
-            guess = guess + 2 * (guess >> 3) if 4 * (used - detector.first) < 3 * longest else guess
+            guess = guess + 2 * (guess >> 3) + 2 if 4 * (used - detector.first) < 3 * longest else guess
     return used
 
 

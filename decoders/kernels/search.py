@@ -110,6 +110,7 @@ def find_partner(graph, work, root):
                 status = OK
                 break
         elif kind == MEETS_BOUNDARY:
+            # Never out of date: what has begun to grow goes on growing until the search ends.
             rematch_to_root(work, index, AT_BOUNDARY)
             status = OK
             break
