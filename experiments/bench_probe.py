@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import stim
 
-_STATM = Path("/proc/self/statm")
+from experiments.machine import resident_bytes
+
 REFERENCE = "PyMatching"  # the library itself; "pymatching" is our adapter to it
 _SHOTS = 200
 
@@ -51,14 +51,10 @@ def memory(name: str, circuit: stim.Circuit) -> dict[str, float]:
     dem = circuit.detector_error_model(decompose_errors=True)
     shots = circuit.compile_detector_sampler(seed=1).sample(_SHOTS, bit_packed=True)
     _decoder_of(name, small.detector_error_model(decompose_errors=True))(first)  # libraries, compiled kernels
-    before = _resident_bytes()
+    before = resident_bytes() or 0
     decode = _decoder_of(name, dem)
     decode(shots)
-    return {"bytes": _resident_bytes() - before}
-
-
-def _resident_bytes() -> int:
-    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return {"bytes": (resident_bytes() or 0) - before}
 
 
 def in_new_process(

@@ -1,5 +1,6 @@
 """What a measurement ran on, in one line."""
 
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -30,3 +31,24 @@ def description() -> str:
         f"{processor()}, {cores} core{'s' if cores > 1 else ''}, {platform.system()}, "
         f"Python {platform.python_version()}, {libraries}"
     )
+
+
+def resident_bytes() -> int | None:
+    """Resident memory of this process; None where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Memory that programs can still get; None where the system does not tell."""
+    try:
+        lines = meminfo.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
