@@ -60,7 +60,7 @@ def _buffer_panels(pairs: Sequence[Pair]) -> list[CurvePanel]:
                 x_label="buffer (cycles)",
                 y_label="decoding time per cycle (µs)",
                 series=times,
-                level=(CYCLE_MICROSECONDS, "a cycle of the processor"),
+                level=(CYCLE_MICROSECONDS, f"a cycle of the processor, {CYCLE_MICROSECONDS:g} µs"),
             )
         )
     return panels
@@ -95,7 +95,7 @@ def _length_panel(lengths: Sequence[Length]) -> CurvePanel:
         series=series,
         log_x=True,
         log_y=True,
-        level=(CYCLE_MICROSECONDS, "a cycle of the processor"),
+        level=(CYCLE_MICROSECONDS, f"a cycle of the processor, {CYCLE_MICROSECONDS:g} µs"),
     )
 
 
@@ -119,7 +119,7 @@ def _shot_panels(runs: Sequence[ShotRun]) -> list[CurvePanel]:
             x_label="thousands of cycles since the start",
             y_label="decoding time per cycle (µs)",
             series=times,
-            level=(CYCLE_MICROSECONDS, "a cycle of the processor"),
+            level=(CYCLE_MICROSECONDS, f"a cycle of the processor, {CYCLE_MICROSECONDS:g} µs"),
         )
     ]
     if growths:

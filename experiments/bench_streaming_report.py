@@ -164,10 +164,10 @@ def _run_table(runs: Sequence[ShotRun], shots: Mapping[int, Shot]) -> str:
         [
             _words(
                 "One shot pushed in bit-packed frames of so many cycles, on one core. Time per cycle: median "
-                f"over segments and {passes} passes. Last/first tenth of the shot: median (least-most) of "
-                f"the passes, bar {100 * MOST_DRIFT:g} %. Growth of the resident memory since the start of "
-                f"the shot: bar {MOST_GROWTH:g} MB. Windows (commit+buffer): {plans}. A decoder itself takes "
-                f"{sizes or '(not measured)'}."
+                f"over segments and {passes} passes. Last/first tenth of the shot: each segment in its "
+                f"fastest pass (single passes: least-most), bar {100 * MOST_DRIFT:g} %. Growth of the "
+                f"resident memory since the start of the shot: bar {MOST_GROWTH:g} MB. Windows "
+                f"(commit+buffer): {plans}. A decoder itself takes {sizes or '(not measured)'}."
             ),
             table(header, rows),
         ]

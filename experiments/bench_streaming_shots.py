@@ -130,11 +130,17 @@ class ShotRun:
         return median(time for times in self.times_ns for time in times) / self.segment_cycles / 1000
 
     def drift(self) -> Ratio:
-        """The last tenth's time per cycle divided by the first's: medians of segments, for each pass."""
+        """The last tenth's time per cycle divided by the first's, medians of their segments.
+
+        Of each segment the fastest pass counts, for what else the machine does comes and goes; the extremes
+        are those of single passes.
+        """
         tenth = max(1, len(self.times_ns[0]) // 10)
-        first = [round(median(times[:tenth])) for times in self.times_ns]
-        last = [round(median(times[-tenth:])) for times in self.times_ns]
-        return Ratio.of(last, first)
+        fastest = [min(times) for times in zip(*self.times_ns, strict=True)]
+        passes = [median(times[-tenth:]) / median(times[:tenth]) for times in self.times_ns]
+        return Ratio(
+            median=median(fastest[-tenth:]) / median(fastest[:tenth]), low=min(passes), high=max(passes)
+        )
 
     def growth(self) -> float | None:
         """Most growth of the resident memory since the start of the shot, in MB."""

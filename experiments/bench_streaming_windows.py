@@ -24,7 +24,7 @@ METHODS = (WHOLE, WINDOWS, OWN_WHOLE, OWN, OWN_PUSHED)
 
 _FRAME_CYCLES = 10  # of "streaming, pushed"
 _BYTES_PER_DETECTOR = 2500  # of PyMatching's graph after its first shot: 60 kB a cycle at d = 5
-_MOST_MEMORY = 0.5  # of what is available
+_MOST_MEMORY = 0.7  # of what is available
 _OWN_WHOLE_CYCLES = 10_000  # our whole-history decoder takes half a minute to make beyond
 
 

@@ -172,9 +172,11 @@ def test_time_drift_and_growth_of_a_run() -> None:
     run = shot_run()
     assert run.microseconds() == pytest.approx(0.5)
     drift = run.drift()
-    assert (drift.median, drift.low, drift.high) == pytest.approx((1.06, 1.02, 1.1))
+    assert (drift.median, drift.low, drift.high) == pytest.approx((1.02, 1.02, 1.1))
     assert run.growth() == 4.0
-    assert run.verdicts() == {"time": True, "memory": True, "constant": False}
+    assert run.verdicts() == {"time": True, "memory": True, "constant": True}
+    slower = [[100_000] * 18 + [106_000] * 2, [100_000] * 18 + [107_000] * 2]
+    assert shot_run(times_ns=slower).verdicts()["constant"] is False
     slow = [[200_000] * 20]
     assert shot_run(times_ns=slow).verdicts() == {"time": False, "memory": True, "constant": True}
     assert shot_run(grown_bytes=[[6_000_000]]).verdicts()["memory"] is False
@@ -351,7 +353,9 @@ def test_tables_files_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[
             assert float(row["value"]) == pytest.approx(np.median(per_cycle_us)), row
     counts = rows_of(tmp_path / "bench_streaming_counts.csv")
     assert {row["decoder"] for row in counts} == {"mwpm-stream", "parallel windows"}
-    assert all(int(row["both_wrong"]) + int(row["only_whole_wrong"]) >= 20 for row in counts)
+    for row in counts:
+        wanted = 5 if row["decoder"] == "parallel windows" else 20
+        assert int(row["both_wrong"]) + int(row["only_whole_wrong"]) >= wanted
     figures = [tmp_path / f"bench_streaming_{name}.png" for name in ("buffers", "lengths", "shot")]
     assert out.splitlines()[-1] == f"Figures: {', '.join(map(str, figures))}"
     for figure in figures:
