@@ -66,10 +66,16 @@ class ParallelStreamingDecoder:
         self._period = windows * plan.commit + plan.buffer
         self._reader = FrameReader(model=model, measurements=measurements)
         bulk = len(model.first)
-        self._head = cut_graph(model, first=0, count=plan.window, to_end=False)
-        self._bulk = cut_graph(model, first=bulk, count=plan.window, to_end=False)
+        start = (0, plan.commit)
+        self._head = cut_graph(model, first=0, count=plan.window, to_end=False, commit=start)
+        self._bulk = cut_graph(model, first=bulk, count=plan.window, to_end=False, commit=start)
         self._open = cut_graph(
-            model, first=bulk, count=plan.buffer + plan.window, to_end=False, open_past=True
+            model,
+            first=bulk,
+            count=plan.buffer + plan.window,
+            to_end=False,
+            open_past=True,
+            commit=(plan.buffer, plan.buffer + plan.commit),
         )
         self._gap = cut_graph(model, first=bulk, count=plan.buffer, to_end=False, open_future=False)
         self._endings: dict[tuple[bool, bool, int], SearchGraph] = {}
@@ -230,7 +236,12 @@ class ParallelStreamingDecoder:
         if key not in self._endings:
             first = 0 if at_start else len(self._model.first)
             self._endings[key] = cut_graph(
-                self._model, first=first, count=rows, to_end=True, open_past=open_past
+                self._model,
+                first=first,
+                count=rows,
+                to_end=True,
+                open_past=open_past,
+                commit=(context if open_past else 0, rows),
             )
         return self._endings[key]
 

@@ -44,8 +44,8 @@ class StreamingDecoder:
         self._windows: list[SearchGraph] = []
         if model.bulk is not None:
             self._windows = [
-                cut_graph(model, first=0, count=plan.window, to_end=False),
-                cut_graph(model, first=len(model.first), count=plan.window, to_end=False),
+                cut_graph(model, first=first, count=plan.window, to_end=False, commit=(0, plan.commit))
+                for first in (0, len(model.first))
             ]
         self._start()
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.graph import MatchingGraph
+from decoders.kernels import neighbours
 from decoders.kernels.layout import BEYOND
 from decoders.layers import LayerEdges, LayeredModel
 from decoders.workspace import SearchGraph
@@ -69,12 +70,20 @@ def cut_graph(
     to_end: bool,
     open_past: bool = False,
     open_future: bool = True,
+    commit: tuple[int, int] | None = None,
 ) -> SearchGraph:
-    """What is searched when `count` layers are decoded: the graph of `cut_layers`."""
+    """What is searched when `count` layers are decoded: the graph of `cut_layers`.
+
+    `commit` is the first layer that will be committed and the first behind it that will not; default: all
+    will.
+    """
     graph, beyond = cut_layers(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
-    return SearchGraph(graph, beyond=beyond)
+    search_graph = SearchGraph(graph, beyond=beyond)
+    if commit is not None:
+        neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
+    return search_graph
 
 
 def cut_layers(

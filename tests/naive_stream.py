@@ -83,8 +83,8 @@ def naive_stream(
 ) -> tuple[dict[int, list[bool]], list[bool]]:
     """Decode one shot, uint8 (layers, columns), in windows that `cut` makes.
 
-    A pair with both events in the committed layers is committed whole, one with a single event there (and
-    one that leaves the window) as far as its edges touch them, others not at all.
+    A pair with both events in the committed layers (and one to the boundary inside the window) is committed
+    whole, others as far as their edges touch these layers.
 
     Returns:
         The flips committed by each window, by the number of cycles that had come when it was full, and the
@@ -119,8 +119,6 @@ def _commit(
         path = window.path(u, v)
         inside = [end < seam for end in (u, v) if end >= 0]
         whole = all(inside) and not any(window.beyond[edge] for edge in path)
-        if not any(inside):
-            continue
         for edge in path:
             ends = [int(end) for end in (window.graph.edge_u[edge], window.graph.edge_v[edge]) if end >= 0]
             if whole or min(ends) < seam:

@@ -34,7 +34,7 @@ OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
 # Where an edge ends that leads out of a window (GRAPH.ends); -1 is the true boundary.
 BEYOND = _i8(-2)
 # Bits of DETECTOR.flips.
-FLIPS_SOMETHING, LEADS_BEYOND = _i8(1), _i8(2)
+FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE = _i8(1), _i8(2), _i8(4)
 
 # The two ways to apply a mate to flips and weight.
 ADD, TAKE_AWAY = _i8(1), _i8(-1)
@@ -50,7 +50,8 @@ DETECTOR = _record(
     first=_i8,  # its neighbour list is near[first:last], nearest first
     last=_i8,
     outward=_i8,  # next detector on the way to the boundary, -1 at the last step
-    flips=_i8,  # FLIPS_SOMETHING if the way to the boundary does, LEADS_BEYOND if it leaves the window
+    flips=_i8,  # FLIPS_SOMETHING if the way to the boundary does, LEADS_BEYOND if it leaves the window,
+    #             LEADS_INSIDE if a way between two detectors that are not to be committed passes one that is
 )
 NEAR = _record(
     detector=_i4,

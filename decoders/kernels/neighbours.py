@@ -4,7 +4,7 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LIST_LIMIT
+from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, LIST_LIMIT
 from decoders.kernels.paths import edge_between
 from decoders.kernels.pools import (
     adjacent_of,
@@ -117,6 +117,30 @@ def fill_lists(graphs, works, longest):
         elif guess < FAR:
             guess = guess + 2 * (guess >> 3) + 2 if 4 * (used - detector.first) < 3 * longest else guess
     return used
+
+
+@kernel
+def mark_detours(graphs, low, high):
+    """Mark detectors outside low..high-1 whose way to the boundary or a neighbour outside leads inside."""
+    graph = graphs[0]
+    detectors, near, parents = detectors_of(graph), near_of(graph), parents_of(graph)
+    for source in range(graph.num_detectors):
+        if low <= source < high:
+            continue
+        detector = detectors[source]
+        here = detector.outward
+        while here >= 0:
+            if low <= here < high:
+                detector.flips |= LEADS_INSIDE
+            here = detectors[here].outward
+        for entry in range(detector.first, detector.last):
+            if low <= near[entry].detector < high:
+                continue
+            place = parents[entry]
+            while place >= 0:
+                if low <= near[detector.first + place].detector < high:
+                    detector.flips |= LEADS_INSIDE
+                place = parents[detector.first + place]
 
 
 @kernel

@@ -6,7 +6,7 @@ which layers arrive.
 
 from decoders.kernels.batch import match_found
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, OK, PAIRED
+from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
 from decoders.kernels.matching import mate_entry, mate_path
 from decoders.kernels.paths import flip_path
 from decoders.kernels.pools import (
@@ -111,8 +111,9 @@ def commit_path(stream, graph, work, low, high, index):
 def commit_matching(stream, graph, work, count, low, high):
     """Commit what the matching of a window says about the detectors low..high-1.
 
-    A pair that lies wholly inside is committed whole; of a pair with one event inside, the edges that touch
-    the inside. Both leave every event inside explained.
+    A pair that lies wholly inside is committed whole; of others, also of pairs outside, the edges that touch
+    the inside, for no later window has them. All events inside are explained then. The graph's detours
+    (`mark_detours`) are those of low and high.
     """
     detectors, near, events = detectors_of(graph), near_of(graph), events_of(work)
     boundary_flips, flips, committed = boundary_flips_of(graph), flips_of(work), committed_flips_of(stream)
@@ -121,13 +122,12 @@ def commit_matching(stream, graph, work, count, low, high):
     for index in range(count):
         event = events[index]
         inside = low <= event.detector < high
+        detector = detectors[event.detector]
+        leads_inside = detector.flips & LEADS_INSIDE
         if event.mate == AT_BOUNDARY:
-            if not inside:
-                continue
-            detector = detectors[event.detector]
-            if detector.flips & LEADS_BEYOND:
+            if leads_inside or (inside and detector.flips & LEADS_BEYOND):
                 commit_path(stream, graph, work, low, high, index)
-            elif detector.flips & FLIPS_SOMETHING:
+            elif inside and detector.flips & FLIPS_SOMETHING:
                 for byte in range(graph.flip_bytes):
                     flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]
             continue
@@ -138,7 +138,7 @@ def commit_matching(stream, graph, work, count, low, high):
         if inside and other_inside:
             if entry == -1 or near[entry].span & 1:
                 flip_path(graph, work, mate_path(graph, work, index))
-        elif inside or other_inside:
+        elif inside or other_inside or leads_inside or entry == -1:
             commit_path(stream, graph, work, low, high, index)
     for byte in range(graph.flip_bytes):
         committed[byte] ^= flips[byte]

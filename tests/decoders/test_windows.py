@@ -192,11 +192,11 @@ def test_the_default_plan_comes_from_the_distance() -> None:
     for distance in (3, 5):
         dem = dem_of(qec.RotatedSurfaceCode(distance), rounds=30)
         plan = plan_of(dem, commit=None, buffer=None)
-        assert (plan.commit, plan.buffer, plan.window) == (2 * distance, distance, 3 * distance)
+        assert (plan.commit, plan.buffer, plan.window) == (4 * distance, distance, 5 * distance)
         plan = plan_of(dem, commit=4, buffer=None)
         assert (plan.commit, plan.buffer) == (4, distance)
         plan = plan_of(dem, commit=None, buffer=np.int64(7))
-        assert (plan.commit, plan.buffer) == (2 * distance, 7)
+        assert (plan.commit, plan.buffer) == (4 * distance, 7)
 
 
 def test_the_default_plan_is_never_too_short() -> None:
