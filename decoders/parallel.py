@@ -14,7 +14,7 @@ from decoders.frames import FrameReader, Kind
 from decoders.kernels import layout, stream
 from decoders.layers import LayeredModel
 from decoders.measurements import MeasurementModel
-from decoders.windows import WindowPlan, cut_graph
+from decoders.windows import WindowPlan, cut_graph, cut_layers
 from decoders.workspace import Pools, SearchGraph, Workspace
 
 Rows = NDArray[np.uint8]
@@ -60,6 +60,7 @@ class ParallelStreamingDecoder:
             raise ValueError(
                 f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
             )
+        _check_gap(model, plan)
         windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
         self._model = model
         self._plan = plan
@@ -106,7 +107,8 @@ class ParallelStreamingDecoder:
             block: cycles in a block, rounded to whole windows; default 500.
 
         Raises:
-            ValueError: see `StreamingDecoder.from_circuit`; or a memory too short to be cut.
+            ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be cut, or detectors
+                without a boundary.
         """
         model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
         return cls(
@@ -288,6 +290,20 @@ class ParallelStreamingDecoder:
     def _as_bools(self) -> NDArray[np.bool_]:
         bits = np.unpackbits(self._flips, count=self._model.num_observables, bitorder="little")
         return bits.astype(np.bool_)
+
+
+def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
+    """Check that a gap can explain whatever its two blocks leave in it, an odd number of events, too."""
+    assert model.bulk is not None
+    first = len(model.first)
+    gap, _ = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False)
+    in_use = np.union1d(model.bulk.column, model.bulk.other)
+    has_boundary = gap.component_has_boundary[gap.component].reshape(plan.buffer, model.num_columns)
+    if not has_boundary[:, in_use[in_use >= 0]].all():
+        raise ValueError(
+            f"buffer={plan.buffer}: some detectors have no way to a boundary within so many cycles; use "
+            "StreamingDecoder"
+        )
 
 
 class _Worker:

@@ -6,14 +6,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import stim
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
+from decoders.layers import LayeredModel
+from decoders.windows import WindowPlan
 from qec import RepetitionCode, RotatedSurfaceCode, memory_circuit
 from qec.noise import si1000
+from tests.strategies import layered_dems
 
 # Small regions, so that a short memory has many blocks: blocks of 2 windows of 5, gaps of 3.
 REGIONS = {"commit": 5, "buffer": 3, "block": 10}
@@ -162,3 +165,42 @@ def test_wrong_options_are_named(options: dict[str, int], message: str) -> None:
 def test_a_memory_without_bulk_is_refused() -> None:
     with pytest.raises(ValueError, match="no repeating bulk: use StreamingDecoder"):
         ParallelStreamingDecoder.from_circuit(surface(2), threads=1)
+
+
+# --- any model
+
+
+@settings(max_examples=60)
+@given(made=layered_dems(), repeats=st.integers(2, 30), regions=st.tuples(*[st.integers(1, 6)] * 3))
+def test_blocks_explain_what_they_saw(made: tuple[str, int], repeats: int, regions: tuple[int, ...]) -> None:
+    # Observable s is the parity of column s: whatever is committed must explain all detection events.
+    dem = stim.DetectorErrorModel(made[0].format(repeats=repeats))
+    model = LayeredModel.from_dem(dem)
+    plan = WindowPlan(
+        commit=max(regions[0], len(model.first)),
+        buffer=max(regions[1], len(model.last), model.longest_reach),
+    )
+    try:
+        decoder = ParallelStreamingDecoder(model=model, plan=plan, threads=1, block=regions[2])
+    except ValueError as refusal:
+        event("refused")
+        assert "no way to a boundary" in str(refusal)  # noqa: PT017
+        return
+    events, _, _ = dem.compile_sampler(seed=repeats).sample(4)
+    with decoder:
+        for shot in decoder.to_frames(events):
+            decoder.reset()
+            decoder.push(shot[:-1])
+            parities = shot.sum(axis=0) % 2
+            assert decoder.finish(shot[-1]).tolist()[: model.num_columns] == parities.astype(bool).tolist()
+
+
+def test_a_gap_must_reach_a_boundary() -> None:
+    # Two columns that meet each other only: a block cannot know how many events it must leave on each side.
+    layer = "error(0.1) D0 D1 L0\ndetector(0, 0, 0) D0\ndetector(1, 0, 0) D1\n"
+    ahead = "error(0.1) D0 D2\nerror(0.1) D1 D3\nshift_detectors(0, 0, 1) 2\n"
+    dem = stim.DetectorErrorModel(f"repeat 99 {{\n{layer}{ahead}}}\n{layer}")
+    model = LayeredModel.from_dem(dem)
+    with pytest.raises(ValueError, match=r"buffer=5: some detectors have no way to a boundary"):
+        ParallelStreamingDecoder(model=model, plan=WindowPlan(commit=9, buffer=5), threads=2)
+    StreamingDecoder(model=model, plan=WindowPlan(commit=9, buffer=5))

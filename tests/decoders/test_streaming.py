@@ -120,6 +120,20 @@ def test_a_stream_explains_what_it_saw(
     assert np.array_equal(decoder.decode_frames(frames), packed)
 
 
+def test_an_event_that_only_the_cycle_before_explains() -> None:
+    # Column 1 meets only column 0 of the cycle before, and only there is a boundary.
+    layer = "error(0.1) D0 L0\n{}detector(0, 0, 0) D0\ndetector(1, 0, 0) D1\nshift_detectors(0, 0, 1) 2\n"
+    bulk, last = layer.format("error(0.1) D0 D3\n"), layer.format("")
+    decoder = StreamingDecoder.from_dem(
+        stim.DetectorErrorModel(f"repeat 20 {{\n{bulk}}}\n{last}"), commit=1, buffer=1
+    )
+    for cycle in range(1, 21):
+        shot = np.zeros((21, 2), dtype=np.uint8)
+        shot[cycle, 1] = 1
+        _, prediction = one_by_one(decoder, shot)
+        assert prediction == [True]
+
+
 # --- any way the data arrive
 
 
