@@ -82,9 +82,9 @@ class Findings:
         for threads in self.threads:
             for count in threads.times_ns:
                 variant = f"{count} threads" if count else "streaming"
-                value = threads.microseconds(count)
+                value, least = threads.microseconds(count), threads.least(count)
                 met = _word(value <= CYCLE_MICROSECONDS)
-                yield ["parallel", *_place(threads), variant, "us per cycle", value, "", "", met]
+                yield ["parallel", *_place(threads), variant, "us per cycle", value, least, "", met]
 
     def time_rows(self) -> Iterator[Row]:
         """What `TIME_COLUMNS` name: every single time."""
@@ -248,7 +248,7 @@ def _thread_table(found: Sequence[Threads]) -> str:
     rows = [
         [
             *(str(threads.point.distance), f"{threads.point.rounds:,}"),
-            *[f"{threads.microseconds(count):.3f}" for count in numbers],
+            *[f"{threads.microseconds(count):.3f} ({threads.least(count):.3f})" for count in numbers],
             f"<= {CYCLE_MICROSECONDS:g} {_verdict(threads.met())}",
         ]
         for threads in found
@@ -258,8 +258,8 @@ def _thread_table(found: Sequence[Threads]) -> str:
         [
             _words(
                 "Time per cycle in us with parallel windows on so many threads beside the caller's, frames "
-                "of 1,000 cycles, cores shared with whatever else runs; streaming: StreamingDecoder on the "
-                "caller's thread. Bar: the best of them keeps up with the cycles."
+                "of 1,000 cycles: median (least) of the turns; streaming: StreamingDecoder on the caller's "
+                "thread. Bar: the best median keeps up with the cycles."
             ),
             table(["d", "cycles", *names, "bar"], rows),
         ]

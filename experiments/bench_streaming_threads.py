@@ -34,6 +34,10 @@ class Threads:
         """Median time per cycle in us."""
         return median(self.times_ns[threads]) / self.point.rounds / 1000
 
+    def least(self, threads: int) -> float:
+        """The fastest turn's time per cycle in us: other work on the machine disturbs threads most."""
+        return min(self.times_ns[threads]) / self.point.rounds / 1000
+
     def met(self) -> bool:
         """Whether any number of threads keeps up with the cycles."""
         return min(self.microseconds(threads) for threads in self.times_ns) <= CYCLE_MICROSECONDS
