@@ -124,7 +124,7 @@ def choose_cores(
 
 
 def pin_thread(core: int | None) -> bool:
-    """Keep the calling thread on a core, where the system allows it; None does nothing. Tells whether it did."""
+    """Keep the calling thread on a core where the system allows it; tells whether it did. Not for None."""
     if core is None or not hasattr(os, "sched_setaffinity"):
         return False
     try:

@@ -239,7 +239,7 @@ class _Places:
 
 
 def _portions(circuit: stim.Circuit, *, shots: int, seed: int) -> Iterator[tuple[_Bits, _Bits]]:
-    """Simulate a circuit portion by portion: detectors (n, shots) in order, observables (m, shots) of each."""
+    """Simulate a circuit in portions: of each the detectors (n, shots) in order, observables (m, shots)."""
     reach = _longest_look_back(circuit)
     num_qubits = circuit.num_qubits
     seeds = np.random.default_rng(seed)

@@ -71,7 +71,7 @@ ROOMS: Mapping[str, Room] = {
     "realtime.wire": Room("", "numpy"),
     "realtime.kernels": Room("realtime.wire realtime.clock decoders.kernels", "numba llvmlite numpy"),
     "realtime.kernels.jit": Room("decoders.kernels", "numba"),
-    "realtime.kernels.memory": Room("realtime.kernels.jit", "numba numpy"),
+    "realtime.kernels.memory": Room("realtime.kernels.jit", "numba llvmlite numpy"),
     "realtime.clock": Room("realtime.kernels.jit realtime.kernels.memory", "numpy"),
     "realtime.latency": Room("realtime.kernels", "numpy"),
     "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
@@ -79,6 +79,10 @@ ROOMS: Mapping[str, Room] = {
     "realtime.placement": Room("", ""),
     "realtime.playlist": Room("decoders.frames decoders.layers decoders.measurements", "stim numpy"),
     "realtime.recording": Room("realtime.playlist realtime.wire", "numpy"),
+    "realtime.hiccups": Room("realtime.kernels realtime.clock realtime.latency realtime.placement", "numpy"),
+    "realtime.player": Room(
+        "realtime.kernels realtime.clock realtime.latency realtime.playlist realtime.wire", "numpy"
+    ),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),

@@ -55,7 +55,7 @@ def test_portions_give_what_the_whole_circuit_gives(distance: int, monkeypatch: 
 
 
 def test_portions_have_the_statistics_of_the_whole_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Detection fractions, correlations in time, and the decoder's errors, within five standard deviations."""
+    """Detection fractions, correlations in time, the decoder's errors, within five standard deviations."""
     monkeypatch.setattr(playlist, "_CHUNK_BITS", 1 << 16)
     circuit, cycles, num_shots = memory(3, 24), 24, 4000
     decoder = StreamingDecoder.from_circuit(circuit)
