@@ -77,7 +77,8 @@ ROOMS: Mapping[str, Room] = {
     "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
     "realtime.transport": Room("realtime.wire", "zmq numpy"),
     "realtime.placement": Room("", ""),
-    "realtime.playlist": Room("decoders.frames decoders.layers decoders.measurements", "stim numpy"),
+    "realtime.playlist": Room("decoders.frames decoders.layers decoders.measurements", "numpy"),
+    "realtime.sampling": Room("decoders.layers realtime.playlist", "stim numpy"),
     "realtime.recording": Room("realtime.playlist realtime.wire", "numpy"),
     "realtime.hiccups": Room("realtime.kernels realtime.clock realtime.latency realtime.placement", "numpy"),
     "realtime.player": Room(

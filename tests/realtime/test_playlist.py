@@ -1,5 +1,7 @@
 """Shots made ahead: portions of a circuit together are the circuit; arrays keep their meaning."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import stim
@@ -9,8 +11,9 @@ from decoders import StreamingDecoder
 from decoders.layers import LayeredModel
 from decoders.measurements import MeasurementModel
 from qec import noise
-from realtime import playlist
-from realtime.playlist import Playlist, sample_events
+from realtime import sampling
+from realtime.playlist import Playlist
+from realtime.sampling import sample_events
 
 
 def memory(distance: int, cycles: int, p: float = 0.003) -> stim.Circuit:
@@ -41,7 +44,7 @@ def certain(circuit: stim.Circuit, qubits: list[int]) -> stim.Circuit:
 @pytest.mark.parametrize("distance", [3, 5])
 def test_portions_give_what_the_whole_circuit_gives(distance: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors that surely happen leave the same events as in stim's own sampler, whatever the portions."""
-    monkeypatch.setattr(playlist, "_CHUNK_BITS", 1 << 15)
+    monkeypatch.setattr(sampling, "_CHUNK_BITS", 1 << 15)
     clean = qec.memory_circuit(qec.RotatedSurfaceCode(distance), rounds=57, basis="z")
     circuit = certain(clean, [1, 7])
     model = layers(memory(distance, 57))
@@ -56,7 +59,7 @@ def test_portions_give_what_the_whole_circuit_gives(distance: int, monkeypatch: 
 
 def test_portions_have_the_statistics_of_the_whole_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Detection fractions, correlations in time, the decoder's errors, within five standard deviations."""
-    monkeypatch.setattr(playlist, "_CHUNK_BITS", 1 << 16)
+    monkeypatch.setattr(sampling, "_CHUNK_BITS", 1 << 16)
     circuit, cycles, num_shots = memory(3, 24), 24, 4000
     decoder = StreamingDecoder.from_circuit(circuit)
     model = layers(circuit)
@@ -114,6 +117,17 @@ def test_measurements_decode_like_their_events() -> None:
             decoder.push(shots.rows[shot], bit_packed=True, kind=shots.kind)
             answers.append(decoder.finish(shots.last[shot], bit_packed=True, kind=shots.kind))
         np.testing.assert_array_equal(*answers)
+
+
+def test_kept_in_files(tmp_path: Path) -> None:
+    circuit = memory(3, 15)
+    shots = sample_events(circuit, shots=4, seed=1, model=layers(circuit))
+    found = Playlist.load(shots.save(tmp_path / "new" / "shots"))
+    for name in ("rows", "last", "observable_flips"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(shots, name))
+    assert (found.kind, found.bits, found.last_bits) == (shots.kind, shots.bits, shots.last_bits)
+    with pytest.raises(FileNotFoundError):
+        Playlist.load(tmp_path / "none")
 
 
 def test_wrong_arguments_are_named() -> None:
