@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -57,7 +58,7 @@ def read_clock(typing_context, clock):
     def generate(context, builder, signature, arguments):
         word, number = context.get_value_type(types.int64), context.get_value_type(types.int32)
         pair = cgutils.alloca_once(builder, word, size=2)
-        prototype = cgutils.ir.FunctionType(number, [number, word.as_pointer()])
+        prototype = ir.FunctionType(number, [number, word.as_pointer()])
         function = cgutils.get_or_insert_function(builder.module, prototype, "clock_gettime")
         builder.call(function, [builder.trunc(arguments[0], number), pair])
         seconds, rest = builder.load(pair), builder.load(builder.gep(pair, [number(1)]))
