@@ -1,7 +1,7 @@
 """The real-time loop's results as tables, as JSON, and as panels of a figure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,13 @@ from experiments import fits
 from experiments.loop_results import PERCENTILES, LoopResult, Run, Spread, Tail
 from experiments.settings import PUBLISHED_LATENCY_US, PUBLISHED_LATENCY_WORDS, PUBLISHED_REALTIME
 from experiments.tables import estimate, number, table
+
+
+_PICKS: tuple[tuple[str, Callable[[Run], float]], ...] = (
+    ("decision, mean", lambda run: run.decision.mean),
+    ("decision, longest", lambda run: run.decision.maximum),
+    ("loop, mean", lambda run: run.loop.mean),
+)
 
 
 def fitted(results: Sequence[LoopResult]) -> fits.Fits | None:
@@ -169,7 +176,6 @@ def draw(path: Path, results: Sequence[LoopResult], *, title: str, control: Tail
     # Matplotlib takes a while to import, and `--help` does not need it.
     from experiments import figures
     from experiments.figures import CurvePanel, CurveSeries
-    from qec.statistics import Estimate
 
     paper = (PUBLISHED_LATENCY_US, f"{PUBLISHED_LATENCY_US:.0f} us: Nature 638, 920")
     tails = [(f"d = {result.distance}, windows", result.windows) for result in results]
@@ -181,24 +187,16 @@ def draw(path: Path, results: Sequence[LoopResult], *, title: str, control: Tail
         for bounds, parts in [tail.beyond()]
         if bounds
     ]
-    against = []
-    for result in results:
-        for words, kind in (("decision", "decision"), ("loop", "loop")):
-            spreads = [(run.cycles, getattr(run, kind)) for run in result.timed]
-            known = [(cycles, s) for cycles, s in spreads if not math.isnan(s.mean)]
-            if known:
-                against.append(
-                    CurveSeries(
-                        label=f"d = {result.distance}, {words}",
-                        x=[cycles for cycles, _ in known],
-                        y=[
-                            Estimate(s.mean, min(s.percentiles[0], s.mean), min(s.maximum, 1e9))
-                            if s.maximum > s.mean
-                            else s.mean
-                            for _, s in known
-                        ],
-                    )
-                )
+    against = [
+        CurveSeries(
+            label=f"d = {result.distance}, {words}",
+            x=[run.cycles for run in result.timed if run.count("OK")],
+            y=[pick(run) for run in result.timed if run.count("OK")],
+        )
+        for result in results
+        if any(run.count("OK") for run in result.timed)
+        for words, pick in _PICKS
+    ]
     backlog = [
         CurveSeries(
             label=f"d = {result.distance}",
@@ -225,12 +223,11 @@ def draw(path: Path, results: Sequence[LoopResult], *, title: str, control: Tail
             CurvePanel(
                 title="Latency after a shot",
                 x_label="cycles in a shot",
-                y_label="mean latency (us), bars up to the longest",
+                y_label="latency (us)",
                 series=against,
                 log_x=True,
                 log_y=True,
                 level=paper,
-                level_side="left",
             )
         )
     if backlog:

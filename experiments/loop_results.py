@@ -65,7 +65,8 @@ class Spread:
                 percentiles=(nothing,) * len(PERCENTILES),
                 maximum=nothing,
             )
-        ranks = [max(0, int(np.ceil(q / 100 * total)) - 1) for q in PERCENTILES]
+        # 99.9 % of 1000 is not quite 999 in floating point.
+        ranks = [max(0, int(np.ceil(q * total / 100 - 1e-6)) - 1) for q in PERCENTILES]
         return cls(
             count=total,
             missing=total - known.size,
