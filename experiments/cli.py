@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "decode recorded experiments, compare with published predictions",
     ),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "realtime": (
+        "experiments.realtime",
+        "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
+    ),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 

@@ -6,13 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments import fits
 from experiments.loop_results import PERCENTILES, LoopResult, Run, Spread, Tail
 from experiments.settings import PUBLISHED_LATENCY_US, PUBLISHED_LATENCY_WORDS, PUBLISHED_REALTIME
 from experiments.tables import estimate, number, table
-
 
 _PICKS: tuple[tuple[str, Callable[[Run], float]], ...] = (
     ("decision, mean", lambda run: run.decision.mean),
@@ -181,11 +178,9 @@ def draw(path: Path, results: Sequence[LoopResult], *, title: str, control: Tail
     tails = [(f"d = {result.distance}, windows", result.windows) for result in results]
     tails.append(("machine alone", control))
     distribution = [
-        CurveSeries(label=words, x=bounds, y=parts)
+        CurveSeries(label=words, x=[us for us, _ in tail.points], y=[part for _, part in tail.points])
         for words, tail in tails
-        if tail is not None
-        for bounds, parts in [tail.beyond()]
-        if bounds
+        if tail is not None and tail.points
     ]
     against = [
         CurveSeries(
@@ -241,11 +236,3 @@ def draw(path: Path, results: Sequence[LoopResult], *, title: str, control: Tail
             )
         )
     return figures.draw_curves(path=path, panels=panels, title=title)
-
-
-def tail_of(bounds_ns: Sequence[int], counts: Sequence[int], spread: Spread) -> Tail:
-    """A histogram as a `Tail`, without its empty buckets."""
-    used = np.flatnonzero(counts).tolist()
-    return Tail(
-        bounds_us=[bounds_ns[at] / 1e3 for at in used], counts=[int(counts[at]) for at in used], spread=spread
-    )

@@ -125,27 +125,15 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Tail:
-    """A histogram of times from its largest end: how many are longer than each bound.
+    """A distribution of times from its long end.
 
     Attributes:
-        bounds_us: upper ends of the buckets.
-        counts: times in each bucket.
+        points: (microseconds, part of all times that are longer), the shortest first.
         spread: mean, percentiles, maximum.
     """
 
-    bounds_us: list[float]
-    counts: list[int]
+    points: list[tuple[float, float]]
     spread: Spread
-
-    def beyond(self) -> tuple[list[float], list[float]]:
-        """Bounds, and the part of all times above each; buckets where nothing changes are left out."""
-        counts = np.array(self.counts, dtype=np.float64)
-        total = counts.sum()
-        if not total:
-            return [], []
-        above = 1 - np.cumsum(counts) / total
-        chosen = np.flatnonzero((counts > 0) & (above > 0))
-        return [self.bounds_us[at] for at in chosen], [float(above[at]) for at in chosen]
 
 
 @dataclass(frozen=True, kw_only=True)

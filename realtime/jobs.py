@@ -1,13 +1,15 @@
-"""What a source is told to play, and what it tells of it: plain data, the same between threads and processes."""
+"""What a source is told to play, and what it tells of it, as plain data between threads and processes."""
 
+import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from realtime.clock import now_ns
 from realtime.latency import Histogram
+from realtime.placement import pin_thread
 from realtime.player import PlayedShot, Player
 from realtime.playlist import Playlist
 
@@ -73,3 +75,33 @@ def _plain(played: PlayedShot) -> dict[str, Any]:
     values = asdict(played)
     values["flips"] = None if played.flips is None else played.flips.hex()
     return values
+
+
+def in_thread(
+    player: Player, jobs: Sequence[Job], *, stop: threading.Event, core: int | None
+) -> Iterator[Any]:
+    """Play jobs in a thread of their own; gives the reports as they come.
+
+    Leaving the iteration early ends the thread.
+    """
+    reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def run() -> None:
+        pin_thread(core)
+        try:
+            play_jobs(player, jobs, reports.put, stop)
+            reports.put(None)
+        except BaseException as error:  # raised again where the reports are taken
+            reports.put(error)
+
+    thread = threading.Thread(target=run, name="source", daemon=True)
+    thread.start()
+    try:
+        while (report := reports.get()) is not None:
+            if isinstance(report, BaseException):
+                raise report
+            yield report
+    finally:
+        if thread.is_alive():
+            stop.set()
+            thread.join()

@@ -15,6 +15,7 @@ from realtime.kernels.link import RING, SOCKETS
 from realtime.kernels.ring import new_ring
 from realtime.latency import Histogram
 from realtime.playlist import Playlist
+from realtime.transport import Pair, register_functions
 from realtime.wire import (
     HEADER,
     MAGIC,
@@ -63,10 +64,19 @@ class Link:
         return cls(np.array([RING, 0, 0], dtype=np.int64), (*data, *results))
 
     @classmethod
-    def over_sockets(cls, *, send_to: int, receive_from: int, keep: Any) -> "Link":
-        """Between processes; addresses of sockets that only the calling thread uses from now on."""
+    def over_sockets(cls, pair: Pair) -> "Link":
+        """Between processes; only the thread that made the sockets may use them.
+
+        Raises:
+            RuntimeError: compiled code cannot reach libzmq here.
+        """
+        if not register_functions():
+            raise RuntimeError(
+                "compiled code cannot reach libzmq on this platform: run the loop in one process"
+            )
         unused = (*new_ring(slots=1, max_message=8), *new_ring(slots=1, max_message=8))
-        return cls(np.array([SOCKETS, send_to, receive_from], dtype=np.int64), unused, keep)
+        receive_from, send_to = pair.addresses()
+        return cls(np.array([SOCKETS, send_to, receive_from], dtype=np.int64), unused, pair)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +143,7 @@ class Player:
             raise ValueError(f"{frame_cycles} cycles in a frame: 1 to {MAX_CYCLES}")
         if not 0 < cycle_ns < 1e10:
             raise ValueError(f"a cycle of {cycle_ns:g} ns: more than 0, less than 10 s")
+        register_functions()
         self._form = _form(playlist)
         size = HEADER.itemsize + payload_bytes(
             cycles=frame_cycles, bits_per_cycle=playlist.bits, final_bits=playlist.last_bits

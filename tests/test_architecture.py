@@ -75,14 +75,28 @@ ROOMS: Mapping[str, Room] = {
     "realtime.clock": Room("realtime.kernels.jit realtime.kernels.memory", "numpy"),
     "realtime.latency": Room("realtime.kernels", "numpy"),
     "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
-    "realtime.transport": Room("realtime.wire", "zmq numpy"),
+    "realtime.security": Room("", ""),
+    "realtime.transport": Room("realtime.wire realtime.security realtime.kernels", "zmq numpy"),
+    "realtime.worker": Room(
+        "realtime.session realtime.transport realtime.wire realtime.clock realtime.kernels decoders", "numpy"
+    ),
+    "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
     "realtime.playlist": Room("decoders.frames decoders.layers decoders.measurements", "numpy"),
     "realtime.sampling": Room("decoders.layers realtime.playlist", "stim numpy"),
     "realtime.recording": Room("realtime.playlist realtime.wire", "numpy"),
     "realtime.hiccups": Room("realtime.kernels realtime.clock realtime.latency realtime.placement", "numpy"),
     "realtime.player": Room(
-        "realtime.kernels realtime.clock realtime.latency realtime.playlist realtime.wire", "numpy"
+        "realtime.kernels realtime.clock realtime.latency realtime.playlist realtime.transport realtime.wire",
+        "numpy",
+    ),
+    "realtime.jobs": Room(
+        "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
+    ),
+    "realtime.local": Room(
+        "realtime.kernels realtime.latency realtime.placement realtime.player realtime.session "
+        "realtime.transport decoders",
+        "numpy",
     ),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),

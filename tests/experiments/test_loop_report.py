@@ -38,7 +38,6 @@ def run_of(
 
 
 def result_of(distance: int, *, broken: int = 0) -> LoopResult:
-    bounds, counts = [10.0 * n for n in range(1, 60)], [2 ** max(0, 20 - n) for n in range(1, 60)]
     spread = Spread(count=100, missing=0, mean=12.0, percentiles=(11.0, 13.0, 30.0, 60.0), maximum=90.0)
     return LoopResult(
         distance=distance,
@@ -50,7 +49,7 @@ def result_of(distance: int, *, broken: int = 0) -> LoopResult:
             for cycles in (10, 30)
             for b in "xz"
         ],
-        windows=Tail(bounds_us=bounds, counts=counts, spread=spread),
+        windows=Tail(points=[(10.0 * n, 0.5**n) for n in range(1, 20)], spread=spread),
         backlog=[(t * 1e-3, 20.0 + t % 7) for t in range(200)],
         detection_fraction=0.085,
         decoder_us=0.3,
@@ -129,9 +128,3 @@ def test_figure(tmp_path: Path, distances: tuple[int, ...]) -> None:
     control = results[0].windows
     assert loop_report.draw(path, results, title="the loop", control=control) == path
     assert path.stat().st_size > 10_000
-
-
-def test_buckets_of_a_histogram() -> None:
-    tail = loop_report.tail_of([1000, 2000, 3000, 4000], [5, 0, 3, 2], Spread.of([1]))
-    assert (tail.bounds_us, tail.counts) == ([1.0, 3.0, 4.0], [5, 3, 2])
-    assert tail.beyond() == ([1.0, 3.0], pytest.approx([0.5, 0.2]))
