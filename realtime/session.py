@@ -1,5 +1,6 @@
 """A stream of frames becomes answers. Pure: bytes and the time go in, bytes come out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -194,13 +195,13 @@ class Session:
         for name, value in values.items():
             record[name] = value
 
-    def receive(self, message: bytes, *, now_ns: int, done_ns: int | None = None) -> list[bytes]:
+    def receive(self, message: bytes, *, now_ns: int, clock: Callable[[], int] | None = None) -> list[bytes]:
         """Take in one message; the answers that it leads to.
 
         Args:
             message: what came, anything.
             now_ns: when.
-            done_ns: what the answers say about when they were ready; default now_ns.
+            clock: tells when the answers were ready; default: at once.
         """
         size = min(len(message), wire.MAX_MESSAGE)
         self.buffers[0][:size] = np.frombuffer(message, dtype=np.uint8, count=size)
@@ -212,7 +213,7 @@ class Session:
         while not fits:
             self.grow()
             fits = loop.resume_message(*arrays, self.buffers[1], self.answers)
-        done = now_ns if done_ns is None else done_ns
+        done = clock() if clock else now_ns
         if int(self.record["accepted"]) > accepted:
             loop.account_message(
                 arrays.sessions,

@@ -20,7 +20,7 @@ VERSION = 1
 MAX_CYCLES = 64
 #: No message is larger; sockets refuse what is.
 MAX_MESSAGE = 65536
-MAX_CONTROL = 16384
+MAX_CONTROL = 65536
 
 
 class Type(IntEnum):
