@@ -1,6 +1,7 @@
 """Starting and stopping the loop: in one process, or as a daemon and a source of their own."""
 
 import contextlib
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from typing import Any, Protocol
 import stim
 
 from decoders import StreamingDecoder
+from realtime.client import Client, DaemonProcess
+from realtime.daemon import DaemonConfig
 from realtime.jobs import Job, in_thread
 from realtime.latency import Histogram
 from realtime.local import LocalLoop
 from realtime.placement import Placement
 from realtime.player import Player
 from realtime.playlist import Playlist
+from realtime.source import SourceConfig, SourceProcess
 
 TRANSPORTS = ("ipc", "tcp", "inproc")
 
@@ -84,7 +88,8 @@ def open_loop(
         with _in_process(setting, circuit, playlists) as loop:
             yield loop
         return
-    raise ValueError("not yet")
+    with _as_processes(setting, circuit, playlists) as loop:
+        yield loop
 
 
 @contextlib.contextmanager
@@ -138,6 +143,66 @@ class _InProcess:
 
     def memory_kb(self) -> int | None:
         return resident_kb("self")
+
+
+@contextlib.contextmanager
+def _as_processes(
+    setting: LoopSetting, circuit: stim.Circuit, playlists: Sequence[Path]
+) -> Iterator[LoopParts]:
+    placement = setting.placement
+    with contextlib.ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="qec-daemon-")))
+        model = folder / "model.stim"
+        circuit.to_file(model)
+        daemon = parts.enter_context(
+            DaemonProcess(
+                DaemonConfig(
+                    model=str(model),
+                    commit=setting.commit,
+                    buffer=setting.buffer,
+                    bind="tcp://127.0.0.1:*" if setting.transport == "tcp" else None,
+                    cores=placement.decoders[:1],
+                    io_core=placement.messages,
+                    spin=placement.spins,
+                )
+            )
+        )
+        source = parts.enter_context(
+            SourceProcess(
+                SourceConfig(
+                    control=daemon.control,
+                    playlist=str(playlists[0]),
+                    cycle_ns=setting.cycle_ns,
+                    frame_cycles=setting.frame_cycles,
+                    policy="block" if setting.blocks else "drop-shot",
+                    core=placement.source,
+                    io_core=placement.messages,
+                )
+            )
+        )
+        client = parts.enter_context(Client(daemon.control))
+        yield _AsProcesses(daemon, source, client)
+
+
+class _AsProcesses:
+    """A daemon and a source."""
+
+    def __init__(self, daemon: DaemonProcess, source: SourceProcess, client: Client) -> None:
+        self._daemon, self._source, self._client = daemon, source, client
+
+    def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        self._client.reset()
+        return self._source.play(jobs)
+
+    def windows(self) -> Histogram:
+        return self._client.latencies(name="window")
+
+    def counters(self) -> dict[str, int]:
+        found: dict[str, int] = self._client.stats()["streams"][0]["counters"]
+        return found
+
+    def memory_kb(self) -> int | None:
+        return resident_kb(self._daemon.pid)
 
 
 def resident_kb(process: int | str) -> int | None:

@@ -13,7 +13,6 @@ from experiments.tables import estimate, number, table
 
 _PICKS: tuple[tuple[str, Callable[[Run], float]], ...] = (
     ("decision, mean", lambda run: run.decision.mean),
-    ("decision, longest", lambda run: run.decision.maximum),
     ("loop, mean", lambda run: run.loop.mean),
 )
 
