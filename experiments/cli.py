@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.realtime",
         "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
     ),
+    "soak": ("experiments.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
+    "serve": ("experiments.serve", "a decoder daemon for sources of your own"),
+    "stream": ("experiments.stream", "play simulated or recorded shots to a daemon, or record them"),
+    "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 

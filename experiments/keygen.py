@@ -10,9 +10,9 @@ from realtime.transport import new_keys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec keygen`."""
     parser.epilog = (
-        "Writes NAME.key, which others may have, and NAME.key_secret, which only you can read. A daemon needs\n"
-        "its own secret key and a folder with the public keys of those who may connect, a source its own\n"
-        "secret key and the daemon's public key."
+        "Writes NAME.key, which others may have, and NAME.key_secret, which only you can read. A daemon\n"
+        "needs its own secret key and a folder with the public keys of those who may connect, a source its\n"
+        "own secret key and the public key of the daemon."
     )
     parser.add_argument("name", metavar="NAME", help="of the files, for example daemon")
     parser.add_argument("--folder", default=".", metavar="FOLDER", help="where to; default: here")

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="when overloaded; default: drop-shot",
+        help="in overload; default: drop-shot",
     )
     add("--spin", action="store_true", help="wait without sleeping, on cores of their own")
     add("--fifo", type=int, metavar="N", help="real-time priority of the decoding threads, 1 to 99")
