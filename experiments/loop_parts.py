@@ -111,7 +111,7 @@ def _in_process(
     ) as local:
         player = Player(
             link=local.link,
-            session=local.session_number,
+            session=local.session,
             playlist=form,
             cycle_ns=setting.cycle_ns,
             frame_cycles=setting.frame_cycles,

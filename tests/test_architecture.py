@@ -93,11 +93,7 @@ ROOMS: Mapping[str, Room] = {
     "realtime.jobs": Room(
         "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
     ),
-    "realtime.local": Room(
-        "realtime.kernels realtime.latency realtime.placement realtime.player realtime.session "
-        "realtime.transport decoders",
-        "numpy",
-    ),
+    "realtime.local": Room("realtime.latency realtime.player realtime.session realtime.worker decoders", ""),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),

@@ -75,27 +75,34 @@ static void send_frame(int fd, uint8_t flags, const uint8_t *body, size_t size) 
     send_all(fd, body, size);
 }
 
-/* The next message; commands are answered (PING) or passed over (READY). */
+/* The next frame, message or command (*flags & 4). */
+static size_t receive_frame(int fd, uint8_t *flags, uint8_t *body, size_t room) {
+    uint8_t head[9];
+    uint64_t size;
+    receive_all(fd, head, 2);
+    size = head[1];
+    if (head[0] & 2) {
+        receive_all(fd, head + 2, 7);
+        size = 0;
+        for (int i = 0; i < 8; i++) size = size << 8 | head[1 + i];
+    }
+    if (size > room) fail("a frame too long for this client");
+    receive_all(fd, body, size);
+    *flags = head[0];
+    return size;
+}
+
+/* The next message; a PING in between is answered. */
 static size_t receive_message(int fd, uint8_t *body, size_t room) {
     for (;;) {
-        uint8_t head[9];
-        uint64_t size;
-        receive_all(fd, head, 2);
-        size = head[1];
-        if (head[0] & 2) {
-            receive_all(fd, head + 2, 7);
-            size = 0;
-            for (int i = 0; i < 8; i++) size = size << 8 | head[1 + i];
-        }
-        if (size > room) fail("a message too long for this client");
-        receive_all(fd, body, size);
-        if (!(head[0] & 4)) return size;
+        uint8_t flags;
+        size_t size = receive_frame(fd, &flags, body, room);
+        if (!(flags & 4)) return size;
         if (size >= 7 && memcmp(body, "\4PING", 5) == 0) {
             memmove(body + 5, body + 7, size - 7);
             memcpy(body, "\4PONG", 5);
             send_frame(fd, 4, body, size - 2);
         }
-        if (size >= 6 && memcmp(body, "\5ERROR", 6) == 0) fail("refused by the other side");
     }
 }
 
@@ -111,12 +118,15 @@ static int zmtp_connect(int port, const char *socket_type) {
     send_all(fd, greeting, 64);
     receive_all(fd, theirs, 64);
     if (theirs[0] != 0xFF || theirs[10] < 3 || memcmp(theirs + 12, "NULL", 5)) fail("not ZMTP 3 with NULL");
-    uint8_t ready[64];
+    uint8_t ready[256], flags;
     size_t length = strlen(socket_type), size = 0;
     memcpy(ready + size, "\5READY\13Socket-Type\0\0\0", 21), size += 21;
     ready[size++] = (uint8_t)length;
     memcpy(ready + size, socket_type, length), size += length;
     send_frame(fd, 4, ready, size);
+    /* No message before the other side is ready too: it would be taken for a broken handshake. */
+    size = receive_frame(fd, &flags, ready, sizeof ready);
+    if (!(flags & 4) || size < 6 || memcmp(ready, "\5READY", 6)) fail("refused by the other side");
     return fd;
 }
 
@@ -136,7 +146,7 @@ int main(int count, char **arguments) {
     if (fread(shot, 1, total, stdin) != total) fail("the shot on stdin is too short");
 
     int control = zmtp_connect(atoi(arguments[1]), "DEALER");
-    const char *hello = "{\"type\":\"hello\",\"protocol\":1,\"stream\":0,\"kind\":\"events\",\"cycle_ns\":0}";
+    const char *hello = "{\"type\":\"hello\",\"version\":1,\"stream\":0,\"kind\":\"events\",\"cycle_ns\":0}";
     send_frame(control, 0, (const uint8_t *)hello, strlen(hello));
     size_t size = receive_message(control, message, 65535);
     message[size] = 0;
