@@ -230,6 +230,8 @@ class Daemon:
             reply = handler(message)
         except ValueError as error:
             reply = {"type": "error", "message": str(error)[:500]}
+        except Exception as error:  # a mistake of ours in answering one peer must not end all streams
+            reply = {"type": "error", "message": f"internal error: {type(error).__name__}: {error}"[:500]}
         number = message.get("id")
         return {**reply, "id": number} if isinstance(number, int) else reply
 
@@ -312,7 +314,7 @@ class Daemon:
     def _latencies(self, message: dict[str, Any]) -> dict[str, Any]:
         histograms = self._worker(message).session.histograms()
         name = message.get("name")
-        if name not in histograms:
+        if not isinstance(name, str) or name not in histograms:
             raise ValueError(f"no latency is named '{str(name)[:40]}': choose from {', '.join(histograms)}")
         return {"type": "latencies", "name": name, **histograms[name].to_json()}
 

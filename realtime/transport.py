@@ -7,6 +7,7 @@ and ROUTER. Every session has addresses of its own, so that nothing of an older 
 import ctypes
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -32,6 +33,7 @@ def new_keys() -> tuple[bytes, bytes]:
     return zmq.curve_keypair()
 
 
+@cache
 def register_functions() -> bool:
     """Tell kernels where libzmq is; false where it cannot be reached, and only Python can use sockets.
 
@@ -114,7 +116,9 @@ class Hub:
         """A socket with the options of all: bounded queues, bounded messages, nothing left behind."""
         socket = self.context.socket(kind)
         socket.linger = 0
-        socket.immediate = 1
+        # Nothing is queued for peers that are not there. Not for sockets that only receive: there, libzmq
+        # drops with the lost connection what had already come.
+        socket.immediate = int(kind != zmq.PULL)
         socket.sndhwm = socket.rcvhwm = queue
         socket.maxmsgsize = max_message
         socket.backlog = _ACCEPT

@@ -18,7 +18,7 @@ from realtime.kernels import loop
 from realtime.kernels.jit import interpreted
 from realtime.kernels.ring import new_ring, ring_put, ring_take
 from realtime.session import Policy, Session
-from realtime.transport import Hub, Pair, bind_pair
+from realtime.transport import Hub, Pair, bind_pair, register_functions
 
 LoopKind = Literal["compiled", "python"]
 _RING_SLOTS = 4096
@@ -73,7 +73,8 @@ class Worker:
             loop_kind: "compiled", or "python" where libzmq cannot be called from compiled code.
         """
         self.session = session
-        self.loop_kind: LoopKind = "python" if interpreted else loop_kind
+        reachable = register_functions() or hub is None
+        self.loop_kind: LoopKind = loop_kind if reachable and not interpreted else "python"
         self.notes: list[str] = []
         self._hub = hub
         self._base = base

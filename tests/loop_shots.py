@@ -1,5 +1,6 @@
 """Small shots as frames, and what the offline decoder says about them; shared by the tests of the loop."""
 
+import zlib
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -87,3 +88,34 @@ def changed(message: bytes, **fields: int) -> bytes:
     for name, value in fields.items():
         header[name] = value
     return wire.sealed(bytes(copy), wire.HEADER)
+
+
+def untimed(
+    session: int, *, count: int = 3, first: int = 0, sequence: int = 0, stream: int = 0
+) -> list[list[bytes]]:
+    """Shots as frames that were never due; sequence numbers go on from shot to shot."""
+    data = shots()
+    messages: list[list[bytes]] = []
+    for number in range(first, first + count):
+        start = sequence + sum(map(len, messages))
+        shot = frames_of(
+            data.packed[number % len(data.packed)],
+            number=number,
+            sequence=start,
+            bits=data.bits,
+            session=session,
+            stream=stream,
+        )
+        messages.append([changed(message, due_ns=0) for message in shot])
+    return messages
+
+
+def is_right(result: wire.Result) -> bool:
+    """Whether an answer is the offline decoder's, to the data that were sent."""
+    data = shots()
+    number = int(result.header["shot"]) % len(data.packed)
+    return (
+        np.array_equal(result.flips, data.expected[number])
+        and int(result.header["syndrome_hash"]) == zlib.crc32(data.packed[number].tobytes())
+        and int(result.header["cycles"]) == len(data.packed[number]) - 1
+    )

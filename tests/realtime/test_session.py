@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -324,7 +325,7 @@ def test_latencies_are_counted_from_due_times() -> None:
     data = shots()
     for message in frames_of(data.packed[0], number=0, sequence=0, bits=data.bits, due_ns=CYCLE_NS):
         due = int(wire.parse_frame(message).header["due_ns"])
-        session.receive(message, now_ns=due + 300, clock=lambda: due + 500)
+        session.receive(message, now_ns=due + 300, clock=partial(int, due + 500))
     histograms = session.histograms()
     assert {name: (h.num, h.max) for name, h in histograms.items()} == {
         "frame": (3, 300),
