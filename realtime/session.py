@@ -272,7 +272,8 @@ class Session:
         return np.roll(trace[1:], -(count % size), axis=0)
 
     def reset_latencies(self) -> None:
-        """Forget histograms, trend and trace."""
+        """Forget histograms, trend, trace and the greatest backlog."""
+        self.arrays.sessions["max_backlog"] = 0
         for array in (self.counts, self.totals, self.trend, self.trace):
             array[:] = 0
 

@@ -80,6 +80,8 @@ class Worker:
         self._base = base
         self._placement = placement or Placement()
         self._pair: Pair | None = None
+        # In one process, thread and keeper end together; and a keeper that plays the source is busy.
+        self._keeper_ns = np.int64(_KEEPER_NS if hub is not None else 0)
         # Rings, used by in-process sources: data to the worker, results from it.
         longest = wire.HEADER.itemsize + (wire.MAX_CYCLES + 2) * wire.row_bytes(max(session.widths("events")))
         with suppress(ValueError):
@@ -257,7 +259,7 @@ class Worker:
                 session.trend,
                 session.trace,
                 not self._placement.spin,
-                np.int64(_KEEPER_NS),
+                self._keeper_ns,
             )
         )
 
@@ -283,7 +285,7 @@ class Worker:
         while not self._words[loop.STOP]:
             now = now_ns()
             self._words[loop.BEAT] = now
-            if now - self._words[loop.KEEPER] > _KEEPER_NS:
+            if self._keeper_ns and now - self._words[loop.KEEPER] > self._keeper_ns:
                 self._end_session()
                 raise RuntimeError("the keeper gave no sign of life")
             if self._pair is None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from decoders import StreamingDecoder
+from decoders.workspace import Workspace
 from realtime import wire
 from realtime.client import Client, DaemonProcess, Welcome
 from realtime.daemon import DaemonConfig
@@ -24,7 +25,7 @@ from realtime.session import Session
 from realtime.transport import Hub, Pair, new_keys
 from realtime.wire import Result, Status
 from realtime.worker import Worker
-from tests.loop_shots import changed, circuit, is_right, shots, untimed
+from tests.loop_shots import CYCLE_NS, changed, circuit, frames_of, is_right, shots, untimed
 
 WAIT_MS = 20_000
 
@@ -58,8 +59,13 @@ def play(pair: Pair, messages: list[bytes], answers: int) -> list[tuple[int, Sta
     return [(int(result.header["shot"]), result.status) for result in results]
 
 
+def counters(client: Client) -> dict[str, int]:
+    found: dict[str, int] = client.stats()["streams"][0]["counters"]
+    return found
+
+
 def frames_taken(client: Client) -> int:
-    return int(client.stats()["streams"][0]["counters"]["accepted"])
+    return counters(client)["accepted"]
 
 
 def flat(messages: list[list[bytes]]) -> list[bytes]:
@@ -132,22 +138,33 @@ def test_a_new_session_ends_the_old_one_and_hears_nothing_of_it(client: Client) 
             assert play(pair, [*stale[0], *flat(untimed(new.session, count=1))], 1) == [(0, Status.OK)]
 
 
-def test_a_consumer_that_takes_nothing_costs_nothing_but_answers(client: Client) -> None:
-    before = client.stats()["streams"][0]["counters"]
+@pytest.mark.parametrize("vanishes", [True, False], ids=["vanished", "slow"])
+def test_a_consumer_that_takes_nothing_costs_answers_but_not_the_loop(client: Client, vanishes: bool) -> None:
+    data = shots()
+    dropped = counters(client)["results_dropped"]
     with opened(client) as (welcome, pair):
-        pair.incoming.close()
-        count, sequence = 60, 0
-        for number in range(count):
-            for shot in untimed(welcome.session, count=1, first=number, sequence=sequence):
-                sequence += len(shot)
-                for message in shot:
-                    send(pair, message)
-        client.bye(welcome)  # the loop still turns
+        if vanishes:
+            pair.incoming.close()
+        sent = 0
+        while counters(client)["results_dropped"] == dropped:
+            assert sent < 20_000, "answers are kept without bound"
+            for _ in range(500):
+                (message,) = frames_of(
+                    data.packed[sent % 12],
+                    number=sent,
+                    sequence=sent,
+                    bits=data.bits,
+                    frame_cycles=64,
+                    session=welcome.session,
+                    due_ns=-19 * CYCLE_NS,  # so that it is 0 for the last cycle
+                )
+                send(pair, message)
+                sent += 1
+        if not vanishes:
+            assert is_right(take(pair))
+        client.bye(welcome)
     with opened(client) as (welcome, pair):
         assert play(pair, flat(untimed(welcome.session, count=1)), 1) == [(0, Status.OK)]
-    after = client.stats()["streams"][0]["counters"]
-    assert after["frames"] > before["frames"]
-    assert after["results_dropped"] + after["shots_ok"] > before["results_dropped"]
 
 
 def test_control_survives_nonsense(client: Client, daemon: DaemonProcess) -> None:
@@ -280,7 +297,7 @@ def test_tcp_with_keys_lets_in_only_those_it_knows(model_file: Path, tmp_path: P
                 raw.sendall(flat(untimed(welcome.session, count=1))[0] * 5)
                 answers = play(pair, flat(untimed(welcome.session)), 3)
             assert answers == [(number, Status.OK) for number in range(3)]
-            assert client.stats()["streams"][0]["counters"]["damaged"] == 0
+            assert counters(client)["damaged"] == 0
         for peer in flood:
             peer.close()
 
@@ -298,8 +315,7 @@ def test_raw_bytes_on_loopback_tcp_are_no_messages(model_file: Path) -> None:
                 assert play(pair, flat(untimed(welcome.session)), 3) == [
                     (number, Status.OK) for number in range(3)
                 ]
-            counters = client.stats()["streams"][0]["counters"]
-            assert (counters["frames"], counters["damaged"]) == (9, 0)
+            assert (counters(client)["frames"], counters(client)["damaged"]) == (9, 0)
 
 
 @pytest.mark.parametrize(
@@ -316,8 +332,13 @@ def test_a_bad_configuration_is_refused(model_file: Path, options: dict[str, str
         DaemonProcess(DaemonConfig(**{"model": str(model_file), **options})).start()  # type: ignore[arg-type]
 
 
-def test_the_loop_runs_in_this_process_over_rings() -> None:
-    worker = Worker(session=Session(decoder=StreamingDecoder.from_circuit(circuit())), hub=None)
+@pytest.mark.parametrize("tiny", [False, True])
+def test_the_loop_runs_in_this_process_over_rings(tiny: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = StreamingDecoder.from_circuit(circuit())
+    with monkeypatch.context() as patch:
+        if tiny:  # it has to grow in the middle of shots
+            patch.setattr(Workspace, "grow", lambda self: self._resize(1))
+        worker = Worker(session=Session(decoder=decoder), hub=None)
     worker.start()
     try:
         assert not worker.notes
@@ -337,6 +358,7 @@ def test_the_loop_runs_in_this_process_over_rings() -> None:
                     assert is_right(result)
                     taken += 1
         assert worker.session.counters()["shots_ok"] == 24
+        assert (worker.session.counters()["growths"] > 0) == tiny
         with pytest.raises(ValueError, match="no kind of frame"):
             worker.begin(kind="pulses")  # type: ignore[arg-type]
     finally:
