@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -138,7 +139,7 @@ class Daemon:
         if config.policy not in ("drop-shot", "block"):
             raise ValueError(f"no policy is named '{config.policy}': choose from drop-shot, block")
         self.boot = secrets.token_hex(8)
-        endpoint = config.bind or private_endpoint()
+        self._endpoint = endpoint = config.bind or private_endpoint()
         check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
         reachable = register_functions()
         if config.loop == "compiled" and not reachable:
@@ -209,6 +210,8 @@ class Daemon:
                 self._control.close()
             self._hub.close()
         self._lock.release()
+        if self.config.bind is None:
+            shutil.rmtree(Path(self._endpoint.removeprefix("ipc://")).parent, ignore_errors=True)
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """The answer to a control message; a refusal if it cannot be understood."""

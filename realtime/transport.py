@@ -113,8 +113,15 @@ class Hub:
         self.context.destroy(linger=0)
 
     def socket(self, kind: int, *, queue: int, max_message: int = wire.MAX_MESSAGE) -> "zmq.Socket[bytes]":
-        """A socket with the options of all: bounded queues, bounded messages, nothing left behind."""
-        socket = self.context.socket(kind)
+        """A socket with the options of all: bounded queues, bounded messages, nothing left behind.
+
+        Raises:
+            ValueError: there are too many already.
+        """
+        try:
+            socket = self.context.socket(kind)
+        except zmq.ZMQError as error:
+            raise ValueError(f"no more sockets: {error.strerror}") from None
         socket.linger = 0
         # Nothing is queued for peers that are not there. Not for sockets that only receive: there, libzmq
         # drops with the lost connection what had already come.

@@ -145,7 +145,7 @@ class Worker:
                     if base.startswith("ipc://"):
                         base += f"-{self.session.stream}-{number:016x}"
                     self._pair, data, results = bind_pair(self._hub, base, wait_ms=_WAIT_MS)
-                except ValueError:
+                except Exception:
                     self.session.end(now_ns=0)
                     raise
                 self._link[:2] = self._pair.addresses()
@@ -208,7 +208,7 @@ class Worker:
                 action, answer = order
                 try:
                     answer.put(action())
-                except ValueError as error:
+                except Exception as error:  # the caller's; this thread goes on
                     answer.put(error)
                 if self._open:
                     self._serve()
@@ -277,7 +277,7 @@ class Worker:
             return
         self._end_session()
         if code == loop.ORPHANED:
-            raise RuntimeError("the keeper gave no sign of life")
+            self.notes.append("a session was ended because its keeper gave no sign of life")
 
     def _serve_in_python(self) -> None:
         """The same, one message at a time in Python: for systems where libzmq cannot be reached."""
@@ -286,8 +286,9 @@ class Worker:
             now = now_ns()
             self._words[loop.BEAT] = now
             if self._keeper_ns and now - self._words[loop.KEEPER] > self._keeper_ns:
+                self.notes.append("a session was ended because its keeper gave no sign of life")
                 self._end_session()
-                raise RuntimeError("the keeper gave no sign of life")
+                return
             if self._pair is None:
                 size = int(ring_take(*self.data_ring, buffer))
                 message = buffer[:size].tobytes() if size >= 0 else None

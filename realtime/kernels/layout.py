@@ -73,6 +73,8 @@ SESSION = _record(
     "window_due",  # when the data that the last window needed were due, 0 if no window was decoded
     "ended",  # whether the last frame ended a shot with status OK
     "windows_before",
+    "ending",  # the graph that the last shot ended with; its number among the endings, plus one
+    "touched",  # a sum of memory that was read to keep it near
     *COUNTERS,
 )
 

@@ -189,6 +189,7 @@ def session_resume(session, stream, windows, endings, work, parities, history, r
             ending = stream.num_rows
             if stream.first_layer > 0:
                 ending += session.most_layers + 1
+            session.ending = ending + 1
             status = decode_window(stream, endings[ending], work, stream.num_rows)
     if status == FULL:
         session.growths += 1
