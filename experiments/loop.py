@@ -78,10 +78,14 @@ def measure(
             with open_loop(setting, circuit=circuit, playlists=[one.folder for one in prepared]) as loop:
                 for number, one in enumerate(prepared):
                     is_timed = which == 0 and number < len(plan.timed)
-                    run, reports_now = _play(loop, one, basis=basis, say=say, name=f"d = {distance}")
+                    run = _play(loop, one, basis=basis, say=say, name=f"d = {distance}")
                     (timed if is_timed else counted).append(run)
                     if is_timed:
-                        longest, reports, windows = one, reports_now, loop.windows()
+                        longest, windows = one, loop.windows()
+                if which == 0 and longest is not None:
+                    say(f"d = {distance}: backlog")
+                    job = Job(folder=str(longest.folder), shots=min(2, longest.shots))
+                    reports = [r for r in loop.play_with_commits([job]) if r["type"] == "shot"]
     assert longest is not None
     return LoopResult(
         distance=distance,
@@ -94,9 +98,7 @@ def measure(
     )
 
 
-def _play(
-    loop: LoopParts, prepared: Prepared, *, basis: str, say: Say, name: str
-) -> tuple[Run, list[dict[str, Any]]]:
+def _play(loop: LoopParts, prepared: Prepared, *, basis: str, say: Say, name: str) -> Run:
     reports: list[dict[str, Any]] = []
     final: dict[str, Any] = {}
     for report in loop.play([Job(folder=str(prepared.folder), shots=prepared.shots)]):
@@ -109,7 +111,7 @@ def _play(
             )
         else:
             final = report
-    run = Run(
+    return Run(
         cycles=prepared.cycles,
         basis=basis,
         shots=[shot_of(report, prepared) for report in reports],
@@ -117,7 +119,6 @@ def _play(
         overruns=int(final["overruns"]),
         seconds=float(final["seconds"]),
     )
-    return run, reports
 
 
 def shot_of(report: dict[str, Any], prepared: Prepared) -> Shot:

@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +52,13 @@ class LoopParts(Protocol):
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         """Play jobs; gives the source's reports as they come (see `realtime.jobs`)."""
+        ...
+
+    def play_with_commits(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        """The same with reports of the backlog in the middle of shots; the last thing to be played.
+
+        Between processes a commit for every window costs as much as the data, and shows in latencies.
+        """
         ...
 
     def windows(self) -> Histogram:
@@ -135,6 +142,9 @@ class _InProcess:
         self._local.reset_latencies()
         return in_thread(self._player, jobs, stop=self._stop, core=self._core)
 
+    def play_with_commits(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        return self.play(jobs)
+
     def windows(self) -> Histogram:
         return self._local.histograms()["window"]
 
@@ -175,6 +185,7 @@ def _as_processes(
                     cycle_ns=setting.cycle_ns,
                     frame_cycles=setting.frame_cycles,
                     policy="block" if setting.blocks else "drop-shot",
+                    commits=False,
                     core=placement.source,
                     io_core=placement.messages,
                 )
@@ -193,6 +204,11 @@ class _AsProcesses:
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         self._client.reset()
         return self._source.play(jobs)
+
+    def play_with_commits(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        self._source.stop()  # a stream has one session
+        with SourceProcess(replace(self._source.config, commits=True)) as source:
+            yield from source.play(jobs)
 
     def windows(self) -> Histogram:
         return self._client.latencies(name="window")

@@ -94,7 +94,7 @@ def _reasons(run: Run) -> str:
     )
 
 
-def explanation(results: Sequence[LoopResult]) -> str:
+def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     """What the tables mean, with epsilon_d, Lambda, throughput, and the published numbers."""
     lines = []
     found = fitted(results)
@@ -111,7 +111,8 @@ def explanation(results: Sequence[LoopResult]) -> str:
     for result in results:
         lines.append(
             f"d = {result.distance}: {100 * result.detection_fraction:.1f} % of detectors fire; the decoder "
-            f"alone takes {result.decoder_us:.2f} us a cycle."
+            f"alone takes {result.decoder_us:.2f} us a cycle, {cycle_ns / 1e3 / result.decoder_us:.1f} times "
+            "as fast as the data come."
         )
     lines += [
         "decision: last data received -> correction ready. loop: last cycle due -> correction back at the",

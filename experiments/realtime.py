@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if transport == "inproc":
         print("Source and decoder are threads of one process (inproc).")
     print(f"\n{loop_report.shots_table(results)}\n\n{loop_report.latency_table(results, hiccups)}\n")
-    print(loop_report.explanation(results))
+    print(loop_report.explanation(results, cycle_ns=args.cycle_time))
     if args.json:
         settings = {**vars(args), "p": p, "transport": transport, "placement": asdict(placement)}
         settings["machine"] = description()

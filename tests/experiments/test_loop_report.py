@@ -93,7 +93,7 @@ def test_tables_and_words() -> None:
     shots = loop_report.shots_table(results)
     assert "2 (2 gap)" in shots
     assert "8 of 8" in shots
-    words = loop_report.explanation(results)
+    words = loop_report.explanation(results, cycle_ns=1100)
     assert "epsilon_3 = " in words
     assert "Lambda = " in words
     assert "63 +- 17 us" in words
