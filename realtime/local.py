@@ -4,7 +4,6 @@ For machines with too few cores for threads that spin in several processes, and 
 sent over a socket; frames and answers are the same bytes.
 """
 
-import threading
 from types import TracebackType
 from typing import Self
 
@@ -14,9 +13,6 @@ from realtime.latency import Histogram
 from realtime.player import Link
 from realtime.session import Policy, Session, SessionLimits
 from realtime.worker import Placement, Worker
-
-# The worker ends when nobody shows it for ten seconds that he lives.
-_KEEP_S = 1.0
 
 
 class LocalLoop:
@@ -46,7 +42,6 @@ class LocalLoop:
             placement=Placement(core=core, spin=True),
         )
         self._kind, self._cycle_ns, self._commits, self._policy = kind, cycle_ns, commits, policy
-        self._left = threading.Event()
         self.link = Link.over_rings(self._worker.data_ring, self._worker.results_ring)
         #: Number of the session, for the frames; 0 outside the `with` block.
         self.session = 0
@@ -60,15 +55,11 @@ class LocalLoop:
         except BaseException:
             self._worker.stop()
             raise
-        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
-        self._keeper.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._left.set()
-        self._keeper.join()
         self._worker.stop()
         self.session = 0
 
@@ -83,7 +74,3 @@ class LocalLoop:
     def reset_latencies(self) -> None:
         """Forget the latencies so far."""
         self._worker.reset_latencies()
-
-    def _keep(self) -> None:
-        while not self._left.wait(_KEEP_S):
-            self._worker.keep()

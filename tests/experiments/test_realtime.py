@@ -160,6 +160,33 @@ def test_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (folder / "daemon.key_secret").read_text() == secret
 
 
+def test_a_stranger_without_keys_gets_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys, allowed = tmp_path / "keys", tmp_path / "allowed"
+    for name in ("daemon", "lab", "stranger"):
+        assert cli.main(["keygen", name, "--folder", str(keys)]) == 0
+    allowed.mkdir()
+    shutil.copy(keys / "lab.key", allowed)
+    options = ["--secret_key", str(keys / "daemon.key_secret"), "--client_keys", str(allowed)]
+    command = qec("serve", "--distance", "3", "--bind", "tcp://0.0.0.0:*", "--policy", "block", *options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        port = json.loads(daemon.stdout.readline())["control"].rpartition(":")[2]
+        try:
+            stream = ["stream", "--to", f"tcp://127.0.0.1:{port}", "--distance", "3", "--cycles", "30"]
+            stream += ["--shots", "3", "--policy", "block", "--server_key", str(keys / "daemon.key")]
+            codes = [
+                cli.main([*stream, "--secret_key", str(keys / f"{name}.key_secret")])
+                for name in ("lab", "stranger", "lab")
+            ]
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            daemon.communicate(timeout=30)
+    captured = capsys.readouterr()
+    assert codes == [0, 2, 0]
+    assert captured.out.count("3 OK") == 2
+    assert "no daemon answers" in captured.err
+
+
 @pytest.mark.parametrize("transport", ["inproc", "ipc"])
 def test_soak_in_small(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "soak.json"
