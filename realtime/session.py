@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -277,15 +278,19 @@ class Session:
         for array in (self.counts, self.totals, self.trend, self.trace):
             array[:] = 0
 
-    def warm_up(self) -> None:
-        """Compile what `receive` needs, or load it from the cache, and decode a shot; counts nothing."""
+    def warm_up(self, *, take: Callable[[bytes], object] | None = None) -> None:
+        """Compile what is needed, or load it from the cache, and decode a shot; counts nothing.
+
+        Args:
+            take: what takes in messages; default `receive`.
+        """
         before = self.arrays.sessions.copy()
         for kind in ("events", "measurements") if self._parts.measurements else ("events",):
-            self._play_zeros(kind)
+            self._play_zeros(kind, take or partial(self.receive, now_ns=2))
         self.reset_latencies()
         self.arrays.sessions[:] = before
 
-    def _play_zeros(self, kind: Kind) -> None:
+    def _play_zeros(self, kind: Kind, take: Callable[[bytes], object]) -> None:
         self.begin(session=1, kind=kind, commits=True, policy="block")
         bits, final_bits = self.widths(kind)
         cycles = self._parts.most_layers + 2 if self._parts.repeats else self._parts.fewest_layers - 1
@@ -305,7 +310,7 @@ class Session:
                 final_bits=final_bits if cycle == cycles else 0,
                 flags=wire.Flags.FIRST if cycle == 0 else 0,
             )
-            self.receive(message, now_ns=2)
+            take(message)
         self.tick(now_ns=3)
         self.end(now_ns=4)
 

@@ -233,15 +233,17 @@ class Worker:
                 self.notes.append(f"no real-time priority: {error}")
 
     def _warm_up(self) -> None:
-        self.session.warm_up()
-        if self.loop_kind == "compiled":
-            self._words[loop.STOP] = 1
-            self._run_kernel()
-            loop.end_session(self._link, *self.results_ring, *self._session_arrays())
-        self.session.reset_latencies()
+        """Compile and touch what the loop will use, through the loop itself: one message a turn."""
 
-    def _session_arrays(self) -> tuple[Any, Any, Any]:
-        return self.session.arrays.sessions, self.session.arrays.streams, self.session.answers
+        def turn(message: bytes) -> None:
+            self._words[loop.STOP] = 1
+            ring_put(*self.data_ring, np.frombuffer(message, dtype=np.uint8), np.int64(len(message)))
+            while self._run_kernel() == loop.GROW:
+                self.session.grow()
+
+        self.session.warm_up(take=turn if self.loop_kind == "compiled" else None)
+        for ends, _ in (self.data_ring, self.results_ring):
+            ends[:] = 0
 
     def _run_kernel(self) -> int:
         session = self.session

@@ -194,13 +194,6 @@ def serve(
                 return ORPHANED
 
 
-@kernel
-def end_session(link, ends, slots, sessions, streams, answers):
-    """Answer the open shot: nothing more of it will come."""
-    session_end(sessions[0], streams[0], answers)
-    send_answers(sessions[0], link, ends, slots, answers, now_ns())
-
-
 # --- the same decisions, one message at a time, for Python
 
 
