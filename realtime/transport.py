@@ -19,8 +19,8 @@ from zmq.auth.thread import ThreadAuthenticator
 from realtime import security, wire
 from realtime.kernels import sockets
 
-#: Frames that may wait on each side; 2000 frames of ten cycles of 1.1 us are 22 ms.
-DATA_QUEUE = 2000
+#: Frames that may wait on each side: 50 ms of frames of ten cycles of 1.1 us.
+DATA_QUEUE = 4500
 #: Results that may wait for a slow consumer; later ones are dropped and counted.
 RESULT_QUEUE = 1000
 _CONTROL_QUEUE = 100

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoders import StreamingDecoder
@@ -51,10 +51,16 @@ def stream_of_shots(count: int, *, frame_cycles: int = 7) -> list[bytes]:
     return messages
 
 
+LONG_WAIT = b"a long wait"
+
+
 def play(session: Session, messages: list[bytes]) -> list[Result]:
     answers = []
     for message in messages:
-        answers += session.receive(message, now_ns=5)
+        if message is LONG_WAIT:
+            answers += session.tick(now_ns=10**12)
+        else:
+            answers += session.receive(message, now_ns=5)
     return [wire.parse_result(answer) for answer in answers]
 
 
@@ -116,9 +122,12 @@ def test_measurements_are_answered_as_offline() -> None:
     assert len({bytes(row) for row in expected}) == 2
 
 
-STEPS = st.sampled_from(["lose", "repeat", "swap", "corrupt", "truncate", "garbage", "version", "foreign"])
+STEPS = st.sampled_from(
+    ["lose", "repeat", "swap", "corrupt", "truncate", "garbage", "version", "foreign", "late", "abort"]
+)
 
 
+@settings(max_examples=300)
 @given(st.data(), st.integers(1, 9))
 def test_no_damage_leads_to_a_wrong_answer(data: st.DataObject, frame_cycles: int) -> None:
     session = fresh()
@@ -150,6 +159,10 @@ def test_no_damage_leads_to_a_wrong_answer(data: st.DataObject, frame_cycles: in
                 messages.insert(at, data.draw(st.binary(max_size=200)))
             case "version":
                 messages[at] = message[:4] + b"\x07\x00" + message[6:]
+            case "late":
+                messages.insert(at, LONG_WAIT)
+            case "abort" if len(message) >= 64:
+                messages[at] = changed(message[:64], flags=Flags.ABORT, cycles=0, final_bits=0)
             case "foreign":
                 messages.insert(at, changed(stream_of_shots(1)[0], session=99))
     results = play(session, messages)
