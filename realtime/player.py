@@ -217,11 +217,11 @@ class Player:
                 break
             if self._stop.is_set():
                 raise InterruptedError("stopped in the middle of a shot")
-        self.frames_sent += int(state[kernels.SEQUENCE]) - before
         due = _due(state, total)
         if status == kernels.OVERRUN:
             self.overruns += 1
             self._give_up()
+        self.frames_sent += int(state[kernels.SEQUENCE]) - before
         answer, back = self._wait(number, commits, backlog, total, patience_s)
         return self._outcome(number, total, due, status == kernels.OVERRUN, answer, back), backlog
 

@@ -137,6 +137,7 @@ def test_a_full_ring_is_an_overrun_and_said_so() -> None:
     assert player.overruns == 2
     frames = [parse_frame(message) for message in echo.messages]
     assert [int(frame.header["sequence"]) for frame in frames] == list(range(len(frames)))
+    assert player.frames_sent == len(frames)
     assert sum(bool(int(frame.header["flags"]) & Flags.ABORT) for frame in frames) == 2
 
 
