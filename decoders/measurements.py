@@ -20,6 +20,19 @@ class _Terms(NamedTuple):
     expected: NDArray[np.uint8]
 
 
+class Parities(NamedTuple):
+    """The parities of the first cycles, of the data readout and of a cycle of the bulk, in this order."""
+
+    #: int64 (layers + 1,): the terms of layer i are start[i]..start[i + 1]-1.
+    start: NDArray[np.int64]
+    #: int64 (terms,): detector `column` contains measurement `offset`, counted from the layer's first;
+    #: negative in earlier cycles.
+    column: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    #: uint8 (layers, columns): the parities without errors.
+    expected: NDArray[np.uint8]
+
+
 class MeasurementModel:
     """The measurements of each cycle, and the detectors as their parities."""
 
@@ -41,8 +54,20 @@ class MeasurementModel:
         self._last = last
         all_terms = [*first, last, *([bulk] if bulk else [])]
         earliest = min((int(terms.offset.min(initial=0)) for terms in all_terms), default=0)
+        #: Cycles at the beginning whose parities differ.
+        self.num_first = len(first)
         #: How many cycles back the parities of a cycle reach.
         self.reach = -(earliest // max(1, per_cycle)) if earliest < 0 else 0
+
+    def parities(self) -> Parities:
+        """All parities as arrays, for kernels."""
+        layers = [*self._first, self._last, *([self._bulk] if self._bulk else [])]
+        return Parities(
+            start=np.cumsum([0, *(terms.column.size for terms in layers)], dtype=np.int64),
+            column=np.concatenate([terms.column for terms in layers]),
+            offset=np.concatenate([terms.offset for terms in layers]),
+            expected=np.stack([terms.expected for terms in layers]),
+        )
 
     @classmethod
     def from_circuit(cls, circuit: stim.Circuit, model: LayeredModel) -> "MeasurementModel | None":

@@ -1,8 +1,9 @@
 """Decoding while a memory runs: constant memory and constant time per cycle, for any number of cycles."""
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import stim
@@ -19,6 +20,28 @@ from decoders.workspace import Pools, SearchGraph, Workspace, read_only
 def _check_decoder(name: str) -> None:
     if name != "mwpm":
         raise ValueError(f"no decoder for windows is named '{name}': choose from mwpm")
+
+
+class StreamParts(NamedTuple):
+    """The records behind a streaming decoder, see decoders.kernels.layout."""
+
+    #: STREAM (1,)
+    stream: NDArray[Any]
+    #: GRAPH (2,): of the first window of a shot, and of the others.
+    windows: NDArray[Any]
+    #: GRAPH (2 * (most_layers + 1),): of the last n layers of a shot, at n if nothing of it is committed,
+    #: else at most_layers + 1 + n; zero where no shot can end so.
+    endings: NDArray[Any]
+    work: Workspace
+    most_layers: int
+    #: Layers of the shortest shot.
+    fewest_layers: int
+    #: Whether shots may have any length; otherwise `fewest_layers` is the only one.
+    repeats: bool
+    num_columns: int
+    measurements: MeasurementModel | None
+    #: SHA-256 of model and windows.
+    digest: bytes
 
 
 class StreamingDecoder:
@@ -282,6 +305,43 @@ class StreamingDecoder:
         self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
         self.reset()
+
+    def parts(self) -> StreamParts:
+        """What the kernels work with, for a loop that calls them itself instead of `push` and `finish`.
+
+        Every ending is cut here, so that no shot waits for one. The parts are this decoder's own and live
+        as long as it does: use one or the other.
+        """
+        longest = self._plan.window if self._windows else self._model.num_layers
+        shortest = len(self._model.first) + len(self._model.last)
+        endings = np.zeros((2, longest + 1), dtype=layout.GRAPH)
+        for count in range(shortest, longest + 1):
+            endings[0, count] = self._ending(0, count).record[0]
+        if self._windows:
+            for count in range(self._plan.buffer + 1, longest + 1):
+                endings[1, count] = self._ending(self._plan.commit, count).record[0]
+        return StreamParts(
+            stream=self._record,
+            windows=self._graphs,
+            endings=endings.reshape(-1),
+            work=self._work,
+            most_layers=longest,
+            fewest_layers=shortest,
+            repeats=bool(self._windows),
+            num_columns=self._model.num_columns,
+            measurements=self._reader.measurements,
+            digest=self._digest(),
+        )
+
+    def _digest(self) -> bytes:
+        """Tells models and windows apart, but not memories of different lengths."""
+        digest = hashlib.sha256(f"mwpm {self._plan} {self.num_observables}".encode())
+        model = self._model
+        digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
+        for edges in (*model.first, *([model.bulk] if model.bulk else []), *model.last):
+            for name in ("column", "later", "other", "weight", "observables"):
+                digest.update(getattr(edges, name).tobytes())
+        return digest.digest()
 
     def _start(self) -> None:
         """Allocate everything that shots write to."""

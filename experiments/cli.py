@@ -23,6 +23,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "decode recorded experiments, compare with published predictions",
     ),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "realtime": (
+        "experiments.realtime",
+        "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
+    ),
+    "soak": ("experiments.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
+    "serve": ("experiments.serve", "a decoder daemon for sources of your own"),
+    "stream": ("experiments.stream", "play simulated or recorded shots to a daemon, or record them"),
+    "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 

@@ -1,6 +1,7 @@
 """Hypothesis strategies that several test files share."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import stim
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from decoders import MatchingGraph
+from realtime.wire import Payload
 
 # Everything that a tag may hold, in stim's spelling: closing bracket, line ends and backslash are escaped.
 _TAGS = st.sampled_from(
@@ -183,3 +185,32 @@ def layered_dems(draw: st.DrawFn, *, max_columns: int = 4) -> tuple[str, int]:
     tail = max(1, reach)
     text = "logical_observable L4\nrepeat {repeats} {{\n" + layer(3) + "\n}}\n"
     return text + "\n".join(layer(room) for room in range(tail, 0, -1)), tail
+
+
+@st.composite
+def data_frames(draw: st.DrawFn) -> dict[str, Any]:
+    """Arguments of a data frame of the real-time loop, any that are legal."""
+    numbers = st.integers(0, 2**63 - 1)
+    bits = draw(st.integers(1, 40))
+    cycles = draw(st.integers(1, 64))
+    has_end = draw(st.booleans())
+    final_bits = draw(st.integers(1, 40)) if has_end else 0
+
+    def rows(count: int, width: int) -> NDArray[np.uint8]:
+        random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        return np.packbits(random.integers(0, 2, (count, width), dtype=np.uint8), axis=1, bitorder="little")
+
+    return {
+        "session": draw(numbers),
+        "stream": draw(st.integers(0, 65535)),
+        "shot": draw(numbers),
+        "sequence": draw(numbers),
+        "first_cycle": draw(numbers),
+        "due_ns": draw(numbers),
+        "kind": draw(st.sampled_from(Payload)),
+        "rows": rows(cycles, bits),
+        "bits_per_cycle": bits,
+        "final": rows(1, final_bits)[0] if has_end else None,
+        "final_bits": final_bits,
+        "flags": draw(st.sampled_from([0, 1, 8, 9])),
+    }

@@ -1,0 +1,169 @@
+"""What a run of the real-time loop leaves: shots with their times, and summaries of times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+#: Percentiles that tables and files show.
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """One shot that went through the loop; times in ns.
+
+    Attributes:
+        cycles: its length.
+        status: "OK", what went wrong, or "MISSING" if no answer came.
+        wrong: whether the correction misses the observables' true flips; None if unknown or not OK.
+        same: whether the answer is that of the offline decoder; None if not compared or not OK.
+        decision_ns: from the last data received to the correction ready; None without an answer.
+        loop_ns: from the moment the last cycle was due to the correction back at the source.
+        max_backlog: cycles received but not final, at most.
+    """
+
+    cycles: int
+    status: str
+    wrong: bool | None = None
+    same: bool | None = None
+    decision_ns: int | None = None
+    loop_ns: int | None = None
+    max_backlog: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Mean, percentiles and maximum of times, in microseconds.
+
+    Attributes:
+        count: times that went in.
+        missing: times that never ended (no answer); they count as infinite.
+        mean: without the missing ones.
+        percentiles: for PERCENTILES, infinite where the missing ones reach.
+        maximum: of those that ended.
+    """
+
+    count: int
+    missing: int
+    mean: float
+    percentiles: tuple[float, ...]
+    maximum: float
+
+    @classmethod
+    def of(cls, times_ns: Sequence[int | None]) -> Self:
+        """Of times in ns; None is a time that never ended."""
+        known = np.array(sorted(t for t in times_ns if t is not None), dtype=np.float64) / 1e3
+        total = len(times_ns)
+        if not known.size:
+            nothing = float("nan")
+            return cls(
+                count=total,
+                missing=total,
+                mean=nothing,
+                percentiles=(nothing,) * len(PERCENTILES),
+                maximum=nothing,
+            )
+        # 99.9 % of 1000 is not quite 999 in floating point.
+        ranks = [max(0, int(np.ceil(q * total / 100 - 1e-6)) - 1) for q in PERCENTILES]
+        return cls(
+            count=total,
+            missing=total - known.size,
+            mean=float(known.mean()),
+            percentiles=tuple(float(known[r]) if r < known.size else float("inf") for r in ranks),
+            maximum=float(known[-1]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; what is not a finite number is None."""
+        names = [f"p{q:g}" for q in PERCENTILES]
+        values = dict(zip(["mean", *names, "max"], [self.mean, *self.percentiles, self.maximum], strict=True))
+        finite = {name: value if np.isfinite(value) else None for name, value in values.items()}
+        return {"n": self.count, "missing": self.missing, "unit": "us", **finite}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Shots of one length.
+
+    Attributes:
+        cycles: cycles of a shot.
+        basis: "x" or "z".
+        shots: what came of them.
+        lateness: of the source, against its schedule.
+        overruns: shots that the source gave up because the loop did not take its data.
+        seconds: duration of the run.
+    """
+
+    cycles: int
+    basis: str
+    shots: list[Shot]
+    lateness: Spread
+    overruns: int
+    seconds: float
+
+    @property
+    def decision(self) -> Spread:
+        """Last data received -> correction ready."""
+        return Spread.of([shot.decision_ns if shot.status == "OK" else None for shot in self.shots])
+
+    @property
+    def loop(self) -> Spread:
+        """Last cycle due -> correction back at the source."""
+        return Spread.of([shot.loop_ns if shot.status == "OK" else None for shot in self.shots])
+
+    @property
+    def max_backlog(self) -> int:
+        """Cycles, over all shots."""
+        return max((shot.max_backlog for shot in self.shots), default=0)
+
+    def count(self, status: str) -> int:
+        """Shots with this status."""
+        return sum(shot.status == status for shot in self.shots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tail:
+    """A distribution of times from its long end.
+
+    Attributes:
+        points: (microseconds, part of all times that are longer), the shortest first.
+        spread: mean, percentiles, maximum.
+    """
+
+    points: list[tuple[float, float]]
+    spread: Spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopResult:
+    """Everything about one distance.
+
+    Attributes:
+        distance: code distance.
+        timed: runs for latencies, one for each length, the longest last.
+        counted: runs of short shots for the logical error per cycle.
+        windows: times from due to decoded of all windows in the middle of shots; None where not recorded.
+        backlog: (seconds, cycles) during the longest shots.
+        detection_fraction: of the data.
+        decoder_us: time of the decoder alone for a cycle, in microseconds.
+    """
+
+    distance: int
+    timed: list[Run]
+    counted: list[Run]
+    windows: Tail | None
+    backlog: list[tuple[float, float]] = field(default_factory=list)
+    detection_fraction: float
+    decoder_us: float
+
+    @property
+    def longest(self) -> Run:
+        """The run that was asked for."""
+        return self.timed[-1]
+
+    @property
+    def all_shots(self) -> list[Shot]:
+        """Of all runs."""
+        return [shot for run in [*self.timed, *self.counted] for shot in run.shots]

@@ -1,0 +1,134 @@
+"""`qec realtime`: a memory decoded while it runs, and every latency on the way."""
+
+import argparse
+import json
+import threading
+from dataclasses import asdict
+from pathlib import Path
+
+from experiments import loop_options, loop_report
+from experiments.loop import Plan, measure, spread, tail
+from experiments.loop_options import duration, strength
+from experiments.loop_parts import TRANSPORTS, LoopSetting
+from experiments.machine import description
+from experiments.progress import Progress
+from realtime.hiccups import HiccupMeter
+from realtime.latency import Histogram
+from realtime.placement import Placement, choose_cores
+
+_COUNTED = (10, 30, 50)
+_CONTROL_SECONDS = 2.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec realtime`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "Shots are simulated ahead, then played at the pace of the device to a decoder in its own process.\n"
+        "Latencies count from the times at which data were due. Four free cores are needed for numbers that\n"
+        "mean something; with fewer, everything runs in one process and the output says so."
+    )
+    add("--distance", nargs="+", type=int, default=[3, 5], metavar="D", help="default: 3 5")
+    add("--cycles", type=int, default=100_000, metavar="N", help="cycles of a shot; default: 100000")
+    add("--shots", type=int, default=10, metavar="N", help="shots of each length; default: %(default)s")
+    add(
+        "--error_shots",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="shots of 10, 30 and 50 cycles in each basis, for the logical error per cycle; default: 1000",
+    )
+    add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both; default: z")
+    add(
+        "--transport",
+        choices=TRANSPORTS,
+        help="ipc and tcp: two processes; inproc: one; default: ipc, with fewer than four cores inproc",
+    )
+    loop_options.add_pace(parser)
+    loop_options.add_decoder(parser)
+    loop_options.add_memory(parser)
+    add("--json", metavar="FILE", help="write everything that was measured")
+    add("--out", default="qec_realtime.png", metavar="PNG", help="figure; default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the loop; see `add_arguments`."""
+    plan = _plan(args)
+    out = Path(args.out)
+    if out.suffix != ".png":
+        raise ValueError(f"--out {out}: the figure is a PNG file, give a name that ends in .png")
+    for flag, path in (("--out", out), ("--json", Path(args.json or "."))):
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"{flag} {path}: no folder {path.parent}, make it first")
+    placement, transport = place(args.transport)
+    setting = LoopSetting(
+        transport=transport,
+        placement=placement,
+        cycle_ns=args.cycle_time,
+        frame_cycles=args.frame_cycles,
+        decoder=args.decoder,
+        commit=args.commit,
+        buffer=args.buffer,
+    )
+    p = strength(args.noise, args.p)
+    with Progress() as progress:
+        progress.show("measuring the machine alone")
+        control = measure_control(setting)
+        results = [
+            measure(
+                distance, plan=plan, setting=setting, noise=args.noise, p=p, seed=args.seed, say=progress.show
+            )
+            for distance in sorted(set(args.distance))
+        ]
+        progress.show("measuring the machine alone")
+        again = measure_control(setting)
+    hiccups = [("machine, before", spread(control)), ("machine, after", spread(again))]
+    noise = args.noise if p is None else f"{args.noise}, p = {p:g}"
+    words = (
+        f"noise {noise}, decoder {args.decoder}, {transport}, {args.frame_cycles} cycles of "
+        f"{duration(args.cycle_time)} in a frame"
+    )
+    print(f"Real-time loop: rotated surface code (ZXXZ) memory, {words}\n{description()}\n{placement.note}")
+    if transport == "inproc":
+        print("Source and decoder are threads of one process (inproc).")
+    print(f"\n{loop_report.shots_table(results)}\n\n{loop_report.latency_table(results, hiccups)}\n")
+    print(loop_report.explanation(results, cycle_ns=args.cycle_time))
+    if args.json:
+        settings = {**vars(args), "p": p, "transport": transport, "placement": asdict(placement)}
+        settings["machine"] = description()
+        data = loop_report.to_json(results, setting=settings, hiccups=hiccups)
+        Path(args.json).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        print(f"JSON: {args.json}")
+    title = f"Real-time loop, {words}"
+    print(f"Figure: {loop_report.draw(out, results, title=title, control=tail(control.merged(again)))}")
+    return 0
+
+
+def place(transport: str | None) -> tuple[Placement, str]:
+    """Cores, and the transport: with fewer than four cores processes would wait for each other."""
+    placement = choose_cores()
+    return placement, transport or ("ipc" if placement.spins else "inproc")
+
+
+def measure_control(setting: LoopSetting) -> Histogram:
+    """How late a thread without work is, where the decoder runs and with the same appointments."""
+    interval = round(setting.cycle_ns * setting.frame_cycles)
+    with HiccupMeter(core=setting.placement.decoder(0), interval_ns=interval) as meter:
+        threading.Event().wait(_CONTROL_SECONDS)
+    return meter.histogram
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    for name in ("cycles", "shots", "frame_cycles"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name} is {getattr(args, name)}: it must be at least 1")
+    if args.error_shots < 0 or args.seed < 0:
+        raise ValueError("--error_shots and --seed must not be negative")
+    shorter = [10**power for power in range(2, 10) if 10**power < args.cycles]
+    return Plan(
+        timed=[*shorter, args.cycles],
+        shots=args.shots,
+        counted=_COUNTED,
+        counted_shots=args.error_shots,
+        bases=list(dict.fromkeys(args.bases)),
+    )

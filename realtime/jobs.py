@@ -1,0 +1,107 @@
+"""What a source is told to play, and what it tells of it, as plain data between threads and processes."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from realtime.clock import now_ns
+from realtime.latency import Histogram
+from realtime.placement import pin_thread
+from realtime.player import PlayedShot, Player
+from realtime.playlist import Playlist
+
+#: Takes the reports of a source.
+Emit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Play the shots of a playlist, over and over until there were `shots`.
+
+    Attributes:
+        folder: where `Playlist.save` put it.
+        shots: how many to play in all.
+        seconds: end after this time, whatever `shots` says; 0 for no such end.
+    """
+
+    folder: str
+    shots: int
+    seconds: float = 0.0
+
+
+def play_jobs(player: Player, jobs: Sequence[Job], emit: Emit, stop: threading.Event) -> None:
+    """Play jobs one after the other.
+
+    For every shot a report of type "shot" with the job's number, that of the shot in its playlist, what
+    `PlayedShot` says (flips in hexadecimal) and the backlog in parts of the shot where commits tell it; for
+    every job one of type "job" with its histograms.
+
+    Raises:
+        InterruptedError: `stop` was set.
+    """
+    for number, job in enumerate(jobs):
+        playlist = Playlist.load(Path(job.folder))
+        player.lateness, player.commits = Histogram(), Histogram()
+        begin, overruns, frames = now_ns(), player.overruns, player.frames_sent
+        for count in range(job.shots):
+            if stop.is_set():
+                raise InterruptedError("stopped between two shots")
+            if job.seconds and now_ns() - begin > job.seconds * 1e9:
+                break
+            index = count % playlist.num_shots
+            played, backlog = player.play(playlist, index)
+            report = {"type": "shot", "job": number, "index": index, **_plain(played)}
+            if backlog.any():
+                report["backlog"] = backlog.tolist()
+            emit(report)
+        emit(
+            {
+                "type": "job",
+                "job": number,
+                "seconds": (now_ns() - begin) / 1e9,
+                "overruns": player.overruns - overruns,
+                "frames": player.frames_sent - frames,
+                "strange_answers": player.strange_answers,
+                "lateness": player.lateness.to_json(),
+                "commits": player.commits.to_json(),
+            }
+        )
+
+
+def _plain(played: PlayedShot) -> dict[str, Any]:
+    values = asdict(played)
+    values["flips"] = None if played.flips is None else played.flips.hex()
+    return values
+
+
+def in_thread(
+    player: Player, jobs: Sequence[Job], *, stop: threading.Event, core: int | None
+) -> Iterator[Any]:
+    """Play jobs in a thread of their own; gives the reports as they come.
+
+    Leaving the iteration early ends the thread.
+    """
+    reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def run() -> None:
+        pin_thread(core)
+        try:
+            play_jobs(player, jobs, reports.put, stop)
+            reports.put(None)
+        except BaseException as error:  # raised again where the reports are taken
+            reports.put(error)
+
+    thread = threading.Thread(target=run, name="source", daemon=True)
+    thread.start()
+    try:
+        while (report := reports.get()) is not None:
+            if isinstance(report, BaseException):
+                raise report
+            yield report
+    finally:
+        if thread.is_alive():
+            stop.set()
+            thread.join()

@@ -1,0 +1,42 @@
+"""Log-bucketed counts, as in HdrHistogram: exact below 256, then 128 buckets to every power of two."""
+
+import numpy as np
+
+from realtime.kernels.jit import kernel
+
+SUB_BITS = 8
+_HALF = 1 << (SUB_BITS - 1)
+#: Values of 2^LARGEST_BITS and more are counted in the last bucket.
+LARGEST_BITS = 44
+NUM_BUCKETS = (1 << SUB_BITS) + (LARGEST_BITS - SUB_BITS) * _HALF
+
+# Columns of totals: number, sum, least, greatest.
+COUNT, SUM, LEAST, GREATEST = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
+
+
+@kernel
+def bucket_of(value):
+    """The bucket of a value; negative values count as zero."""
+    if value < 0:
+        return np.int64(0)
+    shift = np.int64(0)
+    rest = value
+    while rest >= (1 << SUB_BITS):
+        rest >>= 1
+        shift += 1
+    if shift == 0:
+        return np.int64(rest)
+    bucket = np.int64((1 << SUB_BITS) + (shift - 1) * _HALF + rest - _HALF)
+    return min(bucket, np.int64(NUM_BUCKETS - 1))
+
+
+@kernel
+def record(counts, totals, value):
+    """Count one value: counts int64 (NUM_BUCKETS,), totals int64 (4,)."""
+    counts[bucket_of(value)] += 1
+    if totals[COUNT] == 0 or value < totals[LEAST]:
+        totals[LEAST] = value
+    if totals[COUNT] == 0 or value > totals[GREATEST]:
+        totals[GREATEST] = value
+    totals[COUNT] += 1
+    totals[SUM] += value

@@ -1,0 +1,46 @@
+"""The decorator of the loop's kernels: as in decoders.kernels.jit, with a cache for these files as well."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+from decoders.kernels.jit import cache_folder as decoders_cache
+from decoders.kernels.jit import config, interpreted
+
+__all__ = ["cache_folder", "interpreted", "kernel"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_HERE = Path(__file__).resolve().parent
+
+
+def _digest() -> str:
+    digest = hashlib.sha256(decoders_cache.name.encode())
+    for file in [*sorted(_HERE.glob("*.py")), _HERE.parent / "wire.py", _HERE.parent / "clock.py"]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    folder = decoders_cache.parent / f"realtime-{_digest()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return decoders_cache
+    return folder
+
+
+cache_folder = _cache_folder()
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile a function in nopython mode: cached between processes, without the GIL."""
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder)
+    try:
+        compiled: _Function = numba.njit(function, cache=True, nogil=True)
+    finally:
+        config.CACHE_DIR = before
+    return compiled

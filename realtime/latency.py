@@ -1,0 +1,167 @@
+"""Histograms of latencies, and what is read from them. Values are whole nanoseconds."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.kernels import histogram as kernels
+
+NUM_BUCKETS = kernels.NUM_BUCKETS
+_TICKS_PER_HALF = 5
+
+
+def _upper_edges() -> NDArray[np.int64]:
+    """The greatest value of each bucket."""
+    half = 1 << (kernels.SUB_BITS - 1)
+    plain = np.arange(1 << kernels.SUB_BITS, dtype=np.int64)
+    shifts = np.arange(1, kernels.LARGEST_BITS - kernels.SUB_BITS + 1, dtype=np.int64)[:, np.newaxis]
+    rest = np.arange(half, 2 * half, dtype=np.int64)[np.newaxis]
+    return np.concatenate([plain, (((rest + 1) << shifts) - 1).reshape(-1)])
+
+
+_EDGES = _upper_edges()
+
+
+class Histogram:
+    """Counts of values, exact to 0.8 %; recording allocates nothing.
+
+    `missing` counts events that should have had a value and got none: they are infinite in percentiles.
+    Kernels write `counts` int64 (NUM_BUCKETS,) and `totals` int64 (4,) directly.
+    """
+
+    def __init__(
+        self,
+        *,
+        counts: NDArray[np.int64] | None = None,
+        totals: NDArray[np.int64] | None = None,
+        missing: int = 0,
+    ) -> None:
+        self.counts = np.zeros(NUM_BUCKETS, dtype=np.int64) if counts is None else counts
+        self.totals = np.zeros(4, dtype=np.int64) if totals is None else totals
+        self.missing = missing
+
+    def record(self, value_ns: int) -> None:
+        """Count one value."""
+        kernels.record(self.counts, self.totals, np.int64(value_ns))
+
+    def merged(self, other: "Histogram") -> "Histogram":
+        """Both together."""
+        totals = self.totals + other.totals
+        if self.num and other.num:
+            totals[2] = min(self.totals[2], other.totals[2])
+            totals[3] = max(self.totals[3], other.totals[3])
+        return Histogram(
+            counts=self.counts + other.counts, totals=totals, missing=self.missing + other.missing
+        )
+
+    def copy(self) -> "Histogram":
+        """A copy that recording does not change."""
+        return Histogram(counts=self.counts.copy(), totals=self.totals.copy(), missing=self.missing)
+
+    @property
+    def num(self) -> int:
+        """How many values were counted."""
+        return int(self.totals[0])
+
+    @property
+    def mean(self) -> float:
+        """Mean of the values, ns; NaN if there is none."""
+        return float(self.totals[1]) / self.num if self.num else math.nan
+
+    @property
+    def max(self) -> float:
+        """The greatest value, ns; infinite if any is missing, NaN if there is none."""
+        if self.missing:
+            return math.inf
+        return float(self.totals[3]) if self.num else math.nan
+
+    def percentile(self, percent: float) -> float:
+        """The value that `percent` of all events do not exceed, ns, rounded up by at most 0.8 %.
+
+        Raises:
+            ValueError: not between 0 and 100.
+        """
+        if not 0 <= percent <= 100:
+            raise ValueError(f"percentile {percent}: between 0 and 100")
+        total = self.num + self.missing
+        if not total:
+            return math.nan
+        rank = max(1, math.ceil(percent / 100 * total))
+        if rank > self.num:
+            return math.inf
+        bucket = int(np.searchsorted(np.cumsum(self.counts), rank))
+        return float(min(_EDGES[bucket], self.totals[3]))
+
+    def text(self, *, unit_ns: float = 1000.0) -> str:
+        """The percentile distribution in HdrHistogram's text form; values in units of unit_ns."""
+        lines = [f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}", ""]
+        cumulative = np.cumsum(self.counts)
+        percent, last = 0.0, -1
+        while self.num:
+            value = self.percentile(percent)
+            reached = self.num
+            if value < self.totals[3]:
+                reached = int(cumulative[kernels.bucket_of(np.int64(value))])
+            fraction = reached / self.num
+            if reached != last:
+                tail = f"{1 / (1 - fraction):14.2f}" if fraction < 1 else f"{'inf':>14}"
+                lines.append(f"{value / unit_ns:12.3f} {fraction:2.12f} {reached:10d} {tail}")
+            last = reached
+            if fraction >= 1 or math.isinf(value):
+                break
+            step = 100 / (_TICKS_PER_HALF * 2 ** (int(math.log2(100 / (100 - percent))) + 1))
+            percent = min(100.0, max(percent + step, 100 * fraction))
+        spread = self._deviation()
+        lines += [
+            f"#[Mean    = {self.mean / unit_ns:12.3f}, StdDeviation   = {spread / unit_ns:12.3f}]",
+            f"#[Max     = {self.max / unit_ns:12.3f}, Total count    = {self.num:12d}]",
+            f"#[Buckets = {kernels.LARGEST_BITS - kernels.SUB_BITS + 1:12d}, "
+            f"SubBuckets     = {1 << kernels.SUB_BITS:12d}]",
+        ]
+        if self.missing:
+            lines.append(f"#[Missing = {self.missing:12d}]")
+        return "\n".join(lines) + "\n"
+
+    def _deviation(self) -> float:
+        if not self.num:
+            return math.nan
+        return float(np.sqrt(np.sum(self.counts * (_EDGES - self.mean) ** 2) / self.num))
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts as a JSON object; `from_json` reads it."""
+        used = np.flatnonzero(self.counts)
+        return {
+            "buckets": used.tolist(),
+            "counts": self.counts[used].tolist(),
+            "totals": self.totals.tolist(),
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Histogram":
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: something else.
+        """
+        try:
+            histogram = cls(missing=int(value["missing"]))
+            histogram.counts[np.asarray(value["buckets"], dtype=np.int64)] = value["counts"]
+            histogram.totals[:] = value["totals"]
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"not a histogram: {error}") from None
+        return histogram
+
+
+def summary(histogram: Histogram) -> dict[str, float]:
+    """Number, missing, and mean, percentiles and maximum in microseconds."""
+    percents = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+    return {
+        "n": histogram.num,
+        "missing": histogram.missing,
+        "mean": histogram.mean / 1000,
+        **{name: histogram.percentile(percent) / 1000 for name, percent in percents.items()},
+        "max": histogram.max / 1000,
+    }

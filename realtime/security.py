@@ -1,0 +1,164 @@
+"""Who may talk to a daemon: addresses, key files, private folders, and one daemon per address."""
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # no ipc there either
+    fcntl = None
+
+_LONGEST_PATH = 100  # of a socket, with what is appended for streams; the system's limit is 107
+_KEY = re.compile(r"^[\x21-\x7e]{40}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerKeys:
+    """A daemon's secret key file, and the folder with the public key files of those who may connect."""
+
+    secret: Path
+    clients: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientKeys:
+    """A source's secret key file, and the daemon's public key file."""
+
+    secret: Path
+    server: Path
+
+
+def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes]]) -> tuple[Path, Path]:
+    """Write a new pair of CURVE keys; the secret file can be read by its owner only, from the start.
+
+    Args:
+        folder: made, private, if it does not exist.
+        name: of the files.
+        make: returns the public and the secret key; realtime.transport.new_keys.
+
+    Returns:
+        Paths of the public file NAME.key and of the secret file NAME.key_secret.
+
+    Raises:
+        ValueError: a name with a path in it, or files that exist.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+        raise ValueError(f"'{name}' is no name for keys: letters, digits, '_', '-' and '.'")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    public_key, secret_key = make()
+    public, secret = folder / f"{name}.key", folder / f"{name}.key_secret"
+    text = f'metadata\ncurve\n    public-key = "{public_key.decode()}"\n'
+    for path, mode, content in (
+        (secret, 0o600, text + f'    secret-key = "{secret_key.decode()}"\n'),
+        (public, 0o644, text),
+    ):
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            raise ValueError(f"{path} exists: keys are never overwritten") from None
+        with os.fdopen(file, "w") as stream:
+            stream.write(content)
+    return public, secret
+
+
+def read_key(path: Path, which: str) -> bytes:
+    """One key of a file: which is "public-key" or "secret-key".
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no such key in it, or a secret that others can read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no key file {path}: make one with 'qec keygen'")
+    if which == "secret-key" and os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ValueError(f"{path} can be read by others: chmod 600 it")
+    for line in path.read_text(errors="replace").splitlines():
+        name, _, value = line.strip().partition("=")
+        value = value.strip().strip('"')
+        if name.strip() == which and _KEY.match(value):
+            return value.encode()
+    raise ValueError(f"{path} holds no {which}")
+
+
+def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:
+    """Check that an address may be bound.
+
+    Raises:
+        ValueError: not ipc:// or tcp://, an address that others can reach without keys, a folder for
+            sockets that others can enter, or a path that is too long.
+    """
+    scheme, _, rest = endpoint.partition("://")
+    if scheme == "ipc" and rest.startswith("/"):
+        if len(rest) > _LONGEST_PATH - 25:
+            raise ValueError(f"{endpoint}: a path of at most {_LONGEST_PATH - 25} characters")
+        parent = Path(rest).parent
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not insecure:
+            check_private(parent)
+        return
+    port = re.search(r":(\d+|\*)$", rest)
+    if scheme != "tcp" or not port or (port[1] != "*" and int(port[1]) > 65535):
+        raise ValueError(f"{endpoint}: expected ipc:///path or tcp://host:port")
+    if is_loopback(endpoint) or has_keys or insecure:
+        return
+    raise ValueError(f"{endpoint} can be reached from other machines: give keys ('qec keygen') or --insecure")
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether a tcp:// address is this machine's own."""
+    if not endpoint.startswith("tcp://"):
+        return False
+    host = urlsplit(endpoint.replace(":*", ":0")).hostname or ""
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127\.\d+\.\d+\.\d+", host))
+
+
+def check_private(folder: Path) -> None:
+    """Check that only this user can enter a folder.
+
+    Raises:
+        ValueError: others can, or it belongs to somebody else.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ValueError(f"{folder} is not private to this user: sockets need a folder of mode 700")
+
+
+def private_endpoint() -> str:
+    """A new ipc:// address in a new folder that only this user can enter."""
+    return f"ipc://{tempfile.mkdtemp(prefix='below-threshold-')}/control"
+
+
+class EndpointLock:
+    """Held while a daemon uses an address: a second bind to an ipc path would steal it in silence."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Take the lock of an ipc:// address; others need none.
+
+        Raises:
+            ValueError: another daemon has it.
+        """
+        self._file: int | None = None
+        if not endpoint.startswith("ipc://") or fcntl is None:
+            return
+        path = endpoint.removeprefix("ipc://") + ".lock"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            self._file = None
+            raise ValueError(f"{endpoint} is served by another daemon") from None
+
+    def release(self) -> None:
+        """Let others use the address."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

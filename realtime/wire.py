@@ -1,0 +1,382 @@
+"""The bytes on the wire: frames of syndrome data, result frames, control messages.
+
+Everything is little-endian. Data and results are fixed headers with a payload behind them; control messages
+are JSON objects. This file alone knows where a field lies.
+
+Checksum: CRC-32 as in zlib and PNG (polynomial 0xEDB88320 reflected), over the whole frame with the
+checksum's own four bytes zero.
+"""
+
+import json
+import zlib
+from enum import IntEnum, IntFlag
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"QECF"
+VERSION = 1
+MAX_CYCLES = 64
+#: No message is larger; sockets refuse what is.
+MAX_MESSAGE = 65536
+MAX_CONTROL = 65536
+
+
+class Type(IntEnum):
+    """What a frame is."""
+
+    DATA = 1
+    #: The answer to a shot.
+    RESULT = 2
+    #: What is final in the middle of a shot.
+    COMMIT = 3
+
+
+class Flags(IntFlag):
+    """Bits of a data frame's `flags`."""
+
+    FIRST = 1
+    #: The payload ends with the row of the data readout.
+    LAST = 2
+    #: The source gives the shot up; no payload.
+    ABORT = 4
+    #: Recorded data played again.
+    REPLAY = 8
+
+
+class Payload(IntEnum):
+    """What the bits of a row are."""
+
+    EVENTS = 1
+    MEASUREMENTS = 2
+
+
+class Status(IntEnum):
+    """What became of a shot. Flips are valid with OK only."""
+
+    OK = 0
+    #: Frames are missing, or came out of order.
+    GAP = 1
+    #: The decoder fell behind further than allowed.
+    BACKLOG = 2
+    #: A frame was damaged, or contradicts the session.
+    MALFORMED = 3
+    #: The session began, or ended, in the middle of the shot.
+    RESTARTED = 4
+    #: No frame came for too long.
+    TIMEOUT = 5
+    ABORTED = 6
+    #: More cycles than the session allows.
+    OVERSIZE = 7
+    #: No error explains the detection events.
+    UNEXPLAINED = 8
+
+
+class Fault(IntEnum):
+    """Why bytes are no frame. The order is that of the checks: nothing is read before it is known good."""
+
+    NONE = 0
+    SHORT = 1
+    LONG = 2
+    MAGIC = 3
+    VERSION = 4
+    CHECKSUM = 5
+    TYPE = 6
+    #: Negative numbers, unknown flags or payload, cycles beyond the limit, reserved bytes.
+    FIELD = 7
+    #: The payload is not as long as the header says.
+    LENGTH = 8
+    #: Bits are set beyond the last column.
+    PADDING = 9
+
+
+_FAULTS = {
+    Fault.SHORT: "shorter than its header",
+    Fault.LONG: f"longer than {MAX_MESSAGE} bytes",
+    Fault.MAGIC: f"does not begin with {MAGIC.decode()}",
+    Fault.VERSION: f"not of version {VERSION}",
+    Fault.CHECKSUM: "the checksum does not fit",
+    Fault.TYPE: "not of the expected type",
+    Fault.FIELD: "a field is out of range",
+    Fault.LENGTH: "the payload is not as long as the header says",
+    Fault.PADDING: "bits are set beyond the last column of a row",
+}
+
+
+class WireError(ValueError):
+    """Bytes that are no frame; `fault` says why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"not a frame: {_FAULTS[fault]}")
+        self.fault = fault
+
+
+HEADER = np.dtype(
+    [
+        ("magic", "S4"),
+        ("version", "<u2"),
+        ("type", "u1"),
+        ("header_length", "u1"),
+        ("session", "<i8"),  # random for every hello, positive
+        ("stream", "<u2"),
+        ("flags", "<u2"),
+        ("cycles", "<u2"),  # rows in the payload, without that of the data readout
+        ("kind", "u1"),
+        ("reserved", "u1"),
+        ("shot", "<i8"),
+        ("sequence", "<i8"),  # counts the frames of a session
+        ("first_cycle", "<i8"),
+        (
+            "due_ns",
+            "<i8",
+        ),  # when the last cycle of the frame was due on the shared monotonic clock; 0: unknown
+        ("bits_per_cycle", "<u2"),
+        ("final_bits", "<u2"),  # of the data readout's row; 0 without LAST
+        ("checksum", "<u4"),
+    ]
+)
+assert HEADER.itemsize == 64
+
+RESULT = np.dtype(
+    [
+        ("magic", "S4"),
+        ("version", "<u2"),
+        ("type", "u1"),
+        ("header_length", "u1"),
+        ("session", "<i8"),
+        ("stream", "<u2"),
+        ("status", "<u2"),
+        ("num_observables", "<u2"),
+        ("reserved", "<u2"),
+        ("shot", "<i8"),
+        ("first_sequence", "<i8"),  # of the frames that came, -1 if none
+        ("last_sequence", "<i8"),
+        ("cycles", "<i8"),  # taken in
+        ("committed", "<i8"),  # cycles whose errors are final
+        ("max_backlog", "<i8"),  # cycles
+        ("due_ns", "<i8"),  # of the last frame
+        ("received_ns", "<i8"),  # the last frame
+        ("done_ns", "<i8"),  # the correction is ready
+        ("digest", "<u8"),  # of decoder and model, as in the ready message
+        ("syndrome_hash", "<u4"),  # CRC-32 of the payloads of the shot, one after the other
+        ("checksum", "<u4"),
+    ]
+)
+assert RESULT.itemsize == 112
+_BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT}
+
+
+class Frame(NamedTuple):
+    """A data frame; `rows` and `final` are views of the received bytes."""
+
+    header: np.void
+    #: uint8 (cycles, ceil(bits_per_cycle / 8)), least significant bit first.
+    rows: NDArray[np.uint8]
+    #: uint8 (ceil(final_bits / 8),).
+    final: NDArray[np.uint8]
+
+
+class Result(NamedTuple):
+    """A result or commit frame; `flips` is a view of the received bytes."""
+
+    header: np.void
+    #: uint8 (ceil(num_observables / 8),), least significant bit first.
+    flips: NDArray[np.uint8]
+
+    @property
+    def status(self) -> Status:
+        """What became of the shot."""
+        return Status(int(self.header["status"]))
+
+    @property
+    def is_commit(self) -> bool:
+        """Whether the shot goes on."""
+        return int(self.header["type"]) == Type.COMMIT
+
+
+def row_bytes(bits: int) -> int:
+    """Bytes of a row of so many bits."""
+    return (bits + 7) // 8
+
+
+def payload_bytes(*, cycles: int, bits_per_cycle: int, final_bits: int) -> int:
+    """Bytes behind a data header."""
+    return cycles * row_bytes(bits_per_cycle) + row_bytes(final_bits)
+
+
+def encode_frame(
+    *,
+    session: int,
+    stream: int,
+    shot: int,
+    sequence: int,
+    first_cycle: int,
+    due_ns: int,
+    kind: Payload,
+    rows: NDArray[np.uint8],
+    bits_per_cycle: int,
+    final: NDArray[np.uint8] | None = None,
+    final_bits: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """A data frame.
+
+    Args:
+        session, stream, shot, sequence, first_cycle, due_ns: see HEADER.
+        kind: what the bits are.
+        rows: uint8 (cycles, ceil(bits_per_cycle / 8)), at most MAX_CYCLES.
+        bits_per_cycle: columns of a row.
+        final: uint8 (ceil(final_bits / 8),), the row of the data readout; sets LAST.
+        final_bits: its columns.
+        flags: FIRST, ABORT, REPLAY.
+
+    Raises:
+        WireError: what `parse_frame` would not take.
+    """
+    header = np.zeros((), dtype=HEADER)
+    if final is not None:
+        flags |= Flags.LAST
+    for name, value in (
+        ("magic", MAGIC),
+        ("version", VERSION),
+        ("type", int(Type.DATA)),
+        ("header_length", HEADER.itemsize),
+        ("session", session),
+        ("stream", stream),
+        ("flags", int(flags)),
+        ("cycles", len(rows)),
+        ("kind", int(kind)),
+        ("shot", shot),
+        ("sequence", sequence),
+        ("first_cycle", first_cycle),
+        ("due_ns", due_ns),
+        ("bits_per_cycle", bits_per_cycle),
+        ("final_bits", final_bits),
+    ):
+        header[name] = value
+    message = sealed(header.tobytes() + rows.tobytes() + (b"" if final is None else final.tobytes()), HEADER)
+    parse_frame(message)
+    return message
+
+
+def sealed(message: bytes, dtype: "np.dtype[np.void]") -> bytes:
+    """The message with the checksum that fits it, for a header of this dtype."""
+    at = _offset(dtype, "checksum")
+    return message[:at] + zlib.crc32(_without_checksum(message, at)).to_bytes(4, "little") + message[at + 4 :]
+
+
+def parse_frame(message: bytes | memoryview) -> Frame:
+    """Read a data frame without copying it.
+
+    Raises:
+        WireError: with the first fault found.
+    """
+    header = _checked_header(message, (Type.DATA,))
+    fields = {name: int(header[name]) for name in ("cycles", "bits_per_cycle", "final_bits", "flags", "kind")}
+    numbers = [int(header[name]) for name in ("session", "shot", "sequence", "first_cycle", "due_ns")]
+    last = bool(fields["flags"] & Flags.LAST)
+    abort = bool(fields["flags"] & Flags.ABORT)
+    if (
+        min(numbers) < 0
+        or fields["flags"] > sum(Flags)
+        or fields["kind"] not in list(Payload)
+        or fields["cycles"] > MAX_CYCLES
+        or int(header["reserved"])
+        or (abort and (last or fields["cycles"]))
+        or (fields["final_bits"] > 0 and not last)
+        or (fields["cycles"] == 0 and not last and not abort)
+    ):
+        raise WireError(Fault.FIELD)
+    bits, final_bits, cycles = fields["bits_per_cycle"], fields["final_bits"], fields["cycles"]
+    if len(message) != HEADER.itemsize + payload_bytes(
+        cycles=cycles, bits_per_cycle=bits, final_bits=final_bits
+    ):
+        raise WireError(Fault.LENGTH)
+    width = row_bytes(bits)
+    body = np.frombuffer(message, dtype=np.uint8, offset=HEADER.itemsize)
+    rows, final = body[: cycles * width].reshape(cycles, width), body[cycles * width :]
+    if (bits % 8 and cycles and (rows[:, -1] >> (bits % 8)).any()) or (
+        final_bits % 8 and final[-1] >> (final_bits % 8)
+    ):
+        raise WireError(Fault.PADDING)
+    return Frame(header, rows, final)
+
+
+def parse_result(message: bytes | memoryview) -> Result:
+    """Read a result or commit frame without copying it.
+
+    Raises:
+        WireError: with the first fault found.
+    """
+    header = _checked_header(message, (Type.RESULT, Type.COMMIT))
+    if int(header["status"]) not in list(Status) or int(header["reserved"]):
+        raise WireError(Fault.FIELD)
+    if len(message) != RESULT.itemsize + row_bytes(int(header["num_observables"])):
+        raise WireError(Fault.LENGTH)
+    return Result(header, np.frombuffer(message, dtype=np.uint8, offset=RESULT.itemsize))
+
+
+def _checked_header(message: bytes | memoryview, types: tuple[Type, ...]) -> np.void:
+    """The header, when everything that needs no field is known to be right."""
+    dtype = _BODY[types[0]]
+    if len(message) < dtype.itemsize:
+        raise WireError(Fault.SHORT)
+    if len(message) > MAX_MESSAGE:
+        raise WireError(Fault.LONG)
+    header: np.void = np.frombuffer(message, dtype=dtype, count=1)[0]
+    if bytes(message[:4]) != MAGIC:
+        raise WireError(Fault.MAGIC)
+    if int(header["version"]) != VERSION or int(header["header_length"]) != dtype.itemsize:
+        raise WireError(Fault.VERSION)
+    at = _offset(dtype, "checksum")
+    if zlib.crc32(_without_checksum(message, at)) != int(header["checksum"]):
+        raise WireError(Fault.CHECKSUM)
+    if int(header["type"]) not in types:
+        raise WireError(Fault.TYPE)
+    return header
+
+
+def _without_checksum(message: bytes | memoryview, at: int) -> bytes:
+    return bytes(message[:at]) + bytes(4) + bytes(message[at + 4 :])
+
+
+def _offset(dtype: "np.dtype[np.void]", name: str) -> int:
+    assert dtype.fields is not None
+    return int(dtype.fields[name][1])
+
+
+def offsets(dtype: "np.dtype[np.void]") -> dict[str, int]:
+    """Where each field of a header lies; for kernels."""
+    return {name: _offset(dtype, name) for name in dtype.names or ()}
+
+
+def encode_control(message: dict[str, Any]) -> bytes:
+    """A control message: a JSON object with a "type".
+
+    Raises:
+        ValueError: no type, or too long.
+    """
+    if not isinstance(message.get("type"), str):
+        raise ValueError("a control message needs a type")
+    text = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
+    if len(text) > MAX_CONTROL:
+        raise ValueError(f"a control message of {len(text)} bytes: at most {MAX_CONTROL}")
+    return text
+
+
+def parse_control(message: bytes) -> dict[str, Any]:
+    """Read a control message.
+
+    Raises:
+        ValueError: too long, no JSON object, or no type.
+    """
+    if len(message) > MAX_CONTROL:
+        raise ValueError(f"a control message of {len(message)} bytes: at most {MAX_CONTROL}")
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        raise ValueError("a control message is a JSON object") from None
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise ValueError('a control message is a JSON object with a "type"')
+    return value

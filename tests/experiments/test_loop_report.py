@@ -1,0 +1,130 @@
+"""Reports of the real-time loop: percentiles with missing answers, tables, JSON, figure."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import loop_report
+from experiments.loop_results import LoopResult, Run, Shot, Spread, Tail
+
+
+def run_of(
+    cycles: int, *, shots: int = 10, wrong: int = 0, broken: int = 0, basis: str = "z", seed: int = 1
+) -> Run:
+    random = np.random.default_rng(seed)
+    good = [
+        Shot(
+            cycles=cycles,
+            status="OK",
+            wrong=at < wrong,
+            same=True,
+            decision_ns=int(random.gamma(9, 600)),
+            loop_ns=int(random.gamma(9, 9000)),
+            max_backlog=20 + at,
+        )
+        for at in range(shots - broken)
+    ]
+    return Run(
+        cycles=cycles,
+        basis=basis,
+        shots=good + [Shot(cycles=cycles, status="GAP")] * broken,
+        lateness=Spread.of([20, 30, 40]),
+        overruns=0,
+        seconds=1.0,
+    )
+
+
+def result_of(distance: int, *, broken: int = 0) -> LoopResult:
+    spread = Spread(count=100, missing=0, mean=12.0, percentiles=(11.0, 13.0, 30.0, 60.0), maximum=90.0)
+    return LoopResult(
+        distance=distance,
+        timed=[run_of(10**n, broken=broken if n == 4 else 0, seed=n + distance) for n in (2, 3, 4)],
+        counted=[
+            run_of(
+                cycles, shots=4000, wrong=int(4000 * (0.5 - 0.5 * (1 - 0.02 / distance) ** cycles)), basis=b
+            )
+            for cycles in (10, 30)
+            for b in "xz"
+        ],
+        windows=Tail(points=[(10.0 * n, 0.5**n) for n in range(1, 20)], spread=spread),
+        backlog=[(t * 1e-3, 20.0 + t % 7) for t in range(200)],
+        detection_fraction=0.085,
+        decoder_us=0.3,
+    )
+
+
+def test_percentiles_are_those_of_the_sorted_times() -> None:
+    times = list(range(1000, 1_001_000, 1000))
+    spread = Spread.of(times)
+    assert (spread.mean, spread.maximum) == (500.5, 1000.0)
+    assert spread.percentiles == (500.0, 900.0, 990.0, 999.0)
+
+
+def test_missing_answers_are_infinite_in_percentiles() -> None:
+    spread = Spread.of([1000] * 8 + [None, None])
+    assert (spread.count, spread.missing, spread.mean) == (10, 2, 1.0)
+    assert spread.percentiles == (1.0, math.inf, math.inf, math.inf)
+    nothing = Spread.of([None])
+    assert math.isnan(nothing.mean)
+    assert nothing.to_json() == {
+        "n": 1,
+        "missing": 1,
+        "unit": "us",
+        **dict.fromkeys(["mean", "p50", "p90", "p99", "p99.9", "max"]),
+    }
+
+
+def test_broken_shots_have_no_latency() -> None:
+    run = run_of(100, shots=10, broken=3)
+    assert (run.decision.missing, run.loop.missing) == (3, 3)
+    assert run.count("GAP") == 3
+    assert run.max_backlog == 26
+
+
+def test_tables_and_words() -> None:
+    results = [result_of(3), result_of(5, broken=2)]
+    text = loop_report.latency_table(results, [("machine alone", Spread.of([10, 20]))])
+    assert [line.split()[2] for line in text.splitlines()[1:5]] == ["decision", "loop", "window", "source"]
+    assert "never" in text
+    assert "machine alone" in text
+    shots = loop_report.shots_table(results)
+    assert "2 (2 gap)" in shots
+    assert "8 of 8" in shots
+    words = loop_report.explanation(results, cycle_ns=1100)
+    assert "epsilon_3 = " in words
+    assert "Lambda = " in words
+    assert "63 +- 17 us" in words
+
+
+def test_the_fit_takes_answered_shots_only() -> None:
+    result = result_of(3)
+    broken = run_of(10, shots=100, broken=100)
+    found = loop_report.fitted([result])
+    with_broken = loop_report.fitted([LoopResult(**{**vars(result), "counted": [*result.counted, broken]})])
+    assert found is not None
+    assert with_broken is not None
+    assert found.distances[0].epsilon == with_broken.distances[0].epsilon
+    assert loop_report.fitted([LoopResult(**{**vars(result), "counted": [broken]})]) is None
+
+
+def test_json_is_plain_and_finite() -> None:
+    results = [result_of(3), result_of(5, broken=10)]
+    data = loop_report.to_json(results, setting={"a": 1}, hiccups=[("alone", Spread.of([None]))])
+    text = json.dumps(data, allow_nan=False)
+    again = json.loads(text)
+    assert again["distances"][1]["runs"][2]["decision"]["mean"] is None
+    assert len(again["distances"][0]["runs"][0]["shots"]) == 10
+    assert again["distances"][0]["runs"][3]["shots"] == 4000
+    assert again["published"]["decision_latency_us"] == 63.0
+
+
+@pytest.mark.parametrize("distances", [(5,), (3, 5, 7)])
+def test_figure(tmp_path: Path, distances: tuple[int, ...]) -> None:
+    results = [result_of(distance) for distance in distances]
+    path = tmp_path / "loop.png"
+    control = results[0].windows
+    assert loop_report.draw(path, results, title="the loop", control=control) == path
+    assert path.stat().st_size > 10_000

@@ -1,0 +1,76 @@
+"""Cores: quiet ones for those who spin, one for the system, no promise where there are too few."""
+
+from pathlib import Path
+
+import pytest
+
+from realtime import placement
+from realtime.placement import choose_cores
+
+
+def test_four_quiet_cores() -> None:
+    found = choose_cores(allowed=range(4), busy={})
+    assert (found.source, found.messages, found.system, found.decoders) == (0, 1, 2, (3,))
+    assert found.promise
+    assert found.spins
+    assert found.control is None
+    assert (found.decoder(0), found.decoder(1)) == (3, None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_too_few_cores_promise_nothing(count: int) -> None:
+    found = choose_cores(allowed=range(count), busy={})
+    assert not found.promise
+    assert not found.spins
+    assert found.decoders == ()
+    assert "no latency promise" in found.note
+    assert f"{count} core" in found.note
+
+
+def test_busy_cores_are_avoided_or_left_to_the_system() -> None:
+    found = choose_cores(allowed=range(6), busy={0: 0.9, 3: 0.1})
+    assert 0 not in (found.source, found.messages, *found.decoders)
+    assert found.promise
+    assert found.control == 5
+    tight = choose_cores(allowed=range(4), busy={1: 0.9})
+    assert tight.system == 1
+    assert tight.promise
+    crowded = choose_cores(allowed=range(4), busy={1: 0.9, 2: 0.8})
+    assert not crowded.promise
+    assert "core 2 works for somebody else" in crowded.note
+
+
+def test_streams_want_a_core_each() -> None:
+    two = choose_cores(allowed=range(5), busy={}, streams=2)
+    assert two.decoders == (3, 4)
+    assert two.promise
+    squeezed = choose_cores(allowed=range(4), busy={}, streams=2)
+    assert squeezed.decoders == (3,)
+    assert not squeezed.promise
+    everybody = {squeezed.source, squeezed.messages, squeezed.system, *squeezed.decoders}
+    assert len(everybody) == 4
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(ValueError, match="streams=0"):
+        choose_cores(streams=0)
+    with pytest.raises(ValueError, match="no core"):
+        choose_cores(allowed=[])
+
+
+def test_busy_share_from_the_systems_counters(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu 1 1 1 1\ncpu0 100 0 0 100 0 0 0 0\ncpu1 50 0 0 50 0 0 0 0\nintr 5\n")
+    assert placement._ticks(stat) == {0: (100, 200), 1: (50, 100)}
+    assert placement.busy_cores(0.0, stat=stat) == {}
+    assert placement.busy_cores(0.0, stat=tmp_path / "none") == {}
+
+
+def test_a_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(placement, "_QUOTA", quota)
+    assert placement._quota(8) == 8
+    quota.write_text("max 100000\n")
+    assert placement._quota(8) == 8
+    quota.write_text("200000 100000\n")
+    assert placement._quota(8) == 2
