@@ -18,7 +18,7 @@ from realtime.wire import Flags, Result, Status
 from tests.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames_of, shots
 from tests.strategies import data_frames
 
-_SESSION = Session(decoder=StreamingDecoder.from_circuit(circuit()))
+_SESSION = Session(decoder=StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3))
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_overload_fails_the_shot_or_waits_as_the_policy_says() -> None:
 
 
 def test_a_shot_longer_than_allowed_is_oversize() -> None:
-    decoder = StreamingDecoder.from_circuit(circuit())
+    decoder = StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3)
     session = Session(decoder=decoder, limits=SessionLimits(max_cycles=19))
     session.begin(session=SESSION)
     assert summary(play(session, stream_of_shots(1))) == [(0, Status.OVERSIZE)]
@@ -278,11 +278,11 @@ def test_events_that_nothing_explains_are_said_to_be_so() -> None:
 def test_a_workspace_that_is_too_small_grows_in_the_middle_of_a_frame(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offline = StreamingDecoder.from_circuit(circuit())
+    offline = StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3)
     noise = np.random.default_rng(1).random((1, circuit().num_detectors)) < 0.4
     unpacked = offline.to_frames(noise)
     dense = np.packbits(unpacked[0], axis=1, bitorder="little")
-    small = StreamingDecoder.from_circuit(circuit())
+    small = StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3)
     with monkeypatch.context() as patch:
         patch.setattr(Workspace, "grow", lambda self: self._resize(2))
         tiny = Session(decoder=small)
@@ -296,7 +296,7 @@ def test_a_workspace_that_is_too_small_grows_in_the_middle_of_a_frame(
 def test_commits_tell_what_is_final() -> None:
     session = fresh(commits=True)
     data = shots()
-    offline = StreamingDecoder.from_circuit(circuit())
+    offline = StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3)
     for number in range(4):
         offline.reset()
         at = 0
