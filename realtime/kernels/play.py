@@ -76,7 +76,7 @@ def take_answer(state, link, rings, inbox, times, commits, backlog, total):
 
 @kernel
 def play(state, rows, last, message, link, rings, inbox, times, lateness, commits, backlog, until_ns):
-    """Send the frames of a shot, from where it stands, until it is sent or until_ns.
+    """Send the frames of a shot, from where it stands, and wait for an answer; at most until until_ns.
 
     Args:
         state: see the fields above.
@@ -130,6 +130,9 @@ def play(state, rows, last, message, link, rings, inbox, times, lateness, commit
         state[SEQUENCE] += 1
         state[NEXT] = stop
         state[SENT_CYCLES] = stop
+    # The answer is awaited here: going back to Python first would cost more than the decoder does.
+    while state[NUM_ANSWERS] == 0 and now_ns() < until_ns:
+        take_answer(state, link, rings, inbox, times, commits, backlog, total)
     return SENT
 
 
