@@ -16,6 +16,7 @@ class FrameReader:
 
     def __init__(self, *, model: LayeredModel, measurements: MeasurementModel | None) -> None:
         self.model = model
+        self._num_columns = model.num_columns
         self.measurements = measurements
         shape = (measurements.reach, measurements.per_cycle) if measurements else (0, 0)
         self._before = np.zeros(shape, dtype=np.uint8)
@@ -92,7 +93,7 @@ class FrameReader:
     def _width(self, kind: Kind) -> int:
         """Columns of a frame of this kind."""
         if kind == "events":
-            return self.model.num_columns
+            return self._num_columns
         if kind == "measurements":
             return self._measured.per_cycle
         raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")

@@ -186,9 +186,8 @@ class StreamingDecoder:
         rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
         if not self._windows and self.num_cycles + len(rows) >= self._model.num_layers:
             raise ValueError(f"this memory takes exactly {self._model.num_layers - 1} cycles before finish")
-        rows, packed = self._reader.events(
-            rows, bit_packed=bit_packed, kind=kind, first_cycle=self.num_cycles
-        )
+        first_cycle = self.num_cycles if kind == "measurements" else 0
+        rows, packed = self._reader.events(rows, bit_packed=bit_packed, kind=kind, first_cycle=first_cycle)
         rows = read_only(rows)
         at = 0
         while True:
@@ -361,6 +360,8 @@ class StreamingDecoder:
             flip_bytes=flip_bytes,
         )
         self._record = self._pools.record
+        self._last_packed = self._pools.arrays["flips"].tobytes()
+        self._last_flips = np.zeros(model.num_observables, dtype=np.bool_)
         self._graphs = np.zeros(2, dtype=layout.GRAPH)
         for at, graph in enumerate(self._windows):
             self._graphs[at] = graph.record[0]
@@ -385,9 +386,12 @@ class StreamingDecoder:
         return ((pushed - self._plan.window) // self._plan.commit + 1) * self._plan.commit
 
     def _flips(self) -> NDArray[np.bool_]:
-        flips = self._pools.arrays["flips"]
-        bits = np.unpackbits(flips, count=self._model.num_observables, bitorder="little")
-        return bits.astype(np.bool_)
+        committed = self._pools.arrays["flips"]
+        packed = committed.tobytes()
+        if packed != self._last_packed:  # most frames end no window: unpacking costs a cycle's time
+            bits = np.unpackbits(committed, count=self._model.num_observables, bitorder="little")
+            self._last_packed, self._last_flips = packed, bits.view(np.bool_)
+        return self._last_flips.copy()
 
     def _check(self, status: int) -> None:
         if status == layout.NO_PARTNER:

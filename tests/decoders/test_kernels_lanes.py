@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Small graphs without hypothesis, and a few shots of small codes compared with PyMatching.
+#: Small graphs without hypothesis, and a few shots and streams of small codes.
 PART = [
     "tests/decoders/test_kernels_bits.py",
     "tests/decoders/test_kernels_neighbours.py",
     "tests/decoders/test_kernels_search.py",
     "tests/decoders/test_mwpm_certificate.py",
     "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
+    "tests/decoders/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",
+    "tests/decoders/test_streaming.py::test_windows_are_what_a_naive_decoder_makes_of_them[chain-2-3]",
+    "tests/decoders/test_streaming_errors.py::test_an_odd_number_of_events_without_boundary",
 ]
 
 

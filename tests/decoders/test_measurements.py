@@ -164,6 +164,33 @@ def test_gates_that_flip_qubits_in_every_cycle(instruction: str, rounds: int) ->
     assert not frames.any()
 
 
+def without_resets(*, rounds: int) -> stim.Circuit:
+    """A chain of three whose measure qubits are never reset: a check is a parity of two measurements, so a
+    detector is one of this cycle and of the cycle before the last."""
+    lines = ["R 0 1 2 3 4"]
+    for cycle in range(rounds):
+        lines += ["DEPOLARIZE1(0.05) 0 2 4", "CX 0 1 2 3", "CX 2 1 4 3", "X_ERROR(0.05) 1 3", "M 1 3"]
+        for check, place in ((-2, 1), (-1, 3)):
+            back = f"rec[{check - 4}]" if cycle > 1 else ""
+            lines.append(f"DETECTOR({place}, 0, {cycle}) rec[{check}] {back}")
+    lines += ["M 0 2 4"]
+    for check, place in ((-5, 1), (-4, 3)):
+        back = f"rec[{check - 2}]" if rounds > 1 else ""
+        data = "rec[-3] rec[-2]" if place == 1 else "rec[-2] rec[-1]"
+        lines.append(f"DETECTOR({place}, 0, {rounds}) {data} rec[{check}] {back}")
+    return stim.Circuit("\n".join(lines))
+
+
+@pytest.mark.parametrize("rounds", [4, 5, 9, 20])
+def test_parities_that_reach_two_cycles_back(rounds: int) -> None:
+    circuit = without_resets(rounds=rounds)
+    _, model = readers(circuit)
+    assert model.reach == 2
+    check_shots(circuit, rounds=rounds, sizes=[1] * rounds)
+    check_shots(circuit, rounds=rounds, sizes=[2, 0, 1, rounds - 3])
+    check_shots(circuit, rounds=rounds, sizes=[rounds])
+
+
 def test_the_shot_before_is_forgotten() -> None:
     circuit = memory("chain-cz", rounds=6)
     reader, model = readers(circuit)

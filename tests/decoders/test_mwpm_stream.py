@@ -76,9 +76,9 @@ def test_a_shot_that_nothing_explains_is_named(threads: int) -> None:
     events, _, _ = dem.compile_sampler(seed=1).sample(200)
     expected = decoder.decode_batch(events)
     wrong = events.copy()
-    wrong[[57, 130], 17] ^= True
+    wrong[[130, 157], 17] ^= True
     with pytest.raises(
-        ValueError, match=r"shot 57: no error explains the detection events of cycles"
+        ValueError, match=r"shot 130: no error explains the detection events of cycles"
     ) as caught:
         decoder.decode_batch(wrong, threads=threads)
     assert "\n" not in str(caught.value)
