@@ -12,6 +12,7 @@ from experiments.bench_streaming_windows import METHODS, Length
 from experiments.series import CurvePanel, CurveSeries
 from qec.statistics import Estimate
 
+_MOST_POINTS = 50  # along a shot
 _LEAST_EXCESS = 0.01  # per cent: no upper limit is drawn lower
 
 
@@ -105,13 +106,15 @@ def _shot_panels(runs: Sequence[ShotRun]) -> list[CurvePanel]:
     times, growths = [], []
     for run in mine:
         label = f"d = {run.point.distance}"
-        # Thousands of cycles: the end of each segment.
-        ends = [(at + 1) * run.segment_cycles / 1000 for at in range(len(run.times_ns[0]))]
-        segments = zip(*run.times_ns, strict=True)
-        times.append(CurveSeries(label, ends, [median(ns) / run.segment_cycles / 1000 for ns in segments]))
+        # A point for one or several segments, at the end of the last of them, in thousands of cycles.
+        together = -(-len(run.times_ns[0]) // _MOST_POINTS)
+        ends = range(together, len(run.times_ns[0]) + 1, together)
+        x = [end * run.segment_cycles / 1000 for end in ends]
+        found = [median(ns for times in run.times_ns for ns in times[end - together : end]) for end in ends]
+        times.append(CurveSeries(label, x, [ns / run.segment_cycles / 1000 for ns in found]))
         if run.grown_bytes is not None:
-            grown = [max(0.0, max(found) / 1e6) for found in zip(*run.grown_bytes, strict=True)]
-            growths.append(CurveSeries(label, ends, grown))
+            grown = [max(found[end - 1] for found in run.grown_bytes) for end in ends]
+            growths.append(CurveSeries(label, x, [max(0.0, most / 1e6) for most in grown]))
     words = f"frames of {largest:,} cycles" if largest > 1 else "frames of one cycle"
     panels = [
         CurvePanel(

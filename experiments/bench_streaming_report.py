@@ -196,10 +196,10 @@ def _length_table(lengths: Sequence[Length]) -> str:
     return "\n".join(
         [
             _words(
-                "Time per cycle in us by the length of a shot, on one core, in turns, on the same shots. "
-                "Windows are the same for PyMatching (graphs made once, one call per window) and for "
-                "streaming; pushed: frames of 10 cycles, one call each. Both kinds of windows predict the "
-                f"same in all but {differing} of {shots:,} shots."
+                "Time per cycle in us by the length of a shot, on one core and the same shots; windows in "
+                "turns, then whole histories. Windows are the same for PyMatching (graphs made once, one "
+                "call per window) and for streaming; pushed: frames of 10 cycles, one call each. Both kinds "
+                f"of windows predict the same in all but {differing} of {shots:,} shots."
             ),
             table(header, rows),
         ]
