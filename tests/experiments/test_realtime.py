@@ -16,6 +16,9 @@ import pytest
 from experiments import cli, loop_options
 from experiments.loop_parts import resident_kb
 
+# On busy machines these outrun their limits: not part of the default run, see the marker.
+pytestmark = pytest.mark.processes
+
 _SMALL = ["--cycles", "200", "--shots", "2", "--p", "0.004", "--cycle_time", "20us"]
 
 

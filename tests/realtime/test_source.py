@@ -18,6 +18,9 @@ from realtime.sampling import sample_events
 from realtime.source import SourceConfig, SourceProcess
 from tests.loop_shots import circuit
 
+# On busy machines these outrun their limits: not part of the default run, see the marker.
+pytestmark = pytest.mark.processes
+
 _CYCLE_NS = 50_000.0
 
 
@@ -83,7 +86,7 @@ def test_killed_in_the_middle_of_a_shot(daemon: DaemonProcess, source: SourcePro
         threading.Timer(0.5, dying.kill).start()
         with pytest.raises(RuntimeError, match="the source has ended"):
             next(reports)
-        assert not alive(dying.pid)
+    assert not alive(dying.pid)
     with SourceProcess(patient(daemon, folder)) as next_one:
         *found, _ = next_one.play([Job(folder=folder, shots=3)])
     assert [report["status"] for report in found] == ["OK"] * 3
