@@ -81,12 +81,12 @@ def test_killed_in_the_middle_of_a_shot(daemon: DaemonProcess, source: SourcePro
         def shots_done() -> int:
             return int(client.stats()["streams"][0]["counters"]["shots"])
 
-        before = shots_done()
+        before, pid = shots_done(), dying.pid
         reports = dying.play([Job(folder=folder, shots=1)])
         threading.Timer(0.5, dying.kill).start()
         with pytest.raises(RuntimeError, match="the source has ended"):
             next(reports)
-    assert not alive(dying.pid)
+    assert not alive(pid)  # once it has been waited for
     with SourceProcess(patient(daemon, folder)) as next_one:
         *found, _ = next_one.play([Job(folder=folder, shots=3)])
     assert [report["status"] for report in found] == ["OK"] * 3
