@@ -223,13 +223,17 @@ class Workspace(Pools):
         """What second matchings write to; nothing if no graph has any."""
         num_edges = max((int(graph.num_edges) for graph in graphs), default=0)
         num_events = num_detectors if graphs else 0
+        covers = np.zeros(num_events + 1, dtype=layout.COVER)
+        covers["centre"] = layout.NONE
         self.own(
             limits=np.zeros(num_events, dtype=layout.LIMIT),
             chosen=np.zeros(num_events, dtype=np.int64),
-            potentials=np.zeros(num_events + 1, dtype=np.int64),
+            covers=covers,
+            raised=np.zeros(num_edges, dtype=layout.RAISED),
             covered=np.zeros(num_events, dtype=np.int64),
             prices=np.full(num_edges, layout.NOT_SEEN, dtype=np.int32),
             seen=np.zeros(num_edges, dtype=np.int64),
+            used_by=np.zeros(num_edges, dtype=np.int32),
             first_edges=np.zeros(num_edges, dtype=np.int64),
             lowered=np.full(num_edges, layout.NOT_LOWERED, dtype=np.int32),
             lowered_as=np.zeros(num_edges, dtype=np.int32),

@@ -8,19 +8,21 @@ comes to them. That is repeated until no edge is left on which regions overlap; 
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, FREE, OK, OUT_OF_TREE, PAIRED
 from decoders.kernels.implied import (
     activate,
     add_up,
-    cover,
+    cover_all,
     forget_active,
+    forget_cover,
     forget_edges,
-    forget_potentials,
     keep_first_edges,
     list_edges,
     lower,
+    lower_prices,
+    share_cuts,
 )
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import FAR, FREE, OK, OUT_OF_TREE, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -174,7 +176,7 @@ def free_events(graph, work):
 def forget_shot(work):
     """Forget what the second matching of the last shot lowered and listed, however it ended."""
     forget_edges(work)
-    forget_potentials(work)
+    forget_cover(work)
     forget_active(work)
 
 
@@ -187,7 +189,9 @@ def match_again(graph, work, count):
     events, chosen = events_of(work), chosen_of(work)
     list_edges(graph, work, count)
     keep_first_edges(work)
-    cover(graph, work, count)
+    lower_prices(graph, work)
+    share_cuts(work, count)
+    cover_all(graph, work, count)
     work.num_rounds = 0
     while lower(graph, work):
         work.num_rounds += 1
@@ -200,9 +204,11 @@ def match_again(graph, work, count):
                 if status != OK:
                     return status
         forget_edges(work)
-        forget_potentials(work)
+        forget_cover(work)
         list_edges(graph, work, count)
-        cover(graph, work, count)
+        lower_prices(graph, work)
+        share_cuts(work, count)
+        cover_all(graph, work, count)
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]

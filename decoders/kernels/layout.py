@@ -107,7 +107,15 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
 LIMIT = _record(
     limit=_i8,  # an event's neighbour list holds up to here
     chosen=_i8,  # whether it is to be matched anew
+    cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
+    is_cut=_i8,  # whether that is so for the edges counted at this event
 )
+COVER = _record(  # how the regions of a matching cover a detector
+    potential=_i8,  # how far one reaches beyond it; 0 if none does
+    centre=_i8,  # the same where a region's distances are counted from; NONE elsewhere
+    owner=_i8,  # the region: an event, or the outermost blossom around it
+)
+RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
@@ -156,10 +164,12 @@ WORK = _record(
     ball_touched=_i8,  # int64 (num_detectors,)
     limits=_i8,  # LIMIT (max_events,)
     chosen=_i8,  # int64 (max_events,): events that are matched anew
-    potentials=_i8,  # int64 (num_detectors + 1,): how far regions reach beyond a detector; the last is 0
-    covered=_i8,  # int64 (num_detectors,): where potentials are not zero
+    covers=_i8,  # COVER (num_detectors + 1,): the last is not covered
+    covered=_i8,  # int64 (num_detectors,): what of that is
+    raised=_i8,  # RAISED (num_graph_edges,)
     prices=_i8,  # int32 (num_graph_edges,): weight of an edge of the matching, NOT_SEEN or NOT_USED
     seen=_i8,  # int64 (num_graph_edges,): where prices are not NOT_SEEN
+    used_by=_i8,  # int32 (num_graph_edges,): the event on whose way to its mate an edge is
     first_edges=_i8,  # int64 (num_graph_edges,): the edges of the first matching
     lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
     lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
@@ -167,6 +177,8 @@ WORK = _record(
     num_graph_edges=_i8,
     num_chosen=_i8,
     num_covered=_i8,
+    num_raised=_i8,
+    farthest=_i8,  # the largest of all centres
     num_seen=_i8,
     num_first=_i8,
     num_active=_i8,  # slots that are lowered; 0 in a first matching

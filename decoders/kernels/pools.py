@@ -16,6 +16,7 @@ from decoders.kernels.jit import interpreted, kernel
 from decoders.kernels.layout import (
     ADJACENT,
     BALL,
+    COVER,
     DETECTOR,
     EDGE,
     EVENT,
@@ -25,6 +26,7 @@ from decoders.kernels.layout import (
     LIMIT,
     NEAR,
     NODE,
+    RAISED,
 )
 
 if interpreted:
@@ -252,9 +254,15 @@ def chosen_of(work):
 
 
 @kernel
-def potentials_of(work):
-    """The pool `potentials` of a work record."""
-    return _view(work.potentials, work.num_detectors + 1, np.int64)
+def covers_of(work):
+    """The pool `covers` of a work record."""
+    return _view(work.covers, work.num_detectors + 1, COVER)
+
+
+@kernel
+def raised_of(work):
+    """The pool `raised` of a work record."""
+    return _view(work.raised, work.num_graph_edges, RAISED)
 
 
 @kernel
@@ -273,6 +281,12 @@ def prices_of(work):
 def seen_of(work):
     """The pool `seen` of a work record."""
     return _view(work.seen, work.num_graph_edges, np.int64)
+
+
+@kernel
+def used_by_of(work):
+    """The pool `used_by` of a work record."""
+    return _view(work.used_by, work.num_graph_edges, np.int32)
 
 
 @kernel
