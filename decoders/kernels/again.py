@@ -119,7 +119,7 @@ def choose_companions(graph, work, index):
 
 @kernel
 def choose_events(graph, work, count):
-    """Find the events to be matched anew; returns how far portals' lists reach."""
+    """Find the events to be matched anew; returns how far to look past active edges."""
     events, limits, active, chosen, ends = (
         events_of(work),
         limits_of(work),
@@ -164,7 +164,11 @@ def choose_events(graph, work, count):
                 covers[detector].portal = NONE
     for index in range(count):
         limits[index].limit = min(limits[index].limit, everywhere)
-    return everywhere
+    # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
+    radius = np.int64(0)
+    for at in range(work.num_chosen):
+        radius = max(radius, events[chosen[at]].radius)
+    return min(everywhere, 2 * radius + 2)
 
 
 @kernel
