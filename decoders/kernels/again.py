@@ -166,8 +166,9 @@ def choose_events(graph, work, count):
         limits[index].limit = min(limits[index].limit, everywhere)
     # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
     radius = np.int64(0)
-    for at in range(work.num_chosen):
-        radius = max(radius, events[chosen[at]].radius)
+    for index in range(count):
+        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
+            radius = max(radius, events[index].radius)
     return min(everywhere, 2 * radius + 2)
 
 
@@ -211,7 +212,8 @@ def widen_horizons(graph, work, count, horizon):
     """What is known of ways past active edges: to the horizon for all events, farther for some far from them."""
     events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
     for index in range(count):
-        limits[index].horizon = max(limits[index].horizon, horizon)
+        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
+            limits[index].horizon = max(limits[index].horizon, horizon)
     for at in range(work.num_woken):
         index = woken[at]
         limit = limits[index]

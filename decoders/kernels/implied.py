@@ -199,39 +199,36 @@ def raise_potential(work, detector, height, owner):
 
 
 @kernel
-def raise_centre(work, detector, height, owner):
-    """The same where distances within the region are counted from."""
+def spread(graph, work, detector, height, owner):
+    """A region reaches so far beyond a detector, and from there over others."""
+    near, cover, ball = near_of(graph), covers_of(work)[detector], ball_nodes_of(work)
     raise_potential(work, detector, height, owner)
-    cover = covers_of(work)[detector]
     cover.centre = max(cover.centre, height)
     work.farthest = max(work.farthest, height)
+    around = detectors_of(graph)[detector]
+    if height > around.radius:
+        ball_start(work, detector)
+        there = ball_next(graph, work)
+        while there >= 0 and ball[there].distance < height:
+            raise_potential(work, there, height - ball[there].distance, owner)
+            there = ball_next(graph, work)
+        ball_end(work)
+        return
+    at = around.first
+    while at < around.last and near[at].span < height:
+        raise_potential(work, np.int64(near[at].detector), height - (near[at].span & ~1), owner)
+        at += 1
 
 
 @kernel
 def cover_all(graph, work, count):
-    """Note how the regions of the present matching cover detectors."""
-    detectors, near, events, limits = detectors_of(graph), near_of(graph), events_of(work), limits_of(work)
-    ball = ball_nodes_of(work)
+    """Note how the regions of the present matching cover detectors, but for what they reach past active edges."""
+    events, limits = events_of(work), limits_of(work)
     work.farthest = 0
     work.num_raised = 0
     for index in range(count):
         event = events[index]
-        radius = event.radius - limits[index].cut
-        detector = detectors[event.detector]
-        owner = event.top
-        raise_centre(work, event.detector, radius, owner)
-        if radius > detector.radius or (work.num_active > 0 and radius > limits[index].limit):
-            ball_start(work, event.detector)
-            there = ball_next(graph, work)
-            while there >= 0 and ball[there].distance < radius:
-                raise_potential(work, there, radius - ball[there].distance, owner)
-                there = ball_next(graph, work)
-            ball_end(work)
-            continue
-        at = detector.first
-        while at < detector.last and near[at].span < radius:
-            raise_potential(work, np.int64(near[at].detector), radius - (near[at].span & ~1), owner)
-            at += 1
+        spread(graph, work, event.detector, event.radius - limits[index].cut, event.top)
 
 
 @kernel
@@ -303,40 +300,44 @@ def meets_other(graph, work, detector, height, owner):
 
 @kernel
 def overlap(graph, work, entry):
-    """What a lighter edge, heavier before than now the potentials of its ends, does to the regions.
+    """What a lighter edge does to the regions; its weight is less than the potentials of its ends together.
 
     If only one region is near, it reaches farther, which may bring it to the next lighter edge (returns
     true). Otherwise the edge becomes active.
     """
-    detectors, near, covers, implied = detectors_of(graph), near_of(graph), covers_of(work), implied_of(graph)
+    covers, implied = covers_of(work), implied_of(graph)
     other = implied[entry]
     u = np.int64(other.u)
     v = np.int64(other.v)
     if covers[u].potential < covers[v].potential:
         u, v = v, u
     owner = covers[u].owner
-    if prices_of(work)[other.edge] >= 0 and limits_of(work)[used_by_of(work)[other.edge]].is_cut == 0:
+    is_active = lowered_of(work)[other.edge] <= other.weight
+    in_use = prices_of(work)[other.edge] >= 0
+    if in_use and not is_active and limits_of(work)[used_by_of(work)[other.edge]].is_cut == 0:
         return False  # the regions were not cut, but lowering what is in use can do no harm
     height = covers[u].potential - other.weight
     is_one = v < graph.num_detectors and (covers[v].potential == 0 or covers[v].owner == owner)
-    if is_one and owner >= work.max_events:
+    if is_one and height <= covers[v].potential and (owner < work.max_events or is_active):
+        return False
+    if is_one and owner >= work.max_events and not is_active:
         # What is inside a blossom's own shell must not meet through the edge either.
         shell = nodes_of(work)[owner].dual
         inside = max(covers[u].potential - shell, 0) + max(covers[v].potential - shell, 0)
         is_one = inside <= other.weight
-    if is_one and height <= covers[v].potential:
-        return False
-    room = work.num_raised < work.num_graph_edges
-    if is_one and room and not meets_other(graph, work, v, height, owner):
-        raised = raised_of(work)[work.num_raised]
-        raised.entry = entry
-        raised.owner = owner
-        work.num_raised += 1
-        raise_centre(work, v, height, owner)
-        at = detectors[v].first
-        while at < detectors[v].last and near[at].span < height:
-            raise_potential(work, np.int64(near[at].detector), height - (near[at].span & ~1), owner)
-            at += 1
+        if is_one and height <= covers[v].potential:
+            return False
+    # The regions of the present matching already are such that they fit on active edges.
+    if is_one and (is_active or not meets_other(graph, work, v, height, owner)):
+        if not is_active:
+            if work.num_raised == work.num_graph_edges:
+                work.overflow = 1
+                return False
+            raised = raised_of(work)[work.num_raised]
+            raised.entry = entry
+            raised.owner = owner
+            work.num_raised += 1
+        spread(graph, work, v, height, owner)
         return True
     activate(graph, work, np.int64(other.edge), np.int64(other.weight))
     activate_raised(graph, work, owner)

@@ -124,12 +124,15 @@ PORTAL = _record(  # an end of an active edge
     other=_i8,  # the portal at the other end; NONE at the boundary
     weight=_i8,
     next=_i8,  # another portal at the same detector
-    num_sights=_i8,
-    boundary=_i8,  # the shortest way from here to the boundary
-    exit=_i8,  # see LIMIT
+    boundary=_i8,  # from here to the boundary past no other active edge
+    num_sights=_i8,  # events near it; -1 if nobody has looked
+    first_link=_i8,
+    last_link=_i8,
+    distance=_i8,  # from the event whose ways are looked for, through this edge; FAR if there is none
+    is_queued=_i8,
 )
 SIGHT = _record(event=_i8, distance=_i8)  # an event near a portal
-LINK = _record(portal=_i8, other=_i8, distance=_i8)  # a portal near another
+LINK = _record(other=_i8, distance=_i8)  # a portal near another
 RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
