@@ -250,7 +250,7 @@ def match_again(graph, work, count):
     if share_cuts(work, count):
         forget_cover(work)
         cover_all(graph, work, count)
-    while lower(graph, work):
+    while lower(graph, work, count):
         work.num_rounds += 1
         work.may_look_beyond = 1
         horizon = choose_events(graph, work, count)

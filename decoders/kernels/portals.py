@@ -238,8 +238,8 @@ def find_ways(graph, work, count, horizon):
         limits[index].boundary = FAR
     open_portals(graph, work)
     for index in range(count):
-        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
-            if work.overflow == 0:
-                horizon = find_ways_from(graph, work, index, horizon)
+        is_known = 2 * events[index].radius <= limits[index].horizon and limits[index].chosen == 0
+        if not is_known and work.overflow == 0:
+            horizon = find_ways_from(graph, work, index, horizon)
     close_portals(work)
     return horizon
