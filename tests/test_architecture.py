@@ -48,6 +48,10 @@ ROOMS: Mapping[str, Room] = {
     "decoders.mwpm": Room(
         "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"
     ),
+    "decoders.correlations": Room(
+        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
+    ),
+    "decoders.mwpm_correlated": Room("decoders.correlations decoders.mwpm", "stim"),
     "decoders.repeats": Room("", "stim numpy"),
     "decoders.layers": Room("decoders.graph decoders.repeats", "stim numpy"),
     "decoders.measurements": Room("decoders.layers decoders.repeats", "stim numpy"),
