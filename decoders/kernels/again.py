@@ -27,6 +27,7 @@ from decoders.kernels.layout import FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIR
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
+    candidates_of,
     certain_flips_of,
     chosen_of,
     covers_of,
@@ -36,6 +37,7 @@ from decoders.kernels.pools import (
     events_of,
     flips_of,
     halves_of,
+    implied_of,
     limits_of,
     near_of,
     nodes_of,
@@ -118,6 +120,26 @@ def choose_companions(graph, work, index):
 
 
 @kernel
+def is_chosen(work, detector):
+    """Whether the region that covers a detector is one that will be given up."""
+    cover, nodes = covers_of(work)[detector], nodes_of(work)
+    if cover.potential == 0:
+        return False
+    event = cover.owner if cover.owner < work.max_events else nodes[cover.owner].first_leaf
+    return limits_of(work)[event].chosen != 0
+
+
+@kernel
+def activate_around(graph, work):
+    """Make edges active that regions reach which are given up: the regions to come are likely to overlap there."""
+    implied, candidates, prices = implied_of(graph), candidates_of(work), prices_of(work)
+    for at in range(work.num_candidates):
+        other = implied[candidates[at]]
+        if prices[other.edge] < 0 and (is_chosen(work, other.u) or is_chosen(work, other.v)):
+            activate(graph, work, np.int64(other.edge), np.int64(other.weight))
+
+
+@kernel
 def choose_events(graph, work, count):
     """Find the events to be matched anew; returns how far to look past active edges."""
     events, limits, active, chosen, ends = (
@@ -133,6 +155,7 @@ def choose_events(graph, work, count):
         limits[index].chosen = 0
     work.num_chosen = 0
     everywhere = FAR
+    is_wide = False
     at_edge = 0
     at_event = 0
     while at_edge < work.num_active:
@@ -157,6 +180,9 @@ def choose_events(graph, work, count):
         while at_event < work.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
+        if at_edge == work.num_active and not is_wide:
+            is_wide = True
+            activate_around(graph, work)
     for at in range(work.num_active):
         for end in range(2):
             detector = ends[2 * active[at] + end]
