@@ -141,7 +141,7 @@ def activate_around(graph, work):
 
 @kernel
 def choose_events(graph, work, count):
-    """Find the events to be matched anew; returns how far to look past active edges."""
+    """Find the events to be matched anew, and how far which events have to look past active edges."""
     events, limits, active, chosen, ends = (
         events_of(work),
         limits_of(work),
@@ -191,11 +191,14 @@ def choose_events(graph, work, count):
     for index in range(count):
         limits[index].limit = min(limits[index].limit, everywhere)
     # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
-    radius = np.int64(0)
+    detectors, near = detectors_of(graph), near_of(graph)
     for index in range(count):
-        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
-            radius = max(radius, events[index].radius)
-    return min(everywhere, 2 * radius + 2)
+        limit = limits[index]
+        reach = 2 * events[index].radius
+        limit.must_look = limit.chosen != 0 or reach > limit.horizon
+        if limit.must_look:
+            nearest = near[detectors[events[index].detector].first].span & ~1
+            limit.horizon = min(everywhere, max(reach, nearest) + 2)
 
 
 @kernel
@@ -234,12 +237,9 @@ def free_events(graph, work):
 
 
 @kernel
-def widen_horizons(graph, work, count, horizon):
-    """Ways past active edges are known to the horizon, for some events even farther."""
+def use_ways(work):
+    """What is known of ways past active edges holds for the events that searches have come to already."""
     events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
-    for index in range(count):
-        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
-            limits[index].horizon = max(limits[index].horizon, horizon)
     for at in range(work.num_woken):
         index = woken[at]
         limit = limits[index]
@@ -281,12 +281,12 @@ def match_again(graph, work, count):
             return FULL
         work.num_rounds += 1
         work.may_look_beyond = 1
-        horizon = choose_events(graph, work, count)
+        choose_events(graph, work, count)
         free_events(graph, work)
-        horizon = find_ways(graph, work, count, horizon)
+        find_ways(graph, work, count)
         if work.overflow:
             return FULL
-        widen_horizons(graph, work, count, horizon)
+        use_ways(work)
         for at in range(work.num_chosen):
             if events[chosen[at]].mate == FREE:
                 status = find_partner(graph, work, chosen[at])

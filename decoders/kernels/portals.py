@@ -93,7 +93,7 @@ def link_portals(work, here, detector, distance):
 
 @kernel
 def look_around(graph, work, here, horizon):
-    """List the events and portals near a portal; returns the horizon, nearer if there were too many."""
+    """List the events and portals nearer to a portal than a horizon, or than one that leaves not too many."""
     detectors, near, event_of = detectors_of(graph), near_of(graph), event_of_of(work)
     portal = portals_of(work)[here]
     sights = sights_of(work)
@@ -122,7 +122,7 @@ def look_around(graph, work, here, horizon):
             portal.num_sights += 1
         at += 1
     portal.last_link = work.num_links
-    return horizon
+    portal.horizon = min(horizon, around.radius)
 
 
 @kernel
@@ -196,7 +196,8 @@ def find_ways_from(graph, work, event, horizon):
         if here.distance >= horizon:
             continue
         if here.num_sights < 0:
-            horizon = look_around(graph, work, index, horizon)
+            look_around(graph, work, index, work.horizon)
+        horizon = min(horizon, here.distance + here.horizon)
         for at in range(here.first_link, here.last_link):
             distance = here.distance + links[at].distance
             if distance >= horizon:
@@ -227,19 +228,21 @@ def find_ways_from(graph, work, event, horizon):
 
 
 @kernel
-def find_ways(graph, work, count, horizon):
-    """Make the ways past active edges known that are shorter than a horizon and lead from certain events.
+def find_ways(graph, work, count):
+    """Make the ways past active edges known that are shorter than the horizons of the events that must look.
 
-    Those are the ones to be matched anew, and those with larger regions than their lists account for.
-    Returns the horizon, nearer if that was necessary.
+    Those are the ones to be matched anew, and those with larger regions than their lists account for. A
+    horizon comes nearer if there is too much to see.
     """
-    events, limits = events_of(work), limits_of(work)
+    limits = limits_of(work)
     for index in range(count):
         limits[index].boundary = FAR
+    work.horizon = 0
+    for index in range(count):
+        if limits[index].must_look:
+            work.horizon = max(work.horizon, limits[index].horizon)
     open_portals(graph, work)
     for index in range(count):
-        is_known = 2 * events[index].radius <= limits[index].horizon and limits[index].chosen == 0
-        if not is_known and work.overflow == 0:
-            horizon = find_ways_from(graph, work, index, horizon)
+        if limits[index].must_look and work.overflow == 0:
+            limits[index].horizon = find_ways_from(graph, work, index, limits[index].horizon)
     close_portals(work)
-    return horizon
