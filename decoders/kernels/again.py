@@ -131,7 +131,7 @@ def is_chosen(work, detector):
 
 @kernel
 def activate_around(graph, work):
-    """Make edges active that regions reach which are given up: the regions to come are likely to overlap there."""
+    """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
     implied, candidates, prices = implied_of(graph), candidates_of(work), prices_of(work)
     for at in range(work.num_candidates):
         other = implied[candidates[at]]
@@ -247,6 +247,7 @@ def use_ways(work):
         if limit.boundary < nodes[index].boundary:
             nodes[index].boundary = limit.boundary
             nodes[index].exit = limit.exit
+            nodes[index].way = limit.way
 
 
 @kernel
@@ -255,6 +256,7 @@ def forget_shot(work):
     forget_edges(work)
     forget_cover(work)
     forget_active(work)
+    work.num_ways = 0
 
 
 @kernel

@@ -31,6 +31,7 @@ from decoders.kernels.layout import (
     PORTAL,
     RAISED,
     SIGHT,
+    WAY,
 )
 
 if interpreted:
@@ -357,3 +358,9 @@ def steps_of(graph):
 def outward_edges_of(graph):
     """The pool `outward_edges` of a graph record."""
     return _view(graph.outward_edges, graph.num_detectors, np.int32)
+
+
+@kernel
+def ways_of(work):
+    """The pool `ways` of a work record."""
+    return _view(work.ways, work.max_ways, WAY)
