@@ -187,7 +187,7 @@ def shorten(work, event, sight, here, through):
 
 @kernel
 def leave_to_boundary(work, event, exit, distance):
-    """An event has a way to the boundary past active edges and, last, this detector: whether it is shorter."""
+    """An event has a way to the boundary past active edges and then this detector: whether it is shorter."""
     limit = limits_of(work)[event]
     if distance >= limit.boundary:
         return False
