@@ -178,7 +178,7 @@ class SearchGraph(Pools):
         table["edge"], table["weight"] = edge, implied.weight[useful]
         kept = np.concatenate([[0], np.cumsum(useful)]).astype(np.int32)
         self.own(weights=weight, slots=slot, implied=table, implied_start=kept[implied.start])
-        self.set(num_implied=table.size)
+        self.set(num_implied=table.size, compares=1)
 
 
 class Workspace(Pools):

@@ -8,6 +8,7 @@ until no edge is left on which regions overlap; every round lowers more.
 
 import numpy as np
 
+from decoders.kernels.compare import flips_like_first, judge, list_first_edges
 from decoders.kernels.implied import (
     activate,
     add_up,
@@ -23,7 +24,7 @@ from decoders.kernels.implied import (
     share_cuts,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
+from decoders.kernels.layout import BETTER_ONCE, FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -263,7 +264,8 @@ def forget_shot(work):
 def match_again(graph, work, count):
     """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
 
-    `flips` and `weight` are then those of the second matching.
+    `flips` and `weight` are then those of the second matching. If the first is to be preferred, the status
+    is BETTER_ONCE, `weight` what it weighs with the new weights, and the events' mates are lost.
     """
     events, chosen = events_of(work), chosen_of(work)
     list_edges(graph, work, count)
@@ -312,4 +314,15 @@ def match_again(graph, work, count):
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
     add_up(graph, work)
-    return OK
+    if graph.compares == 0 or flips_like_first(graph, work):
+        return OK
+    second = judge(graph, work)
+    forget_edges(work)
+    weight = list_first_edges(graph, work)
+    first = judge(graph, work)
+    if work.overflow:
+        return FULL
+    if first >= second:
+        return OK
+    work.weight = graph.certain_weight + weight
+    return BETTER_ONCE

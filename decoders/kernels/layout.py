@@ -35,7 +35,7 @@ NOT_LOWERED = np.int32((1 << 31) - 1)
 MOST_SIGHTS = _i8(16)  # events that a portal knows
 
 # Kernel status: zero is success.
-OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
+OK, NO_PARTNER, FULL, POSTPONED, BETTER_ONCE = _i8(0), _i8(1), _i8(2), _i8(3), _i8(4)
 
 # Where an edge ends that leads out of a window (GRAPH.ends); -1 is the true boundary.
 BEYOND = _i8(-2)
@@ -180,6 +180,7 @@ GRAPH = _record(
     num_adjacent=_i8,
     num_edges=_i8,
     num_implied=_i8,  # 0: shots are matched once
+    compares=_i8,  # whether the two matchings are compared where they predict different flips
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
