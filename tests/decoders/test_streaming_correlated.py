@@ -27,7 +27,7 @@ def memory(*, distance: int, rounds: int, p: float, basis: str = "x") -> stim.Ci
     )
 
 
-CIRCUIT = memory(distance=3, rounds=30, p=0.01)
+CIRCUIT = memory(distance=3, rounds=30, p=0.005)
 
 
 def sample(circuit: stim.Circuit, *, shots: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -63,7 +63,7 @@ def test_a_window_of_the_whole_memory_implies_what_the_memory_does(rounds: int) 
 
 def test_as_good_as_whole_histories() -> None:
     dem = CIRCUIT.detector_error_model(decompose_errors=True)
-    events, flips = sample(CIRCUIT, shots=6000, seed=1)
+    events, flips = sample(CIRCUIT, shots=12_000, seed=1)
     wrong = {}
     for name, options in [
         ("mwpm", {}),
