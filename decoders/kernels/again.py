@@ -48,7 +48,7 @@ from decoders.kernels.pools import (
     weights_of,
     woken_of,
 )
-from decoders.kernels.portals import find_ways
+from decoders.kernels.portals import close_portals, find_ways
 from decoders.kernels.regions import wake
 from decoders.kernels.search import find_partner
 
@@ -154,8 +154,9 @@ def choose_events(graph, work, count):
     for index in range(count):
         limits[index].limit = FAR
         limits[index].chosen = 0
+        limits[index].is_last = 0
     work.num_chosen = 0
-    everywhere = FAR
+    work.everywhere = FAR
     is_wide = False
     at_edge = 0
     at_event = 0
@@ -167,12 +168,12 @@ def choose_events(graph, work, count):
                 detector = ends[2 * slot + end]
                 if detector >= 0:
                     covers[detector].portal = 0
-                    everywhere = min(everywhere, limit_lists(graph, work, detector))
+                    work.everywhere = min(work.everywhere, limit_lists(graph, work, detector))
         for index in range(count):
             limit = limits[index]
-            limit.horizon = min(limit.limit, everywhere)
+            limit.horizon = min(limit.limit, work.everywhere)
             radius = events[index].radius
-            if 2 * radius > everywhere and radius <= limit.limit:
+            if 2 * radius > work.everywhere and radius <= limit.limit:
                 limit.horizon = limit_own_list(graph, work, index)
                 if 2 * radius > limit.horizon:
                     choose(work, index)
@@ -190,7 +191,7 @@ def choose_events(graph, work, count):
             if detector >= 0:
                 covers[detector].portal = NONE
     for index in range(count):
-        limits[index].limit = min(limits[index].limit, everywhere)
+        limits[index].limit = min(limits[index].limit, work.everywhere)
     # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
     detectors, near = detectors_of(graph), near_of(graph)
     for index in range(count):
@@ -199,7 +200,7 @@ def choose_events(graph, work, count):
         limit.must_look = limit.chosen != 0 or reach > limit.horizon
         if limit.must_look:
             nearest = near[detectors[events[index].detector].first].span & ~1
-            limit.horizon = min(everywhere, max(reach, nearest) + 2)
+            limit.horizon = min(work.everywhere, max(reach, nearest) + 2)
 
 
 @kernel
@@ -289,13 +290,16 @@ def match_again(graph, work, count):
         free_events(graph, work)
         find_ways(graph, work, count)
         if work.overflow:
+            close_portals(work)
             return FULL
         use_ways(work)
         for at in range(work.num_chosen):
             if events[chosen[at]].mate == FREE:
                 status = find_partner(graph, work, chosen[at])
                 if status != OK:
+                    close_portals(work)  # before there are larger pools
                     return status
+        close_portals(work)
         forget_edges(work)
         forget_cover(work)
         list_edges(graph, work, count)

@@ -6,6 +6,7 @@ edges are ways of the graph as it is, which neighbour lists know up to a certain
 """
 
 from decoders.kernels.jit import kernel
+from decoders.kernels.known import add_edge, known_edge
 from decoders.kernels.layout import FAR, MOST_SIGHTS, NONE
 from decoders.kernels.pools import (
     active_of,
@@ -25,7 +26,6 @@ from decoders.kernels.pools import (
     stack_of,
     ways_of,
 )
-from decoders.kernels.regions import add_edge, known_edge
 
 
 @kernel
@@ -38,7 +38,9 @@ def add_portal(graph, work, detector, other, slot):
     portal.weight = lowered_of(work)[slot]
     portal.slot = slot
     portal.next = cover.portal
-    portal.num_sights = -1
+    portal.num_sights = 0
+    portal.horizon = 0
+    portal.is_complete = 0
     portal.distance = FAR
     portal.boundary = detectors_of(graph)[detector].boundary
     outward = boundary_edge_of(graph)[detector]
@@ -118,6 +120,7 @@ def look_around(graph, work, here, horizon):
         if event_of[detector] >= 0:
             if portal.num_sights == MOST_SIGHTS:
                 horizon = distance
+                portal.is_complete = 1
                 break
             sights[row + portal.num_sights].event = event_of[detector]
             sights[row + portal.num_sights].distance = distance
@@ -126,6 +129,8 @@ def look_around(graph, work, here, horizon):
         at += 1
     portal.last_link = work.num_links
     portal.horizon = min(horizon, around.radius)
+    if at == around.last:
+        portal.is_complete = 1
 
 
 @kernel
@@ -229,8 +234,8 @@ def find_ways_from(graph, work, event, horizon):
         here.is_queued = 0
         if here.distance >= horizon:
             continue
-        if here.num_sights < 0:
-            look_around(graph, work, index, work.horizon)
+        if here.horizon < horizon - here.distance and here.is_complete == 0:
+            look_around(graph, work, index, horizon - here.distance)
         horizon = min(horizon, here.distance + here.horizon)
         for at in range(here.first_link, here.last_link):
             distance = here.distance + links[at].distance
@@ -272,12 +277,7 @@ def find_ways(graph, work, count):
     limits = limits_of(work)
     for index in range(count):
         limits[index].boundary = FAR
-    work.horizon = 0
-    for index in range(count):
-        if limits[index].must_look:
-            work.horizon = max(work.horizon, limits[index].horizon)
     open_portals(graph, work)
     for index in range(count):
         if limits[index].must_look and work.overflow == 0:
             limits[index].horizon = find_ways_from(graph, work, index, limits[index].horizon)
-    close_portals(work)

@@ -11,6 +11,7 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
+from decoders.kernels.known import add_edge, is_known, known_edge
 from decoders.kernels.layout import (
     AT_BOUNDARY,
     FAR,
@@ -40,6 +41,7 @@ from decoders.kernels.pools import (
     queue_of,
     woken_of,
 )
+from decoders.kernels.portals import find_ways_from
 from decoders.kernels.queue import push
 
 
@@ -83,48 +85,6 @@ def settle(work, region):
     while event != node.last_leaf:
         event = events[event].next_leaf
         events[event].radius += grown
-
-
-@kernel
-def known_edge(work, event, other):
-    """The half-edge from one event to another, or -1."""
-    events, halves = events_of(work), halves_of(work)
-    half = events[event].first
-    while half >= 0 and halves[half].to != other:
-        half = halves[half].next
-    return half
-
-
-@kernel
-def is_known(work, event, other, distance):
-    """Whether an edge from one event to another is known, and no longer than this.
-
-    Longer ones are found past active edges before the lists are read. The shortest is always the first.
-    """
-    half = known_edge(work, event, other)
-    return half >= 0 and edges_of(work)[half >> 1].distance <= distance
-
-
-@kernel
-def add_edge(work, event, other, distance, near):
-    """Make an edge known to both ends; returns the half-edge away from `event`."""
-    events, halves, edges = events_of(work), halves_of(work), edges_of(work)
-    edge = work.num_edges
-    if edge == work.max_edges:
-        work.overflow = 1
-        return -1
-    work.num_edges = edge + 1
-    edges[edge].distance = distance
-    edges[edge].near = near
-    edges[edge].way = NONE
-    away = 2 * edge + 1
-    halves[away].to = other
-    halves[away].next = events[event].first
-    events[event].first = away
-    halves[away - 1].to = event
-    halves[away - 1].next = events[other].first
-    events[other].first = away - 1
-    return away
 
 
 @kernel
@@ -231,6 +191,28 @@ def look_for_exit(graph, work, event, there):
 
 
 @kernel
+def look_farther(graph, work, event):
+    """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
+    limit, node, halves = limits_of(work)[event], nodes_of(work)[event], halves_of(work)
+    farther = min(work.everywhere, 2 * limit.horizon + 2)
+    found = find_ways_from(graph, work, event, farther)
+    if found > limit.horizon:
+        limit.horizon = found
+    else:
+        limit.is_last = 1
+    half = events_of(work)[event].first
+    while half >= 0:
+        schedule_edge(work, half)
+        half = halves[half].next
+    if limit.boundary < node.boundary:
+        node.boundary = limit.boundary
+        node.exit = limit.exit
+        node.way = limit.way
+        schedule(work, work.now + node.boundary - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
+    return limit.horizon
+
+
+@kernel
 def reveal(graph, work, event):
     """Make known what a growing event can meet before its next scan, and schedule that scan."""
     detectors, events = detectors_of(graph), events_of(work)
@@ -245,6 +227,9 @@ def reveal(graph, work, event):
             half = scan_list(graph, work, event, list_end)
             if half >= 0:
                 schedule_edge(work, half)
+        elif work.num_portals > 0 and list_end < work.everywhere and limits_of(work)[event].is_last == 0:
+            list_end = look_farther(graph, work, event)
+            limit = 2 * nodes_of(work)[event].boundary
         elif work.may_look_beyond:
             scan_beyond(graph, work, event)
             limit = 2 * nodes_of(work)[event].boundary
