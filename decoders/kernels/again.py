@@ -24,7 +24,7 @@ from decoders.kernels.implied import (
     share_cuts,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import BETTER_ONCE, FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
+from decoders.kernels.layout import BETTER_ONCE, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -34,7 +34,6 @@ from decoders.kernels.pools import (
     covers_of,
     detectors_of,
     ends_of,
-    event_of_of,
     events_of,
     flips_of,
     halves_of,
@@ -54,37 +53,19 @@ from decoders.kernels.search import find_partner
 
 
 @kernel
-def limit_lists(graph, work, detector):
-    """Note for the events near an end of an active edge how near it is; returns what all others are away."""
-    detectors, near, limits, event_of = (
-        detectors_of(graph),
-        near_of(graph),
-        limits_of(work),
-        event_of_of(work),
-    )
-    here = event_of[detector]
-    if here >= 0:
-        limits[here].limit = 0
-    for at in range(detectors[detector].first, detectors[detector].last):
-        there = event_of[near[at].detector]
-        if there >= 0:
-            limits[there].limit = min(limits[there].limit, near[at].span & ~1)
-    return detectors[detector].radius
-
-
-@kernel
-def limit_own_list(graph, work, index):
-    """The same for an event that may be farther away from all of them, by its own list."""
-    detectors, near, covers, limits = detectors_of(graph), near_of(graph), covers_of(work), limits_of(work)
-    around = detectors[events_of(work)[index].detector]
-    limit = around.radius
+def nearest_portal(graph, work, index, reach):
+    """How far it is from an event to the nearest end of an active edge, or how far there is none."""
+    detectors, near, covers = detectors_of(graph), near_of(graph), covers_of(work)
+    detector = events_of(work)[index].detector
+    around = detectors[detector]
+    if covers[detector].portal >= 0:
+        return np.int64(0)
     at = around.first
-    while at < around.last:
+    while at < around.last and near[at].span < reach:
         if covers[near[at].detector].portal >= 0:
-            limit = near[at].span & ~1
-            break
+            return np.int64(near[at].span & ~1)
         at += 1
-    return min(limit, limits[index].limit)
+    return min(reach, around.radius)
 
 
 @kernel
@@ -150,13 +131,11 @@ def choose_events(graph, work, count):
         chosen_of(work),
         ends_of(graph),
     )
-    covers = covers_of(work)
+    covers, detectors, near = covers_of(work), detectors_of(graph), near_of(graph)
     for index in range(count):
-        limits[index].limit = FAR
         limits[index].chosen = 0
         limits[index].is_last = 0
     work.num_chosen = 0
-    work.everywhere = FAR
     is_wide = False
     at_edge = 0
     at_event = 0
@@ -168,17 +147,13 @@ def choose_events(graph, work, count):
                 detector = ends[2 * slot + end]
                 if detector >= 0:
                     covers[detector].portal = 0
-                    work.everywhere = min(work.everywhere, limit_lists(graph, work, detector))
         for index in range(count):
-            limit = limits[index]
-            limit.horizon = min(limit.limit, work.everywhere)
-            radius = events[index].radius
-            if 2 * radius > work.everywhere and radius <= limit.limit:
-                limit.horizon = limit_own_list(graph, work, index)
-                if 2 * radius > limit.horizon:
+            if limits[index].chosen == 0:
+                radius = events[index].radius
+                horizon = nearest_portal(graph, work, index, 2 * radius)
+                limits[index].horizon = horizon
+                if radius > horizon or (2 * radius > horizon == detectors[events[index].detector].radius):
                     choose(work, index)
-            elif radius > limit.limit:
-                choose(work, index)
         while at_event < work.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
@@ -190,17 +165,14 @@ def choose_events(graph, work, count):
             detector = ends[2 * active[at] + end]
             if detector >= 0:
                 covers[detector].portal = NONE
-    for index in range(count):
-        limits[index].limit = min(limits[index].limit, work.everywhere)
     # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
-    detectors, near = detectors_of(graph), near_of(graph)
     for index in range(count):
         limit = limits[index]
         reach = 2 * events[index].radius
         limit.must_look = limit.chosen != 0 or reach > limit.horizon
         if limit.must_look:
-            nearest = near[detectors[events[index].detector].first].span & ~1
-            limit.horizon = min(work.everywhere, max(reach, nearest) + 2)
+            around = detectors[events[index].detector]
+            limit.horizon = min(around.radius, max(reach, near[around.first].span & ~1) + 2)
 
 
 @kernel

@@ -117,7 +117,6 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
     weight=_i4,
 )
 LIMIT = _record(
-    limit=_i8,  # the nearest end of an active edge is not nearer to the event
     horizon=_i8,  # every way shorter than this that leads past active edges is known
     must_look=_i8,  # so that is to be seen to, up to the horizon
     is_last=_i8,  # too much to see: farther on, the graph is searched
@@ -236,7 +235,6 @@ WORK = _record(
     num_ways=_i8,
     max_ways=_i8,
     farthest=_i8,  # the largest of all centres
-    everywhere=_i8,  # the lists of all portals reach at least so far
     may_shift=_i8,  # whether regions may grow at their mates' cost
     num_shifts=_i8,  # since the regions were last laid out
     has_shifts=_i8,  # before that

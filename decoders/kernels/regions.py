@@ -194,7 +194,9 @@ def look_for_exit(graph, work, event, there):
 def look_farther(graph, work, event):
     """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
     limit, node, halves = limits_of(work)[event], nodes_of(work)[event], halves_of(work)
-    farther = min(work.everywhere, 2 * limit.horizon + 2)
+    around = detectors_of(graph)[events_of(work)[event].detector]
+    step = max(limit.horizon, near_of(graph)[around.first].span & ~1) + 2
+    farther = min(around.radius, limit.horizon + step)
     found = find_ways_from(graph, work, event, farther)
     if found > limit.horizon:
         limit.horizon = found
@@ -227,7 +229,11 @@ def reveal(graph, work, event):
             half = scan_list(graph, work, event, list_end)
             if half >= 0:
                 schedule_edge(work, half)
-        elif work.num_portals > 0 and list_end < work.everywhere and limits_of(work)[event].is_last == 0:
+        elif (
+            work.num_portals > 0
+            and list_end < detectors[e.detector].radius
+            and limits_of(work)[event].is_last == 0
+        ):
             list_end = look_farther(graph, work, event)
             limit = 2 * nodes_of(work)[event].boundary
         elif work.may_look_beyond:
