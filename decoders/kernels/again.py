@@ -165,13 +165,15 @@ def choose_events(graph, work, count):
             detector = ends[2 * active[at] + end]
             if detector >= 0:
                 covers[detector].portal = NONE
-    # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
+    # Events that begin anew have time to look farther while they grow.
     for index in range(count):
         limit = limits[index]
         reach = 2 * events[index].radius
         limit.must_look = limit.chosen != 0 or reach > limit.horizon
         if limit.must_look:
             around = detectors[events[index].detector]
+            if limit.chosen:
+                reach = events[index].radius
             limit.horizon = min(around.radius, max(reach, near[around.first].span & ~1) + 2)
 
 

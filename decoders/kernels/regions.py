@@ -191,6 +191,14 @@ def look_for_exit(graph, work, event, there):
 
 
 @kernel
+def may_look_farther(graph, work, event):
+    """Whether there is more to see of ways past active edges than an event has looked for."""
+    limit = limits_of(work)[event]
+    radius = detectors_of(graph)[events_of(work)[event].detector].radius
+    return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
+
+
+@kernel
 def look_farther(graph, work, event):
     """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
     limit, node, halves = limits_of(work)[event], nodes_of(work)[event], halves_of(work)
@@ -229,11 +237,7 @@ def reveal(graph, work, event):
             half = scan_list(graph, work, event, list_end)
             if half >= 0:
                 schedule_edge(work, half)
-        elif (
-            work.num_portals > 0
-            and list_end < detectors[e.detector].radius
-            and limits_of(work)[event].is_last == 0
-        ):
+        elif may_look_farther(graph, work, event):
             list_end = look_farther(graph, work, event)
             limit = 2 * nodes_of(work)[event].boundary
         elif work.may_look_beyond:
