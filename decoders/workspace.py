@@ -254,16 +254,13 @@ class Workspace(Pools):
         self.set(max_edges=size, max_queue=size, max_tree=size)
         size = size if self.record["num_graph_edges"][0] else 0
         self.own(
-            candidates=np.zeros(4 * size, dtype=np.int64),
             raised=np.zeros(size, dtype=layout.RAISED),
             portals=np.zeros(size, dtype=layout.PORTAL),
             sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
             links=np.zeros(4 * size, dtype=layout.LINK),
             ways=np.zeros(4 * size, dtype=layout.WAY),
         )
-        self.set(
-            max_candidates=4 * size, max_raised=size, max_portals=size, max_links=4 * size, max_ways=4 * size
-        )
+        self.set(max_raised=size, max_portals=size, max_links=4 * size, max_ways=4 * size)
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""

@@ -13,14 +13,13 @@ from decoders.kernels.implied import (
     activate,
     add_up,
     cover_all,
-    find_implied,
-    find_implied_again,
     forget_active,
     forget_cover,
     forget_edges,
     keep_first_edges,
     list_edges,
     lower,
+    lower_prices,
     share_cuts,
 )
 from decoders.kernels.jit import kernel
@@ -28,16 +27,17 @@ from decoders.kernels.layout import BETTER_ONCE, FREE, FULL, NONE, OK, OUT_OF_TR
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
-    candidates_of,
     certain_flips_of,
     chosen_of,
     covers_of,
     detectors_of,
     ends_of,
     events_of,
+    first_edges_of,
     flips_of,
     halves_of,
     implied_of,
+    implied_start_of,
     limits_of,
     near_of,
     nodes_of,
@@ -114,11 +114,19 @@ def is_chosen(work, detector):
 @kernel
 def activate_around(graph, work):
     """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
-    implied, candidates, prices = implied_of(graph), candidates_of(work), prices_of(work)
-    for at in range(work.num_candidates):
-        other = implied[candidates[at]]
-        if prices[other.edge] < 0 and (is_chosen(work, other.u) or is_chosen(work, other.v)):
-            activate(graph, work, np.int64(other.edge), np.int64(other.weight))
+    implied, starts, prices = implied_of(graph), implied_start_of(graph), prices_of(work)
+    covers, first_edges = covers_of(work), first_edges_of(work)
+    for at in range(work.num_first):
+        edge = first_edges[at]
+        for entry in range(starts[edge], starts[edge + 1]):
+            other = implied[entry]
+            if (
+                prices[other.edge] >= 0
+                or covers[other.u].potential + covers[other.v].potential < other.weight
+            ):
+                continue
+            if is_chosen(work, other.u) or is_chosen(work, other.v):
+                activate(graph, work, np.int64(other.edge), np.int64(other.weight))
 
 
 @kernel
@@ -243,18 +251,12 @@ def match_again(graph, work, count):
     is BETTER_ONCE, `weight` what it weighs with the new weights, and the events' mates are lost.
     """
     events, chosen = events_of(work), chosen_of(work)
-    list_edges(graph, work, count)
-    cover_all(graph, work, count)
     work.num_rounds = 0
-    find_implied(graph, work)
-    if work.num_candidates == 0:
-        return OK
-    if work.overflow:
-        return FULL
+    list_edges(graph, work, count)
     keep_first_edges(work)
-    if share_cuts(work, count):
-        forget_cover(work)
-        cover_all(graph, work, count)
+    lower_prices(graph, work)
+    share_cuts(work, count)
+    cover_all(graph, work, count)
     while lower(graph, work, count):
         if work.overflow:
             return FULL
@@ -277,13 +279,9 @@ def match_again(graph, work, count):
         forget_edges(work)
         forget_cover(work)
         list_edges(graph, work, count)
+        lower_prices(graph, work)
+        share_cuts(work, count)
         cover_all(graph, work, count)
-        find_implied_again(graph, work)
-        if work.overflow:
-            return FULL
-        if share_cuts(work, count):
-            forget_cover(work)
-            cover_all(graph, work, count)
     if work.overflow:
         return FULL
     if work.num_rounds == 0:

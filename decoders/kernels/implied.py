@@ -17,7 +17,6 @@ from decoders.kernels.matching import mate_entry, mate_path
 from decoders.kernels.pools import (
     active_of,
     ball_nodes_of,
-    candidates_of,
     covered_of,
     covers_of,
     detectors_of,
@@ -83,71 +82,19 @@ def keep_first_edges(work):
 
 
 @kernel
-def find_implied(graph, work):
-    """Lower the prices of edges in use as they imply, and list the implied edges that may matter.
-
-    Those are edges in use, the regions of which shrink with them, and edges lighter than the potentials of
-    their ends together; without one of the second kind, none is listed.
-    """
-    implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
-    prices, seen, candidates = prices_of(work), seen_of(work), candidates_of(work)
-    work.num_candidates = 0
-    overlapping = False
-    for at in range(work.num_seen):
-        edge = seen[at]
-        if prices[edge] < 0:
-            continue
-        for entry in range(starts[edge], starts[edge + 1]):
-            other = implied[entry]
-            height = covers[other.u].potential + covers[other.v].potential
-            if height < other.weight:
-                continue
-            # The regions of an edge in use fill it, so no such edge is passed over.
-            if prices[other.edge] >= 0:
-                lower_price(work, other)
-            elif height == other.weight:
-                continue
-            else:
-                overlapping = True
-            if work.num_candidates == work.max_candidates:
-                work.overflow = 1
-                return
-            candidates[work.num_candidates] = entry
-            work.num_candidates += 1
-    if not overlapping:
-        work.num_candidates = 0
-
-
-@kernel
-def find_implied_again(graph, work):
-    """The same for a later matching, with what the edges of the first implied."""
-    implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
-    prices, first_edges, candidates = prices_of(work), first_edges_of(work), candidates_of(work)
-    work.num_candidates = 0
+def lower_prices(graph, work):
+    """Lower the prices of edges in use as the first edges imply; the regions around them shrink with them."""
+    implied, starts, limits = implied_of(graph), implied_start_of(graph), limits_of(work)
+    prices, first_edges, used_by = prices_of(work), first_edges_of(work), used_by_of(work)
     for at in range(work.num_first):
         edge = first_edges[at]
         for entry in range(starts[edge], starts[edge + 1]):
             other = implied[entry]
-            if covers[other.u].potential + covers[other.v].potential < other.weight:
-                continue
-            if prices[other.edge] >= 0:
-                lower_price(work, other)
-            if work.num_candidates == work.max_candidates:
-                work.overflow = 1
-                return
-            candidates[work.num_candidates] = entry
-            work.num_candidates += 1
-
-
-@kernel
-def lower_price(work, implied):
-    """An edge in use weighs no more than this; the region around it shrinks with it."""
-    prices = prices_of(work)
-    saved = prices[implied.edge] - implied.weight
-    if saved > 0:
-        limits_of(work)[used_by_of(work)[implied.edge]].cut += saved
-        prices[implied.edge] = implied.weight
-        work.weight -= saved
+            saved = prices[other.edge] - other.weight
+            if saved > 0:
+                limits[used_by[other.edge]].cut += saved
+                prices[other.edge] = other.weight
+                work.weight -= saved
 
 
 @kernel
@@ -159,12 +106,8 @@ def own_dual(work, index):
 
 @kernel
 def share_cuts(work, count):
-    """An event and its mate share what their way has become shorter by, if their own duals are enough.
-
-    Returns whether any region shrinks.
-    """
+    """An event and its mate share what their way has become shorter by, if their own duals are enough."""
     events, halves, limits = events_of(work), halves_of(work), limits_of(work)
-    any_cut = False
     for index in range(count):
         cut = limits[index].cut
         if cut == 0 or mate_entry(work, index) == -2:
@@ -184,8 +127,6 @@ def share_cuts(work, count):
             limits[index].cut = share
             limits[mate].cut = cut - share
         limits[index].is_cut = 1
-        any_cut = True
-    return any_cut
 
 
 @kernel
@@ -404,18 +345,6 @@ def check_all(graph, work):
 
 
 @kernel
-def check_candidates(graph, work):
-    """The same where an overlap may be as long as no region has grown."""
-    implied, covers, candidates = implied_of(graph), covers_of(work), candidates_of(work)
-    farther = False
-    for at in range(work.num_candidates):
-        other = implied[candidates[at]]
-        if covers[other.u].potential + covers[other.v].potential > other.weight:
-            farther = overlap(graph, work, candidates[at]) or farther
-    return farther
-
-
-@kernel
 def lower(graph, work, count):
     """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
     limits = limits_of(work)
@@ -426,9 +355,8 @@ def lower(graph, work, count):
     while True:
         work.num_shifts = 0
         work.shift_failed = 0
-        farther = check_all(graph, work) if work.has_shifts else check_candidates(graph, work)
-        while farther:  # a region that reaches farther may come to any other edge
-            farther = check_all(graph, work)
+        while check_all(graph, work):  # a region that reaches farther may come to any other edge
+            pass
         if work.num_active > num_active:
             return True
         if work.num_shifts == 0 and work.shift_failed == 0:

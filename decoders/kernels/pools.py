@@ -325,12 +325,6 @@ def slots_of(graph):
 
 
 @kernel
-def candidates_of(work):
-    """The pool `candidates` of a work record."""
-    return _view(work.candidates, work.max_candidates, np.int64)
-
-
-@kernel
 def portals_of(work):
     """The pool `portals` of a work record."""
     return _view(work.portals, work.max_portals, PORTAL)
