@@ -8,6 +8,7 @@ from experiments.reproduce.figure import Figure
 # name -> module; a module is imported when its figure is asked for.
 FIGURES = {
     "memory": "experiments.reproduce.memory",
+    "budget": "experiments.reproduce.budget",
 }
 
 
