@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from qec.statistics import CycleFit, Estimate, average, error_per_cycle, logical_error_rate
-from qec.statistics.estimate import likelihood_factor_of
+import numpy as np
+
+from qec.statistics import CycleFit, Estimate, error_per_cycle, likelihood_factor_of, logical_error_rate
 
 _95 = likelihood_factor_of(confidence=0.95)
 _SIGMAS_95 = 1.959964
@@ -43,4 +44,29 @@ def sigma(estimate: Estimate) -> float:
     return (estimate.high - estimate.low) / (2 * _SIGMAS_95)
 
 
-__all__ = ["average", "fit", "one_sigma", "probability", "ratio", "sigma"]
+def log_sigma(estimate: Estimate) -> float:
+    """Standard deviation of the logarithm of a positive estimate."""
+    if estimate.low <= 0:
+        return math.inf
+    return math.log(estimate.high / estimate.low) / (2 * _SIGMAS_95)
+
+
+def slope(x: Sequence[float], y: Sequence[Estimate]) -> Estimate:
+    """Slope of ln y against ln x, by least squares weighted with the intervals of y.
+
+    Where the points scatter more than their intervals say, the interval of the slope grows with the scatter.
+
+    Raises:
+        ValueError: fewer than three points whose intervals stay above zero.
+    """
+    used = [(math.log(a), math.log(b.value), log_sigma(b)) for a, b in zip(x, y, strict=True) if b.low > 0]
+    if len(used) < 3:
+        raise ValueError(f"a slope with an interval needs three points with errors, got {len(used)}")
+    logs, values, sigmas = (np.array(column) for column in zip(*used, strict=True))
+    weights = sigmas**-2
+    centred = logs - np.average(logs, weights=weights)
+    spread = float(weights @ centred**2)
+    found = float((weights * centred) @ values) / spread
+    rest = values - np.average(values, weights=weights) - found * centred
+    excess = float(weights @ rest**2) / (len(used) - 2)
+    return one_sigma(found, math.sqrt(max(1.0, excess) / spread))

@@ -9,6 +9,7 @@ from experiments.reproduce.figure import Figure
 FIGURES = {
     "memory": "experiments.reproduce.memory",
     "budget": "experiments.reproduce.budget",
+    "injection": "experiments.reproduce.injection",
 }
 
 
