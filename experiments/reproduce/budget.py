@@ -148,8 +148,8 @@ def section(settings: Settings, records: Records) -> Section:
         summary=(
             "The rate of each channel of the 72-qubit chip's model is raised and lowered by half, and "
             f"epsilon_5 / epsilon_3 simulated each time ({_CYCLES} cycles, both bases, five patches of "
-            f"d = 3 and one of d = 5, decoder {decoder}). The difference gives the channel's weight, as in the "
-            "paper: 1/Lambda = sum of weight x rate.\n\n"
+            f"d = 3 and one of d = 5, decoder {decoder}). The difference gives the channel's weight, as in "
+            "the paper: 1/Lambda = sum of weight x rate.\n\n"
             f"Here 1/Lambda = {number(as_is.value)}, and the contributions add up to {number(whole.value)} "
             f"[{number(whole.low)}, {number(whole.high)}]."
         ),
@@ -167,10 +167,10 @@ def section(settings: Settings, records: Records) -> Section:
         limits=[
             "Leakage and leakage heating are no Pauli errors and missing here; crosstalk is depolarizing of "
             "neighbouring qubits of simultaneous gates, a guess at the published channel.",
-            "Qubits that wait in a layer of gates are free of errors here; the published budget may count them "
-            "under one-qubit gates.",
-            "A step of half a rate is not small: the curvature of 1/Lambda cancels between up and down only to "
-            "second order.",
+            "Qubits that wait in a layer of gates are free of errors here; the published budget may count "
+            "them under one-qubit gates.",
+            "A step of half a rate is not small: the curvature of 1/Lambda cancels between up and down only "
+            "to second order.",
         ],
         data={"lambda": swapped.value, "inverse": {f"{k} x {f}": e.value for (k, f), e in inverse.items()}},
     )

@@ -99,3 +99,8 @@ def stream(seed: int, *what: object) -> int:
     """A seed for stim that differs for different work."""
     words = [seed, *np.frombuffer(repr(what).encode(), dtype=np.uint8).tolist()]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+def is_fast(decoder: str) -> bool:
+    """Whether a decoder can see all shots of every figure."""
+    return _DECODER_COST.get(decoder, 5.0) < 10

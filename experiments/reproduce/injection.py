@@ -9,7 +9,7 @@ from experiments.reproduce.crossing import crossing
 from experiments.reproduce.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.published import words
 from experiments.series import CurvePanel, CurveSeries
-from experiments.tables import number
+from experiments.tables import estimate, number
 from qec.statistics import Estimate, average
 
 TITLE = "Error injection"
@@ -131,8 +131,8 @@ def section(settings: Settings, records: Records) -> Section:
             "All rates of the 105-qubit chip's model are multiplied by a common factor, which raises the "
             "detection fraction; one patch of each distance, both bases, epsilon_d from 10 and 30 cycles, "
             f"decoder {settings.decoders[0]}. Below the crossing of the curves larger codes are better. Where "
-            f"the factor is less than {_BELOW:g} of the smallest crossing, epsilon_d is compared with a power of "
-            "the detection fraction; the theory of small rates says (d + 1)/2."
+            f"the factor is less than {_BELOW:g} of the smallest crossing, epsilon_d is compared with a power "
+            "of the detection fraction; the theory of small rates says (d + 1)/2."
         ),
         calibrated="nothing beyond the model of the logical memory.",
         predicted="crossings and exponents.",
@@ -176,10 +176,8 @@ def _table(found: _Results) -> Table:
     for factor in found.factors:
         cells = [f"{factor:g}"]
         for d in found.distances:
-            e = found.epsilon[d, factor]
-            cells.append(
-                f"{100 * found.fraction[d, factor]:.1f} %: {number(e.value)} [{number(e.low)}, {number(e.high)}]"
-            )
+            fraction = f"{100 * found.fraction[d, factor]:.1f} %"
+            cells.append(f"{fraction}: {estimate(found.epsilon[d, factor])}")
         rows.append(cells)
     return Table(
         title="Detection fraction and epsilon_d",

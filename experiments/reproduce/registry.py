@@ -10,6 +10,8 @@ FIGURES = {
     "memory": "experiments.reproduce.memory",
     "budget": "experiments.reproduce.budget",
     "injection": "experiments.reproduce.injection",
+    "stability": "experiments.reproduce.stability",
+    "realtime": "experiments.reproduce.live",
 }
 
 

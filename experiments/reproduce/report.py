@@ -20,6 +20,7 @@ _KINDS = {
     "input": "taken from the paper",
     "calibrated": "calibrated",
     "predicted": "predicted",
+    "measured": "measured on this machine",
 }
 _HEADER = ("quantity", "here", "published", "is", "remark")
 
