@@ -26,8 +26,8 @@ _DEFECT_FACTOR = {"one_qubit": 4.0, "two_qubit": 8.0, "idle": 8.0, "idle_measure
 class Drift:
     """Rates of a device over a time.
 
-    ln of each rate's factor is an Ornstein-Uhlenbeck process of standard deviation 0.2 and correlation time 4 h
-    that begins at the device's published rate. Defects strike each qubit on average every 40 h and stay 3 h,
+    ln of each rate's factor is an Ornstein-Uhlenbeck process of standard deviation 0.2 and correlation time
+    4 h that begins at the device's rate. Defects strike each qubit on average every 40 h and stay 3 h,
     both exponentially distributed: the qubit's idling errors and those of its two-qubit gates are then eight
     times as frequent, its one-qubit gates' three times.
 

@@ -85,8 +85,8 @@ def run_loop(
     """`qec realtime`, by its own options and its own JSON.
 
     Returns:
-        shots; decoder; offline_decoder_us, distance -> time of the decoder alone for a cycle; timed, a list of
-        runs for latencies; counted, a list of runs for logical errors; text, what the command printed.
+        shots; decoder; offline_decoder_us, distance -> time of the decoder alone for a cycle; timed, runs
+        for latencies; counted, runs for logical errors; text, what the command printed.
     """
     assert noise.endswith(CHIP)
     assert model == chips.fingerprint(CHIP)

@@ -1,4 +1,4 @@
-"""Stability: Lambda over hours of drift and defects, with priors that are kept and priors that are relearned."""
+"""Stability: Lambda over hours of drift and defects, with a prior that is kept and relearned ones."""
 
 import math
 from collections.abc import Iterator
@@ -187,7 +187,7 @@ class _Results:
         return float(np.std([found.value for found in self.suppression[prior]], ddof=1))
 
     def gain(self, prior: str, distance: int) -> Estimate:
-        """Failures with the first prior over failures with another one in the same shots, first run left out."""
+        """Failures with the first prior over those with another in the same shots, first run left out."""
         fixed, other, both = self._paired[prior, distance]
         sigma = math.sqrt(
             (fixed - both) / fixed**2 + (other - both) / other**2 + both * (1 / fixed - 1 / other) ** 2
@@ -230,13 +230,12 @@ def section(settings: Settings, records: Records) -> Section:
         )
     return Section(
         summary=(
-            f"{len(found.hours)} runs in {_HOURS:g} hours on the model of the 72-qubit chip. Rates wander by a "
-            "fifth within hours; on average every 40 hours a defect strikes a qubit for 3 hours and makes its "
-            "idling and two-qubit errors eight times as frequent. The same shots are decoded with the rates of "
-            "the first run, with rates learned from the detection events of other shots of the run (starting from the "
-            "first one's rates), and with the exact "
-            f"ones; five patches of d = 3 and one of d = 5, {_CYCLES} cycles, both bases, decoder "
-            f"{settings.decoders[0]}."
+            f"{len(found.hours)} runs in {_HOURS:g} hours on the model of the 72-qubit chip. Rates wander by "
+            "a fifth within hours; on average every 40 hours a defect strikes a qubit for 3 hours and makes "
+            "its idling and two-qubit errors eight times as frequent. The same shots are decoded with the "
+            "rates of the first run, with rates learned from the detection events of other shots of the run "
+            "(starting from the first one's rates), and with the exact ones; five patches of d = 3 and one of "
+            f"d = 5, {_CYCLES} cycles, both bases, decoder {settings.decoders[0]}."
         ),
         calibrated="nothing; the drift's size and pace are assumed, not published.",
         predicted="Lambda and detection fraction over time, and what relearning gains.",
@@ -245,8 +244,8 @@ def section(settings: Settings, records: Records) -> Section:
         pictures=[
             Picture(
                 name="stability",
-                caption="Lambda (left) and detection fraction (right) over time; the number of defects at work "
-                "stands in the table.",
+                caption="Lambda (left) and detection fraction (right) over time; the number of defects at "
+                "work stands in the table.",
                 draw=lambda path: _draw(path, found),
             )
         ],
