@@ -28,6 +28,11 @@ OUT_OF_TREE, OUTER, INNER = _i8(0), _i8(1), _i8(2)
 # What a queue item means, in its lowest two bits.
 MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = _i8(0), _i8(1), _i8(2), _i8(3)
 
+# WORK.prices of an edge that no path has passed, or an even number of them; WORK.lowered of one as heavy as
+# in the graph.
+NOT_SEEN, NOT_USED = np.int32(-1), np.int32(-2)
+NOT_LOWERED = np.int32((1 << 31) - 1)
+
 # Kernel status: zero is success.
 OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
 
@@ -84,12 +89,33 @@ NODE = _record(
     last_leaf=_i8,
     mark=_i8,
     dual=_i8,  # blossoms: its own dual
+    boundary=_i8,  # events: distance to the boundary
+    exit=_i8,  # events: the detector behind which the way there is known, -1 if all of it is
     since=_i8,  # time at which the duals inside were last brought up to date
 )
 HALF = _record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
 EDGE = _record(distance=_i8, near=_i8)  # near: list entry of halves[2e].to, -1 if beyond the list
 ITEM = _record(key=_i8, what=_i8)
 ADJACENT = _record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
+IMPLIED = _record(  # an edge that is more likely, and so shorter, where another has happened
+    u=_i4,
+    v=_i4,  # its ends; num_detectors at a boundary
+    slot=_i4,  # the lightest edge between the same ends
+    edge=_i4,
+    weight=_i4,
+)
+LIMIT = _record(
+    limit=_i8,  # an event's neighbour list holds up to here
+    chosen=_i8,  # whether it is to be matched anew
+    cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
+    is_cut=_i8,  # whether that is so for the edges counted at this event
+)
+COVER = _record(  # how the regions of a matching cover a detector
+    potential=_i8,  # how far one reaches beyond it; 0 if none does
+    centre=_i8,  # the same where a region's distances are counted from; NONE elsewhere
+    owner=_i8,  # the region: an event, or the outermost blossom around it
+)
+RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
@@ -103,6 +129,9 @@ GRAPH = _record(
     boundary_edge=_i8,  # int32 (num_detectors,): the edge to the boundary, -1 without one
     boundary_flips=_i8,  # uint8 (num_detectors * flip_bytes,): observables along the way to the boundary
     edge_flips=_i8,  # uint8 (num_edges * flip_bytes,)
+    weights=_i8,  # int32 (num_edges,)
+    implied=_i8,  # IMPLIED (num_implied,)
+    implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
@@ -110,6 +139,7 @@ GRAPH = _record(
     num_near=_i8,
     num_adjacent=_i8,
     num_edges=_i8,
+    num_implied=_i8,  # 0: shots are matched once
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
@@ -132,6 +162,27 @@ WORK = _record(
     ball_nodes=_i8,  # BALL (num_detectors,)
     ball_queue=_i8,  # ITEM (max_ball_queue,)
     ball_touched=_i8,  # int64 (num_detectors,)
+    limits=_i8,  # LIMIT (max_events,)
+    chosen=_i8,  # int64 (max_events,): events that are matched anew
+    covers=_i8,  # COVER (num_detectors + 1,): the last is not covered
+    covered=_i8,  # int64 (num_detectors,): what of that is
+    raised=_i8,  # RAISED (num_graph_edges,)
+    prices=_i8,  # int32 (num_graph_edges,): weight of an edge of the matching, NOT_SEEN or NOT_USED
+    seen=_i8,  # int64 (num_graph_edges,): where prices are not NOT_SEEN
+    used_by=_i8,  # int32 (num_graph_edges,): the event on whose way to its mate an edge is
+    first_edges=_i8,  # int64 (num_graph_edges,): the edges of the first matching
+    lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
+    lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
+    active=_i8,  # int64 (num_graph_edges,): where slots are lowered
+    num_graph_edges=_i8,
+    num_chosen=_i8,
+    num_covered=_i8,
+    num_raised=_i8,
+    farthest=_i8,  # the largest of all centres
+    num_seen=_i8,
+    num_first=_i8,
+    num_active=_i8,  # slots that are lowered; 0 in a first matching
+    num_rounds=_i8,  # times that part of the last shot was matched anew
     num_detectors=_i8,
     max_events=_i8,
     max_nodes=_i8,
