@@ -131,8 +131,8 @@ def section(settings: Settings, records: Records) -> Section:
             "All rates of the 105-qubit chip's model are multiplied by a common factor, which raises the "
             "detection fraction; one patch of each distance, both bases, epsilon_d from 10 and 30 cycles, "
             f"decoder {settings.decoders[0]}. Below the crossing of the curves larger codes are better. "
-            f"Where the factor is less than {_BELOW:g} of the smallest crossing, epsilon_d is compared with a "
-            "power of the detection fraction; the theory of small rates says (d + 1)/2."
+            f"Where the factor is less than {_BELOW:g} of the smallest crossing, epsilon_d is compared with "
+            "a power of the detection fraction; the theory of small rates says (d + 1)/2."
         ),
         calibrated="nothing beyond the model of the logical memory.",
         predicted="crossings and exponents.",

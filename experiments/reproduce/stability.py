@@ -233,9 +233,9 @@ def section(settings: Settings, records: Records) -> Section:
             f"{len(found.hours)} runs in {_HOURS:g} hours on the model of the 72-qubit chip. Rates wander by "
             "a fifth within hours; on average every 40 hours a defect strikes a qubit for 3 hours and makes "
             "its idling and two-qubit errors eight times as frequent. The same shots are decoded with the "
-            "rates of the first run, with rates learned from the detection events of other shots of the run "
-            "(starting from the first one's rates), and with the exact ones; five patches of d = 3 and one of "
-            f"d = 5, {_CYCLES} cycles, both bases, decoder {settings.decoders[0]}."
+            "rates of the first run, with rates learned from the detection events of other shots of the "
+            "run (starting from the first one's rates), and with the exact ones; five patches of d = 3 and "
+            f"one of d = 5, {_CYCLES} cycles, both bases, decoder {settings.decoders[0]}."
         ),
         calibrated="nothing; the drift's size and pace are assumed, not published.",
         predicted="Lambda and detection fraction over time, and what relearning gains.",
