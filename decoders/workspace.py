@@ -123,6 +123,8 @@ class SearchGraph(Pools):
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
             near=np.zeros(num_detectors * list_length + 1, dtype=layout.NEAR),
             parents=np.zeros(num_detectors * list_length + 1, dtype=np.int16),
+            steps=np.zeros(num_detectors * list_length + 1, dtype=np.int32),
+            outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
             adjacent=adjacent[:num_adjacent].copy(),
             boundary_edge=boundary_edge,
@@ -148,15 +150,17 @@ class SearchGraph(Pools):
         used = neighbours.fill_lists(self.record, work.record, list_length)
         # Detectors of a small graph have shorter lists: give back what is left, but for one entry, for
         # kernels read the first entry even of an empty list.
-        near, parents = self.arrays["near"], self.arrays["parents"]
-        self.own(near=near[: used + 1].copy(), parents=parents[: used + 1].copy())
+        self.own(**{name: self.arrays[name][: used + 1].copy() for name in ("near", "parents", "steps")})
         self.set(num_near=used + 1)
 
     def _own_implied(self, graph: MatchingGraph, implied: Implied | None) -> None:
         weight = np.abs(graph.edge_weight)
         if implied is None:
             self.own(
-                weights=weight, implied=np.zeros(0, dtype=layout.IMPLIED), implied_start=np.zeros(1, "i4")
+                weights=np.zeros(0, dtype=np.int32),
+                slots=np.zeros(0, dtype=np.int32),
+                implied=np.zeros(0, dtype=layout.IMPLIED),
+                implied_start=np.zeros(0, dtype=np.int32),
             )
             return
         # The lightest edge between the ends of each edge: the first of each run of parallel edges, by weight.
@@ -164,16 +168,16 @@ class SearchGraph(Pools):
         u, v = graph.edge_u[order], graph.edge_v[order]
         is_first = np.ones(order.size, dtype=np.bool_)
         is_first[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
-        slot = np.empty_like(order)
+        slot = np.empty(order.size, dtype=np.int32)
         slot[order] = order[is_first][np.cumsum(is_first) - 1]
         useful = implied.weight < weight[slot[implied.edge]]
         edge = implied.edge[useful]
         table = np.zeros(edge.size, dtype=layout.IMPLIED)
         table["u"], table["v"] = graph.edge_u[edge], graph.edge_v[edge]
         table["v"][table["v"] < 0] = graph.num_detectors
-        table["slot"], table["edge"], table["weight"] = slot[edge], edge, implied.weight[useful]
+        table["edge"], table["weight"] = edge, implied.weight[useful]
         kept = np.concatenate([[0], np.cumsum(useful)]).astype(np.int32)
-        self.own(weights=weight, implied=table, implied_start=kept[implied.start])
+        self.own(weights=weight, slots=slot, implied=table, implied_start=kept[implied.start])
         self.set(num_implied=table.size)
 
 
@@ -224,7 +228,7 @@ class Workspace(Pools):
         num_edges = max((int(graph.num_edges) for graph in graphs), default=0)
         num_events = num_detectors if graphs else 0
         covers = np.zeros(num_events + 1, dtype=layout.COVER)
-        covers["centre"] = layout.NONE
+        covers["centre"] = covers["portal"] = layout.NONE
         self.own(
             limits=np.zeros(num_events, dtype=layout.LIMIT),
             chosen=np.zeros(num_events, dtype=np.int64),
@@ -249,6 +253,14 @@ class Workspace(Pools):
             tree=np.zeros(size, dtype=np.int64),
         )
         self.set(max_edges=size, max_queue=size, max_tree=size)
+        size = size if self.record["num_graph_edges"][0] else 0
+        self.own(
+            candidates=np.zeros(4 * size, dtype=np.int64),
+            portals=np.zeros(size, dtype=layout.PORTAL),
+            sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
+            links=np.zeros(4 * size, dtype=layout.LINK),
+        )
+        self.set(max_candidates=4 * size, max_portals=size, max_links=4 * size)
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""

@@ -12,22 +12,24 @@ from decoders.kernels.implied import (
     activate,
     add_up,
     cover_all,
+    find_implied,
+    find_implied_again,
     forget_active,
     forget_cover,
     forget_edges,
     keep_first_edges,
     list_edges,
     lower,
-    lower_prices,
     share_cuts,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, FREE, OK, OUT_OF_TREE, PAIRED
+from decoders.kernels.layout import FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
     certain_flips_of,
     chosen_of,
+    covers_of,
     detectors_of,
     ends_of,
     event_of_of,
@@ -43,13 +45,14 @@ from decoders.kernels.pools import (
     weights_of,
     woken_of,
 )
+from decoders.kernels.portals import find_ways
 from decoders.kernels.regions import wake
 from decoders.kernels.search import find_partner
 
 
 @kernel
 def limit_lists(graph, work, detector):
-    """Lists end where they come to an end of an active edge; returns how far they are known to do without."""
+    """Note for the events near an end of an active edge how near it is; returns what all others are away."""
     detectors, near, limits, event_of = (
         detectors_of(graph),
         near_of(graph),
@@ -64,6 +67,21 @@ def limit_lists(graph, work, detector):
         if there >= 0:
             limits[there].limit = min(limits[there].limit, near[at].span & ~1)
     return detectors[detector].radius
+
+
+@kernel
+def limit_own_list(graph, work, index):
+    """The same for an event that may be farther away from all of them, by its own list."""
+    detectors, near, covers, limits = detectors_of(graph), near_of(graph), covers_of(work), limits_of(work)
+    around = detectors[events_of(work)[index].detector]
+    limit = around.radius
+    at = around.first
+    while at < around.last:
+        if covers[near[at].detector].portal >= 0:
+            limit = near[at].span & ~1
+            break
+        at += 1
+    return min(limit, limits[index].limit)
 
 
 @kernel
@@ -85,7 +103,7 @@ def choose_companions(graph, work, index):
     for at in range(mate_path(graph, work, index)):
         edge = path[at]
         if 0 <= prices[edge] < weights[edge]:
-            activate(work, edge, edge, np.int64(prices[edge]))
+            activate(graph, work, edge, np.int64(prices[edge]))
     if mate >= 0:
         choose(work, halves[mate].to)
     elif mate <= PAIRED:
@@ -101,7 +119,7 @@ def choose_companions(graph, work, index):
 
 @kernel
 def choose_events(graph, work, count):
-    """Find the events to be matched anew, and how far all lists hold."""
+    """Find the events to be matched anew; returns how far portals' lists reach."""
     events, limits, active, chosen, ends = (
         events_of(work),
         limits_of(work),
@@ -109,7 +127,7 @@ def choose_events(graph, work, count):
         chosen_of(work),
         ends_of(graph),
     )
-    woken = woken_of(work)
+    covers = covers_of(work)
     for index in range(count):
         limits[index].limit = FAR
         limits[index].chosen = 0
@@ -124,17 +142,29 @@ def choose_events(graph, work, count):
             for end in range(2):
                 detector = ends[2 * slot + end]
                 if detector >= 0:
+                    covers[detector].portal = 0
                     everywhere = min(everywhere, limit_lists(graph, work, detector))
         for index in range(count):
-            limits[index].limit = min(limits[index].limit, everywhere)
-            if 2 * events[index].radius > limits[index].limit:
+            limit = limits[index]
+            limit.horizon = min(limit.limit, everywhere)
+            radius = events[index].radius
+            if 2 * radius > everywhere and radius <= limit.limit:
+                limit.horizon = limit_own_list(graph, work, index)
+                if 2 * radius > limit.horizon:
+                    choose(work, index)
+            elif radius > limit.limit:
                 choose(work, index)
         while at_event < work.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
-    for at in range(work.num_woken):
-        event = events[woken[at]]
-        event.reach = min(event.reach, limits[woken[at]].limit)
+    for at in range(work.num_active):
+        for end in range(2):
+            detector = ends[2 * active[at] + end]
+            if detector >= 0:
+                covers[detector].portal = NONE
+    for index in range(count):
+        limits[index].limit = min(limits[index].limit, everywhere)
+    return everywhere
 
 
 @kernel
@@ -173,6 +203,21 @@ def free_events(graph, work):
 
 
 @kernel
+def widen_horizons(graph, work, count, horizon):
+    """What is known of ways past active edges: to the horizon for all events, farther for some far from them."""
+    events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
+    for index in range(count):
+        limits[index].horizon = max(limits[index].horizon, horizon)
+    for at in range(work.num_woken):
+        index = woken[at]
+        limit = limits[index]
+        events[index].reach = min(events[index].reach, limit.horizon)
+        if limit.boundary < nodes[index].boundary:
+            nodes[index].boundary = limit.boundary
+            nodes[index].exit = limit.exit
+
+
+@kernel
 def forget_shot(work):
     """Forget what the second matching of the last shot lowered and listed, however it ended."""
     forget_edges(work)
@@ -188,16 +233,26 @@ def match_again(graph, work, count):
     """
     events, chosen = events_of(work), chosen_of(work)
     list_edges(graph, work, count)
-    keep_first_edges(work)
-    lower_prices(graph, work)
-    share_cuts(work, count)
     cover_all(graph, work, count)
     work.num_rounds = 0
+    find_implied(graph, work)
+    if work.num_candidates == 0:
+        return OK
+    if work.overflow:
+        return FULL
+    keep_first_edges(work)
+    if share_cuts(work, count):
+        forget_cover(work)
+        cover_all(graph, work, count)
     while lower(graph, work):
         work.num_rounds += 1
         work.may_look_beyond = 1
-        choose_events(graph, work, count)
+        horizon = choose_events(graph, work, count)
         free_events(graph, work)
+        horizon = find_ways(graph, work, count, horizon)
+        if work.overflow:
+            return FULL
+        widen_horizons(graph, work, count, horizon)
         for at in range(work.num_chosen):
             if events[chosen[at]].mate == FREE:
                 status = find_partner(graph, work, chosen[at])
@@ -206,9 +261,15 @@ def match_again(graph, work, count):
         forget_edges(work)
         forget_cover(work)
         list_edges(graph, work, count)
-        lower_prices(graph, work)
-        share_cuts(work, count)
         cover_all(graph, work, count)
+        find_implied_again(graph, work)
+        if work.overflow:
+            return FULL
+        if share_cuts(work, count):
+            forget_cover(work)
+            cover_all(graph, work, count)
+    if work.num_rounds == 0:
+        return OK
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]

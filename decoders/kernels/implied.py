@@ -17,6 +17,7 @@ from decoders.kernels.matching import mate_entry, mate_path
 from decoders.kernels.pools import (
     active_of,
     ball_nodes_of,
+    candidates_of,
     covered_of,
     covers_of,
     detectors_of,
@@ -36,6 +37,7 @@ from decoders.kernels.pools import (
     prices_of,
     raised_of,
     seen_of,
+    slots_of,
     used_by_of,
     weights_of,
 )
@@ -80,17 +82,71 @@ def keep_first_edges(work):
 
 
 @kernel
-def lower_prices(graph, work):
-    """Lower the prices of the edges in use as the first edges imply; the events' regions shrink with them."""
-    implied, starts, limits = implied_of(graph), implied_start_of(graph), limits_of(work)
-    prices, first_edges, used_by = prices_of(work), first_edges_of(work), used_by_of(work)
+def find_implied(graph, work):
+    """Lower the prices of edges in use as they imply, and list the implied edges that may matter.
+
+    Those are edges in use, the regions of which shrink with them, and edges lighter than the potentials of their
+    ends together; without one of the second kind, none is listed.
+    """
+    implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
+    prices, seen, candidates = prices_of(work), seen_of(work), candidates_of(work)
+    work.num_candidates = 0
+    overlapping = False
+    for at in range(work.num_seen):
+        edge = seen[at]
+        if prices[edge] < 0:
+            continue
+        for entry in range(starts[edge], starts[edge + 1]):
+            other = implied[entry]
+            height = covers[other.u].potential + covers[other.v].potential
+            if height < other.weight:
+                continue
+            # The regions of an edge in use fill it, so no such edge is passed over.
+            if prices[other.edge] >= 0:
+                lower_price(work, other)
+            elif height == other.weight:
+                continue
+            else:
+                overlapping = True
+            if work.num_candidates == work.max_candidates:
+                work.overflow = 1
+                return
+            candidates[work.num_candidates] = entry
+            work.num_candidates += 1
+    if not overlapping:
+        work.num_candidates = 0
+
+
+@kernel
+def find_implied_again(graph, work):
+    """The same for a later matching, with what the edges of the first implied."""
+    implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
+    prices, first_edges, candidates = prices_of(work), first_edges_of(work), candidates_of(work)
+    work.num_candidates = 0
     for at in range(work.num_first):
         edge = first_edges[at]
         for entry in range(starts[edge], starts[edge + 1]):
             other = implied[entry]
-            if prices[other.edge] > other.weight:
-                limits[used_by[other.edge]].cut += prices[other.edge] - other.weight
-                prices[other.edge] = other.weight
+            if covers[other.u].potential + covers[other.v].potential < other.weight:
+                continue
+            if prices[other.edge] >= 0:
+                lower_price(work, other)
+            if work.num_candidates == work.max_candidates:
+                work.overflow = 1
+                return
+            candidates[work.num_candidates] = entry
+            work.num_candidates += 1
+
+
+@kernel
+def lower_price(work, implied):
+    """An edge in use weighs no more than this; the region around it shrinks with it."""
+    prices = prices_of(work)
+    saved = prices[implied.edge] - implied.weight
+    if saved > 0:
+        limits_of(work)[used_by_of(work)[implied.edge]].cut += saved
+        prices[implied.edge] = implied.weight
+        work.weight -= saved
 
 
 @kernel
@@ -102,8 +158,12 @@ def own_dual(work, index):
 
 @kernel
 def share_cuts(work, count):
-    """An event and its mate share what their way has become shorter by, if their own duals are enough."""
+    """An event and its mate share what their way has become shorter by, if their own duals are enough.
+
+    Returns whether any region shrinks.
+    """
     events, halves, limits = events_of(work), halves_of(work), limits_of(work)
+    any_cut = False
     for index in range(count):
         cut = limits[index].cut
         if cut == 0 or mate_entry(work, index) == -2:
@@ -123,6 +183,8 @@ def share_cuts(work, count):
             limits[index].cut = share
             limits[mate].cut = cut - share
         limits[index].is_cut = 1
+        any_cut = True
+    return any_cut
 
 
 @kernel
@@ -183,23 +245,28 @@ def forget_cover(work):
 
 
 @kernel
-def activate(work, slot, edge, weight):
-    """Make the way between two detectors as short as the edge's new weight, from now on."""
+def activate(graph, work, edge, weight):
+    """Make the way between an edge's ends as short as its new weight, from now on."""
     lowered, active, lowered_as = lowered_of(work), active_of(work), lowered_as_of(work)
-    for place in (slot, edge):
-        if weight < lowered[place]:
-            if lowered[place] == NOT_LOWERED:
-                active[work.num_active] = place
-                work.num_active += 1
-            lowered[place] = weight
-            lowered_as[place] = edge
+    slot = np.int64(slots_of(graph)[edge])
+    if weight >= lowered[slot]:
+        return
+    if lowered[slot] == NOT_LOWERED:
+        active[work.num_active] = slot
+        work.num_active += 1
+    else:
+        lowered[lowered_as[slot]] = NOT_LOWERED
+    lowered[slot] = weight
+    lowered_as[slot] = edge
+    lowered[edge] = weight  # so that its price is known where it is not the lightest of the graph's
 
 
 @kernel
 def forget_active(work):
     """Give the edges lowered for the last shot their usual weights back."""
-    lowered, active = lowered_of(work), active_of(work)
+    lowered, active, lowered_as = lowered_of(work), active_of(work), lowered_as_of(work)
     for at in range(work.num_active):
+        lowered[lowered_as[active[at]]] = NOT_LOWERED
         lowered[active[at]] = NOT_LOWERED
     work.num_active = 0
 
@@ -211,7 +278,7 @@ def activate_raised(graph, work, owner):
     for at in range(work.num_raised):
         if raised[at].owner == owner:
             other = implied[raised[at].entry]
-            activate(work, np.int64(other.slot), np.int64(other.edge), np.int64(other.weight))
+            activate(graph, work, np.int64(other.edge), np.int64(other.weight))
 
 
 @kernel
@@ -271,7 +338,7 @@ def overlap(graph, work, entry):
             raise_potential(work, np.int64(near[at].detector), height - (near[at].span & ~1), owner)
             at += 1
         return True
-    activate(work, np.int64(other.slot), np.int64(other.edge), np.int64(other.weight))
+    activate(graph, work, np.int64(other.edge), np.int64(other.weight))
     activate_raised(graph, work, owner)
     if v < graph.num_detectors and covers[v].owner != owner:
         activate_raised(graph, work, covers[v].owner)
@@ -281,19 +348,22 @@ def overlap(graph, work, entry):
 @kernel
 def lower(graph, work):
     """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
-    implied, starts = implied_of(graph), implied_start_of(graph)
-    covers, first_edges = covers_of(work), first_edges_of(work)
+    implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
+    first_edges, candidates = first_edges_of(work), candidates_of(work)
     num_active = work.num_active
-    again = True
-    while again:
+    again = False
+    for at in range(work.num_candidates):
+        other = implied[candidates[at]]
+        if covers[other.u].potential + covers[other.v].potential > other.weight:
+            again = overlap(graph, work, candidates[at]) or again
+    while again:  # a region that reaches farther may come to any other edge
         again = False
         for at in range(work.num_first):
             edge = first_edges[at]
             for entry in range(starts[edge], starts[edge + 1]):
                 other = implied[entry]
-                height = covers[other.u].potential + covers[other.v].potential
-                if height > other.weight and overlap(graph, work, np.int64(entry)):
-                    again = True
+                if covers[other.u].potential + covers[other.v].potential > other.weight:
+                    again = overlap(graph, work, np.int64(entry)) or again
     return work.num_active > num_active
 
 

@@ -15,9 +15,10 @@ from decoders.kernels.pools import (
     indptr_of,
     lowered_as_of,
     lowered_of,
-    near_of,
+    outward_edges_of,
     parents_of,
     path_of,
+    steps_of,
 )
 
 
@@ -33,30 +34,27 @@ def edge_between(graph, detector, other):
 
 @kernel
 def path_outward(graph, work, detector, length):
-    """Write the edges from a detector to the boundary to `path` behind `length` others; returns the new length."""
-    detectors, path = detectors_of(graph), path_of(work)
-    while detectors[detector].outward >= 0:
-        path[length] = edge_between(graph, detector, detectors[detector].outward)
+    """Write the edges from a detector to the boundary to `path` behind `length` others; returns the length."""
+    detectors, path, outward_edges = detectors_of(graph), path_of(work), outward_edges_of(graph)
+    while detector >= 0:
+        path[length] = outward_edges[detector]
         length += 1
         detector = detectors[detector].outward
-    path[length] = boundary_edge_of(graph)[detector]
-    return length + 1
+    return length
 
 
 @kernel
 def path_in_list(graph, work, detector, entry):
     """Write the edges from a detector to an entry of its neighbour list to `path`; returns how many."""
-    near, parents, path = near_of(graph), parents_of(graph), path_of(work)
+    parents, path, steps = parents_of(graph), path_of(work), steps_of(graph)
     first = detectors_of(graph)[detector].first
     length = 0
     while True:
-        place = parents[entry]
-        before = near[first + place].detector if place >= 0 else detector
-        path[length] = edge_between(graph, near[entry].detector, before)
+        path[length] = steps[entry]
         length += 1
-        if place < 0:
+        if parents[entry] < 0:
             return length
-        entry = first + place
+        entry = first + parents[entry]
 
 
 @kernel

@@ -24,9 +24,13 @@ from decoders.kernels.layout import (
     IMPLIED,
     ITEM,
     LIMIT,
+    LINK,
+    MOST_SIGHTS,
     NEAR,
     NODE,
+    PORTAL,
     RAISED,
+    SIGHT,
 )
 
 if interpreted:
@@ -311,3 +315,45 @@ def lowered_as_of(work):
 def active_of(work):
     """The pool `active` of a work record."""
     return _view(work.active, work.num_graph_edges, np.int64)
+
+
+@kernel
+def slots_of(graph):
+    """The pool `slots` of a graph record."""
+    return _view(graph.slots, graph.num_edges, np.int32)
+
+
+@kernel
+def candidates_of(work):
+    """The pool `candidates` of a work record."""
+    return _view(work.candidates, work.max_candidates, np.int64)
+
+
+@kernel
+def portals_of(work):
+    """The pool `portals` of a work record."""
+    return _view(work.portals, work.max_portals, PORTAL)
+
+
+@kernel
+def sights_of(work):
+    """The pool `sights` of a work record."""
+    return _view(work.sights, work.max_portals * MOST_SIGHTS, SIGHT)
+
+
+@kernel
+def links_of(work):
+    """The pool `links` of a work record."""
+    return _view(work.links, work.max_links, LINK)
+
+
+@kernel
+def steps_of(graph):
+    """The pool `steps` of a graph record."""
+    return _view(graph.steps, graph.num_near, np.int32)
+
+
+@kernel
+def outward_edges_of(graph):
+    """The pool `outward_edges` of a graph record."""
+    return _view(graph.outward_edges, graph.num_detectors, np.int32)

@@ -96,6 +96,16 @@ def known_edge(work, event, other):
 
 
 @kernel
+def is_known(work, event, other, distance):
+    """Whether an edge from one event to another is known, and no longer than this.
+
+    Longer ones are found past active edges before the lists are read. The shortest is always the first.
+    """
+    half = known_edge(work, event, other)
+    return half >= 0 and edges_of(work)[half >> 1].distance <= distance
+
+
+@kernel
 def add_edge(work, event, other, distance, near):
     """Make an edge known to both ends; returns the half-edge away from `event`."""
     events, halves, edges = events_of(work), halves_of(work), edges_of(work)
@@ -134,7 +144,7 @@ def schedule_edge(work, half):
 @kernel
 def list_limit(work, event):
     """How far an event's neighbour list tells the truth: lowered edges may make farther ways shorter."""
-    return limits_of(work)[event].limit if work.num_active > 0 else FAR
+    return limits_of(work)[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
@@ -158,7 +168,7 @@ def scan_list(graph, work, event, limit):
         if other >= 0:
             e.scan = at
             e.reach = near[at - 1].span & ~1
-            if known_edge(work, event, other) >= 0:
+            if is_known(work, event, other, e.reach):
                 return -1
             return add_edge(work, event, other, e.reach, at - 1)
     if at == detector.last:
@@ -279,14 +289,19 @@ def make_node(graph, work, index):
     node.since = 0
     node.boundary = detectors_of(graph)[event.detector].boundary
     node.exit = -1
-    if event.nearest >= 0 and known_edge(work, index, event.nearest) < 0:
+    if event.nearest >= 0 and not is_known(work, index, event.nearest, event.reach):
         add_edge(work, index, event.nearest, event.reach, event.scan - 1)
     suitor = event.suitor
     while suitor >= 0:
-        if known_edge(work, suitor, index) < 0:
+        if events[suitor].woken == 0 and not is_known(work, suitor, index, events[suitor].reach):
             add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
         suitor = events[suitor].next_suitor
-    event.reach = min(event.reach, list_limit(work, index))
+    if work.num_active > 0:
+        limit = limits_of(work)[index]
+        event.reach = min(event.reach, limit.horizon)
+        if limit.boundary < node.boundary:
+            node.boundary = limit.boundary
+            node.exit = limit.exit
 
 
 @kernel
