@@ -44,6 +44,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.pymatching_adapter": Room("decoders.base decoders.dem_reader", "stim numpy pymatching"),
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(
         "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"

@@ -170,3 +170,19 @@ STREAM = _record(
     weight=_i8,  # of what is committed
     num_windows=_i8,  # decoded since the start of the shot
 )
+REWEIGHT = _record(
+    places=_i8,  # int32 (2 num_edges,): where an edge stands in the adjacency; the second -1 at the boundary
+    twin_of=_i8,  # int32 (num_edges,): the first edge with the same two ends
+    edge_has_flips=_i8,  # uint8 (num_edges,)
+    boundary_weight=_i8,  # int64 (num_detectors,): the shot's weight of the edge to the boundary, or FAR
+    present=_i8,  # int64 (num_edges,): edges of negative weight, taken as present
+    chained=_i8,  # int64 (num_detectors,): detectors whose way to the boundary has been laid
+    parity=_i8,  # uint8 (num_detectors,), zero between shots
+    num_detectors=_i8,
+    num_edges=_i8,
+    has_twins=_i8,
+    list_length=_i8,  # no list is longer
+    num_present=_i8,
+    present_weight=_i8,  # what the edges in `present` weigh together
+    num_chained=_i8,  # -1: all ways to the boundary have been laid
+)

@@ -217,3 +217,45 @@ def rows_of(stream):
 def committed_flips_of(stream):
     """The pool `flips` of a stream record."""
     return _view(stream.flips, stream.flip_bytes, np.uint8)
+
+
+@kernel
+def places_of(reweight):
+    """The pool `places` of a reweight record."""
+    return _view(reweight.places, 2 * reweight.num_edges, np.int32)
+
+
+@kernel
+def twin_of_of(reweight):
+    """The pool `twin_of` of a reweight record."""
+    return _view(reweight.twin_of, reweight.num_edges, np.int32)
+
+
+@kernel
+def edge_has_flips_of(reweight):
+    """The pool `edge_has_flips` of a reweight record."""
+    return _view(reweight.edge_has_flips, reweight.num_edges, np.uint8)
+
+
+@kernel
+def boundary_weight_of(reweight):
+    """The pool `boundary_weight` of a reweight record."""
+    return _view(reweight.boundary_weight, reweight.num_detectors, np.int64)
+
+
+@kernel
+def present_of(reweight):
+    """The pool `present` of a reweight record."""
+    return _view(reweight.present, reweight.num_edges, np.int64)
+
+
+@kernel
+def chained_of(reweight):
+    """The pool `chained` of a reweight record."""
+    return _view(reweight.chained, reweight.num_detectors, np.int64)
+
+
+@kernel
+def parity_of(reweight):
+    """The pool `parity` of a reweight record."""
+    return _view(reweight.parity, reweight.num_detectors, np.uint8)
