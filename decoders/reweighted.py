@@ -30,7 +30,9 @@ class ReweightedGraph(Pools):
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
         edge_flips = as_bytes(graph.edge_observables, flip_bytes)
-        has_flips = edge_flips.any(axis=1) if flip_bytes else np.zeros(num_edges, dtype=np.bool_)
+        has_flips = np.zeros(num_edges, dtype=np.uint8)
+        if flip_bytes:
+            has_flips[edge_flips.any(axis=1)] = 1
         likely = graph.undetectable_probability > 0.5
         certain = [graph.certain_observables, *graph.undetectable_observables[likely]]
         certain_flips = as_bytes(np.bitwise_xor.reduce(np.array(certain), axis=0)[np.newaxis], flip_bytes)[0]
@@ -44,7 +46,7 @@ class ReweightedGraph(Pools):
         boundary_edge[graph.edge_u[at_boundary]] = twin_of[at_boundary]
 
         entries = graph.adjacent_detector >= 0
-        entries &= ~same[graph.adjacent_edge] if num_edges else False
+        entries[same[graph.adjacent_edge]] = False
         adjacent = np.zeros(int(entries.sum()), dtype=layout.ADJACENT)
         adjacent["detector"] = graph.adjacent_detector[entries]
         adjacent["edge"] = graph.adjacent_edge[entries]
@@ -85,7 +87,7 @@ class ReweightedGraph(Pools):
         self.reweight.own(
             places=places.reshape(-1),
             twin_of=twin_of,
-            edge_has_flips=has_flips.astype(np.uint8),
+            edge_has_flips=has_flips,
             boundary_weight=np.full(num_detectors, layout.FAR, dtype=np.int64),
             present=np.zeros(num_edges, dtype=np.int64),
             chained=np.zeros(num_detectors, dtype=np.int64),

@@ -147,7 +147,7 @@ class Workspace(Pools):
     says so, and `grow` doubles them.
     """
 
-    def __init__(self, *graphs: SearchGraph) -> None:
+    def __init__(self, *graphs: Pools) -> None:
         super().__init__(layout.WORK)
         num_detectors = max(int(graph.record["num_detectors"][0]) for graph in graphs)
         flip_bytes = max(int(graph.record["flip_bytes"][0]) for graph in graphs)
