@@ -42,11 +42,16 @@ ROOMS: Mapping[str, Room] = {
     "decoders": Room(
         "decoders.base decoders.graph decoders.rounds decoders.dem_reader decoders.kernels", "stim numpy"
     ),
-    "decoders.pymatching_adapter": Room("decoders.base decoders.dem_reader", "stim numpy pymatching"),
+    "decoders.pymatching_adapter": Room(
+        "decoders.base decoders.dem_reader decoders.gauge decoders.graph", "stim numpy pymatching"
+    ),
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(
-        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"
+        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap decoders.kernels",
+        "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),
     "decoders.layers": Room("decoders.graph decoders.repeats", "stim numpy"),
