@@ -42,8 +42,12 @@ ROOMS: Mapping[str, Room] = {
     "decoders": Room(
         "decoders.base decoders.graph decoders.rounds decoders.dem_reader decoders.kernels", "stim numpy"
     ),
-    "decoders.pymatching_adapter": Room("decoders.base decoders.dem_reader", "stim numpy pymatching"),
+    "decoders.pymatching_adapter": Room(
+        "decoders.base decoders.dem_reader decoders.gauge decoders.graph", "stim numpy pymatching"
+    ),
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.tanner": Room(
         "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy"
     ),
@@ -56,8 +60,8 @@ ROOMS: Mapping[str, Room] = {
     "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(
-        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.unexplained "
-        "decoders.kernels",
+        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap "
+        "decoders.unexplained decoders.kernels",
         "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),
@@ -111,6 +115,8 @@ ROOMS: Mapping[str, Room] = {
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
     "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_reproduce": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.figures_accuracy": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.figures_gap": Room("experiments qec decoders realtime", "numpy matplotlib"),
 }
 
 

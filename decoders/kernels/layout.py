@@ -230,6 +230,7 @@ WORK = _record(
     num_spare=_i8,
     mark=_i8,
     may_look_beyond=_i8,  # whether searches may leave the neighbour lists
+    two_trees=_i8,  # whether two trees grow at the same time
     postponed=_i8,  # the running search would have to
     overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
     ball_limit=_i8,  # what is farther is not looked at

@@ -16,6 +16,15 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.batch import search_all
+from decoders.kernels.belief_pools import (
+    boundary_weight_of,
+    chained_of,
+    edge_has_flips_of,
+    parity_of,
+    places_of,
+    present_of,
+    twin_of_of,
+)
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
 from decoders.kernels.matching import apply_mate, mate_path
@@ -27,12 +36,9 @@ from decoders.kernels.pools import (
     ball_queue_of,
     boundary_edge_of,
     boundary_flips_of,
-    boundary_weight_of,
     certain_flips_of,
-    chained_of,
     detectors_of,
     edge_flips_of,
-    edge_has_flips_of,
     ends_of,
     event_of_of,
     flips_of,
@@ -40,11 +46,7 @@ from decoders.kernels.pools import (
     indptr_of,
     near_of,
     parents_of,
-    parity_of,
     path_of,
-    places_of,
-    present_of,
-    twin_of_of,
     woken_of,
 )
 from decoders.kernels.queue import drop_first, push
