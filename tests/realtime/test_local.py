@@ -48,7 +48,7 @@ def test_answers_are_those_of_the_offline_decoder(shots: Playlist, tmp_path: Pat
             link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000, frame_cycles=frame_cycles
         )
         reports = list(
-            in_thread(player, [Job(folder=str(tmp_path), shots=40)], stop=threading.Event(), core=None)
+            in_thread([player], [Job(folder=str(tmp_path), shots=40)], stop=threading.Event(), core=None)
         )
         counters = loop.counters()
     *found, final = reports
@@ -87,7 +87,7 @@ def test_a_broken_off_job_leaves_no_thread(shots: Playlist, tmp_path: Path) -> N
         stop = threading.Event()
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000, stop=stop)
         reports = in_thread(
-            player, [Job(folder=str(tmp_path), shots=10**6, seconds=60)], stop=stop, core=None
+            [player], [Job(folder=str(tmp_path), shots=10**6, seconds=60)], stop=stop, core=None
         )
         assert next(reports)["status"] == "OK"
         reports.close()  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def test_a_job_ends_after_its_time(shots: Playlist, tmp_path: Path) -> None:
     with LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), limits=PATIENT) as loop:
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=1100)
         job = Job(folder=str(tmp_path), shots=10**9, seconds=0.3)
-        *found, final = in_thread(player, [job], stop=threading.Event(), core=None)
+        *found, final = in_thread([player], [job], stop=threading.Event(), core=None)
     assert 0.3 < final["seconds"] < 10
     assert len(found) >= 1
 
@@ -112,7 +112,7 @@ def test_what_goes_wrong_in_the_source_is_raised_where_reports_are_taken(
         with pytest.raises(FileNotFoundError):
             list(
                 in_thread(
-                    player, [Job(folder=str(tmp_path / "no"), shots=1)], stop=threading.Event(), core=None
+                    [player], [Job(folder=str(tmp_path / "no"), shots=1)], stop=threading.Event(), core=None
                 )
             )
 
