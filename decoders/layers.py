@@ -179,7 +179,6 @@ class LayeredModel:
                 layers.append(self.bulk)
         return (layers + ending)[-count:] if count else []
 
-
     def sample_layers(self, num_layers: int, *, seed: int) -> NDArray[np.uint8]:
         """Draw the detection events of one shot from the edges' probabilities, uint8 (layers, columns).
 

@@ -53,16 +53,16 @@ class Admission:
         least = service_ns / self.most_load
         if load > self.most_load:
             raise ValueError(
-                f"stream {stream} would keep a core busy for {100 * load:.0f} % of the time ({service_ns:.0f} "
-                f"ns of decoding in a cycle of {cycle_ns:g} ns), at most {100 * self.most_load:.0f} % is "
-                f"taken in: cycles of {least:.0f} ns or longer, or a higher max_load"
+                f"stream {stream} would keep a core busy for {100 * load:.0f} % of the time (decoding takes "
+                f"{service_ns:.0f} ns of a cycle of {cycle_ns:g} ns), at most "
+                f"{100 * self.most_load:.0f} % is taken in: use cycles of {least:.0f} ns or longer, or a higher max_load"
             )
         others = sum(known for number, known in self._loads.items() if number != stream)
         if others + load > self.most_load * self._cores:
             raise ValueError(
                 f"stream {stream} needs {load:.2f} of a core and the others {others:.2f}, at most "
-                f"{100 * self.most_load:.0f} % of {self._cores} is given: end another stream, or a higher "
-                "max_load"
+                f"{100 * self.most_load:.0f} % of {self._cores} is given: end another stream, or use a "
+                "higher max_load"
             )
         self._loads[stream] = load
 

@@ -361,9 +361,7 @@ def play_together(
     while kernels.play(parts, now_ns() + _LOOK_NS) == kernels.RUNNING:
         if any(player._stop.is_set() for player in players):
             raise InterruptedError("stopped in the middle of a shot")
-    return [
-        player._end(each, patience_s=patience_s) for player, each in zip(players, playing, strict=True)
-    ]
+    return [player._end(each, patience_s=patience_s) for player, each in zip(players, playing, strict=True)]
 
 
 def _form(playlist: Playlist) -> tuple[str, int, int]:

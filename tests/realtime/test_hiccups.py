@@ -10,7 +10,6 @@ from realtime.hiccups import HiccupMeter
 from realtime.kernels.pacing import measure_hiccups
 from realtime.latency import Histogram
 
-
 GO = np.zeros(1, dtype=np.int64)
 
 
@@ -30,7 +29,9 @@ def test_a_missed_hour_is_many_late_appointments() -> None:
     """Appointments that lie behind count with their own delay each, not as one."""
     late = Histogram()
     now = now_ns()
-    due = measure_hiccups(late.counts, late.totals, now - 10_000_000_000, now - 9_000_000_000, 100_000_000, GO)
+    due = measure_hiccups(
+        late.counts, late.totals, now - 10_000_000_000, now - 9_000_000_000, 100_000_000, GO
+    )
     assert due == now - 9_000_000_000
     assert late.num == 10
     assert late.percentile(0) >= 9.0e9
