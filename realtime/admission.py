@@ -55,7 +55,8 @@ class Admission:
             raise ValueError(
                 f"stream {stream} would keep a core busy for {100 * load:.0f} % of the time (decoding takes "
                 f"{service_ns:.0f} ns of a cycle of {cycle_ns:g} ns), at most "
-                f"{100 * self.most_load:.0f} % is taken in: use cycles of {least:.0f} ns or longer, or a higher max_load"
+                f"{100 * self.most_load:.0f} % is taken in: use cycles of {least:.0f} ns or longer, or a "
+                "higher max_load"
             )
         others = sum(known for number, known in self._loads.items() if number != stream)
         if others + load > self.most_load * self._cores:
