@@ -123,13 +123,15 @@ def keep_near(session, stream, graph, answers, at):
     """
     detectors, near, ends = detectors_of(graph), near_of(graph), ends_of(graph)
     adjacent, flips = adjacent_of(graph), edge_flips_of(graph)
-    if len(detectors) == 0 or len(near) == 0 or len(ends) == 0:
+    if len(detectors) == 0 or len(ends) == 0:
         return
     index = at % len(detectors)
     detector = detectors[index]
-    first = min(np.int64(detector.first), len(near) - 1)
-    last = max(first, min(first + 8, np.int64(detector.last) - 1))
-    found = near[first].span + near[last].span + detector.radius + parents_of(graph)[first]
+    first, found = detector.first, detector.radius
+    if first < detector.last:
+        found += near[first].span + parents_of(graph)[first]
+    if first + 8 < detector.last:
+        found += near[first + 8].span
     found += boundary_flips_of(graph)[index * graph.flip_bytes] + boundary_edge_of(graph)[index]
     found += indptr_of(graph)[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
     if len(adjacent) > 0:
