@@ -27,9 +27,6 @@ from realtime.wire import Result, Status
 from realtime.worker import Worker
 from tests.loop_shots import CYCLE_NS, changed, circuit, frames_of, is_right, shots, untimed
 
-# On busy machines these outrun their limits: not part of the default run, see the marker.
-pytestmark = pytest.mark.processes
-
 WAIT_MS = 20_000
 
 
