@@ -165,6 +165,7 @@ class Player:
         self._inbox = np.zeros((_INBOX, 2 + _LONGEST_ANSWER), dtype=np.uint8)
         self._times = np.zeros(_INBOX, dtype=np.int64)
         self._next_shot = 0
+        self._warm_for = 0
         self.frame_cycles = frame_cycles
         #: Due -> sent, of every frame.
         self.lateness = Histogram()
@@ -242,7 +243,8 @@ class Player:
         return self._outcome(playing.number, total, due, overrun, answer, back), playing.backlog
 
     def warm_up(self, *, streams: int = 1) -> None:
-        """Compile everything before the first frame is due; `streams` will be played together."""
+        """Compile everything; `streams` will be played together. Otherwise the first shot does it."""
+        self._warm_for = streams
         state = np.zeros_like(self._state)
         state[kernels.FRAME_CYCLES] = 1
         ring = new_ring(slots=1, max_message=8)
@@ -353,6 +355,8 @@ def play_together(
         player._begin(playlist, shot)
         for player, playlist, shot in zip(players, playlists, shots, strict=True)
     ]
+    if players[0]._warm_for != len(players):
+        players[0].warm_up(streams=len(players))
     start = now_ns() + delay_ns
     for at, player in enumerate(players):
         later = round(at * cycle_offset * int(player._state[kernels.CYCLE_PS]) / 1000)

@@ -130,7 +130,10 @@ class Session:
         if kind != "measurements":
             raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
         if measured is None:
-            raise ValueError("this decoder takes detection events only: serve a circuit, not an error model")
+            raise ValueError(
+                "this decoder takes detection events only: serve a circuit of two or more cycles whose "
+                "measurements are the same in every cycle"
+            )
         return measured.per_cycle, measured.at_end
 
     def begin(

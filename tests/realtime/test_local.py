@@ -65,6 +65,31 @@ def test_answers_are_those_of_the_offline_decoder(shots: Playlist, tmp_path: Pat
         assert report["back_ns"] >= report["done_ns"]
 
 
+def test_two_streams_in_one_process(shots: Playlist, tmp_path: Path) -> None:
+    """A job begins where it is told to, and the streams so many shots apart."""
+    shots.save(tmp_path)
+    with (
+        LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT) as one,
+        LocalLoop(
+            decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT, stream=1
+        ) as two,
+    ):
+        players = [
+            Player(link=loop.link, session=loop.session, stream=at, playlist=shots, cycle_ns=20_000)
+            for at, loop in enumerate((one, two))
+        ]
+        job = Job(folder=str(tmp_path), shots=5, first=28, apart=10)
+        reports = list(in_thread(players, [job, job], stop=threading.Event(), core=None))
+    wanted = offline(shots)
+    for number in range(2):
+        for stream, indices in enumerate(([28, 29, 0, 1, 2], [8, 9, 10, 11, 12])):
+            *found, final = [r for r in reports if (r["job"], r["stream"]) == (number, stream)]
+            assert [report["index"] for report in found] == indices
+            assert [report["status"] for report in found] == ["OK"] * 5
+            assert [bytes.fromhex(r["flips"]) for r in found] == [wanted[index] for index in indices]
+            assert (final["type"], final["frames"]) == ("job", 5 * 6)
+
+
 def test_measurements_travel_as_well() -> None:
     model = LayeredModel.from_dem(CIRCUIT.detector_error_model(decompose_errors=True))
     measuring = MeasurementModel.from_circuit(CIRCUIT, model)
