@@ -214,6 +214,26 @@ def test_overload_drops_the_shot_and_says_so(client: Client) -> None:
         assert play(pair, late, 1) == [(0, Status.OK)]
 
 
+def test_a_stream_faster_than_the_decoder_is_refused(client: Client) -> None:
+    """In one line, and what is open stays open; sources that wait have no pace."""
+    with opened(client) as (welcome, pair):
+        with pytest.raises(ValueError, match=r"would keep a core busy.*use cycles of \d+ ns") as refusal:
+            client.hello(cycle_ns=1)
+        assert "\n" not in str(refusal.value)
+        assert play(pair, flat(untimed(welcome.session, count=1)), 1) == [(0, Status.OK)]
+    assert 10 < client.stats()["streams"][0]["service_ns_per_cycle"] < 1e6
+    with opened(client, cycle_ns=1, policy="block") as (welcome, pair):
+        assert play(pair, flat(untimed(welcome.session, count=1)), 1) == [(0, Status.OK)]
+
+
+def test_a_daemon_can_be_told_to_take_in_everything(model_file: Path) -> None:
+    with (
+        DaemonProcess(DaemonConfig(model=str(model_file), max_load=0)) as process,
+        Client(process.control) as client,
+    ):
+        assert client.hello(cycle_ns=1).session > 0
+
+
 def test_a_killed_daemon_is_noticed_and_its_successor_takes_over(model_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = DaemonConfig(model=str(model_file), bind=f"ipc://{folder}/control")
@@ -334,6 +354,8 @@ def test_raw_bytes_on_loopback_tcp_are_no_messages(model_file: Path) -> None:
         ({"bind": "tcp://0.0.0.0:5555"}, "can be reached from other machines"),
         ({"bind": "udp://127.0.0.1:1"}, "expected ipc:///path or tcp://host:port"),
         ({"policy": "hope"}, "no policy is named 'hope'"),
+        ({"decoder": "hope"}, "no decoder for windows is named 'hope'"),
+        ({"max_load": -1}, "max_load=-1"),
     ],
 )
 def test_a_bad_configuration_is_refused(model_file: Path, options: dict[str, str], message: str) -> None:
