@@ -81,7 +81,8 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     add(
         "--transport",
         choices=TRANSPORTS,
-        help="ipc and tcp: two processes; inproc: one; default: ipc, with fewer than four cores inproc",
+        help="ipc and tcp: two processes; inproc: one; default: ipc, with several streams or fewer than four "
+        "cores inproc",
     )
     add("--streams", type=int, default=1, metavar="N", help="logical qubits at once; default: 1")
     add_pace(parser)
@@ -112,14 +113,16 @@ def check_folder(flag: str, file: str | None) -> None:
 def setting_of(args: argparse.Namespace) -> LoopSetting:
     """What the options of `add_loop` say; chooses cores, and without --transport how data travel.
 
-    With too few cores processes would wait for each other, and where compiled code cannot reach libzmq a
-    source cannot keep its pace: both then run in one process.
+    With too few cores processes would wait for each other; moving the messages of one stream takes most of a
+    core, so that two are too many for one; and where compiled code cannot reach libzmq a source cannot keep
+    its pace. All these run in one process.
     """
     transport = args.transport
     placement = choose_cores(streams=args.streams, in_process=transport == "inproc")
     if transport is None:
-        transport = "ipc" if placement.spins and register_functions() else "inproc"
-        if transport == "inproc":
+        apart = placement.spins and args.streams == 1 and register_functions()
+        transport = "ipc" if apart else "inproc"
+        if not apart:
             placement = choose_cores(streams=args.streams, in_process=True)
     return LoopSetting(
         transport=transport,
