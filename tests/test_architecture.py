@@ -93,8 +93,11 @@ ROOMS: Mapping[str, Room] = {
     "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
     "realtime.security": Room("", ""),
     "realtime.transport": Room("realtime.wire realtime.security realtime.kernels", "zmq numpy"),
+    "realtime.admission": Room("decoders", "numpy"),
     "realtime.worker": Room(
-        "realtime.session realtime.transport realtime.wire realtime.clock realtime.kernels decoders", "numpy"
+        "realtime.admission realtime.session realtime.transport realtime.wire realtime.clock "
+        "realtime.kernels decoders",
+        "numpy",
     ),
     "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
@@ -109,7 +112,9 @@ ROOMS: Mapping[str, Room] = {
     "realtime.jobs": Room(
         "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
     ),
-    "realtime.local": Room("realtime.latency realtime.player realtime.session realtime.worker decoders", ""),
+    "realtime.local": Room(
+        "realtime.admission realtime.latency realtime.player realtime.session realtime.worker decoders", ""
+    ),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),

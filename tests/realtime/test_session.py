@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -310,6 +311,28 @@ def test_commits_tell_what_is_final() -> None:
                     assert result.flips[0] == flips[0]
                     at = offline.committed_cycles
         assert at > 0
+
+
+@pytest.mark.parametrize("gap_ns", [0, 1000, 3000, 10**9])
+def test_commits_come_at_most_so_often(gap_ns: int) -> None:
+    """Twenty frames, 500 ns apart; two of the five of each shot end a window."""
+    session = fresh(commits=True, commit_gap_ns=gap_ns)
+    now, times = 10_000, []
+    for message in stream_of_shots(4, frame_cycles=4):
+        for answer in session.receive(message, now_ns=now):
+            if wire.parse_result(answer).is_commit:
+                times.append(now)
+        now += 500
+    assert all(later - earlier >= gap_ns for earlier, later in pairwise(times))
+    assert len(times) == {0: 8, 1000: 4, 3000: 3, 10**9: 1}[gap_ns]
+    with pytest.raises(ValueError, match="commit_interval_ns=-1"):
+        fresh(commits=True, commit_gap_ns=-1)
+
+
+def test_one_cycle_cannot_be_sent_as_measurements() -> None:
+    short = Session(decoder=StreamingDecoder.from_circuit(circuit(rounds=1)))
+    with pytest.raises(ValueError, match="two or more cycles"):
+        short.begin(session=SESSION, kind="measurements")
 
 
 @given(data_frames(), st.data())
