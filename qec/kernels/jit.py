@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import llvmlite
 import numba
+import numpy as np
 from numba.core import config as numba_config
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -50,6 +51,8 @@ cache_folder = _cache_folder()
 
 def kernel(function: _Function) -> _Function:
     """Compile a function in nopython mode: cached between processes, without the GIL, integers that wrap."""
+    if interpreted:  # numpy warns of what compiled integers do silently
+        return np.errstate(over="ignore")(function)
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder)
     try:
