@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("experiments.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.stream", "play simulated or recorded shots to a daemon, or record them"),
     "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
+    "reproduce": (
+        "experiments.reproduce.command",
+        "the published results in simulation, figure by figure, in one report",
+    ),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 
