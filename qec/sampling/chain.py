@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import stim
 from numpy.typing import NDArray
 
 from qec.kernels import chain as kernels
@@ -79,10 +80,7 @@ class ChainShots:
             ValueError: events of another shape, or a sub-chain that does not lie in the chain.
         """
         self._check(events)
-        if not (0 <= first and 2 <= distance and first + distance <= self.distance):
-            raise ValueError(
-                f"first={first}, distance={distance}: no sub-chain of {self.distance} data qubits"
-            )
+        self._check_part(first, distance)
         part = ChainShots(distance=distance, rounds=self.rounds)
         cut_events = np.empty((len(events), part.num_bytes), dtype=np.uint8)
         cut_flips = np.empty((len(events), 1), dtype=np.uint8)
@@ -90,6 +88,24 @@ class ChainShots:
             events, flips, self.num_checks, self.num_layers, first, distance - 1, cut_events, cut_flips
         )
         return cut_events, cut_flips
+
+    def cut_model(
+        self, dem: stim.DetectorErrorModel, *, first: int, distance: int
+    ) -> stim.DetectorErrorModel:
+        """The DEM of a sub-chain as it is measured inside the whole chain: what remains of each error.
+
+        Its end qubits suffer from the checks beyond, too, which those of a chain standing alone do not have: a
+        decoder of the sub-chain needs this model. Coordinates are left out.
+
+        Raises:
+            ValueError: a DEM of another size, or a sub-chain that does not lie in the chain.
+        """
+        self._check_part(first, distance)
+        if dem.num_detectors != self.num_checks * self.num_layers:
+            raise ValueError(
+                f"a model of {dem.num_detectors} detectors: this chain has {self.num_checks * self.num_layers}"
+            )
+        return _cut(dem, num_checks=self.num_checks, first=first, count=distance - 1)
 
     def count(self, events: Packed, *, cycles: int, checks: int) -> WindowCounts:
         """Count detection events, in all and in windows of `cycles` layers and `checks` neighbouring checks.
@@ -144,8 +160,45 @@ class ChainShots:
                 checked_seed(seed ^ _BURST_SEED),
             )
 
+    def _check_part(self, first: int, distance: int) -> None:
+        if not (0 <= first and 2 <= distance and first + distance <= self.distance):
+            raise ValueError(
+                f"first={first}, distance={distance}: no sub-chain of {self.distance} data qubits"
+            )
+
     def _check(self, events: Packed) -> None:
         if events.ndim != 2 or events.shape[1] != self.num_bytes or events.dtype != np.uint8:
             raise ValueError(
                 f"events {events.dtype} {events.shape}: expected bit-packed uint8 (shots, {self.num_bytes})"
             )
+
+
+def _cut(
+    dem: stim.DetectorErrorModel, *, num_checks: int, first: int, count: int
+) -> stim.DetectorErrorModel:
+    """Detectors of the checks first, ..., first + count - 1 only; the observable at the end of those."""
+    cut = stim.DetectorErrorModel()
+    for instruction in dem:
+        if isinstance(instruction, stim.DemRepeatBlock):
+            body = _cut(instruction.body_copy(), num_checks=num_checks, first=first, count=count)
+            cut.append(stim.DemRepeatBlock(instruction.repeat_count, body))
+        elif instruction.type == "shift_detectors":
+            layers = instruction.targets_copy()[0] // num_checks
+            cut.append("shift_detectors", [], [layers * count])
+        elif instruction.type == "error":
+            inside: set[int] = set()
+            flip = False
+            for target in instruction.targets_copy():
+                if target.is_logical_observable_id():
+                    flip = not flip
+                elif target.is_relative_detector_id():
+                    layer, check = divmod(target.val, num_checks)
+                    if first <= check < first + count:
+                        inside ^= {layer * count + check - first}
+                    flip ^= check >= first + count
+            targets = [stim.target_relative_detector_id(detector) for detector in sorted(inside)]
+            if flip:
+                targets.append(stim.target_logical_observable_id(0))
+            if inside:
+                cut.append("error", instruction.args_copy(), targets)
+    return cut
