@@ -24,7 +24,7 @@ from decoders.kernels.search import grow_tree, leave_tree
 
 
 @kernel
-def add_boundary_event(work, index, count, detector, distances, across):
+def add_boundary_event(boundless, work, index, count, detector, distances, across):
     """Make an event of a boundary, `index`, and its edges to those of the events 0..count-1 that matter."""
     events = events_of(work)
     event = events[index]
@@ -38,7 +38,7 @@ def add_boundary_event(work, index, count, detector, distances, across):
     event.top = index
     event.radius = 0
     event.reach = FAR  # all its edges are known
-    make_node(work, index)
+    make_node(boundless, work, index)
     for other in range(count):
         distance = distances[events[other].detector]
         if distance - events[other].radius < across:  # or the boundaries meet first
@@ -75,7 +75,7 @@ def plant(graph, boundless, work, seed, count, distances):
             continue
         if nodes[events[index].top].label == OUTER:
             continue  # as near to the boundary planted before
-        wake(graph, work, index)
+        wake(boundless, work, index)
         if root == seed:
             root = new_blossom(work)
             shell = nodes[root]
@@ -100,11 +100,13 @@ def search_other_class(graph, boundless, work, count, distances, across):
 
     FAR if there is none. The matching's flips and weight are lost.
     """
-    events, event_of = events_of(work), event_of_of(work)
+    events, nodes, event_of = events_of(work), nodes_of(work), event_of_of(work)
     searched = False
     for index in range(count):
         event_of[events[index].detector] = index
-        searched |= events[index].woken == 1
+        if events[index].woken:
+            searched = True
+            nodes[index].boundary = FAR
     if not searched:
         reset_search(work)
     work.now = 0
@@ -112,7 +114,9 @@ def search_other_class(graph, boundless, work, count, distances, across):
     work.may_look_beyond = 1
     work.two_trees = 1
     for side in range(2):
-        add_boundary_event(work, count + side, count, graph.num_detectors - 2 + side, distances[side], across)
+        add_boundary_event(
+            boundless, work, count + side, count, graph.num_detectors - 2 + side, distances[side], across
+        )
     add_edge(work, count, count + 1, across, NONE)
     for side in range(2):
         plant(graph, boundless, work, count + side, count, distances[side])

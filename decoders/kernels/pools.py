@@ -36,6 +36,7 @@ from decoders.kernels.layout import (
 if interpreted:
 
     def view(address: int, length: int, dtype: Any) -> Any:
+        """The array at an address."""
         size = np.dtype(dtype).itemsize * int(length)
         return np.frombuffer((ctypes.c_char * size).from_address(int(address)), dtype=dtype)
 
@@ -50,6 +51,7 @@ else:
 
     @kernel
     def view(address, length, dtype):  # type: ignore[misc]
+        """The array at an address."""
         return carray(_pointer(address), (length,), dtype)  # type: ignore[call-arg]
 
 

@@ -29,7 +29,7 @@ from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
-from decoders.kernels.paths import path_to_boundary
+from decoders.kernels.paths import path_outward
 from decoders.kernels.pools import (
     adjacent_of,
     ball_nodes_of,
@@ -45,8 +45,10 @@ from decoders.kernels.pools import (
     found_of,
     indptr_of,
     near_of,
+    outward_edges_of,
     parents_of,
     path_of,
+    steps_of,
     woken_of,
 )
 from decoders.kernels.queue import drop_first, push
@@ -158,15 +160,19 @@ def lay_chain(graph, reweight, work, source, end):
     Where it meets a way laid before, it goes on along that one, which is as short: no two make a circle.
     """
     detectors, nodes, chained = detectors_of(graph), ball_nodes_of(work), chained_of(reweight)
+    outward_edges = outward_edges_of(graph)
     following = np.int64(-1)
+    edge = np.int64(boundary_edge_of(graph)[end])
     while True:
         if detectors[end].outward == UNKNOWN:
             detectors[end].outward = following
+            outward_edges[end] = edge
             chained[reweight.num_chained] = end
             reweight.num_chained += 1
         if end == source:
             return
         following = end
+        edge = nodes[end].edge
         end = nodes[end].parent
 
 
@@ -181,7 +187,7 @@ def note_boundary(graph, work, source):
         return
     for byte in range(width):
         boundary_flips[source * width + byte] = 0
-    for at in range(path_to_boundary(graph, work, source)):
+    for at in range(path_outward(graph, work, source, 0)):
         for byte in range(width):
             boundary_flips[source * width + byte] ^= edge_flips[path[at] * width + byte]
     for byte in range(width):
@@ -197,10 +203,11 @@ def look_around(graph, reweight, work, source, used):
     which is as good as the truth while events are compared with their nearest. Returns the place behind the
     list, and whether the list ended too early for that.
     """
-    detectors, near, parents, nodes = (
+    detectors, near, parents, steps, nodes = (
         detectors_of(graph),
         near_of(graph),
         parents_of(graph),
+        steps_of(graph),
         ball_nodes_of(work),
     )
     event_of, boundary_weight = event_of_of(work), boundary_weight_of(reweight)
@@ -229,6 +236,7 @@ def look_around(graph, reweight, work, source, used):
         near[used].detector = there
         near[used].span = node.distance | node.flips
         parents[used] = nodes[node.parent].entry
+        steps[used] = node.edge
         used += 1
         if boundary_weight[there] < FAR and node.distance + boundary_weight[there] < boundary:
             boundary = node.distance + boundary_weight[there]
@@ -268,12 +276,14 @@ def settle_boundaries(graph, reweight, work, count):
     """Measure the distances of all events to the boundary, in one search from there."""
     detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
     found, event_of, queue = found_of(work), event_of_of(work), ball_queue_of(work)
-    boundary_weight = boundary_weight_of(reweight)
+    boundary_weight, boundary_edge = boundary_weight_of(reweight), boundary_edge_of(graph)
+    outward_edges = outward_edges_of(graph)
     reweight.num_chained = -1
     size = 0
     for index in range(graph.num_detectors):
         detectors[index].boundary = boundary_weight[index]
         detectors[index].outward = -1
+        outward_edges[index] = boundary_edge[index]
         if boundary_weight[index] < FAR:
             size = push(queue, size, boundary_weight[index], np.int64(index))
     left = count
@@ -291,6 +301,7 @@ def settle_boundaries(graph, reweight, work, count):
             if through < there.boundary:
                 there.boundary = through
                 there.outward = here
+                outward_edges[adjacent[at].detector] = adjacent[at].edge
                 size = push(queue, size, through, np.int64(adjacent[at].detector))
     for index in range(count):
         if detectors[found[index]].boundary < FAR:

@@ -173,9 +173,7 @@ class ChainShots:
             )
 
 
-def _cut(
-    dem: stim.DetectorErrorModel, *, num_checks: int, first: int, count: int
-) -> stim.DetectorErrorModel:
+def _cut(dem: stim.DetectorErrorModel, *, num_checks: int, first: int, count: int) -> stim.DetectorErrorModel:
     """Detectors of the checks first, ..., first + count - 1 only; the observable at the end of those."""
     cut = stim.DetectorErrorModel()
     for instruction in dem:

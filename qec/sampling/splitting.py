@@ -107,9 +107,7 @@ class Splitting:
             ValueError: no failure at the top, or scales that do not fall from `top` to 1.
         """
         if scales is not None and (
-            not scales
-            or scales[-1] != 1
-            or any(b >= a for a, b in zip([top, *scales], scales, strict=False))
+            not scales or scales[-1] != 1 or any(b >= a for a, b in zip([top, *scales], scales, strict=False))
         ):
             raise ValueError(f"scales {tuple(scales)}: they must fall from {top} and end with 1")
         generator = np.random.default_rng([seed, 0x5917])
@@ -159,7 +157,9 @@ class Splitting:
             num_failed += int(failed.sum())
             found.append((present[failed], events[failed], flips[failed]))
         if num_failed == 0:
-            raise ValueError(f"no failure in {shots} shots at {top} times the odds: start higher, or draw more")
+            raise ValueError(
+                f"no failure in {shots} shots at {top} times the odds: start higher, or draw more"
+            )
         present, events, flips = (np.concatenate(part) for part in zip(*found, strict=True))
         return present, events, flips, num_failed / shots
 
