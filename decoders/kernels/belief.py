@@ -38,7 +38,7 @@ from decoders.kernels.lanes import (
     spread,
     store,
     store_even,
-    with_sign,
+    turned,
 )
 
 # Messages that say no more than this keep float32 far from its ends: odds of a million to one.
@@ -117,7 +117,7 @@ def rest_explained(tanner, belief):
     for detector in range(tanner.num_detectors):
         parity = load(signs, detector)
         for link in range(links[detector], links[detector + 1]):
-            parity = parity * with_sign(one, one - load(odds, np.int64(mechanisms[link])))
+            parity = turned(parity, one - load(odds, np.int64(mechanisms[link])))
         worst = smaller(worst, parity)
     before = load(active, 0)
     store(active, 0, pick(worst, none, before))

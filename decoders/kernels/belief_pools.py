@@ -80,6 +80,18 @@ def shared_by_of(tanner):
 
 
 @kernel
+def flippers_of(tanner):
+    """The pool `flippers` of a tanner record."""
+    return view(tanner.flippers, tanner.num_flippers, np.int32)
+
+
+@kernel
+def flipped_of(tanner):
+    """The pool `flipped` of a tanner record."""
+    return view(tanner.flipped, tanner.num_flippers * tanner.flip_bytes, np.uint8)
+
+
+@kernel
 def share_of(tanner):
     """The pool `share` of a tanner record."""
     return view(tanner.share, tanner.num_shares, np.float32)

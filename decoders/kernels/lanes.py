@@ -42,9 +42,9 @@ if interpreted:
         """Lane by lane the larger number."""
         return np.maximum(one, other)
 
-    def with_sign(size: Any, sign: Any) -> Any:
-        """Lane by lane the size of one number with the sign of another."""
-        return np.copysign(size, sign)
+    def turned(number: Any, other: Any) -> Any:
+        """Lane by lane a number, with its sign changed where another is negative."""
+        return np.where(np.signbit(other), -number, number)
 
     def pick(flags: Any, yes: Any, no: Any) -> Any:
         """Lane by lane the first of two numbers where the flag is positive, else the second."""
@@ -180,9 +180,15 @@ else:
         return _vector(_vector, _vector), _named("maxnum")
 
     @intrinsic
-    def with_sign(typing_context, size, sign):
-        """Lane by lane the size of one number with the sign of another."""
-        return _vector(_vector, _vector), _named("copysign")
+    def turned(typing_context, number, other):
+        """Lane by lane a number, with its sign changed where another is negative."""
+
+        def generate(context, builder, signature, arguments):
+            bits, other_bits = [builder.bitcast(argument, _whole_machine) for argument in arguments]
+            sign = builder.and_(other_bits, _whole(1 << 31))
+            return builder.bitcast(builder.xor(bits, sign), _machine)
+
+        return _vector(_vector, _vector), generate
 
     @intrinsic
     def pick(typing_context, flags, yes, no):

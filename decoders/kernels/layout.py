@@ -273,11 +273,15 @@ TANNER = _record(
     shares_start=_i8,  # int32 (num_edges + 1,): the mechanisms that flip edge e
     shared_by=_i8,  # int32 (num_shares,)
     share=_i8,  # float32 (num_shares,): how often such a mechanism is decomposed so that it flips the edge
+    flippers=_i8,  # int32 (num_flippers,): the mechanisms that flip observables
+    flipped=_i8,  # uint8 (num_flippers * flip_bytes,): which
     num_detectors=_i8,
     num_mechanisms=_i8,
     num_links=_i8,
     num_edges=_i8,
     num_shares=_i8,
+    num_flippers=_i8,
+    flip_bytes=_i8,
     longest_row=_i8,
 )
 # Vectors: LANES float32 (or int32) side by side, one for each of the shots that are worked on together.
