@@ -18,8 +18,8 @@ _BASES = ("x", "z")
 _CYCLES = (10, 30)
 _FACTORS = (0.4, 0.55, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.3)
 _QUICK_FACTORS = (0.5, 0.75, 1.1, 1.5, 1.9, 2.3)
-_SHOTS = {3: 100_000, 5: 100_000, 7: 60_000, 9: 30_000, 11: 20_000}
-_QUICK_SHOTS = {3: 4_000, 5: 4_000, 7: 3_000}
+_SHOTS = {3: 100_000, 5: 60_000, 7: 25_000, 9: 8_000, 11: 4_000}
+_QUICK_SHOTS = {3: 4_000, 5: 4_000, 7: 2_000}
 # Below this part of the crossing the error is still a power of the strength.
 _BELOW = 0.7
 

@@ -29,8 +29,8 @@ _CYCLES = 12
 _HOURS = 15.0
 _RUNS = 16
 _QUICK_RUNS = 6
-_SHOTS = {3: 50_000, 5: 150_000}
-_QUICK_SHOTS = {3: 4_000, 5: 15_000}
+_SHOTS = {3: 50_000, 5: 100_000}
+_QUICK_SHOTS = {3: 4_000, 5: 10_000}
 _LEARNED_FROM = 50_000
 _QUICK_LEARNED_FROM = 10_000
 # Prior -> words. "fixed": the exact rates of the first run; "relearned": from other shots of the same run.
@@ -70,7 +70,9 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[int, int], Job]]:
                 "decoder": settings.decoders[0],
                 "seed": settings.seed,
             }
-            cost = 0.5 if distance == 3 else 3.0
+            cost = (
+                0.3 + shots[distance] * _CYCLES * counting.decoding_us(distance, settings.decoders[0]) * 3e-6
+            )
             yield (run, distance), Job(work=decode_run, arguments=arguments, cost=cost)
 
 
