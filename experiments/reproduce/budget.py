@@ -127,7 +127,8 @@ def section(settings: Settings, records: Records) -> Section:
             ours=whole,
             published=words("budget.sum", note=False),
             kind="predicted",
-            note="equals 1/Lambda where that is proportional to the rates",
+            note="equals 1/Lambda where that is proportional to the rates; published Lambda from it: "
+            + words("budget.lambda_from_budget"),
         ),
         Row(
             quantity="1/Lambda, simulated as it is",
