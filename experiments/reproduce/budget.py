@@ -16,8 +16,8 @@ TITLE = "Error budget"
 CHIP = chips.CHIP_72
 _BASES = ("x", "z")
 _CYCLES = 30
-_SHOTS = {3: 150_000, 5: 600_000}
-_QUICK_SHOTS = {3: 5_000, 5: 20_000}
+_SHOTS = {3: 150_000, 5: 200_000}
+_QUICK_SHOTS = {3: 4_000, 5: 8_000}
 _STEP = 0.5
 # Channel -> words, and how many of the model's rates make one of the published budget: idling strikes in two
 # layers of a cycle, and to each CZ fall three pairs of neighbours.
@@ -127,7 +127,8 @@ def section(settings: Settings, records: Records) -> Section:
             ours=whole,
             published=words("budget.sum", note=False),
             kind="predicted",
-            note="equals 1/Lambda where that is proportional to the rates",
+            note="equals 1/Lambda where that is proportional to the rates; published Lambda from it: "
+            + words("budget.lambda_from_budget"),
         ),
         Row(
             quantity="1/Lambda, simulated as it is",

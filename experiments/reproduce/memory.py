@@ -284,6 +284,13 @@ def _draw(path: Path, found: _Results, settings: Settings) -> None:
             epsilons=[_published(f"memory.epsilon_{distance}_matching") for distance in DISTANCES],
         )
     )
+    suppression.append(
+        SuppressionSeries(
+            label="published, neural network",
+            distances=list(DISTANCES),
+            epsilons=[_published(f"memory.epsilon_{distance}_network") for distance in DISTANCES],
+        )
+    )
     detection = [
         DetectionSeries(
             label=f"d = {distance}",
