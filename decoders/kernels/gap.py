@@ -98,13 +98,19 @@ def plant(graph, boundless, work, seed, count, distances):
 def search_other_class(graph, boundless, work, count, distances, across):
     """How much more than the matching just found the best one of the other class weighs, and a status.
 
-    FAR if there is none. The matching's flips and weight are lost.
+    FAR if there is none. Spoils the matching.
     """
     events, event_of = events_of(work), event_of_of(work)
     searched = False
+    helpful = False
     for index in range(count):
-        event_of[events[index].detector] = index
+        detector = events[index].detector
         searched |= events[index].woken == 1
+        if distances[1, detector] < FAR:
+            helpful = True
+            event_of[detector] = index
+    if not helpful:
+        return across, OK
     if not searched:
         reset_search(work)
     work.now = 0

@@ -258,13 +258,14 @@ def wake(graph, work, index):
     mate = events[index].mate
     if mate <= PAIRED:
         partner = (PAIRED - mate) >> 1
-        apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
+        if not work.two_trees:  # that search looks for a weight only
+            apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
         make_node(work, index)
         make_node(work, partner)
         half = known_edge(work, index, partner)
         events[index].mate = half
         events[partner].mate = half ^ 1
     else:
-        if mate == AT_BOUNDARY:
+        if mate == AT_BOUNDARY and not work.two_trees:
             apply_mate(graph, work, index, TAKE_AWAY)
         make_node(work, index)
