@@ -155,17 +155,19 @@ def scan_list(graph, work, event):
 
 
 @kernel
+def boundary_of(graph, work, event):
+    """How far an event is from the boundary; FAR where two trees grow, for then boundaries are events."""
+    if work.two_trees:
+        return FAR
+    return detectors_of(graph)[events_of(work)[event].detector].boundary
+
+
+@kernel
 def scan_beyond(graph, work, event):
     """Beyond the neighbour list: search the graph itself, half as far again."""
-    detectors, events, event_of, ball = (
-        detectors_of(graph),
-        events_of(work),
-        event_of_of(work),
-        ball_nodes_of(work),
-    )
+    events, event_of, ball = events_of(work), event_of_of(work), ball_nodes_of(work)
     e = events[event]
-    detector = detectors[e.detector]
-    target = min(e.reach + 2 * (e.reach >> 2) + 2, 2 * detector.boundary)
+    target = min(e.reach + 2 * (e.reach >> 2) + 2, 2 * boundary_of(graph, work, event))
     ball_start(work, e.detector)
     there = ball_next(graph, work)
     while there >= 0 and ball[there].distance < target:
@@ -185,7 +187,7 @@ def reveal(graph, work, event):
     """Make known what a growing event can meet before its next scan, and schedule that scan."""
     detectors, events = detectors_of(graph), events_of(work)
     e = events[event]
-    limit = 2 * detectors[e.detector].boundary
+    limit = 2 * boundary_of(graph, work, event)
     radius = radius_now(work, event)
     while e.reach <= 2 * radius and e.reach < limit and e.reach < FAR and work.overflow == 0:
         if e.scan < detectors[e.detector].last or e.reach < detectors[e.detector].radius:
@@ -204,9 +206,9 @@ def reveal(graph, work, event):
 @kernel
 def open_event(graph, work, event):
     """An event has begun to grow: schedule everything that can happen to it. Its region must be settled."""
-    detectors, events, halves = detectors_of(graph), events_of(work), halves_of(work)
+    events, halves = events_of(work), halves_of(work)
     e = events[event]
-    boundary = detectors[e.detector].boundary
+    boundary = boundary_of(graph, work, event)
     if boundary < FAR:
         schedule(work, work.now + boundary - e.radius, (event << 2) | MEETS_BOUNDARY)
     half = e.first
