@@ -210,7 +210,6 @@ class MWPM(Decoder):
             nonlocal at
             at, status = gap.decode_with_gaps(
                 gap_graph.search_graph.record,
-                gap_graph.boundless.record,
                 work.record,
                 sides.distances,
                 sides.across,

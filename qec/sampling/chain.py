@@ -161,7 +161,7 @@ class ChainShots:
             )
 
     def _check_part(self, first: int, distance: int) -> None:
-        if not (0 <= first and 2 <= distance and first + distance <= self.distance):
+        if not (first >= 0 and distance >= 2 and first + distance <= self.distance):
             raise ValueError(
                 f"first={first}, distance={distance}: no sub-chain of {self.distance} data qubits"
             )
