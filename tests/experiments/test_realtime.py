@@ -122,6 +122,8 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
         (["stream", "--record", "x", "--shots", "0"], "--shots is 0"),
         (["stream", "no_such_file", "--record", "x"], "no_such_file"),
         (["serve"], "either --model FILE or --distance D"),
+        (["serve", "--distance", "3", "--decoder", "magic"], "choose from mwpm"),
+        (["stream", "--record", "x", "--cycles", "1", "--kind", "measurements"], "two or more --cycles"),
         (["serve", "--model", "no_such_file.stim"], "no model no_such_file.stim"),
         (["serve", "--distance", "3", "--bind", "tcp://0.0.0.0:5555"], "can be reached from other machines"),
         (["keygen", "a/b"], "is no name for keys"),

@@ -13,14 +13,15 @@ from realtime.latency import Histogram
 GO = np.zeros(1, dtype=np.int64)
 
 
-def test_every_appointment_is_counted() -> None:
+@pytest.mark.parametrize("modest", [False, True])
+def test_every_appointment_is_counted(modest: bool) -> None:
     before = threading.active_count()
     start = now_ns()
-    with HiccupMeter(interval_ns=50_000) as meter:
+    with HiccupMeter(interval_ns=50_000, modest=modest) as meter:
         threading.Event().wait(0.2)
     passed = now_ns() - start
     found = meter.histogram
-    assert 0.1e9 / 50_000 < found.num <= passed / 50_000
+    assert (0 if modest else 0.1e9 / 50_000) < found.num <= passed / 50_000  # busy machines leave it nothing
     assert found.percentile(0) >= 0
     assert threading.active_count() == before
 
