@@ -13,7 +13,7 @@ from qec.priors.likelihood import Floats, WindowModel, window_model
 from qec.priors.mechanisms import Mechanisms, probability, read_mechanisms
 from qec.priors.windows import cover
 
-WINDOW = 8
+WINDOW = 10
 MOST_DETECTORS = 12
 #: What `learn_error_model` chooses from, the most cautious first.
 SPREADS = (
