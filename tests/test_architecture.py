@@ -246,7 +246,9 @@ def test_drawing_and_sockets_stand_in_one_place() -> None:
 
 def test_kernels_do_not_know_stim() -> None:
     users = users_of(ROOT, "stim")
-    assert not [module for module in users if within(module, "decoders.kernels") or within(module, "qec.kernels")]
+    assert not [
+        module for module in users if within(module, "decoders.kernels") or within(module, "qec.kernels")
+    ]
 
 
 def test_only_the_clock_asks_for_the_time_in_realtime() -> None:

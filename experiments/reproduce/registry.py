@@ -10,6 +10,8 @@ FIGURES = {
     "memory": "experiments.reproduce.memory",
     "budget": "experiments.reproduce.budget",
     "injection": "experiments.reproduce.injection",
+    "repetition": "experiments.reproduce.repetition",
+    "bursts": "experiments.reproduce.bursts",
 }
 
 
