@@ -206,11 +206,11 @@ _SPLITTING = {
     7: (128, 8.0, 10),
     9: (128, 16.0, 10),
     11: (128, 16.0, 10),
-    13: (128, 16.0, 10),
-    17: (128, 32.0, 12),
-    21: (128, 32.0, 12),
-    25: (128, 32.0, 12),
-    29: (128, 32.0, 12),
+    13: (128, 16.0, 12),
+    17: (128, 16.0, 10),
+    21: (128, 16.0, 8),
+    25: (96, 12.0, 8),
+    29: (96, 12.0, 8),
 }
 _QUICK_SPLITTING = {
     5: (64, 8.0, 3),
@@ -236,11 +236,11 @@ def splitting_jobs(settings: Settings) -> dict[int, list[Job]]:
                     "population": population,
                     "proposals": proposals,
                     "top": 4.0 if distance < 21 else 5.0,
-                    "shots": 4000,
+                    "shots": 8000,
                     "seed": settings.seed * 1000 + number,
                     "decoder": settings.decoders[0],
                 },
-                cost=2e-6 * population * proposals * distance**2,
+                cost=1.7e-7 * population * proposals * distance**4,
             )
             for number in range(estimates)
         ]

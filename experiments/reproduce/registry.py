@@ -12,6 +12,7 @@ FIGURES = {
     "injection": "experiments.reproduce.injection",
     "repetition": "experiments.reproduce.repetition",
     "bursts": "experiments.reproduce.bursts",
+    "leakage": "experiments.reproduce.leakage",
 }
 
 

@@ -199,7 +199,7 @@ def _time_table(record: Record) -> Table:
         ("sampling", "1", f"{1e-3 * ns['sample'] / cycles:.3f}"),
         ("counting events for the scan", "1", f"{1e-3 * ns['count'] / cycles:.3f}"),
     ]
-    for d in (29, 17, 11, 5):
+    for d in [d for d in (29, 17, 11, 5) if str(d) in record["decoded"]]:
         share = record["decoded"][str(d)][0] * chain_jobs.ROUNDS / cycles
         if share > 0:
             rows.append(

@@ -14,6 +14,7 @@ PART = [
     "tests/qec/test_sampling_chain.py::test_windows_are_counted",
     "tests/qec/test_sampling_chain.py::test_bursts_do_not_change_what_else_happens",
     "tests/qec/test_sampling_detectors.py::test_any_shot_can_be_drawn_again_alone",
+    "tests/qec/test_sampling_leakage.py::test_any_shot_can_be_drawn_again_alone",
     "tests/qec/test_sampling_splitting.py::test_a_few_moves",
 ]
 
