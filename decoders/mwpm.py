@@ -14,7 +14,7 @@ from decoders.base import Decoder, Packed, Weights, pack_shots
 from decoders.certificate import check_certificate, check_edges
 from decoders.graph import MatchingGraph
 from decoders.kernels import batch, layout
-from decoders.workspace import SearchGraph, Workspace, read_only
+from decoders.workspace import Implied, SearchGraph, Workspace, read_only
 
 # Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
 _PORTIONS_PER_THREAD = 4
@@ -33,12 +33,17 @@ class MWPM(Decoder):
 
     uses_threads = True
 
-    def __init__(self, *, graph: MatchingGraph, verify: bool = False) -> None:
-        super().__init__(
-            name="mwpm", num_detectors=graph.num_detectors, num_observables=graph.num_observables
-        )
+    def __init__(
+        self,
+        *,
+        graph: MatchingGraph,
+        verify: bool = False,
+        name: str = "mwpm",
+        implied: Implied | None = None,
+    ) -> None:
+        super().__init__(name=name, num_detectors=graph.num_detectors, num_observables=graph.num_observables)
         self.graph = graph
-        self.search_graph = SearchGraph(graph)
+        self.search_graph = SearchGraph(graph, implied=implied)
         self._verify = verify
         self._idle: list[Workspace] = []
 

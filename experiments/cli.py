@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.hardware",
         "decode recorded experiments, compare with published predictions",
     ),
+    "learn": ("experiments.learn", "error rates learned from detection events -> a detector error model"),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
     "realtime": (
         "experiments.realtime",

@@ -16,13 +16,21 @@ from decoders.kernels.jit import interpreted, kernel
 from decoders.kernels.layout import (
     ADJACENT,
     BALL,
+    COVER,
     DETECTOR,
     EDGE,
     EVENT,
     HALF,
+    IMPLIED,
     ITEM,
+    LIMIT,
+    LINK,
+    MOST_SIGHTS,
     NEAR,
     NODE,
+    PORTAL,
+    RAISED,
+    SIGHT,
 )
 
 if interpreted:
@@ -217,3 +225,135 @@ def rows_of(stream):
 def committed_flips_of(stream):
     """The pool `flips` of a stream record."""
     return _view(stream.flips, stream.flip_bytes, np.uint8)
+
+
+@kernel
+def weights_of(graph):
+    """The pool `weights` of a graph record."""
+    return _view(graph.weights, graph.num_edges, np.int32)
+
+
+@kernel
+def implied_of(graph):
+    """The pool `implied` of a graph record."""
+    return _view(graph.implied, graph.num_implied, IMPLIED)
+
+
+@kernel
+def implied_start_of(graph):
+    """The pool `implied_start` of a graph record."""
+    return _view(graph.implied_start, graph.num_edges + 1, np.int32)
+
+
+@kernel
+def limits_of(work):
+    """The pool `limits` of a work record."""
+    return _view(work.limits, work.max_events, LIMIT)
+
+
+@kernel
+def chosen_of(work):
+    """The pool `chosen` of a work record."""
+    return _view(work.chosen, work.max_events, np.int64)
+
+
+@kernel
+def covers_of(work):
+    """The pool `covers` of a work record."""
+    return _view(work.covers, work.num_detectors + 1, COVER)
+
+
+@kernel
+def raised_of(work):
+    """The pool `raised` of a work record."""
+    return _view(work.raised, work.num_graph_edges, RAISED)
+
+
+@kernel
+def covered_of(work):
+    """The pool `covered` of a work record."""
+    return _view(work.covered, work.num_detectors, np.int64)
+
+
+@kernel
+def prices_of(work):
+    """The pool `prices` of a work record."""
+    return _view(work.prices, work.num_graph_edges, np.int32)
+
+
+@kernel
+def seen_of(work):
+    """The pool `seen` of a work record."""
+    return _view(work.seen, work.num_graph_edges, np.int64)
+
+
+@kernel
+def used_by_of(work):
+    """The pool `used_by` of a work record."""
+    return _view(work.used_by, work.num_graph_edges, np.int32)
+
+
+@kernel
+def first_edges_of(work):
+    """The pool `first_edges` of a work record."""
+    return _view(work.first_edges, work.num_graph_edges, np.int64)
+
+
+@kernel
+def lowered_of(work):
+    """The pool `lowered` of a work record."""
+    return _view(work.lowered, work.num_graph_edges, np.int32)
+
+
+@kernel
+def lowered_as_of(work):
+    """The pool `lowered_as` of a work record."""
+    return _view(work.lowered_as, work.num_graph_edges, np.int32)
+
+
+@kernel
+def active_of(work):
+    """The pool `active` of a work record."""
+    return _view(work.active, work.num_graph_edges, np.int64)
+
+
+@kernel
+def slots_of(graph):
+    """The pool `slots` of a graph record."""
+    return _view(graph.slots, graph.num_edges, np.int32)
+
+
+@kernel
+def candidates_of(work):
+    """The pool `candidates` of a work record."""
+    return _view(work.candidates, work.max_candidates, np.int64)
+
+
+@kernel
+def portals_of(work):
+    """The pool `portals` of a work record."""
+    return _view(work.portals, work.max_portals, PORTAL)
+
+
+@kernel
+def sights_of(work):
+    """The pool `sights` of a work record."""
+    return _view(work.sights, work.max_portals * MOST_SIGHTS, SIGHT)
+
+
+@kernel
+def links_of(work):
+    """The pool `links` of a work record."""
+    return _view(work.links, work.max_links, LINK)
+
+
+@kernel
+def steps_of(graph):
+    """The pool `steps` of a graph record."""
+    return _view(graph.steps, graph.num_near, np.int32)
+
+
+@kernel
+def outward_edges_of(graph):
+    """The pool `outward_edges` of a graph record."""
+    return _view(graph.outward_edges, graph.num_detectors, np.int32)

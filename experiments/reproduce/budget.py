@@ -16,8 +16,8 @@ TITLE = "Error budget"
 CHIP = chips.CHIP_72
 _BASES = ("x", "z")
 _CYCLES = 30
-_SHOTS = {3: 150_000, 5: 600_000}
-_QUICK_SHOTS = {3: 5_000, 5: 20_000}
+_SHOTS = {3: 150_000, 5: 200_000}
+_QUICK_SHOTS = {3: 4_000, 5: 8_000}
 _STEP = 0.5
 # Channel -> words, and how many of the model's rates make one of the published budget: idling strikes in two
 # layers of a cycle, and to each CZ fall three pairs of neighbours.
@@ -127,7 +127,8 @@ def section(settings: Settings, records: Records) -> Section:
             ours=whole,
             published=words("budget.sum", note=False),
             kind="predicted",
-            note="equals 1/Lambda where that is proportional to the rates",
+            note="equals 1/Lambda where that is proportional to the rates; published Lambda from it: "
+            + words("budget.lambda_from_budget"),
         ),
         Row(
             quantity="1/Lambda, simulated as it is",
@@ -148,8 +149,8 @@ def section(settings: Settings, records: Records) -> Section:
         summary=(
             "The rate of each channel of the 72-qubit chip's model is raised and lowered by half, and "
             f"epsilon_5 / epsilon_3 simulated each time ({_CYCLES} cycles, both bases, five patches of "
-            f"d = 3 and one of d = 5, decoder {decoder}). The difference gives the channel's weight, as in the "
-            "paper: 1/Lambda = sum of weight x rate.\n\n"
+            f"d = 3 and one of d = 5, decoder {decoder}). The difference gives the channel's weight, as in "
+            "the paper: 1/Lambda = sum of weight x rate.\n\n"
             f"Here 1/Lambda = {number(as_is.value)}, and the contributions add up to {number(whole.value)} "
             f"[{number(whole.low)}, {number(whole.high)}]."
         ),
@@ -167,10 +168,10 @@ def section(settings: Settings, records: Records) -> Section:
         limits=[
             "Leakage and leakage heating are no Pauli errors and missing here; crosstalk is depolarizing of "
             "neighbouring qubits of simultaneous gates, a guess at the published channel.",
-            "Qubits that wait in a layer of gates are free of errors here; the published budget may count them "
-            "under one-qubit gates.",
-            "A step of half a rate is not small: the curvature of 1/Lambda cancels between up and down only to "
-            "second order.",
+            "Qubits that wait in a layer of gates are free of errors here; the published budget may count "
+            "them under one-qubit gates.",
+            "A step of half a rate is not small: the curvature of 1/Lambda cancels between up and down only "
+            "to second order.",
         ],
         data={"lambda": swapped.value, "inverse": {f"{k} x {f}": e.value for (k, f), e in inverse.items()}},
     )

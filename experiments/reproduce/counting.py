@@ -13,9 +13,11 @@ from experiments.shots import shots_per_piece
 from qec import statistics
 
 # Simulating and decoding one cycle on one core, in microseconds, roughly; for the time left alone.
-_COST_US = {3: 0.07, 5: 0.28, 7: 0.7, 9: 1.6, 11: 3.2}
+_COST_US = {3: 0.03, 5: 0.2, 7: 0.6, 9: 1.6, 11: 3.5}
 _WATCHED = 2048
-_DECODER_COST = {"mwpm": 1.0, "mwpm-correlated": 3.0, "belief-matching": 60.0, "ensemble": 25.0}
+# Decoding time of whole memories, roughly, in units of "mwpm"; decides how many shots a decoder is given.
+_DECODER_COST = {"mwpm": 1.0, "pymatching": 1.5, "pymatching-correlated": 4.0, "mwpm-correlated": 20.0}
+_SLOW = 200.0
 
 
 def job(
@@ -31,7 +33,7 @@ def job(
     scale: dict[str, float] | None = None,
 ) -> Job:
     """Count errors of one memory; see `count`."""
-    cost = shots * cycles * _COST_US[distance] * 1e-6 * _DECODER_COST.get(decoder, 5.0)
+    cost = shots * cycles * decoding_us(distance, decoder) * 1e-6
     arguments: dict[str, Any] = {
         "chip": chip,
         "model": chips.fingerprint(chip),
@@ -99,3 +101,27 @@ def stream(seed: int, *what: object) -> int:
     """A seed for stim that differs for different work."""
     words = [seed, *np.frombuffer(repr(what).encode(), dtype=np.uint8).tolist()]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+def decoding_us(distance: int, decoder: str) -> float:
+    """Time for a cycle, roughly, in microseconds."""
+    return _COST_US[distance] * _cost(decoder)
+
+
+def is_fast(decoder: str) -> bool:
+    """Whether a decoder can see all shots of the memories."""
+    return _cost(decoder) < _SLOW / 4
+
+
+def is_fastest(decoder: str) -> bool:
+    """Whether a decoder can see all shots of all memories, the long ones included."""
+    return _cost(decoder) < 5
+
+
+def affordable(decoder: str, shots: int) -> int:
+    """The shots that a decoder is given where a fast one would get `shots`."""
+    return shots if is_fast(decoder) else max(100, round(shots * 8 / _cost(decoder)))
+
+
+def _cost(decoder: str) -> float:
+    return _DECODER_COST.get(decoder, _SLOW)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.reproduce import estimates
 from qec.statistics import Estimate
@@ -37,24 +36,24 @@ def crossing(
     if len(used) < 4:
         return None
     x, y, sigma = (np.array(column) for column in zip(*used, strict=True))
-    root = _root(x, y, sigma)
-    if root is None:
-        return None
     rng = np.random.default_rng(seed)
-    drawn = [_root(x, y + sigma * rng.standard_normal(y.size), sigma) for _ in range(_REPLICATES)]
-    roots = [r for r in drawn if r is not None]
-    if len(roots) < 0.9 * _REPLICATES:
+    drawn = y + sigma * rng.standard_normal((_REPLICATES, y.size))
+    # Least squares: coefficients of 1, x, x^2 from the values, for all draws at once.
+    solve = np.linalg.pinv(np.vander(x, 3, increasing=True) / sigma[:, None]) / sigma
+    root, *roots = (_root(*solve @ values, first=x[0], last=x[-1]) for values in (y, *drawn))
+    known = [found for found in roots if found is not None]
+    if root is None or len(known) < 0.9 * _REPLICATES:
         return None
-    low, high = np.quantile(roots, [0.025, 0.975])
+    low, high = np.quantile(known, [0.025, 0.975])
     return Estimate(math.exp(root), math.exp(min(low, root)), math.exp(max(high, root)))
 
 
-def _root(x: NDArray[np.float64], y: NDArray[np.float64], sigma: NDArray[np.float64]) -> float | None:
-    parabola = np.polynomial.Polynomial.fit(x, y, 2, w=1 / sigma)
-    rising = parabola.deriv()
-    roots = [
-        float(root.real)
-        for root in np.atleast_1d(parabola.roots())
-        if abs(root.imag) < 1e-9 and x[0] <= root.real <= x[-1] and rising(root.real) > 0
-    ]
-    return roots[0] if len(roots) == 1 else None
+def _root(constant: float, linear: float, square: float, *, first: float, last: float) -> float | None:
+    """Where the parabola rises through zero between `first` and `last`."""
+    inside = linear**2 - 4 * square * constant
+    if inside < 0:
+        return None
+    # The rising root, written so that nothing cancels where the parabola is nearly a line.
+    root = math.sqrt(inside)
+    found = -2 * constant / (linear + root) if linear > 0 else (root - linear) / (2 * square or math.inf)
+    return found if first <= found <= last else None

@@ -18,17 +18,17 @@ _WANDER = 0.2
 _MEMORY_HOURS = 4.0
 # A sudden part: now and then a defect comes into resonance with a qubit, whose rates jump until it leaves.
 _DEFECTS_PER_HOUR = 1 / 40
-_DEFECT_HOURS = 1.5
-_DEFECT_FACTOR = {"one_qubit": 3.0, "two_qubit": 5.0, "idle": 5.0, "idle_measure_reset": 5.0}
+_DEFECT_HOURS = 3.0
+_DEFECT_FACTOR = {"one_qubit": 4.0, "two_qubit": 8.0, "idle": 8.0, "idle_measure_reset": 8.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
     """Rates of a device over a time.
 
-    ln of each rate's factor is an Ornstein-Uhlenbeck process of standard deviation 0.2 and correlation time 4 h
-    that begins at the device's published rate. Defects strike each qubit on average every 40 h and stay 1.5 h,
-    both exponentially distributed: the qubit's idling errors and those of its two-qubit gates are then five
+    ln of each rate's factor is an Ornstein-Uhlenbeck process of standard deviation 0.2 and correlation time
+    4 h that begins at the device's rate. Defects strike each qubit on average every 40 h and stay 3 h,
+    both exponentially distributed: the qubit's idling errors and those of its two-qubit gates are then eight
     times as frequent, its one-qubit gates' three times.
 
     Attributes:

@@ -31,6 +31,12 @@ def one_sigma(value: float, sigma: float) -> Estimate:
     return Estimate(value, value - _SIGMAS_95 * sigma, value + _SIGMAS_95 * sigma)
 
 
+def from_log(value: float, sigma: float) -> Estimate:
+    """A positive value whose logarithm has a standard deviation, as a 95 % interval."""
+    factor = math.exp(_SIGMAS_95 * sigma)
+    return Estimate(value, value / factor, value * factor)
+
+
 def ratio(above: Estimate, below: Estimate) -> Estimate:
     """Quotient of two independent positive estimates; relative errors added in squares, on each side."""
     value = above.value / below.value

@@ -10,18 +10,18 @@ def firing_rates(dem: stim.DetectorErrorModel) -> NDArray[np.float64]:
 
     Independent errors flip a detector with probability (1 - product of (1 - 2 p)) / 2.
     """
-    log_kept = np.zeros(dem.num_detectors)
+    kept = np.ones(dem.num_detectors)
     for instruction in dem.flattened():
         if instruction.type != "error":
             continue
-        factor = np.log1p(-2 * min(instruction.args_copy()[0], 0.5 - 1e-15))
+        factor = 1 - 2 * instruction.args_copy()[0]
         flipped: set[int] = set()
         for target in instruction.targets_copy():
             if target.is_relative_detector_id():
                 flipped ^= {target.val}
         for detector in flipped:
-            log_kept[detector] += factor
-    rates: NDArray[np.float64] = -np.expm1(log_kept) / 2
+            kept[detector] *= factor
+    rates: NDArray[np.float64] = (1 - kept) / 2
     return rates
 
 

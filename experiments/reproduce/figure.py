@@ -11,7 +11,7 @@ from experiments.tables import number
 from qec.statistics import Estimate
 
 Record = dict[str, Any]
-Kind = Literal["input", "calibrated", "predicted"]
+Kind = Literal["input", "calibrated", "predicted", "measured"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Row:
         quantity: what it is.
         ours: an estimate with its interval, or words.
         published: as `experiments.reproduce.published.words` gives it; "" where nothing was published.
-        kind: "input" (taken from the paper), "calibrated" or "predicted".
+        kind: "input" (taken from the paper), "calibrated", "predicted", or "measured" (on this machine).
         note: what a reader must know to compare the two.
         scale: factor on an estimate's numbers before they are shown, for example 1e3.
         unit: shown behind the numbers.

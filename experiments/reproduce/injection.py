@@ -9,7 +9,7 @@ from experiments.reproduce.crossing import crossing
 from experiments.reproduce.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.published import words
 from experiments.series import CurvePanel, CurveSeries
-from experiments.tables import number
+from experiments.tables import estimate, number
 from qec.statistics import Estimate, average
 
 TITLE = "Error injection"
@@ -17,9 +17,9 @@ CHIP = chips.CHIP_105
 _BASES = ("x", "z")
 _CYCLES = (10, 30)
 _FACTORS = (0.4, 0.55, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.3)
-_QUICK_FACTORS = (0.5, 0.75, 1.1, 1.5, 1.9, 2.3)
-_SHOTS = {3: 100_000, 5: 100_000, 7: 60_000, 9: 30_000, 11: 20_000}
-_QUICK_SHOTS = {3: 4_000, 5: 4_000, 7: 3_000}
+_QUICK_FACTORS = (0.5, 0.75, 1.0, 1.4, 1.9, 2.3)
+_SHOTS = {3: 100_000, 5: 60_000, 7: 25_000, 9: 8_000, 11: 4_000}
+_QUICK_SHOTS = {3: 4_000, 5: 4_000, 7: 2_000}
 # Below this part of the crossing the error is still a power of the strength.
 _BELOW = 0.7
 
@@ -113,6 +113,7 @@ def section(settings: Settings, records: Records) -> Section:
                 note="" if factor is None else f"all rates x {number(factor.value)}, fraction at d = 7",
             )
         )
+    rows += _suppression_rows(found)
     limit = _BELOW * min((c.value for c in threshold), default=max(found.factors))
     exponents = {d: _exponent(found, d, limit) for d in found.distances}
     for distance, exponent in exponents.items():
@@ -130,12 +131,12 @@ def section(settings: Settings, records: Records) -> Section:
         summary=(
             "All rates of the 105-qubit chip's model are multiplied by a common factor, which raises the "
             "detection fraction; one patch of each distance, both bases, epsilon_d from 10 and 30 cycles, "
-            f"decoder {settings.decoders[0]}. Below the crossing of the curves larger codes are better. Where "
-            f"the factor is less than {_BELOW:g} of the smallest crossing, epsilon_d is compared with a power of "
-            "the detection fraction; the theory of small rates says (d + 1)/2."
+            f"decoder {settings.decoders[0]}. Below the crossing of the curves larger codes are better. "
+            f"Where the factor is less than {_BELOW:g} of the smallest crossing, epsilon_d is compared with "
+            "a power of the detection fraction; the theory of small rates says (d + 1)/2."
         ),
         calibrated="nothing beyond the model of the logical memory.",
-        predicted="crossings and exponents.",
+        predicted="crossings, exponents, Lambda at larger distances.",
         rows=rows,
         tables=[_table(found)],
         pictures=[
@@ -150,6 +151,24 @@ def section(settings: Settings, records: Records) -> Section:
             "Distances beyond 7 run on a chip that continues with the same mean rates.",
         ],
     )
+
+
+def _suppression_rows(found: _Results) -> list[Row]:
+    """How suppression changes with distance at the chip's own rates."""
+    if 1.0 not in found.factors:
+        return []
+    published = {3: "budget.lambda_3_5", 9: "budget.lambda_11_13"}
+    return [
+        Row(
+            quantity=f"Lambda, d = {a} to {b}, rates as they are",
+            ours=estimates.ratio(found.epsilon[a, 1.0], found.epsilon[b, 1.0]),
+            published=words(published[a]) if a in published else "",
+            kind="predicted",
+            note="one patch of each distance",
+        )
+        for a, b in pairwise(found.distances)
+        if found.epsilon[b, 1.0].low > 0
+    ]
 
 
 def _as_fraction(factor: Estimate) -> Estimate:
@@ -176,10 +195,8 @@ def _table(found: _Results) -> Table:
     for factor in found.factors:
         cells = [f"{factor:g}"]
         for d in found.distances:
-            e = found.epsilon[d, factor]
-            cells.append(
-                f"{100 * found.fraction[d, factor]:.1f} %: {number(e.value)} [{number(e.low)}, {number(e.high)}]"
-            )
+            fraction = f"{100 * found.fraction[d, factor]:.1f} %"
+            cells.append(f"{fraction}: {estimate(found.epsilon[d, factor])}")
         rows.append(cells)
     return Table(
         title="Detection fraction and epsilon_d",

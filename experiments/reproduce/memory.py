@@ -18,11 +18,11 @@ CHIP = chips.CHIP_105
 DISTANCES = (3, 5, 7)
 _BASES = ("x", "z")
 _CYCLES = (10, 13, *range(30, 251, 20))
-_QUICK_CYCLES = (10, 50, 90)
+_SOME_CYCLES = (10, 30, 50, 90)
 _FEW_CYCLES = (10, 30, 50)
+_QUICK_CYCLES = (10, 50, 90)
 _SHOTS = 100_000
-# Decoders that take tens of times longer see this part of the shots, at three numbers of cycles.
-_SLOW = {"belief-matching": 0.05, "ensemble": 0.1}
+_QUICK_SHOTS = 3_000
 
 
 def jobs(settings: Settings) -> list[Job]:
@@ -51,10 +51,12 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[str, int, int, str, int], 
 
 def _plan(decoder: str, *, quick: bool) -> tuple[tuple[int, ...], int]:
     """Numbers of cycles, and shots of each."""
-    part = _SLOW.get(decoder)
+    shots = counting.affordable(decoder, _QUICK_SHOTS if quick else _SHOTS)
+    if not counting.is_fast(decoder):
+        return _FEW_CYCLES, shots
     if quick:
-        return (_QUICK_CYCLES, 3000) if part is None else (_FEW_CYCLES, max(100, round(3000 * part)))
-    return (_CYCLES, _SHOTS) if part is None else (_FEW_CYCLES, round(_SHOTS * part))
+        return _QUICK_CYCLES, shots
+    return (_CYCLES if counting.is_fastest(decoder) else _SOME_CYCLES), shots
 
 
 class _Results:
@@ -280,6 +282,13 @@ def _draw(path: Path, found: _Results, settings: Settings) -> None:
             label="published, ensembled matching",
             distances=list(DISTANCES),
             epsilons=[_published(f"memory.epsilon_{distance}_matching") for distance in DISTANCES],
+        )
+    )
+    suppression.append(
+        SuppressionSeries(
+            label="published, neural network",
+            distances=list(DISTANCES),
+            epsilons=[_published(f"memory.epsilon_{distance}_network") for distance in DISTANCES],
         )
     )
     detection = [

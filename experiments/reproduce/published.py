@@ -56,6 +56,11 @@ def _file(name: str) -> dict[str, Any]:
     return content
 
 
+def tables(name: str) -> list[str]:
+    """The values that a file holds, in its order."""
+    return [table for table in _file(name) if table != "source"]
+
+
 def value(key: str) -> Published:
     """A published value by its key `file.table`, such as "memory.lambda_network".
 
@@ -66,8 +71,7 @@ def value(key: str) -> Published:
     name, _, table = key.partition(".")
     content = _file(name)
     if table not in content or table == "source":
-        known = ", ".join(sorted(content.keys() - {"source"}))
-        raise ValueError(f"no published value {key!r}; {name} has {known}")
+        raise ValueError(f"no published value {key!r}; {name} has {', '.join(sorted(tables(name)))}")
     entry = content[table]
     return Published(
         value=float(entry["value"]),
@@ -97,8 +101,3 @@ def words(key: str, *, scale: float = 1.0, unit: str | None = None, note: bool =
     shown = found.unit if unit is None else unit
     remarks = [part for part in (found.note if note else "", _MARKS[found.mark]) if part]
     return text + (f" {shown}" if shown else "") + (f" ({'; '.join(remarks)})" if remarks else "")
-
-
-def sources(keys: list[str]) -> list[str]:
-    """The sources of these values, each once."""
-    return list(dict.fromkeys(value(key).source for key in keys))

@@ -13,6 +13,8 @@ FIGURES = {
     "repetition": "experiments.reproduce.repetition",
     "bursts": "experiments.reproduce.bursts",
     "leakage": "experiments.reproduce.leakage",
+    "stability": "experiments.reproduce.stability",
+    "realtime": "experiments.reproduce.live",
 }
 
 

@@ -3,9 +3,11 @@
 import base64
 import html
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.reproduce.figure import Row, Section, Table
 from qec.statistics import Estimate
@@ -20,6 +22,7 @@ _KINDS = {
     "input": "taken from the paper",
     "calibrated": "calibrated",
     "predicted": "predicted",
+    "measured": "measured on this machine",
 }
 _HEADER = ("quantity", "here", "published", "is", "remark")
 
@@ -198,10 +201,20 @@ def _json(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:
             {
                 "quantity": row.quantity,
                 "here": asdict(row.ours) if isinstance(row.ours, Estimate) else row.ours,
+                "note": row.note,
                 "published": row.published,
                 "is": row.kind,
             }
             for row in section.rows
         ]
         figures[chapter.name] = {"shots": chapter.shots, "rows": rows, "data": dict(section.data)}
-    return json.dumps({"run": dict(facts), "figures": figures}, indent=1) + "\n"
+    return json.dumps(_finite({"run": dict(facts), "figures": figures}), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what is no finite number: JSON knows no infinity."""
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -30,7 +30,7 @@ class PairCorrelations:
         clipped: where the formula gave less than zero or nothing at all (too few shots, or detectors that
         fire
             half of the time) and zero stands instead.
-        boundary: p_i in [0, 1/2]: errors that flip detector i and none of its partners in `pairs`, float64
+        boundary: p_i in [0, 1]: errors that flip detector i and none of its partners in `pairs`, float64
             (num_detectors,). Meaningful where `pairs` are those of a DEM: over all pairs the noise adds up.
         boundary_standard_error: of p_i, above zero.
         boundary_clipped: as `clipped`.
@@ -82,26 +82,26 @@ def pair_correlations(
     single = 1 - 2 * fired
     pair = 1 - 2 * fired[first] - 2 * fired[second] + 4 * both
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(single[first]) + np.log(single[second]) - np.log(pair)  # 2 ln(1 - 2 p)
-        unclipped = -np.expm1(logs / 2) / 2
-    clipped = ~(unclipped >= 0) | ~np.isfinite(unclipped)
+        unclipped = (1 - np.sqrt(single[first] * single[second] / pair)) / 2
+    clipped = ~(unclipped >= 0)
     found = np.where(clipped, 0.0, unclipped)
 
-    # Smoothed as if each outcome had been seen half a time more: no standard error is zero.
-    spread_single, spread_pair = _smoothed(columns, fired, both, first, second)
-    variance = _log_variance(spread_single[first], spread_single[second], spread_pair)
-    error = (1 - 2 * found) / 4 * np.sqrt(variance / shots)
+    # As if each outcome had been seen half a time more: no standard error is zero.
+    smooth, smooth_pair = _smoothed(columns, fired, both, first, second)
+    variance = _log_variance(smooth[first], smooth[second], smooth_pair)
+    ratio = np.clip(smooth[first] * smooth[second] / smooth_pair, 1 / shots, 1)
+    error = np.sqrt(ratio * variance / shots) / 4
 
-    size = num_detectors
-    ends = np.concatenate([first, second])
-    drop = np.bincount(ends, weights=np.tile(np.log1p(-2 * found), 2), minlength=size)
+    with np.errstate(divide="ignore"):
+        logs = np.log1p(-2 * found)
+    drop = np.exp(np.bincount(chosen.ravel(), weights=np.repeat(logs, 2), minlength=num_detectors))
     with np.errstate(divide="ignore", invalid="ignore"):
-        alone = -np.expm1(np.log(single) - drop) / 2
-    alone_clipped = ~(alone >= 0) | ~np.isfinite(alone)
+        alone = (1 - single / drop) / 2
+    alone_clipped = ~((alone >= 0) & (alone <= 1))
     boundary = np.where(alone_clipped, 0.0, alone)
-    boundary_variance = _boundary_variance(columns, chosen, spread_single, spread_pair, size)
-    floor = 1 / shots  # likewise: one event more or less
-    boundary_error = (1 - 2 * boundary) / 2 * np.sqrt((boundary_variance + floor) / shots)
+    boundary_variance = _boundary_variance(columns, chosen, smooth, smooth_pair, num_detectors)
+    left = np.clip(np.abs(smooth) / np.maximum(drop, 1 / shots), 1 / shots, 1)
+    boundary_error = left * np.sqrt((boundary_variance + 1 / shots) / shots) / 2
     return PairCorrelations(
         pairs=chosen,
         probability=found,
@@ -146,7 +146,7 @@ def _smoothed(
     single = 1 - 2 * (fired * shots + 0.5) / (shots + 1)
     agree = 1 - fired[first] - fired[second] + 2 * both
     pair = 2 * (agree * shots + 0.5) / (shots + 1) - 1
-    tiny = 1 / np.sqrt(shots)  # a mean below its own error says no more than that
+    tiny = 0.5 / np.sqrt(shots)  # a mean far below its own error says no more than that
     return _away(single, tiny), _away(pair, tiny)
 
 

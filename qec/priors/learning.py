@@ -91,6 +91,8 @@ def learn_error_model(
     tried = (spread,) if isinstance(spread, Spread) else tuple(spread)
     if not tried:
         raise ValueError("spread: an empty sequence, expected at least one")
+    if folds < 2:
+        raise ValueError(f"folds is {folds}: it must be at least 2")
     if not 1 <= window_size <= MOST_DETECTORS:
         raise ValueError(f"window_size is {window_size}: it must be from 1 to {MOST_DETECTORS}")
     mechanisms = read_mechanisms(error_model, coordinates=coordinates)
@@ -169,7 +171,7 @@ def _counts(
     events: NDArray[np.generic], mechanisms: Mechanisms, windows: NDArray[np.intp], folds: int
 ) -> list[Floats]:
     """Patterns seen in each fold, without what certain errors flip."""
-    if folds < 1 or (events.ndim == 2 and 0 < len(events) < folds):
+    if events.ndim == 2 and 0 < len(events) < folds:
         raise ValueError(
             f"{len(events)} shots in {folds} folds: give more shots, or a single spread to learn without "
             "leaving some out"

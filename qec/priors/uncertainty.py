@@ -9,7 +9,7 @@ from qec.priors.learning import LearnedModel
 from qec.priors.likelihood import Floats, WindowModel, window_model
 from qec.priors.mechanisms import Indices
 
-_SHOTS_AT_ONCE = 512
+_NUMBERS_AT_ONCE = 2**24
 _MOST_SHOTS = 16384
 _MOST_SETS = 6000
 
@@ -51,8 +51,9 @@ def standard_errors(learned: LearnedModel, *, detection_events: ArrayLike) -> Fl
     by_log = [_by_log(model, learned.attenuations, chances[i], i) for i in range(len(model.windows))]
     for row, (sets, gradient) in zip(chances, by_log, strict=True):
         information[np.ix_(sets, sets)] += (gradient * row[:, None]).T @ gradient
-    for start in range(0, columns.num_shots, _SHOTS_AT_ONCE):
-        part = bits[:, start : start + _SHOTS_AT_ONCE]
+    step = _NUMBERS_AT_ONCE // num_sets
+    for start in range(0, columns.num_shots, step):
+        part = bits[:, start : start + step]
         score = np.zeros((part.shape[1], num_sets))
         for window, (sets, gradient) in zip(model.windows, by_log, strict=True):
             seen = (1 << np.arange(len(window))) @ part[window].astype(np.intp)
