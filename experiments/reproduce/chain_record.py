@@ -1,4 +1,4 @@
-"""A long record of a repetition code: sampled, scanned for bursts and decoded at all distances, block by block."""
+"""A long record of a repetition code: sampled, scanned for bursts, decoded at all distances, in blocks."""
 
 import json
 import threading
@@ -39,10 +39,11 @@ class ChainRecord:
         rate: bursts per cycle; 0 switches them off.
         decoder: name of the decoder, which knows the errors but not the bursts.
         block: shots of a block, the unit of work and of the file.
-        shares: distance -> part of each block's shots that its central sub-chain decodes. Shots in which a
+        shares: distance -> part of each block's shots that its central sub-chain decodes; shots in which a
             burst is at work, or that look like it, are decoded at every distance.
         window: cycles and checks of the window in which events are counted.
         threshold: events in a window from which a shot looks like a burst.
+        peak, radius: of bursts, see `BurstModel`.
     """
 
     distance: int
@@ -55,6 +56,8 @@ class ChainRecord:
     shares: Mapping[int, float]
     window: tuple[int, int]
     threshold: int
+    peak: tuple[float, float] = BurstModel.peak
+    radius: tuple[float, float] = BurstModel.radius
 
     @cached_property
     def shots(self) -> ChainShots:
@@ -71,10 +74,10 @@ class ChainRecord:
         """Of the errors without bursts."""
         return DetectorSampler.from_dem(self.dem)
 
-    @cached_property
+    @property
     def bursts(self) -> BurstModel:
-        """Where bursts strike."""
-        return BurstModel(rate=self.rate)
+        """Where and how bursts strike."""
+        return BurstModel(rate=self.rate, peak=self.peak, radius=self.radius)
 
     def first_qubit(self, distance: int) -> int:
         """Where the central sub-chain begins."""
@@ -128,9 +131,10 @@ class ChainRecord:
 
         Returns:
             block; shots; events: detection events; flagged: [shot, stretch, first check, events] of windows
-            at or above the threshold; decoded: distance -> [shots, failures] among the block's first shots;
-            special: the same among all shots that a burst touches or that are flagged; failed: distance ->
-            numbers of special shots that fail; ns: processor time of sampling, counting and decoding
+            at or above the threshold; special: distance -> [shots, failures] among all shots that a burst
+            touches or that are flagged; decoded: the same among the others of the block's first shots;
+            failed: distance -> numbers of special shots that fail; ns: processor time of sampling, counting
+            and decoding.
         """
         decoded = {distance: [0, 0] for distance in self.shares}
         special = {distance: [0, 0] for distance in self.shares}
@@ -168,12 +172,12 @@ class ChainRecord:
                         flips if all_wanted else flips[chosen],
                         distance,
                     )
-                    decoded[distance][0] += ordinary
-                    decoded[distance][1] += int(failed[chosen < ordinary].sum())
-                    both = is_special[chosen]
-                    special[distance][0] += int(both.sum())
-                    special[distance][1] += int((failed & both).sum())
-                    failed_shots[distance] += [first_shot + int(s) for s in chosen[failed & both]]
+                    marked = is_special[chosen]
+                    decoded[distance][0] += int((~marked).sum())
+                    decoded[distance][1] += int((failed & ~marked).sum())
+                    special[distance][0] += int(marked.sum())
+                    special[distance][1] += int((failed & marked).sum())
+                    failed_shots[distance] += [first_shot + int(s) for s in chosen[failed & marked]]
                 ns[str(distance)] += time.thread_time_ns() - clock
         return {
             "block": number,
@@ -222,8 +226,8 @@ def run(record: ChainRecord, *, blocks: int, place: Place) -> Record:
         rate = number * cycles_per_block / (now - start)
         left = duration((len(missing) - number) * cycles_per_block / rate)
         place.say(
-            f"{len(file.rows)}/{blocks} blocks of {cycles_per_block:.0e} cycles, {1e6 / rate:.2f} us a cycle, "
-            f"{left} left"
+            f"{len(file.rows)}/{blocks} blocks of {cycles_per_block:.0e} cycles, "
+            f"{1e6 / rate:.2f} us a cycle, {left} left"
         )
     return sums(file.rows, record)
 

@@ -41,7 +41,7 @@ def threshold(
 def window_distribution(
     errors: ErrorList, *, num_checks: int, cycles: int, checks: int
 ) -> NDArray[np.float64]:
-    """Chances of 0, 1, 2, ... ends of errors in a window in the middle of the chain, at most 1e-300 left out."""
+    """Chances of 0, 1, 2, ... ends of errors in a window in the middle of the chain."""
     bulk = int(np.argmax(errors.groups[:, 2]))
     repeats, period = int(errors.groups[bulk, 2]), int(errors.groups[bulk, 3])
     layers_per_repeat = period // num_checks
@@ -54,7 +54,7 @@ def window_distribution(
             targets = errors.targets[errors.target_first[error] : errors.target_first[error + 1]]
             layer, check = np.divmod(targets[targets >= 0], num_checks)
             beside = (low <= check) & (check < low + checks)
-            # The window's first layer is far above all shifts here, so that every repeat that touches it counts.
+            # Every repeat that touches the window counts; errors reach over a few layers only.
             start = 10 * layers_per_repeat
             for repeat in range(-20, cycles + 20):
                 at = layer + repeat * layers_per_repeat
@@ -91,7 +91,7 @@ class FoundBurst:
 def find(flagged: Sequence[Sequence[int]], *, rounds: int, cycles: int) -> list[FoundBurst]:
     """Flagged windows [shot, stretch, check, events] of `cycles` cycles, joined to bursts."""
     found: list[FoundBurst] = []
-    for shot, stretch, check, events in sorted(flagged):
+    for shot, stretch, check, events in sorted(tuple(window) for window in flagged):
         first = shot * rounds + stretch * cycles
         last = first + cycles
         if found and first - found[-1].last_cycle <= _SAME_BURST_CYCLES:

@@ -96,8 +96,8 @@ def cut_chains(events, flips, num_checks, num_layers, first, count, cut_events, 
 def count_windows(events, num_checks, num_layers, cycles, checks, totals, most, place):
     """Count events per shot, and in the fullest window of `checks` neighbours per stretch of `cycles` layers.
 
-    totals int64 (shots,); most, place int64 (shots, stretches): the count and the window's first check. Layers
-    behind the last whole stretch count in the totals only.
+    totals int64 (shots,); most, place int64 (shots, stretches): the count and the window's first check.
+    Layers behind the last whole stretch count in the totals only.
     """
     layers = np.zeros(num_layers, dtype=np.uint64)
     counts = np.zeros(num_checks, dtype=np.int64)
@@ -157,8 +157,8 @@ def add_burst(bits, flips, num_checks, cycles, start, decay, peak, centre, radiu
 def add_bursts(events, flips, num_checks, cycles, first_shot, bursts, longest, seed):
     """Add bursts to shots first_shot, first_shot + 1, ... that follow each other without pause.
 
-    bursts float64 (bursts, 5): onset in cycles since shot 0, decay, peak, centre, radius; by onset. A burst is
-    over `longest` of its decay times after its onset.
+    bursts float64 (bursts, 5): onset in cycles since shot 0, decay, peak, centre, radius. A burst is over
+    `longest` of its decay times after its onset.
     """
     state = np.zeros(4, dtype=np.uint64)
     for shot in range(len(events)):

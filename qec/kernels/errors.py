@@ -14,7 +14,7 @@ def toggle(bits, place):
 
 @kernel
 def apply_error(target_first, targets, error, shift, events, flips):
-    """Flip what one error flips: detectors, `shift` later than written, and observables (written as ~number)."""
+    """Flip what one error flips: detectors, `shift` later than written; observables, written as ~number."""
     for at in range(target_first[error], target_first[error + 1]):
         target = targets[at]
         if target >= 0:

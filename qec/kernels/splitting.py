@@ -1,4 +1,4 @@
-"""Markov chains over sets of errors, one step at a time: proposals here, the decision whether it fails elsewhere."""
+"""Markov chains over sets of errors, one step at a time: proposals here, elsewhere the verdict on them."""
 
 import math
 
@@ -94,7 +94,7 @@ def propose_move(
     flips,
     changed,
 ):
-    """Move a random error to a neighbour's place, by Metropolis and Hastings; returns the number of changes."""
+    """Move a random error to a neighbour's place (Metropolis, Hastings); returns the number of changes."""
     num_errors = len(present)
     num_present = np.int64(0)
     for error in range(num_errors):

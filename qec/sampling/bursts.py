@@ -31,7 +31,8 @@ class BurstModel:
 
     The times are published for a chip of the same kind (Nature 638, 920: one burst an hour of 3e9 cycles,
     decays of 400 to 700 us at 1.1 us a cycle). Peak and radius are not: the defaults are our assumption,
-    "tens of qubits", a radius of 3 to 6 data qubits and their measure qubits on either side.
+    from a tenth to full mixing, and "tens of qubits": a radius of 4 to 12 data qubits, with their measure
+    qubits, to either side.
 
     Attributes:
         rate: bursts per cycle.
@@ -46,8 +47,8 @@ class BurstModel:
 
     rate: float = 1 / 3e9
     decay: tuple[float, float] = (364.0, 636.0)
-    peak: tuple[float, float] = (0.05, 0.25)
-    radius: tuple[float, float] = (3.0, 6.0)
+    peak: tuple[float, float] = (0.1, 0.5)
+    radius: tuple[float, float] = (4.0, 12.0)
     longest: float = 12.0
 
     def __post_init__(self) -> None:

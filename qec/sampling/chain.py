@@ -66,7 +66,7 @@ class ChainShots:
         return (self.num_checks * self.num_layers + 7) // 8
 
     def cut(self, events: Packed, flips: Packed, *, first: int, distance: int) -> tuple[Packed, Packed]:
-        """The detection events and observable of the sub-chain of data qubits first, ..., first + distance - 1.
+        """Detection events and observable of the sub-chain of data qubits first, ..., first + distance - 1.
 
         Args:
             events, flips: bit-packed shots of this chain.
@@ -94,7 +94,7 @@ class ChainShots:
     ) -> stim.DetectorErrorModel:
         """The DEM of a sub-chain as it is measured inside the whole chain: what remains of each error.
 
-        Its end qubits suffer from the checks beyond, too, which those of a chain standing alone do not have: a
+        Its end qubits suffer from the checks beyond, too, which a chain standing alone does not have: a
         decoder of the sub-chain needs this model. Coordinates are left out.
 
         Raises:
@@ -103,7 +103,8 @@ class ChainShots:
         self._check_part(first, distance)
         if dem.num_detectors != self.num_checks * self.num_layers:
             raise ValueError(
-                f"a model of {dem.num_detectors} detectors: this chain has {self.num_checks * self.num_layers}"
+                f"a model of {dem.num_detectors} detectors: this chain has "
+                f"{self.num_checks * self.num_layers}"
             )
         return _cut(dem, num_checks=self.num_checks, first=first, count=distance - 1)
 
@@ -118,7 +119,8 @@ class ChainShots:
         self._check(events)
         if not (1 <= cycles <= self.num_layers and 1 <= checks <= self.num_checks):
             raise ValueError(
-                f"a window of {cycles} cycles and {checks} checks: at most {self.num_layers} and {self.num_checks}"
+                f"a window of {cycles} cycles and {checks} checks: at most {self.num_layers} and "
+                f"{self.num_checks}"
             )
         shape = (len(events), self.num_layers // cycles)
         found = WindowCounts(

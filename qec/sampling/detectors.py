@@ -1,7 +1,5 @@
 """Detection events of a detector error model, equal in distribution to stim's."""
 
-from typing import Any
-
 import numpy as np
 import stim
 from numpy.typing import NDArray
@@ -24,13 +22,8 @@ class DetectorSampler:
 
     def __init__(self, *, errors: ErrorList) -> None:
         self.errors = errors
-        self._arrays = (
-            errors.groups,
-            errors.inverse_log,
-            errors.keep,
-            errors.target_first,
-            errors.targets,
-        )
+        self._inverse_log = errors.inverse_log
+        self._keep = errors.keep
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "DetectorSampler":
@@ -71,8 +64,17 @@ class DetectorSampler:
 
     def sample_into(self, events: Packed, flips: Packed, *, seed: int, first_shot: int) -> None:
         """As `sample`, into arrays of the shapes that it returns (C-contiguous)."""
-        arrays: Any = self._arrays
-        kernels.sample_shots(*arrays, checked_seed(seed), np.int64(first_shot), events, flips)
+        kernels.sample_shots(
+            self.errors.groups,
+            self._inverse_log,
+            self._keep,
+            self.errors.target_first,
+            self.errors.targets,
+            checked_seed(seed),
+            np.int64(first_shot),
+            events,
+            flips,
+        )
 
 
 def checked_seed(seed: int) -> np.uint64:

@@ -20,6 +20,9 @@ from qec.kernels import splitting as kernels
 from qec.sampling.detectors import Packed, checked_seed
 from qec.sampling.errors import ErrorList
 
+# By so much the logarithm of the weights scatters in one step down.
+_LADDER_STEP = 0.8
+
 #: Takes bit-packed events and flips of shots; says which shots fail, bool (shots,).
 Fails = Callable[[Packed, Packed], NDArray[np.bool_]]
 
@@ -53,7 +56,7 @@ class Splitting:
         proposals: proposals per member and step, in units of the expected number of errors there.
 
     Raises:
-        ValueError: a population below 2, proposals not above 0, or a DEM without errors.
+        ValueError: a population below 2, proposals not above 0, a DEM without errors or with certain ones.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Splitting:
         errors = ErrorList.from_dem(dem.flattened())
         if errors.num_errors == 0:
             raise ValueError("this model has no errors: nothing can fail")
+        if (errors.probability == 1).any():
+            raise ValueError("this model has certain errors: their odds cannot be scaled")
         self._fails = fails
         self._population = population
         self._errors = errors
@@ -91,46 +96,53 @@ class Splitting:
         scaled: NDArray[np.float64] = odds / (1 + odds)
         return scaled
 
-    def estimate(
-        self, *, scales: Sequence[float] | None = None, top: float, shots: int, seed: int
-    ) -> SplittingResult:
-        """Estimate the failure probability once.
+    def ladder(self, top: float) -> tuple[float, ...]:
+        """Scales from below `top` to 1, about half of a population staying effective at each step.
+
+        The weights of one step scatter as the number of errors does, whose variance is about its mean.
+
+        Raises:
+            ValueError: top not above 1.
+        """
+        if not top > 1:
+            raise ValueError(f"top={top}: above 1")
+        scales = [top]
+        while scales[-1] > 1:
+            step = _LADDER_STEP / math.sqrt(1 + float(self.scaled(scales[-1]).sum()))
+            scales.append(max(1.0, scales[-1] * math.exp(-step)))
+        return tuple(scales[1:])
+
+    def estimate(self, *, top: float, shots: int, seed: int) -> SplittingResult:
+        """Estimate the failure probability once; independent estimates tell how much it scatters.
 
         Args:
-            scales: the ladder below `top`, falling and ending with 1, fixed beforehand: unbiased. None chooses
-                each step from the population so that half of it stays effective: fit for making a ladder.
             top: scale of the odds at which failures are met directly.
             shots: shots drawn there.
             seed: of everything.
 
         Raises:
-            ValueError: no failure at the top, or scales that do not fall from `top` to 1.
+            ValueError: no failure at the top, or top not above 1.
         """
-        if scales is not None and (
-            not scales or scales[-1] != 1 or any(b >= a for a, b in zip([top, *scales], scales, strict=False))
-        ):
-            raise ValueError(f"scales {tuple(scales)}: they must fall from {top} and end with 1")
+        scales = self.ladder(top)
         generator = np.random.default_rng([seed, 0x5917])
         present, events, flips, start = self._at_the_top(top, shots, seed)
         chosen = generator.integers(len(present), size=self._population)
         present, events, flips = present[chosen], events[chosen], flips[chosen]
         states = generator.integers(1, 1 << 63, size=(self._population, 4), dtype=np.uint64)
-        scale, ladder, ratios = top, [], []
+        scale, ratios = top, []
         self._move(scale, states, present, events, flips)
-        while scale > 1:
-            following = self._next_scale(scale, present) if scales is None else scales[len(ladder)]
+        for following in scales:
             weights = self._log_weights(scale, following, present)
             most = weights.max()
             linear = np.exp(weights - most)
             ratios.append(float(linear.mean() * math.exp(most)))
-            scale = float(following)
-            ladder.append(scale)
+            scale = following
             chosen = _systematic(linear / linear.sum(), generator)
             present, events, flips = present[chosen], events[chosen], flips[chosen]
             if scale > 1:
                 self._move(scale, states, present, events, flips)
         return SplittingResult(
-            probability=start * math.prod(ratios), scales=tuple(ladder), ratios=tuple(ratios), start=start
+            probability=start * math.prod(ratios), scales=scales, ratios=tuple(ratios), start=start
         )
 
     def _at_the_top(
@@ -211,25 +223,6 @@ class Splitting:
         none = float(np.log1p(-self.scaled(following)).sum() - np.log1p(-self.scaled(scale)).sum())
         weights: NDArray[np.float64] = present.sum(axis=1) * math.log(following / scale) + none
         return weights
-
-    def _next_scale(self, scale: float, present: NDArray[np.uint8]) -> float:
-        """The lowest scale at which half of the population is still effective, at least 1."""
-
-        def effective(following: float) -> float:
-            weights = self._log_weights(scale, following, present)
-            linear = np.exp(weights - weights.max())
-            return float(linear.sum() ** 2 / (linear**2).sum())
-
-        low, high = 1.0, scale
-        if effective(low) >= len(present) / 2:
-            return low
-        for _ in range(40):
-            middle = math.sqrt(low * high)
-            if effective(middle) >= len(present) / 2:
-                high = middle
-            else:
-                low = middle
-        return high
 
 
 def _neighbours(targets: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
