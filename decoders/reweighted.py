@@ -65,6 +65,8 @@ class ReweightedGraph(Pools):
             detectors=detectors,
             near=np.zeros(num_near, dtype=layout.NEAR),
             parents=np.zeros(num_near, dtype=np.int16),
+            steps=np.zeros(num_near, dtype=np.int32),
+            outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
             adjacent=adjacent,
             boundary_edge=boundary_edge,

@@ -1,22 +1,24 @@
 """Belief propagation, then matching on weights by what each mechanism is believed."""
 
 from decoders.kernels.belief import forget_beliefs, propagate, weigh_edges
+from decoders.kernels.belief_pools import (
+    active_of,
+    flipped_of,
+    flippers_of,
+    odds_of,
+    shot_events_of,
+    shot_weights_of,
+    signs_of,
+    weights_of,
+)
 from decoders.kernels.bits import set_bits_toggled
 from decoders.kernels.jit import kernel
 from decoders.kernels.lanes import LANES
 from decoders.kernels.layout import OK
 from decoders.kernels.pools import (
-    active_of,
     certain_flips_of,
-    flipped_of,
-    flippers_of,
     flips_of,
-    odds_of,
-    shot_events_of,
-    shot_weights_of,
-    signs_of,
     toggles_of,
-    weights_of,
 )
 from decoders.kernels.reweighted import match_reweighted
 

@@ -16,11 +16,20 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_start
 from decoders.kernels.batch import search_all
+from decoders.kernels.belief_pools import (
+    boundary_weight_of,
+    chained_of,
+    edge_has_flips_of,
+    parity_of,
+    places_of,
+    present_of,
+    twin_of_of,
+)
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
-from decoders.kernels.paths import path_to_boundary
+from decoders.kernels.paths import path_outward
 from decoders.kernels.pools import (
     adjacent_of,
     ball_nodes_of,
@@ -28,24 +37,19 @@ from decoders.kernels.pools import (
     ball_touched_of,
     boundary_edge_of,
     boundary_flips_of,
-    boundary_weight_of,
     certain_flips_of,
-    chained_of,
     detectors_of,
     edge_flips_of,
-    edge_has_flips_of,
     ends_of,
     event_of_of,
     flips_of,
     found_of,
     indptr_of,
     near_of,
+    outward_edges_of,
     parents_of,
-    parity_of,
     path_of,
-    places_of,
-    present_of,
-    twin_of_of,
+    steps_of,
     woken_of,
 )
 from decoders.kernels.queue import drop_first, push
@@ -157,15 +161,19 @@ def lay_chain(graph, reweight, work, source, end):
     Where it meets a way laid before, it goes on along that one, which is as short: no two make a circle.
     """
     detectors, nodes, chained = detectors_of(graph), ball_nodes_of(work), chained_of(reweight)
+    outward_edges = outward_edges_of(graph)
     following = np.int64(-1)
+    edge = np.int64(boundary_edge_of(graph)[end])
     while True:
         if detectors[end].outward == UNKNOWN:
             detectors[end].outward = following
+            outward_edges[end] = edge
             chained[reweight.num_chained] = end
             reweight.num_chained += 1
         if end == source:
             return
         following = end
+        edge = nodes[end].edge
         end = nodes[end].parent
 
 
@@ -180,7 +188,7 @@ def note_boundary(graph, work, source):
         return
     for byte in range(width):
         boundary_flips[source * width + byte] = 0
-    for at in range(path_to_boundary(graph, work, source)):
+    for at in range(path_outward(graph, work, source, 0)):
         for byte in range(width):
             boundary_flips[source * width + byte] ^= edge_flips[path[at] * width + byte]
     for byte in range(width):
@@ -199,7 +207,7 @@ def look_around(graph, reweight, work, source, used):
     Dijkstra's search, as in `ball.py`, but what is farther than an event or twice the boundary, as far as
     they are known yet, is not even queued.
     """
-    detectors, near, parents = detectors_of(graph), near_of(graph), parents_of(graph)
+    detectors, near, parents, steps = detectors_of(graph), near_of(graph), parents_of(graph), steps_of(graph)
     nodes, queue, touched = ball_nodes_of(work), ball_queue_of(work), ball_touched_of(work)
     indptr, adjacent = indptr_of(graph), adjacent_of(graph)
     event_of, boundary_weight = event_of_of(work), boundary_weight_of(reweight)
@@ -229,6 +237,7 @@ def look_around(graph, reweight, work, source, used):
             near[used].detector = here
             near[used].span = distance | node.flips
             parents[used] = nodes[node.parent].entry
+            steps[used] = node.edge
             used += 1
             if event_of[here] >= 0:
                 radius = distance
@@ -287,12 +296,14 @@ def settle_boundaries(graph, reweight, work, count):
     """Measure the distances of all events to the boundary, in one search from there."""
     detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
     found, event_of, queue = found_of(work), event_of_of(work), ball_queue_of(work)
-    boundary_weight = boundary_weight_of(reweight)
+    boundary_weight, boundary_edge = boundary_weight_of(reweight), boundary_edge_of(graph)
+    outward_edges = outward_edges_of(graph)
     reweight.num_chained = -1
     size = 0
     for index in range(graph.num_detectors):
         detectors[index].boundary = boundary_weight[index]
         detectors[index].outward = -1
+        outward_edges[index] = boundary_edge[index]
         if boundary_weight[index] < FAR:
             size = push(queue, size, boundary_weight[index], np.int64(index))
     left = count
@@ -310,6 +321,7 @@ def settle_boundaries(graph, reweight, work, count):
             if through < there.boundary:
                 there.boundary = through
                 there.outward = here
+                outward_edges[adjacent[at].detector] = adjacent[at].edge
                 size = push(queue, size, through, np.int64(adjacent[at].detector))
     for index in range(count):
         if detectors[found[index]].boundary < FAR:

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: Small graphs without hypothesis, and a few shots and streams of small codes.
 PART = [
+    "tests/decoders/test_gap.py::test_strips[0]",
+    "tests/decoders/test_gap.py::test_an_error_that_no_detector_sees_changes_the_class",
     "tests/decoders/test_belief_matching.py::test_copies_decode_alike",
     "tests/decoders/test_kernels_belief.py",
     "tests/decoders/test_kernels_bits.py",
