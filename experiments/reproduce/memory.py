@@ -139,7 +139,7 @@ def section(settings: Settings, records: Records) -> Section:
         "5 and 7; they follow exactly from the error model, without sampling.",
         predicted="logical error per cycle, Lambda, the spread over patches, lifetimes.",
         rows=rows,
-        tables=[_patch_table(found, settings)],
+        tables=[_patch_table(found, settings), _plan_table(settings)],
         pictures=pictures,
         limits=[
             "No leakage, no crosstalk of measurements, no drift, no correlated bursts: the calibrated factor "
@@ -241,6 +241,18 @@ def _patch_table(found: _Results, settings: Settings) -> Table:
     return Table(
         title="epsilon of each patch (1e-3), mean of the bases",
         header=("d", "origin of the patch", *settings.decoders),
+        rows=rows,
+    )
+
+
+def _plan_table(settings: Settings) -> Table:
+    rows = []
+    for decoder in settings.decoders:
+        cycles, shots = _plan(decoder, quick=settings.quick)
+        rows.append([decoder, ", ".join(map(str, cycles)), f"{shots:,}"])
+    return Table(
+        title="What each decoder was given: slower ones see fewer and shorter memories",
+        header=("decoder", "cycles", "shots of each patch, basis and number of cycles"),
         rows=rows,
     )
 
