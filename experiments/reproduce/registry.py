@@ -10,6 +10,9 @@ FIGURES = {
     "memory": "experiments.reproduce.memory",
     "budget": "experiments.reproduce.budget",
     "injection": "experiments.reproduce.injection",
+    "repetition": "experiments.reproduce.repetition",
+    "bursts": "experiments.reproduce.bursts",
+    "leakage": "experiments.reproduce.leakage",
     "stability": "experiments.reproduce.stability",
     "realtime": "experiments.reproduce.live",
 }
