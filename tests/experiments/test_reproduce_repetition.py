@@ -148,7 +148,8 @@ def test_what_was_met_goes_before_what_was_split() -> None:
 def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures' own jobs, with everything short."""
     monkeypatch.setattr(chain_jobs, "DISTANCES", (3, 5, 7, 9, 11, 29))
-    monkeypatch.setattr(chain_jobs, "_BLOCK", 50)
+    monkeypatch.setattr(chain_jobs, "ROUNDS", 200)
+    monkeypatch.setattr(chain_jobs, "_BLOCK", 100)
     few = {5: (16, 2.0, 2), 13: (16, 2.0, 2), 17: (16, 1.0, 2)}
     monkeypatch.setattr(chain_jobs, "_QUICK_SPLITTING", few)
     real = chain_jobs._record_job
