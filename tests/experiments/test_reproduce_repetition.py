@@ -212,3 +212,16 @@ def test_the_section_of_bursts(tmp_path: Path) -> None:
     for picture in section.pictures:
         picture.draw(tmp_path / f"{picture.name}.png")
         assert (tmp_path / f"{picture.name}.png").stat().st_size > 10_000
+
+
+def test_the_decay_of_bursts_is_found_again() -> None:
+    record = small(distance=29, rounds=1000, p=chain_jobs.P, shares={})
+    covered = 0
+    for number in range(12):
+        generator = np.random.default_rng(number)
+        onset = (100 + 10 * number) * 1000 + float(generator.uniform(0, 1000))
+        burst = record.bursts.draw(generator, onset=onset, num_data=29)
+        events = bursts._around(record, burst, [burst])
+        found = bursts._fit(record, burst, events, quiet=0.0602).decay_us
+        covered += found.low <= 1.1 * burst.decay <= found.high
+    assert covered >= 9
