@@ -21,6 +21,8 @@ class CorrelatedMWPM(MWPM):
     Weights are those of the second matching.
     """
 
+    gives_gaps = False  # the other class would imply other weights
+
     def __init__(self, *, correlated: CorrelatedGraph) -> None:
         super().__init__(graph=correlated.graph, name="mwpm-correlated", implied=correlated.implied)
         self.search_graph.set(certain_weight=correlated.offset)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "learn": ("experiments.learn", "error rates learned from detection events -> a detector error model"),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "gap": ("experiments.gap", "how sure the decoder was of each shot: calibration, post-selection, figure"),
     "realtime": (
         "experiments.realtime",
         "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",

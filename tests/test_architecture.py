@@ -44,11 +44,27 @@ ROOMS: Mapping[str, Room] = {
     "decoders": Room(
         "decoders.base decoders.graph decoders.rounds decoders.dem_reader decoders.kernels", "stim numpy"
     ),
-    "decoders.pymatching_adapter": Room("decoders.base decoders.dem_reader", "stim numpy pymatching"),
+    "decoders.pymatching_adapter": Room(
+        "decoders.base decoders.dem_reader decoders.gauge decoders.graph", "stim numpy pymatching"
+    ),
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
+    "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
+    "decoders.tanner": Room(
+        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy"
+    ),
+    "decoders.unexplained": Room("decoders.graph", "numpy"),
+    "decoders.belief_matching": Room(
+        "decoders.base decoders.dem_reader decoders.graph decoders.workspace decoders.reweighted "
+        "decoders.tanner decoders.unexplained decoders.kernels",
+        "stim numpy",
+    ),
+    "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(
-        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.kernels", "stim numpy"
+        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap "
+        "decoders.unexplained decoders.kernels",
+        "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),
     "decoders.layers": Room("decoders.graph decoders.repeats", "stim numpy"),
@@ -79,8 +95,11 @@ ROOMS: Mapping[str, Room] = {
     "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
     "realtime.security": Room("", ""),
     "realtime.transport": Room("realtime.wire realtime.security realtime.kernels", "zmq numpy"),
+    "realtime.admission": Room("decoders", "numpy"),
     "realtime.worker": Room(
-        "realtime.session realtime.transport realtime.wire realtime.clock realtime.kernels decoders", "numpy"
+        "realtime.admission realtime.session realtime.transport realtime.wire realtime.clock "
+        "realtime.kernels decoders",
+        "numpy",
     ),
     "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
@@ -95,12 +114,16 @@ ROOMS: Mapping[str, Room] = {
     "realtime.jobs": Room(
         "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
     ),
-    "realtime.local": Room("realtime.latency realtime.player realtime.session realtime.worker decoders", ""),
+    "realtime.local": Room(
+        "realtime.admission realtime.latency realtime.player realtime.session realtime.worker decoders", ""
+    ),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
     "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_reproduce": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.figures_accuracy": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.figures_gap": Room("experiments qec decoders realtime", "numpy matplotlib"),
 }
 
 

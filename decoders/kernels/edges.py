@@ -43,8 +43,9 @@ def merge_components(
     In: first, second int32 (components,), -1 where there is no detector; probability; observables
     uint64 (components, words). Scratch: order, other_order int32 (components,); starts int64
     (detectors + 2,). Out, all with room for every component: edges sorted by (first, second), then
-    by first appearance; edge_of int32 (components,), the edge each component became part of. An odd number of independent mechanisms flips the edge; its probability and
-    one minus it are both kept as sums of positive terms, exact even next to one.
+    by first appearance; edge_of int32 (components,), the edge that each component became part of. An odd
+    number of independent mechanisms flips the edge; its probability and one minus it are both kept as sums
+    of positive terms, exact even next to one.
     """
     num_components = first.size
     words = observables.shape[1]

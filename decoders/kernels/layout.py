@@ -112,6 +112,7 @@ LIMIT = _record(
     chosen=_i8,  # whether it is to be matched anew
     cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
     is_cut=_i8,  # whether that is so for the edges counted at this event
+    shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
 )
 COVER = _record(  # how the regions of a matching cover a detector
     potential=_i8,  # how far one reaches beyond it; 0 if none does
@@ -124,12 +125,15 @@ PORTAL = _record(  # an end of an active edge
     other=_i8,  # the portal at the other end; NONE at the boundary
     weight=_i8,
     next=_i8,  # another portal at the same detector
-    num_sights=_i8,
-    boundary=_i8,  # the shortest way from here to the boundary
-    exit=_i8,  # see LIMIT
+    boundary=_i8,  # from here to the boundary past no other active edge
+    num_sights=_i8,  # events near it; -1 if nobody has looked
+    first_link=_i8,
+    last_link=_i8,
+    distance=_i8,  # from the event whose ways are looked for, through this edge; FAR if there is none
+    is_queued=_i8,
 )
 SIGHT = _record(event=_i8, distance=_i8)  # an event near a portal
-LINK = _record(portal=_i8, other=_i8, distance=_i8)  # a portal near another
+LINK = _record(other=_i8, distance=_i8)  # a portal near another
 RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
@@ -207,6 +211,10 @@ WORK = _record(
     max_portals=_i8,
     max_links=_i8,
     farthest=_i8,  # the largest of all centres
+    may_shift=_i8,  # whether regions may grow at their mates' cost
+    num_shifts=_i8,  # since the regions were last laid out
+    has_shifts=_i8,  # before that
+    shift_failed=_i8,  # a shifted region overlaps another on an active edge
     num_seen=_i8,
     num_first=_i8,
     num_active=_i8,  # slots that are lowered; 0 in a first matching
@@ -230,6 +238,7 @@ WORK = _record(
     num_spare=_i8,
     mark=_i8,
     may_look_beyond=_i8,  # whether searches may leave the neighbour lists
+    two_trees=_i8,  # whether two trees grow at the same time
     postponed=_i8,  # the running search would have to
     overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
     ball_limit=_i8,  # what is farther is not looked at
@@ -248,4 +257,58 @@ STREAM = _record(
     first_layer=_i8,  # number of the layer in row 0
     weight=_i8,  # of what is committed
     num_windows=_i8,  # decoded since the start of the shot
+)
+REWEIGHT = _record(
+    places=_i8,  # int32 (2 num_edges,): where an edge stands in the adjacency; the second -1 at the boundary
+    twin_of=_i8,  # int32 (num_edges,): the first edge with the same two ends
+    edge_has_flips=_i8,  # uint8 (num_edges,)
+    boundary_weight=_i8,  # int64 (num_detectors,): the shot's weight of the edge to the boundary, or FAR
+    present=_i8,  # int64 (num_edges,): edges of negative weight, taken as present
+    chained=_i8,  # int64 (num_detectors,): detectors whose way to the boundary has been laid
+    parity=_i8,  # uint8 (num_detectors,), zero between shots
+    num_detectors=_i8,
+    num_edges=_i8,
+    has_twins=_i8,
+    list_length=_i8,  # no list is longer
+    num_present=_i8,
+    present_weight=_i8,  # what the edges in `present` weigh together
+    num_chained=_i8,  # -1: all ways to the boundary have been laid
+)
+TANNER = _record(
+    links=_i8,  # int32 (num_detectors + 1,): those of detector d are links[d]:links[d + 1]
+    mechanisms=_i8,  # int32 (num_links,): the error mechanism at the other end of each link
+    prior=_i8,  # float32 (num_mechanisms,): odds p / (1 - p)
+    shares_start=_i8,  # int32 (num_edges + 1,): the mechanisms that flip edge e
+    shared_by=_i8,  # int32 (num_shares,)
+    share=_i8,  # float32 (num_shares,): how often such a mechanism is decomposed so that it flips the edge
+    flippers=_i8,  # int32 (num_flippers,): the mechanisms that flip observables
+    flipped=_i8,  # uint8 (num_flippers * flip_bytes,): which
+    num_detectors=_i8,
+    num_mechanisms=_i8,
+    num_links=_i8,
+    num_edges=_i8,
+    num_shares=_i8,
+    num_flippers=_i8,
+    flip_bytes=_i8,
+    longest_row=_i8,
+)
+# Vectors: LANES float32 (or int32) side by side, one for each of the shots that are worked on together.
+BELIEF = _record(
+    odds=_i8,  # vectors (num_mechanisms,): present odds that each mechanism has happened
+    messages=_i8,  # vectors (num_links,): what each detector said last, tanh(log((1 - p) / p) / 2)
+    signs=_i8,  # vectors (num_detectors,): -1 where there is an event, else 1
+    before=_i8,  # vectors (longest_row,): scratch of one detector
+    differences=_i8,  # vectors (longest_row,): likewise
+    active=_i8,  # vector: 1 where a shot is still worked on, else 0
+    finished=_i8,  # vector: 1 where the last sweep explained all events, else 0
+    chances=_i8,  # vectors (num_mechanisms,): the probabilities found
+    weights=_i8,  # int32 vectors (num_edges,)
+    shot_weights=_i8,  # int32 (num_edges,): of one of the shots
+    shot_events=_i8,  # int64 (num_detectors,): of one of the shots
+    num_detectors=_i8,
+    num_mechanisms=_i8,
+    num_links=_i8,
+    num_edges=_i8,
+    longest_row=_i8,
+    max_sweeps=_i8,
 )

@@ -17,8 +17,9 @@ Place = tuple[int, int]
 _WANDER = 0.2
 _MEMORY_HOURS = 4.0
 # A sudden part: now and then a defect comes into resonance with a qubit, whose rates jump until it leaves.
-_DEFECTS_PER_HOUR = 1 / 40
+_DEFECTS_PER_HOUR = 1 / 100
 _DEFECT_HOURS = 3.0
+_BEFORE_HOURS = 500.0
 _DEFECT_FACTOR = {"one_qubit": 4.0, "two_qubit": 8.0, "idle": 8.0, "idle_measure_reset": 8.0}
 
 
@@ -27,7 +28,7 @@ class Drift:
     """Rates of a device over a time.
 
     ln of each rate's factor is an Ornstein-Uhlenbeck process of standard deviation 0.2 and correlation time
-    4 h that begins at the device's rate. Defects strike each qubit on average every 40 h and stay 3 h,
+    4 h that begins at the device's rate. Defects strike each qubit on average every 100 h and stay 3 h,
     both exponentially distributed: the qubit's idling errors and those of its two-qubit gates are then eight
     times as frequent, its one-qubit gates' three times.
 
@@ -54,7 +55,8 @@ class Drift:
         struck = np.zeros((len(self.hours), len(self.code.qubits)), dtype=np.bool_)
         times = np.array(self.hours)
         for qubit in range(struck.shape[1]):
-            time = rng.exponential(1 / _DEFECTS_PER_HOUR)
+            # Begun long before, so that the number of defects has no trend.
+            time = rng.exponential(1 / _DEFECTS_PER_HOUR) - _BEFORE_HOURS
             while time < self.hours[-1]:
                 end = time + rng.exponential(_DEFECT_HOURS)
                 struck[:, qubit] |= (times >= time) & (times < end)

@@ -23,7 +23,7 @@ _DISTANCES = (3, 5)
 _BASES = ("x", "z")
 _COUNTED = (10, 30, 50)  # what `qec realtime` counts errors after
 _SHOTS = 20_000
-_QUICK_SHOTS = 1_000
+_QUICK_SHOTS = 300
 _OFFLINE_SHOTS = 100_000
 _QUICK_OFFLINE_SHOTS = 5_000
 

@@ -1,7 +1,7 @@
 """Stability: Lambda over hours of drift and defects, with a prior that is kept and relearned ones."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -155,7 +155,7 @@ class _Results:
         epsilons: dict[tuple[str, int, int], list[Estimate]] = {}
         fractions: dict[tuple[int, int], list[float]] = {}
         self.hours = _hours(settings)
-        self._paired: dict[tuple[str, int], tuple[int, int, int]] = {}
+        self._paired: dict[tuple[str, int, int], tuple[int, int, int]] = {}
         self.defects = [0] * len(self.hours)
         for (run, distance), job in _jobs(settings):
             record = records[job]
@@ -164,14 +164,9 @@ class _Results:
             for prior in _PRIORS:
                 found = estimates.fit([(_CYCLES, record["errors"][prior], record["shots"])])
                 epsilons.setdefault((prior, distance, run), []).append(found.epsilon)
-                if run > 0:
-                    sums = self._paired.get((prior, distance), (0, 0, 0))
-                    counts = (record["errors"]["fixed"], record["errors"][prior], record["both"][prior])
-                    self._paired[prior, distance] = (
-                        sums[0] + counts[0],
-                        sums[1] + counts[1],
-                        sums[2] + counts[2],
-                    )
+                before = self._paired.get((prior, distance, run), (0, 0, 0))
+                counts = (record["errors"]["fixed"], record["errors"][prior], record["both"][prior])
+                self._paired[prior, distance, run] = _added(before, counts)
         self.fractions = {key: sum(found) / len(found) for key, found in fractions.items()}
         self.epsilon = {key: average(estimates=found) for key, found in epsilons.items()}
         runs = range(len(self.hours))
@@ -188,13 +183,25 @@ class _Results:
         """Standard deviation of Lambda from run to run."""
         return float(np.std([found.value for found in self.suppression[prior]], ddof=1))
 
-    def gain(self, prior: str, distance: int) -> Estimate:
-        """Failures with the first prior over those with another in the same shots, first run left out."""
-        fixed, other, both = self._paired[prior, distance]
+    def gain(self, prior: str, distance: int, runs: Iterable[int] | None = None) -> Estimate:
+        """Failures with the first prior over those with another in the same shots.
+
+        Args:
+            prior: the other prior.
+            distance: code distance.
+            runs: which ones, all but the first if None.
+        """
+        fixed = other = both = 0
+        for run in range(1, len(self.hours)) if runs is None else runs:
+            fixed, other, both = _added((fixed, other, both), self._paired[prior, distance, run])
         sigma = math.sqrt(
             (fixed - both) / fixed**2 + (other - both) / other**2 + both * (1 / fixed - 1 / other) ** 2
         )
         return estimates.from_log(fixed / other, sigma)
+
+
+def _added(one: tuple[int, int, int], other: tuple[int, int, int]) -> tuple[int, int, int]:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
 def section(settings: Settings, records: Records) -> Section:
@@ -233,7 +240,7 @@ def section(settings: Settings, records: Records) -> Section:
     return Section(
         summary=(
             f"{len(found.hours)} runs in {_HOURS:g} hours on the model of the 72-qubit chip. Rates wander by "
-            "a fifth within hours; on average every 40 hours a defect strikes a qubit for 3 hours and makes "
+            "a fifth within hours; on average every 100 hours a defect strikes a qubit for 3 hours and makes "
             "its idling and two-qubit errors eight times as frequent. The same shots are decoded with the "
             "rates of the first run, with rates learned from the detection events of other shots of the "
             "run (starting from the first one's rates), and with the exact ones; five patches of d = 3 and "
@@ -246,8 +253,8 @@ def section(settings: Settings, records: Records) -> Section:
         pictures=[
             Picture(
                 name="stability",
-                caption="Lambda (left) and detection fraction (right) over time; the number of defects at "
-                "work stands in the table.",
+                caption="Lambda, detection fraction, and what relearning gains, over time; the number of "
+                "defects at work stands in the table.",
                 draw=lambda path: _draw(path, found),
             )
         ],
@@ -308,6 +315,21 @@ def _draw(path: Path, found: _Results) -> None:
                     )
                     for d in _DISTANCES
                 ],
+            ),
+            CurvePanel(
+                title="Gain from relearning",
+                x_label="time (h)",
+                y_label="failures, first prior / relearned",
+                series=[
+                    CurveSeries(
+                        label=f"d = {d}",
+                        x=found.hours,
+                        y=[found.gain("relearned", d, [run]) for run in range(len(found.hours))],
+                    )
+                    for d in _DISTANCES
+                ],
+                level=(1.0, "no gain"),
+                level_side="left",
             ),
         ],
     )

@@ -22,7 +22,7 @@ def minimize(
     start: Floats,
     *,
     max_iterations: int,
-    tolerance: float = 1e-3,
+    tolerance: float,
 ) -> Floats:
     """A point where no step of the method gains more than the tolerance.
 

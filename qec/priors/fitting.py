@@ -17,6 +17,8 @@ from qec.priors.descent import minimize
 from qec.priors.likelihood import Floats, WindowModel
 from qec.priors.mechanisms import Mechanisms
 
+# A gain in log-likelihood that is not worth ten more steps: the chance of the data changes by two per cent.
+_TOLERANCE = 0.02
 # Attenuation 3 is p = 0.475: more cannot be told from 1/2, and the search must not run away.
 _LARGEST_LOG = np.log(3.0)
 
@@ -114,7 +116,7 @@ def fit(
     first = np.zeros(borders[-1])
     if initial is not None:
         first = _project(np.log(initial) - log_start, active, parts, sizes)
-    return attenuations(minimize(loss, first, max_iterations=max_iterations))
+    return attenuations(minimize(loss, first, max_iterations=max_iterations, tolerance=_TOLERANCE))
 
 
 def saturated(counts: Floats) -> float:

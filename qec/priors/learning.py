@@ -13,9 +13,9 @@ from qec.priors.likelihood import Floats, WindowModel, window_model
 from qec.priors.mechanisms import Mechanisms, probability, read_mechanisms
 from qec.priors.windows import cover
 
-WINDOW = 8
+WINDOW = 10
 MOST_DETECTORS = 12
-#: What `learn_error_model` chooses from, the most cautious first.
+#: What `learn_error_model` chooses from, the most cautious first; it stops after the first that is worse.
 SPREADS = (
     Spread(kind=0.5, place=0.1, single=0.0),
     Spread(kind=1.0, place=0.3, single=0.1),
@@ -80,7 +80,8 @@ def learn_error_model(
         error_model: where to start, and which errors there are. Errors of probability 0 or 1 and errors that
             flip no detector stay as they are.
         coordinates: detector -> coordinates, where the DEM has none; without, nothing is known to repeat.
-        spread: how far rates may lie from the start; of several the best is chosen by cross-validation.
+        spread: how far rates may lie from the start; of several the best is chosen by cross-validation, in
+            their order until one is worse than one before.
         folds: parts of the shots that take turns in being left out.
         window_size: detectors of a window; more tell more and take longer. Larger where an error flips more.
 
@@ -212,5 +213,7 @@ def _choose(
             rates[spread].append(learned)
             value += model.log_likelihood(learned, part)
         gains[spread] = (value - before) / model.multiplicity / num_shots
+        if gains[spread] < max(gains.values()):
+            break  # past the best: looser ones would be worse still
     best = max(gains, key=lambda spread: gains[spread])
     return best, gains, np.array(rates[best])

@@ -261,16 +261,16 @@ def test_drift_begins_at_the_device_and_wanders() -> None:
     model = chips.device(chips.CHIP_72)
     hours = tuple(float(hour) for hour in range(0, 400, 10))
     moving = drift.Drift(model=model, code=code, hours=hours, seed=1)
-    assert not moving.defects[0].any()
     start = {c.kind: c for c in moving.at(0).channels}
     for channel in model.channels[:1]:
-        for place in code.qubits:
-            assert start[channel.kind].rate_at(place) == pytest.approx(channel.rate_at(place))
+        for place, struck in zip(code.qubits, moving.defects[0], strict=True):
+            factor = start[channel.kind].rate_at(place) / channel.rate_at(place)
+            assert factor == pytest.approx(4.0 if struck else 1.0)
     logs = np.array([np.log(series[5:]) for series in moving._wander.values()])
     assert logs.std() == pytest.approx(0.2, rel=0.05)
     assert abs(logs.mean()) < 0.02
-    # 49 qubits, one defect in 40 h for 3 h.
-    assert moving.defects[1:].mean() == pytest.approx(3 / 43, rel=0.3)
+    # One defect in 100 h for 3 h on each of 49 qubits, with no trend.
+    assert moving.defects.mean() == pytest.approx(3 / 103, rel=0.4)
 
 
 def test_a_defect_raises_the_rates_of_its_qubit() -> None:
@@ -348,7 +348,7 @@ def test_injection_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(injection, "_CYCLES", (5, 10))
     monkeypatch.setattr(injection, "_QUICK_FACTORS", (0.5, 1.0, 1.6, 2.3))
     rows = _check(injection, _finish(injection, SETTINGS), tmp_path)
-    cross = rows["crossing of d = 3 and 5: detection fraction"].ours
+    cross = rows["pymatching: d = 3 and 5 cross at a detection fraction of"].ours
     assert isinstance(cross, str) or 0.1 < cross.value < 0.25
 
 
