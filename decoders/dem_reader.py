@@ -22,6 +22,8 @@ class DemArrays(NamedTuple):
     component_probability: NDArray[np.float64]
     #: uint64 (components, words), bit o % 64 of word o // 64 is observable o.
     component_observables: NDArray[np.uint64]
+    #: int32 (components,): which error each component is part of, ascending.
+    component_error: NDArray[np.int32]
     #: bool (num_detectors,): flipped by the errors of probability one, taken together.
     certain_detectors: NDArray[np.bool_]
     #: uint64 (words,): the same for observables.
@@ -60,6 +62,7 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
     num_components, dimensions, num_targets, depth = (int(value) for value in measures[1:])
     ends = np.empty((num_components, 2), dtype=np.int32)
     probability = np.empty(num_components)
+    error = np.empty(num_components, dtype=np.int32)
     # One row more than components: the reader clears no row behind itself.
     observables = np.zeros((num_components + 1, words), dtype=np.uint64)
     certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
@@ -75,6 +78,7 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
         ends,
         probability,
         observables,
+        error,
         certain_detectors,
         certain_observables,
         coordinates,
@@ -96,9 +100,26 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
         component_ends=ends[:count],
         component_probability=probability[:count],
         component_observables=observables[:count],
+        component_error=error[:count],
         certain_detectors=certain_detectors,
         certain_observables=certain_observables,
         coordinates=coordinates,
         num_certain=int(out[dem_text.CERTAIN_ERRORS]),
         num_cancelled=int(out[dem_text.CANCELLED_TARGETS]),
+    )
+
+
+def with_likely_errors_present(arrays: DemArrays) -> DemArrays:
+    """The same model, errors of probability p > 1/2 made of a certain one and one of probability 1 - p."""
+    likely = arrays.component_probability > 0.5
+    if not likely.any():
+        return arrays
+    ends = arrays.component_ends[likely].reshape(-1)
+    times = np.bincount(ends[ends >= 0], minlength=arrays.num_detectors)
+    flipped = np.bitwise_xor.reduce(arrays.component_observables[likely], axis=0)
+    p = arrays.component_probability
+    return arrays._replace(
+        component_probability=np.where(likely, 1 - p, p),
+        certain_detectors=arrays.certain_detectors ^ (times % 2 == 1),
+        certain_observables=arrays.certain_observables ^ flipped,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.dem_reader import read_dem
+from decoders.dem_reader import DemArrays, read_dem
 from decoders.kernels import edges as edge_kernels
 from decoders.rounds import cycle_of_detectors
 
@@ -76,7 +76,15 @@ class MatchingGraph:
         Raises:
             ValueError: an error has a component with more than two detectors.
         """
-        arrays = read_dem(dem)
+        return cls.from_arrays(read_dem(dem))[0]
+
+    @classmethod
+    def from_arrays(cls, arrays: DemArrays) -> tuple["MatchingGraph", NDArray[np.int32]]:
+        """Build the graph of a DEM that has been read, see `from_dem`.
+
+        Returns also the edge that each component became part of, int32 (components,), negative where no
+        detector sees it.
+        """
         num_components = arrays.component_probability.size
         num_detectors = arrays.num_detectors
         first = np.ascontiguousarray(arrays.component_ends[:, 0])
@@ -85,6 +93,7 @@ class MatchingGraph:
         chance = np.empty((2, num_components))
         observables = np.empty_like(arrays.component_observables)
         order = np.empty((2, num_components), dtype=np.int32)
+        edge_of = np.empty(num_components, dtype=np.int32)
         count = edge_kernels.merge_components(
             first,
             second,
@@ -98,14 +107,14 @@ class MatchingGraph:
             chance[0],
             chance[1],
             observables,
+            edge_of,
         )
         # Components without a detector have ends (-1, -1) and so come first.
         start = int(np.searchsorted(ends[0, :count], 0))
         edge_u, edge_v = ends[:, start:count].copy()
         probability, complement = chance[:, start:count].copy()
         weight, scale = _integer_weights(probability=probability, complement=complement)
-
-        return cls.from_edges(
+        graph = cls.from_edges(
             num_detectors=num_detectors,
             num_observables=arrays.num_observables,
             edge_u=edge_u,
@@ -120,6 +129,7 @@ class MatchingGraph:
             undetectable_probability=chance[0, :start].copy(),
             undetectable_observables=observables[:start].copy(),
         )
+        return graph, edge_of - np.int32(start)
 
     @classmethod
     def from_edges(

@@ -15,6 +15,7 @@ from decoders.certificate import check_certificate, check_edges
 from decoders.gap import GapGraph
 from decoders.graph import MatchingGraph
 from decoders.kernels import batch, gap, layout
+from decoders.unexplained import explain_failure
 from decoders.workspace import SearchGraph, Workspace, read_only
 
 # Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
@@ -277,16 +278,4 @@ class MWPM(Decoder):
     def _explain(self, shot: Packed, number: int) -> str:
         """Which component of a shot that has no perfect matching is to blame."""
         toggles = self.search_graph.arrays["toggles"]
-        bits = np.unpackbits(shot ^ toggles, count=self.num_detectors, bitorder="little")
-        events = np.flatnonzero(bits)
-        component = self.graph.component[events]
-        counts = np.bincount(component, minlength=self.graph.component_has_boundary.size)
-        odd = int(np.flatnonzero((counts % 2 == 1) & ~self.graph.component_has_boundary)[0])
-        detectors = np.flatnonzero(self.graph.component == odd)
-        size = f"{detectors.size} detector{'s' if detectors.size > 1 else ''}"
-        shown = ", ".join(f"D{detector}" for detector in events[component == odd][:4])
-        shown += ", ..." if counts[odd] > 4 else ""
-        return (
-            f"shot {number}: no error explains its detection events: the component of D{detectors[0]} "
-            f"({size}) has no boundary and an odd number of events ({shown})"
-        )
+        return explain_failure(self.graph, shot ^ toggles, number)

@@ -13,6 +13,7 @@ from decoders.base import Decoder
 _DECODERS = {
     "mwpm": ("decoders.mwpm", "MWPM"),
     "mwpm-stream": ("decoders.mwpm_stream", "StreamingMWPM"),
+    "belief-matching": ("decoders.belief_matching", "BeliefMatching"),
     "pymatching": ("decoders.pymatching_adapter", "PyMatching"),
     "pymatching-correlated": ("decoders.pymatching_adapter", "CorrelatedPyMatching"),
 }

@@ -48,9 +48,20 @@ ROOMS: Mapping[str, Room] = {
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
+    "decoders.tanner": Room(
+        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy"
+    ),
+    "decoders.unexplained": Room("decoders.graph", "numpy"),
+    "decoders.belief_matching": Room(
+        "decoders.base decoders.dem_reader decoders.graph decoders.workspace decoders.reweighted "
+        "decoders.tanner decoders.unexplained decoders.kernels",
+        "stim numpy",
+    ),
+    "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(
-        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap decoders.kernels",
+        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap "
+        "decoders.unexplained decoders.kernels",
         "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),

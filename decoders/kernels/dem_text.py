@@ -142,6 +142,7 @@ def read_dem(
     component_ends: NDArray[np.int32],
     component_probability: NDArray[np.float64],
     component_observables: NDArray[np.uint64],
+    component_error: NDArray[np.int32],
     certain_detectors: NDArray[np.bool_],
     certain_observables: NDArray[np.uint64],
     coordinates: NDArray[np.float64],
@@ -158,6 +159,7 @@ def read_dem(
         component_ends: int32 (components, 2), smaller detector first; one detector (d, -1), none (-1, -1).
         component_probability: float64 (components,).
         component_observables: uint64 (components + 1, words), zero on entry.
+        component_error: int32 (components,), which error it is part of; these are numbered in their order.
         certain_detectors, certain_observables: bool (detectors,), uint64 (words,), zero on entry: the
             flips of all errors of probability one together.
         coordinates: float64 (detectors, most coordinates), NaN on entry.
@@ -170,6 +172,7 @@ def read_dem(
     appear twice in a component cancel.
     """
     num_components = 0
+    num_errors = 0
     detector_shift: Any = np.int64(0)
     depth = 0
     at = 0
@@ -232,12 +235,14 @@ def read_dem(
                         component_ends[row, 0] = first
                         component_ends[row, 1] = second
                         component_probability[row] = probability
+                        component_error[row] = num_errors
                         num_components += 1
                         row = num_components
                     num_detectors = 0
                 if not more:
                     break
                 at += 2
+            num_errors += 1
         elif kind == _DETECTOR:
             dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
             index, at = read_integer(text, at + 2)

@@ -36,14 +36,16 @@ def merge_components(
     edge_probability: NDArray[np.float64],
     edge_complement: NDArray[np.float64],
     edge_observables: NDArray[np.uint64],
+    edge_of: NDArray[np.int32],
 ) -> int:
     """Merge components with the same two ends and the same observables; returns the number of edges.
 
     In: first, second int32 (components,), -1 where there is no detector; probability; observables
     uint64 (components, words). Scratch: order, other_order int32 (components,); starts int64
     (detectors + 2,). Out, all with room for every component: edges sorted by (first, second), then
-    by first appearance. An odd number of independent mechanisms flips the edge; its probability and
-    one minus it are both kept as sums of positive terms, exact even next to one.
+    by first appearance; edge_of int32 (components,), the edge that each component became part of. An odd
+    number of independent mechanisms flips the edge; its probability and one minus it are both kept as sums
+    of positive terms, exact even next to one.
     """
     num_components = first.size
     words = observables.shape[1]
@@ -64,6 +66,7 @@ def merge_components(
             if word == words:
                 break
             edge += 1
+        edge_of[index] = edge
         p = probability[index]
         if edge == num_edges:
             edge_first[edge] = first[index]

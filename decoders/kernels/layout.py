@@ -171,3 +171,53 @@ STREAM = _record(
     weight=_i8,  # of what is committed
     num_windows=_i8,  # decoded since the start of the shot
 )
+REWEIGHT = _record(
+    places=_i8,  # int32 (2 num_edges,): where an edge stands in the adjacency; the second -1 at the boundary
+    twin_of=_i8,  # int32 (num_edges,): the first edge with the same two ends
+    edge_has_flips=_i8,  # uint8 (num_edges,)
+    boundary_weight=_i8,  # int64 (num_detectors,): the shot's weight of the edge to the boundary, or FAR
+    present=_i8,  # int64 (num_edges,): edges of negative weight, taken as present
+    chained=_i8,  # int64 (num_detectors,): detectors whose way to the boundary has been laid
+    parity=_i8,  # uint8 (num_detectors,), zero between shots
+    num_detectors=_i8,
+    num_edges=_i8,
+    has_twins=_i8,
+    list_length=_i8,  # no list is longer
+    num_present=_i8,
+    present_weight=_i8,  # what the edges in `present` weigh together
+    num_chained=_i8,  # -1: all ways to the boundary have been laid
+)
+TANNER = _record(
+    links=_i8,  # int32 (num_detectors + 1,): those of detector d are links[d]:links[d + 1]
+    mechanisms=_i8,  # int32 (num_links,): the error mechanism at the other end of each link
+    prior=_i8,  # float32 (num_mechanisms,): odds p / (1 - p)
+    shares_start=_i8,  # int32 (num_edges + 1,): the mechanisms that flip edge e
+    shared_by=_i8,  # int32 (num_shares,)
+    share=_i8,  # float32 (num_shares,): how often such a mechanism is decomposed so that it flips the edge
+    num_detectors=_i8,
+    num_mechanisms=_i8,
+    num_links=_i8,
+    num_edges=_i8,
+    num_shares=_i8,
+    longest_row=_i8,
+)
+# Vectors: LANES float32 (or int32) side by side, one for each of the shots that are worked on together.
+BELIEF = _record(
+    odds=_i8,  # vectors (num_mechanisms,): present odds that each mechanism has happened
+    messages=_i8,  # vectors (num_links,): what each detector said last, tanh(log((1 - p) / p) / 2)
+    signs=_i8,  # vectors (num_detectors,): -1 where there is an event, else 1
+    before=_i8,  # vectors (longest_row,): scratch of one detector
+    differences=_i8,  # vectors (longest_row,): likewise
+    active=_i8,  # vector: 1 where a shot is still worked on, else 0
+    finished=_i8,  # vector: 1 where the last sweep explained all events, else 0
+    chances=_i8,  # vectors (num_mechanisms,): the probabilities found
+    weights=_i8,  # int32 vectors (num_edges,)
+    shot_weights=_i8,  # int32 (num_edges,): of one of the shots
+    shot_events=_i8,  # int64 (num_detectors,): of one of the shots
+    num_detectors=_i8,
+    num_mechanisms=_i8,
+    num_links=_i8,
+    num_edges=_i8,
+    longest_row=_i8,
+    max_sweeps=_i8,
+)

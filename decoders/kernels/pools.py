@@ -13,6 +13,7 @@ from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from decoders.kernels.jit import interpreted, kernel
+from decoders.kernels.lanes import LANES
 from decoders.kernels.layout import (
     ADJACENT,
     BALL,
@@ -217,3 +218,147 @@ def rows_of(stream):
 def committed_flips_of(stream):
     """The pool `flips` of a stream record."""
     return _view(stream.flips, stream.flip_bytes, np.uint8)
+
+
+@kernel
+def places_of(reweight):
+    """The pool `places` of a reweight record."""
+    return _view(reweight.places, 2 * reweight.num_edges, np.int32)
+
+
+@kernel
+def twin_of_of(reweight):
+    """The pool `twin_of` of a reweight record."""
+    return _view(reweight.twin_of, reweight.num_edges, np.int32)
+
+
+@kernel
+def edge_has_flips_of(reweight):
+    """The pool `edge_has_flips` of a reweight record."""
+    return _view(reweight.edge_has_flips, reweight.num_edges, np.uint8)
+
+
+@kernel
+def boundary_weight_of(reweight):
+    """The pool `boundary_weight` of a reweight record."""
+    return _view(reweight.boundary_weight, reweight.num_detectors, np.int64)
+
+
+@kernel
+def present_of(reweight):
+    """The pool `present` of a reweight record."""
+    return _view(reweight.present, reweight.num_edges, np.int64)
+
+
+@kernel
+def chained_of(reweight):
+    """The pool `chained` of a reweight record."""
+    return _view(reweight.chained, reweight.num_detectors, np.int64)
+
+
+@kernel
+def parity_of(reweight):
+    """The pool `parity` of a reweight record."""
+    return _view(reweight.parity, reweight.num_detectors, np.uint8)
+
+
+@kernel
+def links_of(tanner):
+    """The pool `links` of a tanner record."""
+    return _view(tanner.links, tanner.num_detectors + 1, np.int32)
+
+
+@kernel
+def mechanisms_of(tanner):
+    """The pool `mechanisms` of a tanner record."""
+    return _view(tanner.mechanisms, tanner.num_links, np.int32)
+
+
+@kernel
+def prior_of(tanner):
+    """The pool `prior` of a tanner record."""
+    return _view(tanner.prior, tanner.num_mechanisms, np.float32)
+
+
+@kernel
+def shares_start_of(tanner):
+    """The pool `shares_start` of a tanner record."""
+    return _view(tanner.shares_start, tanner.num_edges + 1, np.int32)
+
+
+@kernel
+def shared_by_of(tanner):
+    """The pool `shared_by` of a tanner record."""
+    return _view(tanner.shared_by, tanner.num_shares, np.int32)
+
+
+@kernel
+def share_of(tanner):
+    """The pool `share` of a tanner record."""
+    return _view(tanner.share, tanner.num_shares, np.float32)
+
+
+@kernel
+def odds_of(belief):
+    """The pool `odds` of a belief record."""
+    return _view(belief.odds, belief.num_mechanisms * LANES, np.float32)
+
+
+@kernel
+def messages_of(belief):
+    """The pool `messages` of a belief record."""
+    return _view(belief.messages, belief.num_links * LANES, np.float32)
+
+
+@kernel
+def signs_of(belief):
+    """The pool `signs` of a belief record."""
+    return _view(belief.signs, belief.num_detectors * LANES, np.float32)
+
+
+@kernel
+def before_of(belief):
+    """The pool `before` of a belief record."""
+    return _view(belief.before, belief.longest_row * LANES, np.float32)
+
+
+@kernel
+def differences_of(belief):
+    """The pool `differences` of a belief record."""
+    return _view(belief.differences, belief.longest_row * LANES, np.float32)
+
+
+@kernel
+def active_of(belief):
+    """The pool `active` of a belief record."""
+    return _view(belief.active, LANES, np.float32)
+
+
+@kernel
+def finished_of(belief):
+    """The pool `finished` of a belief record."""
+    return _view(belief.finished, LANES, np.float32)
+
+
+@kernel
+def chances_of(belief):
+    """The pool `chances` of a belief record."""
+    return _view(belief.chances, belief.num_mechanisms * LANES, np.float32)
+
+
+@kernel
+def weights_of(belief):
+    """The pool `weights` of a belief record."""
+    return _view(belief.weights, belief.num_edges * LANES, np.int32)
+
+
+@kernel
+def shot_weights_of(belief):
+    """The pool `shot_weights` of a belief record."""
+    return _view(belief.shot_weights, belief.num_edges, np.int32)
+
+
+@kernel
+def shot_events_of(belief):
+    """The pool `shot_events` of a belief record."""
+    return _view(belief.shot_events, belief.num_detectors, np.int64)
