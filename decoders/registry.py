@@ -14,6 +14,7 @@ _DECODERS = {
     "mwpm": ("decoders.mwpm", "MWPM"),
     "mwpm-stream": ("decoders.mwpm_stream", "StreamingMWPM"),
     "belief-matching": ("decoders.belief_matching", "BeliefMatching"),
+    "ensemble": ("decoders.ensemble", "Ensemble"),
     "pymatching": ("decoders.pymatching_adapter", "PyMatching"),
     "pymatching-correlated": ("decoders.pymatching_adapter", "CorrelatedPyMatching"),
 }
