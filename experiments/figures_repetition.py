@@ -17,7 +17,8 @@ def draw_burst(
     cycle_ms: float,
     fractions: NDArray[np.float64],
     bin_cycles: int,
-    decay_ms: float,
+    curve: NDArray[np.float64],
+    curve_label: str,
 ) -> Path:
     """Draw detection events in space and time, and the detection fraction beside them.
 
@@ -28,7 +29,8 @@ def draw_burst(
         cycle_ms: duration of a cycle in milliseconds.
         fractions: detection fraction near the burst in stretches of `bin_cycles` cycles.
         bin_cycles: cycles in a stretch.
-        decay_ms: the burst's own decay time, for the curve.
+        curve: the same as fitted, from the onset on.
+        curve_label: what the curve is.
 
     Returns:
         The path.
@@ -53,21 +55,12 @@ def draw_burst(
 
         times = start_ms + cycle_ms * bin_cycles * (np.arange(len(fractions)) + 0.5)
         right.plot(times, 100 * fractions, color=color(0), linewidth=1.0, marker="o", markersize=2.5)
-        before = fractions[times < -cycle_ms * bin_cycles]
-        quiet = float(before.mean()) if before.size else float(fractions[-1])
-        peak = float(fractions[np.argmin(np.abs(times - cycle_ms * bin_cycles))])
-        later = np.linspace(0, times[-1], 200)
-        right.plot(
-            later,
-            100 * (quiet + (peak - quiet) * np.exp(-later / decay_ms)),
-            color=color(1),
-            linestyle="--",
-            label=f"decay {1e3 * decay_ms:.0f} us",
-        )
+        later = cycle_ms * bin_cycles * (np.arange(len(curve)) + 0.5)
+        right.plot(later, 100 * curve, color=color(1), linestyle="--", label=curve_label)
         right.set_ylim(bottom=0)
         right.grid(axis="y")
         right.set_xlabel("time since the onset (ms)")
         right.set_ylabel("detection fraction near the centre (%)")
-        right.set_title(r"$\mathbf{b}$   Ten checks at the centre", loc="left")
+        right.set_title(r"$\mathbf{b}$   Six checks at the centre", loc="left")
         right.legend(loc="upper right")
     return found

@@ -119,7 +119,7 @@ def choose_companions(graph, work, index):
 
 @kernel
 def choose_events(graph, work, count):
-    """Find the events to be matched anew; returns how far portals' lists reach."""
+    """Find the events to be matched anew; returns how far to look past active edges."""
     events, limits, active, chosen, ends = (
         events_of(work),
         limits_of(work),
@@ -164,7 +164,12 @@ def choose_events(graph, work, count):
                 covers[detector].portal = NONE
     for index in range(count):
         limits[index].limit = min(limits[index].limit, everywhere)
-    return everywhere
+    # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
+    radius = np.int64(0)
+    for index in range(count):
+        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
+            radius = max(radius, events[index].radius)
+    return min(everywhere, 2 * radius + 2)
 
 
 @kernel
@@ -207,7 +212,8 @@ def widen_horizons(graph, work, count, horizon):
     """What is known of ways past active edges: to the horizon for all events, farther for some far from them."""
     events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
     for index in range(count):
-        limits[index].horizon = max(limits[index].horizon, horizon)
+        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
+            limits[index].horizon = max(limits[index].horizon, horizon)
     for at in range(work.num_woken):
         index = woken[at]
         limit = limits[index]
@@ -244,7 +250,7 @@ def match_again(graph, work, count):
     if share_cuts(work, count):
         forget_cover(work)
         cover_all(graph, work, count)
-    while lower(graph, work):
+    while lower(graph, work, count):
         work.num_rounds += 1
         work.may_look_beyond = 1
         horizon = choose_events(graph, work, count)

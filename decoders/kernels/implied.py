@@ -12,7 +12,7 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, NONE, NOT_LOWERED, NOT_SEEN, NOT_USED, PAIRED
+from decoders.kernels.layout import AT_BOUNDARY, FAR, NONE, NOT_LOWERED, NOT_SEEN, NOT_USED, PAIRED
 from decoders.kernels.matching import mate_entry, mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -51,6 +51,7 @@ def list_edges(graph, work, count):
     for index in range(count):
         limits[index].cut = 0
         limits[index].is_cut = 0
+        limits[index].shift = 0
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
             if prices[edge] == NOT_SEEN:
@@ -199,39 +200,36 @@ def raise_potential(work, detector, height, owner):
 
 
 @kernel
-def raise_centre(work, detector, height, owner):
-    """The same where distances within the region are counted from."""
+def spread(graph, work, detector, height, owner):
+    """A region reaches so far beyond a detector, and from there over others."""
+    near, cover, ball = near_of(graph), covers_of(work)[detector], ball_nodes_of(work)
     raise_potential(work, detector, height, owner)
-    cover = covers_of(work)[detector]
     cover.centre = max(cover.centre, height)
     work.farthest = max(work.farthest, height)
+    around = detectors_of(graph)[detector]
+    if height > around.radius:
+        ball_start(work, detector)
+        there = ball_next(graph, work)
+        while there >= 0 and ball[there].distance < height:
+            raise_potential(work, there, height - ball[there].distance, owner)
+            there = ball_next(graph, work)
+        ball_end(work)
+        return
+    at = around.first
+    while at < around.last and (near[at].span & ~1) < height:
+        raise_potential(work, np.int64(near[at].detector), height - (near[at].span & ~1), owner)
+        at += 1
 
 
 @kernel
 def cover_all(graph, work, count):
-    """Note how the regions of the present matching cover detectors."""
-    detectors, near, events, limits = detectors_of(graph), near_of(graph), events_of(work), limits_of(work)
-    ball = ball_nodes_of(work)
+    """Note how the regions of the present matching cover detectors, but for what they reach past active edges."""
+    events, limits = events_of(work), limits_of(work)
     work.farthest = 0
     work.num_raised = 0
     for index in range(count):
         event = events[index]
-        radius = event.radius - limits[index].cut
-        detector = detectors[event.detector]
-        owner = event.top
-        raise_centre(work, event.detector, radius, owner)
-        if radius > detector.radius or (work.num_active > 0 and radius > limits[index].limit):
-            ball_start(work, event.detector)
-            there = ball_next(graph, work)
-            while there >= 0 and ball[there].distance < radius:
-                raise_potential(work, there, radius - ball[there].distance, owner)
-                there = ball_next(graph, work)
-            ball_end(work)
-            continue
-        at = detector.first
-        while at < detector.last and near[at].span < radius:
-            raise_potential(work, np.int64(near[at].detector), radius - (near[at].span & ~1), owner)
-            at += 1
+        spread(graph, work, event.detector, event.radius - limits[index].cut + limits[index].shift, event.top)
 
 
 @kernel
@@ -282,89 +280,169 @@ def activate_raised(graph, work, owner):
 
 
 @kernel
-def meets_other(graph, work, detector, height, owner):
-    """Whether a region that reaches so far beyond a detector overlaps another, or the boundary."""
+def overreach(graph, work, detector, height, owner, mate):
+    """How far a region that reaches so far beyond a detector overlaps others but its mate's, or the boundary.
+
+    FAR if the neighbour list does not tell.
+    """
     detectors, near, covers = detectors_of(graph), near_of(graph), covers_of(work)
     around = detectors[detector]
     here = covers[detector]
-    if (here.centre != NONE and here.owner != owner) or height > around.boundary:
-        return True
+    most = max(0, height - around.boundary)
+    if here.centre != NONE and here.owner != owner and here.owner != mate:
+        most = max(most, height + here.centre)
     limit = height + work.farthest
     if limit > around.radius:
-        return True  # perhaps
+        return FAR
     at = around.first
-    while at < around.last and near[at].span < limit:
+    while at < around.last and (near[at].span & ~1) < limit:
         there = covers[near[at].detector]
-        if there.centre != NONE and there.owner != owner and height + there.centre > near[at].span:
-            return True
+        if there.centre != NONE and there.owner != owner and there.owner != mate:
+            most = max(most, height + there.centre - (near[at].span & ~1))
         at += 1
-    return False
+    return most
+
+
+@kernel
+def shift(graph, work, index, excess):
+    """Shrink an event's region by letting that of its mate grow, which proves as much; returns whether it can."""
+    if work.may_shift == 0 or index >= work.max_events or excess >= FAR:
+        return False
+    events, limits = events_of(work), limits_of(work)
+    mate = events[index].mate
+    if mate == AT_BOUNDARY:
+        return False
+    mate = (PAIRED - mate) >> 1 if mate <= PAIRED else halves_of(work)[mate].to
+    if events[mate].top != mate:
+        return False
+    if events[index].radius - limits[index].cut + limits[index].shift < excess:
+        return False
+    height = events[mate].radius - limits[mate].cut + limits[mate].shift + excess
+    if overreach(graph, work, events[mate].detector, height, mate, index) > 0:
+        return False
+    limits[index].shift -= excess
+    limits[mate].shift += excess
+    covers_of(work)[events[mate].detector].centre = height
+    work.farthest = max(work.farthest, height)
+    work.num_shifts += 1
+    return True
 
 
 @kernel
 def overlap(graph, work, entry):
-    """What a lighter edge, heavier before than now the potentials of its ends, does to the regions.
+    """What a lighter edge does to the regions; its weight is less than the potentials of its ends together.
 
     If only one region is near, it reaches farther, which may bring it to the next lighter edge (returns
-    true). Otherwise the edge becomes active.
+    true). Otherwise a region withdraws in favour of its mate's, or else the edge becomes active.
     """
-    detectors, near, covers, implied = detectors_of(graph), near_of(graph), covers_of(work), implied_of(graph)
+    covers, implied = covers_of(work), implied_of(graph)
     other = implied[entry]
     u = np.int64(other.u)
     v = np.int64(other.v)
     if covers[u].potential < covers[v].potential:
         u, v = v, u
     owner = covers[u].owner
-    if prices_of(work)[other.edge] >= 0 and limits_of(work)[used_by_of(work)[other.edge]].is_cut == 0:
+    is_active = lowered_of(work)[other.edge] <= other.weight
+    in_use = prices_of(work)[other.edge] >= 0
+    if in_use and not is_active and limits_of(work)[used_by_of(work)[other.edge]].is_cut == 0:
         return False  # the regions were not cut, but lowering what is in use can do no harm
     height = covers[u].potential - other.weight
     is_one = v < graph.num_detectors and (covers[v].potential == 0 or covers[v].owner == owner)
-    if is_one and owner >= work.max_events:
+    excess = height + covers[v].potential
+    if is_one and height <= covers[v].potential and (owner < work.max_events or is_active):
+        return False
+    if is_one and owner >= work.max_events and not is_active:
         # What is inside a blossom's own shell must not meet through the edge either.
         shell = nodes_of(work)[owner].dual
         inside = max(covers[u].potential - shell, 0) + max(covers[v].potential - shell, 0)
         is_one = inside <= other.weight
-    if is_one and height <= covers[v].potential:
+        if is_one and height <= covers[v].potential:
+            return False
+    if is_one:
+        # Unless shifted, the regions of the present matching are such that they fit on active edges.
+        trusted = is_active and work.has_shifts == 0
+        excess = np.int64(0) if trusted else np.int64(overreach(graph, work, v, height, owner, owner))
+        if excess == 0:
+            if not is_active:
+                if work.num_raised == work.num_graph_edges:
+                    work.overflow = 1
+                    return False
+                raised = raised_of(work)[work.num_raised]
+                raised.entry = entry
+                raised.owner = owner
+                work.num_raised += 1
+            spread(graph, work, v, height, owner)
+            return True
+    if shift(graph, work, owner, excess):
         return False
-    room = work.num_raised < work.num_graph_edges
-    if is_one and room and not meets_other(graph, work, v, height, owner):
-        raised = raised_of(work)[work.num_raised]
-        raised.entry = entry
-        raised.owner = owner
-        work.num_raised += 1
-        raise_centre(work, v, height, owner)
-        at = detectors[v].first
-        while at < detectors[v].last and near[at].span < height:
-            raise_potential(work, np.int64(near[at].detector), height - (near[at].span & ~1), owner)
-            at += 1
-        return True
+    meets = v < graph.num_detectors and covers[v].potential > 0 and covers[v].owner != owner
+    if meets and shift(graph, work, covers[v].owner, excess):
+        return False
+    if is_active and work.has_shifts != 0:
+        work.shift_failed = 1
+        return False
     activate(graph, work, np.int64(other.edge), np.int64(other.weight))
     activate_raised(graph, work, owner)
-    if v < graph.num_detectors and covers[v].owner != owner:
+    if meets:
         activate_raised(graph, work, covers[v].owner)
     return False
 
 
 @kernel
-def lower(graph, work):
-    """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
+def check_all(graph, work):
+    """Look for overlaps on all implied edges; returns whether regions reach farther than before."""
     implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
-    first_edges, candidates = first_edges_of(work), candidates_of(work)
-    num_active = work.num_active
-    again = False
+    first_edges = first_edges_of(work)
+    farther = False
+    for at in range(work.num_first):
+        edge = first_edges[at]
+        for entry in range(starts[edge], starts[edge + 1]):
+            other = implied[entry]
+            if covers[other.u].potential + covers[other.v].potential > other.weight:
+                farther = overlap(graph, work, np.int64(entry)) or farther
+    return farther
+
+
+@kernel
+def check_candidates(graph, work):
+    """The same where an overlap may be as long as no region has grown."""
+    implied, covers, candidates = implied_of(graph), covers_of(work), candidates_of(work)
+    farther = False
     for at in range(work.num_candidates):
         other = implied[candidates[at]]
         if covers[other.u].potential + covers[other.v].potential > other.weight:
-            again = overlap(graph, work, candidates[at]) or again
-    while again:  # a region that reaches farther may come to any other edge
-        again = False
-        for at in range(work.num_first):
-            edge = first_edges[at]
-            for entry in range(starts[edge], starts[edge + 1]):
-                other = implied[entry]
-                if covers[other.u].potential + covers[other.v].potential > other.weight:
-                    again = overlap(graph, work, np.int64(entry)) or again
-    return work.num_active > num_active
+            farther = overlap(graph, work, candidates[at]) or farther
+    return farther
+
+
+@kernel
+def lower(graph, work, count):
+    """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
+    limits = limits_of(work)
+    num_active = work.num_active
+    work.may_shift = 1
+    work.has_shifts = 0
+    tries = 0
+    while True:
+        work.num_shifts = 0
+        work.shift_failed = 0
+        farther = check_all(graph, work) if work.has_shifts else check_candidates(graph, work)
+        while farther:  # a region that reaches farther may come to any other edge
+            farther = check_all(graph, work)
+        if work.num_active > num_active:
+            return True
+        if work.num_shifts == 0 and work.shift_failed == 0:
+            return False
+        tries += 1
+        work.has_shifts = 1
+        work.may_shift = 1 if tries < 4 else 0
+        if work.shift_failed:
+            work.has_shifts = 0
+            work.may_shift = 0
+            for index in range(count):
+                limits[index].shift = 0
+        forget_cover(work)
+        cover_all(graph, work, count)
 
 
 @kernel

@@ -112,6 +112,7 @@ LIMIT = _record(
     chosen=_i8,  # whether it is to be matched anew
     cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
     is_cut=_i8,  # whether that is so for the edges counted at this event
+    shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
 )
 COVER = _record(  # how the regions of a matching cover a detector
     potential=_i8,  # how far one reaches beyond it; 0 if none does
@@ -124,12 +125,15 @@ PORTAL = _record(  # an end of an active edge
     other=_i8,  # the portal at the other end; NONE at the boundary
     weight=_i8,
     next=_i8,  # another portal at the same detector
-    num_sights=_i8,
-    boundary=_i8,  # the shortest way from here to the boundary
-    exit=_i8,  # see LIMIT
+    boundary=_i8,  # from here to the boundary past no other active edge
+    num_sights=_i8,  # events near it; -1 if nobody has looked
+    first_link=_i8,
+    last_link=_i8,
+    distance=_i8,  # from the event whose ways are looked for, through this edge; FAR if there is none
+    is_queued=_i8,
 )
 SIGHT = _record(event=_i8, distance=_i8)  # an event near a portal
-LINK = _record(portal=_i8, other=_i8, distance=_i8)  # a portal near another
+LINK = _record(other=_i8, distance=_i8)  # a portal near another
 RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
@@ -209,6 +213,10 @@ WORK = _record(
     max_portals=_i8,
     max_links=_i8,
     farthest=_i8,  # the largest of all centres
+    may_shift=_i8,  # whether regions may grow at their mates' cost
+    num_shifts=_i8,  # since the regions were last laid out
+    has_shifts=_i8,  # before that
+    shift_failed=_i8,  # a shifted region overlaps another on an active edge
     num_seen=_i8,
     num_first=_i8,
     num_active=_i8,  # slots that are lowered; 0 in a first matching

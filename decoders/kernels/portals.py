@@ -1,8 +1,8 @@
-"""Shorter ways past active edges, found from the neighbour lists of their ends (portals).
+"""Shorter ways past active edges, found from neighbour lists.
 
-A way between two events that leads past active edges goes from the first event to a portal, through that
-edge, on to the next portal, and from the last one to the other event; all parts between are ways of the graph as
-it is, which the portals' neighbour lists know up to a certain length.
+A way from an event to another that leads past active edges goes to an end of one (a portal), through that
+edge, on to the next portal, and so on, and from the last portal to the other event. All parts between active
+edges are ways of the graph as it is, which neighbour lists know up to a certain length.
 """
 
 from decoders.kernels.jit import kernel
@@ -15,12 +15,14 @@ from decoders.kernels.pools import (
     edges_of,
     ends_of,
     event_of_of,
+    events_of,
     limits_of,
     links_of,
     lowered_of,
     near_of,
     portals_of,
     sights_of,
+    stack_of,
 )
 from decoders.kernels.regions import add_edge, known_edge
 
@@ -29,18 +31,17 @@ from decoders.kernels.regions import add_edge, known_edge
 def add_portal(graph, work, detector, other, weight):
     """Note an end of an active edge."""
     cover = covers_of(work)[detector]
-    lowered = lowered_of(work)
     portal = portals_of(work)[work.num_portals]
     portal.detector = detector
     portal.other = other
     portal.weight = weight
     portal.next = cover.portal
-    portal.num_sights = 0
+    portal.num_sights = -1
+    portal.distance = FAR
     portal.boundary = detectors_of(graph)[detector].boundary
-    portal.exit = detector
     slot = boundary_edge_of(graph)[detector]
-    if slot >= 0 and lowered[slot] < portal.boundary:
-        portal.boundary = lowered[slot]
+    if slot >= 0:
+        portal.boundary = min(portal.boundary, lowered_of(work)[slot])
     cover.portal = work.num_portals
     work.num_portals += 1
 
@@ -49,6 +50,7 @@ def add_portal(graph, work, detector, other, weight):
 def open_portals(graph, work):
     """Make the ends of all active edges portals."""
     active, ends, lowered = active_of(work), ends_of(graph), lowered_of(work)
+    work.num_links = 0
     for at in range(work.num_active):
         slot = active[at]
         if work.num_portals + 2 > work.max_portals:
@@ -70,7 +72,6 @@ def close_portals(work):
     for at in range(work.num_portals):
         covers[portals[at].detector].portal = NONE
     work.num_portals = 0
-    work.num_links = 0
 
 
 @kernel
@@ -84,7 +85,6 @@ def link_portals(work, here, detector, distance):
                 work.overflow = 1
                 return
             link = links[work.num_links]
-            link.portal = here
             link.other = there
             link.distance = distance
             work.num_links += 1
@@ -100,6 +100,8 @@ def look_around(graph, work, here, horizon):
     covers = covers_of(work)
     row = here * MOST_SIGHTS
     around = detectors[portal.detector]
+    portal.num_sights = 0
+    portal.first_link = work.num_links
     link_portals(work, here, portal.detector, 0)
     if event_of[portal.detector] >= 0:
         sights[row].event = event_of[portal.detector]
@@ -113,67 +115,33 @@ def look_around(graph, work, here, horizon):
             link_portals(work, here, detector, distance)
         if event_of[detector] >= 0:
             if portal.num_sights == MOST_SIGHTS:
-                return distance
+                horizon = distance
+                break
             sights[row + portal.num_sights].event = event_of[detector]
             sights[row + portal.num_sights].distance = distance
             portal.num_sights += 1
         at += 1
-    return min(horizon, around.radius)
-
-
-@kernel
-def see(work, here, event, distance, horizon):
-    """An event is so far from a portal; returns whether that is news, and the horizon."""
-    portal, sights = portals_of(work)[here], sights_of(work)
-    row = here * MOST_SIGHTS
-    if distance >= horizon:
-        return False, horizon
-    for at in range(row, row + portal.num_sights):
-        if sights[at].event == event:
-            if sights[at].distance <= distance:
-                return False, horizon
-            sights[at].distance = distance
-            return True, horizon
-    if portal.num_sights == MOST_SIGHTS:
-        return False, distance
-    sights[row + portal.num_sights].event = event
-    sights[row + portal.num_sights].distance = distance
-    portal.num_sights += 1
-    return True, horizon
-
-
-@kernel
-def follow_links(work, horizon):
-    """What portals see past other active edges; returns the horizon."""
-    portals, sights, links = portals_of(work), sights_of(work), links_of(work)
-    news = True
-    while news:
-        news = False
-        for at in range(work.num_links):
-            link = links[at]
-            here = portals[link.portal]
-            there = portals[link.other]
-            if link.distance >= horizon:
-                continue
-            if link.distance + there.boundary < here.boundary:
-                here.boundary = link.distance + there.boundary
-                here.exit = there.exit
-                news = True
-            if there.other < 0:
-                continue
-            behind = portals[there.other]
-            through = link.distance + there.weight
-            if through + behind.boundary < here.boundary:
-                here.boundary = through + behind.boundary
-                here.exit = behind.exit
-                news = True
-            row = there.other * MOST_SIGHTS
-            for sight in range(row, row + behind.num_sights):
-                is_new, horizon = see(
-                    work, link.portal, sights[sight].event, through + sights[sight].distance, horizon
-                )
-                news = news or is_new
+    portal.last_link = work.num_links
     return horizon
+
+
+@kernel
+def go_through(work, here, distance, queued):
+    """A way comes to a portal, goes through and so far altogether; returns how many portals are queued."""
+    portals, stack = portals_of(work), stack_of(work)
+    there = portals[here].other
+    through = distance + portals[here].weight
+    if through < portals[there].distance:
+        if portals[there].distance == FAR:
+            stack[queued] = there
+            queued += 1
+            portals[there].is_queued = 1
+        elif portals[there].is_queued == 0:
+            portals[there].is_queued = 1
+            stack[queued] = there
+            queued += 1
+        portals[there].distance = through
+    return queued
 
 
 @kernel
@@ -189,43 +157,89 @@ def shorten(work, event, other, distance):
 
 
 @kernel
-def look_through(work, here, horizon):
-    """Make the ways known that lead from a portal through its edge, to events and to the boundary."""
-    portals, sights, limits = portals_of(work), sights_of(work), limits_of(work)
-    portal = portals[here]
-    boundary = portal.boundary
-    exit = portal.exit
-    if portal.other >= 0 and portal.weight + portals[portal.other].boundary < boundary:
-        boundary = portal.weight + portals[portal.other].boundary
-        exit = portals[portal.other].exit
-    row = here * MOST_SIGHTS
-    for at in range(row, row + portal.num_sights):
-        event = sights[at].event
-        distance = sights[at].distance
-        if distance + boundary < limits[event].boundary:
-            limits[event].boundary = distance + boundary
-            limits[event].exit = exit
-        if portal.other <= here:  # each edge once, and none at the boundary
+def leave_to_boundary(work, event, exit, distance):
+    """An event has a way to the boundary past active edges and, last, this detector."""
+    limit = limits_of(work)[event]
+    if distance < limit.boundary:
+        limit.boundary = distance
+        limit.exit = exit
+
+
+@kernel
+def find_ways_from(graph, work, event, horizon):
+    """Make the ways from an event past active edges known that are shorter than a horizon; returns it."""
+    detectors, near, covers = detectors_of(graph), near_of(graph), covers_of(work)
+    portals, sights, links, stack = portals_of(work), sights_of(work), links_of(work), stack_of(work)
+    detector = events_of(work)[event].detector
+    around = detectors[detector]
+    queued = 0
+    at = around.first - 1
+    while at < around.first or (at < around.last and near[at].span < horizon):
+        distance = 0
+        here = covers[detector].portal
+        if at >= around.first:
+            here = covers[near[at].detector].portal
+            distance = near[at].span & ~1
+        while here >= 0:
+            if portals[here].other >= 0:
+                queued = go_through(work, here, distance, queued)
+            else:
+                leave_to_boundary(work, event, portals[here].detector, distance + portals[here].weight)
+            here = portals[here].next
+        at += 1
+    done = 0
+    while done < queued:
+        index = stack[done]
+        done += 1
+        here = portals[index]
+        here.is_queued = 0
+        if here.distance >= horizon:
             continue
-        far_row = portal.other * MOST_SIGHTS
-        for there in range(far_row, far_row + portals[portal.other].num_sights):
-            through = distance + portal.weight + sights[there].distance
-            if sights[there].event != event and through < horizon:
-                shorten(work, event, sights[there].event, through)
+        if here.num_sights < 0:
+            horizon = look_around(graph, work, index, horizon)
+        for at in range(here.first_link, here.last_link):
+            distance = here.distance + links[at].distance
+            if distance >= horizon:
+                break
+            there = links[at].other
+            if portals[there].other >= 0:
+                if queued + 1 >= stack.size:
+                    work.overflow = 1
+                    break
+                queued = go_through(work, there, distance, queued)
+            else:
+                leave_to_boundary(work, event, portals[there].detector, distance + portals[there].weight)
+    for at in range(queued):
+        index = stack[at]
+        here = portals[index]
+        if here.distance == FAR:
+            continue
+        leave_to_boundary(work, event, here.detector, here.distance + here.boundary)
+        row = index * MOST_SIGHTS
+        for sight in range(row, row + here.num_sights):
+            through = here.distance + sights[sight].distance
+            if through >= horizon:
+                break
+            if sights[sight].event != event:
+                shorten(work, event, sights[sight].event, through)
+        here.distance = FAR
+    return horizon
 
 
 @kernel
 def find_ways(graph, work, count, horizon):
-    """Make all ways past active edges known that are shorter than a horizon; returns the horizon in the end."""
-    limits = limits_of(work)
+    """Make the ways past active edges known that are shorter than a horizon and lead from certain events.
+
+    Those are the ones to be matched anew, and those with larger regions than their lists account for. Returns the
+    horizon, nearer if that was necessary.
+    """
+    events, limits = events_of(work), limits_of(work)
     for index in range(count):
         limits[index].boundary = FAR
     open_portals(graph, work)
-    if work.overflow == 0:
-        for here in range(work.num_portals):
-            horizon = look_around(graph, work, here, horizon)
-        horizon = follow_links(work, horizon)
-        for here in range(work.num_portals):
-            look_through(work, here, horizon)
+    for index in range(count):
+        is_known = 2 * events[index].radius <= limits[index].horizon and limits[index].chosen == 0
+        if not is_known and work.overflow == 0:
+            horizon = find_ways_from(graph, work, index, horizon)
     close_portals(work)
     return horizon

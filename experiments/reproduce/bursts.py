@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ TITLE = "Bursts of correlated errors"
 _CYCLE_US = 1.1
 _BIN = 50
 _BEFORE, _AFTER = 500, 2500
+# So few checks at the centre see nearly the same rate of errors.
+_NEAR = 6
 
 Pairs = Sequence[tuple[Burst, FoundBurst | None]]
 
@@ -43,14 +46,16 @@ def section(settings: Settings, records: Records) -> Section:
     decay: Estimate | str = "-"
     if shown is not None:
         events = _around(record, shown, bursts)
-        decay = _decay(record, shown, bursts)
+        detectors = done["shots"] * record.shots.num_layers * record.shots.num_checks
+        fit = _fit(record, shown, events, quiet=done["events"] / detectors)
+        decay = fit.decay_us
         pictures.append(
             Picture(
                 name="bursts",
                 caption="The strongest burst found in the record. Left: every detection event, cycle by "
-                "cycle along the chain. Right: detection fraction of the ten checks at its centre, and an "
-                "exponential with the burst's own decay.",
-                draw=lambda path: _draw(path, record, shown, events),
+                "cycle along the chain. Right: detection fraction of the six checks at its centre, and the "
+                "fitted curve, which saturates at one half.",
+                draw=lambda path: _draw(path, record, shown, events, fit),
             )
         )
         note = f"of the strongest burst found, its own decay {shown.decay * _CYCLE_US:.0f} us"
@@ -122,30 +127,44 @@ def _around(record: ChainRecord, burst: Burst, bursts: list[Burst]) -> NDArray[n
 
 
 def _near(record: ChainRecord, burst: Burst) -> slice:
-    """The checks of a window around a burst's centre."""
-    checks = record.window[1]
+    """The checks around a burst's centre."""
+    checks = _NEAR
     low = min(max(0, round(burst.centre - checks / 2)), record.shots.num_checks - checks)
     return slice(low, low + checks)
 
 
-def _decay(record: ChainRecord, burst: Burst, bursts: list[Burst]) -> Estimate:
-    """Decay time in us by maximum likelihood, onset and quiet rate known, with its 95 % interval."""
-    events = _around(record, burst, bursts)
+class _Fit(NamedTuple):
+    """A burst's decay, and the curve that goes with it."""
+
+    decay_us: Estimate
+    #: Detection fraction in stretches of `_BIN` cycles from the onset on.
+    curve: NDArray[np.float64]
+
+
+def _fit(record: ChainRecord, burst: Burst, events: NDArray[np.bool_], *, quiet: float) -> _Fit:
+    """Decay time by maximum likelihood from the checks near the centre, onset and quiet fraction known.
+
+    Four errors that come with the burst flip a detector: its detection fraction is
+    (1 - (1 - 2 quiet) (1 - 2 q)^4) / 2 with q = q_0 exp(-t / decay), which saturates at 1/2.
+    """
     before = min(_BEFORE, int(burst.onset))
-    near = events[:, _near(record, burst)].sum(axis=1).astype(np.float64)
-    quiet = float(near[:before].mean()) if before else 0.0
-    after = near[before:]
-    cycles = np.arange(len(after)) + 0.5
-    grid = np.linspace(50, 2000, 1951)
-    shape = np.exp(-cycles[np.newaxis] / grid[:, np.newaxis])
-    shape /= shape.sum(axis=1, keepdims=True)
-    surplus = float(after.sum() - quiet * len(after))
-    model = quiet + np.maximum(surplus, 1.0) * shape
-    likelihood = (after * np.log(model) - model).sum(axis=1)
-    best = int(np.argmax(likelihood))
-    # Events come in pairs (one error, two detectors): their number varies by about twice as much as its mean.
-    inside = np.flatnonzero(likelihood >= likelihood[best] - 2 * 1.92)
-    return Estimate(*(float(_CYCLE_US * grid[at]) for at in (best, inside[0], inside[-1])))
+    near = events[:, _near(record, burst)]
+    whole = (len(near) - before) // _BIN
+    counts = near[before : before + whole * _BIN].reshape(whole, -1).sum(axis=1).astype(np.float64)
+    size = _BIN * near.shape[1]
+    times = _BIN * (np.arange(whole) + 0.5)
+    decays = np.linspace(100, 1500, 281)[:, np.newaxis, np.newaxis]
+    peaks = np.linspace(0.005, 0.5, 100)[np.newaxis, :, np.newaxis]
+    fractions = (1 - (1 - 2 * quiet) * (1 - 2 * peaks * np.exp(-times / decays)) ** 4) / 2
+    likelihood = (counts * np.log(fractions) + (size - counts) * np.log1p(-fractions)).sum(axis=2)
+    profile = likelihood.max(axis=1)
+    best = int(np.argmax(profile))
+    curve = fractions[best, int(np.argmax(likelihood[best]))]
+    # Events come in pairs (one error, two detectors): their number varies more than independent ones'.
+    excess = float(((counts - size * curve) ** 2 / (size * curve * (1 - curve))).sum()) / (whole - 2)
+    inside = np.flatnonzero(profile >= profile[best] - max(2.0, excess) * 1.92)
+    found = Estimate(*(float(_CYCLE_US * decays[at, 0, 0]) for at in (best, inside[0], inside[-1])))
+    return _Fit(found, curve)
 
 
 def _burst_table(record: ChainRecord, pairs: Pairs, done: Record) -> Table:
@@ -186,7 +205,7 @@ def _burst_table(record: ChainRecord, pairs: Pairs, done: Record) -> Table:
     )
 
 
-def _draw(path: Path, record: ChainRecord, burst: Burst, events: NDArray[np.bool_]) -> None:
+def _draw(path: Path, record: ChainRecord, burst: Burst, events: NDArray[np.bool_], fit: _Fit) -> None:
     from experiments import figures_repetition
 
     before = min(_BEFORE, int(burst.onset))
@@ -199,5 +218,6 @@ def _draw(path: Path, record: ChainRecord, burst: Burst, events: NDArray[np.bool
         cycle_ms=1e-3 * _CYCLE_US,
         fractions=near[:whole].reshape(-1, _BIN * near.shape[1]).mean(axis=1),
         bin_cycles=_BIN,
-        decay_ms=1e-3 * _CYCLE_US * burst.decay,
+        curve=fit.curve,
+        curve_label=f"fit: decay {fit.decay_us.value:.0f} us",
     )

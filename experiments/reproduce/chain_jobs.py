@@ -21,6 +21,8 @@ DISTANCES = tuple(range(3, DISTANCE + 1, 2))
 WINDOW = (100, 10)
 #: Windows that reach the threshold by chance in a record, on average, at most.
 FALSE_ALARMS = 0.01
+#: Plain matching: the chain's errors have no decompositions for a correlated decoder to use.
+DECODER = "mwpm"
 PUBLISHED_RATE = 6 / 2e10
 # Smaller distances on as many cycles as their failures need, larger ones than 17 to see that there are none.
 _SHARES = {3: 0.01, 5: 0.02, 7: 0.05, 9: 0.1, 11: 0.3, 13: 1.0, 15: 1.0, 17: 1.0, 29: 1.0}
@@ -55,7 +57,7 @@ def _record_job(
         "p": P,
         "seed": settings.seed,
         "rate": rate,
-        "decoder": settings.decoders[0],
+        "decoder": DECODER,
         "block": _BLOCK,
         "shares": {str(distance): share for distance, share in shares.items()},
         "blocks": cycles // (_BLOCK * ROUNDS),
@@ -146,7 +148,7 @@ def burst_jobs(settings: Settings, size: str = "assumed") -> list[Job]:
                 "bursts": bursts,
                 "first": portion * bursts,
                 "seed": settings.seed,
-                "decoder": settings.decoders[0],
+                "decoder": DECODER,
             },
             cost=0.03 * bursts + 3,
         )
@@ -201,12 +203,12 @@ def strike(
 
 #: Distance -> (population, proposals, estimates) of the full run; the smaller ones check the method.
 _SPLITTING = {
-    3: (128, 8.0, 10),
-    5: (128, 8.0, 10),
-    7: (128, 8.0, 10),
-    9: (128, 16.0, 10),
-    11: (128, 16.0, 10),
-    13: (128, 16.0, 12),
+    3: (128, 8.0, 24),
+    5: (128, 8.0, 24),
+    7: (128, 16.0, 24),
+    9: (128, 16.0, 24),
+    11: (128, 16.0, 24),
+    13: (128, 16.0, 16),
     17: (128, 16.0, 10),
     21: (128, 16.0, 8),
     25: (96, 12.0, 8),
@@ -217,7 +219,7 @@ _QUICK_SPLITTING = {
     9: (64, 8.0, 3),
     13: (64, 8.0, 3),
     17: (64, 8.0, 3),
-    21: (64, 8.0, 3),
+    21: (48, 6.0, 3),
 }
 
 
@@ -238,7 +240,7 @@ def splitting_jobs(settings: Settings) -> dict[int, list[Job]]:
                     "top": 4.0 if distance < 21 else 5.0,
                     "shots": 8000,
                     "seed": settings.seed * 1000 + number,
-                    "decoder": settings.decoders[0],
+                    "decoder": DECODER,
                 },
                 cost=1.7e-7 * population * proposals * distance**4,
             )

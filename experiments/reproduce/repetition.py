@@ -94,7 +94,7 @@ def section(settings: Settings, records: Records) -> Section:
         limits=[
             "All distances are the central sub-chain of one chain; decoders know the error model but not the "
             "bursts. One basis.",
-            "Splitting takes memories of 2 d cycles: their first and last cycles fail less, a few per cent.",
+            "Splitting takes memories of 2 d cycles: their first and last cycles fail less, below a tenth.",
             "The peak and the width of bursts are not published. The sizes assumed here were chosen with "
             "their floors in view, so the floor shows that bursts of a plausible size suffice for the "
             "published one, no more.",

@@ -16,7 +16,8 @@ _TITLE = "Below threshold, in simulation"
 _INTRODUCTION = (
     'Results of "Quantum error correction below the surface code threshold" (Nature 638, 920 (2025), '
     "arXiv 2408.13687), simulated and decoded by this project, beside the published values. Nothing was "
-    "adjusted to meet a published logical error rate; each section says what was calibrated, and by what."
+    "adjusted to meet a published logical error rate, but for the noise of the repetition codes (by their "
+    "Lambda at small distances); each section says what was calibrated, and by what."
 )
 _KINDS = {
     "input": "taken from the paper",

@@ -319,7 +319,7 @@ def _draw(path: Path, found: _Results) -> None:
             CurvePanel(
                 title="Gain from relearning",
                 x_label="time (h)",
-                y_label="failures with the first prior / with the relearned one",
+                y_label="failures, first prior / relearned",
                 series=[
                     CurveSeries(
                         label=f"d = {d}",
@@ -329,6 +329,7 @@ def _draw(path: Path, found: _Results) -> None:
                     for d in _DISTANCES
                 ],
                 level=(1.0, "no gain"),
+                level_side="left",
             ),
         ],
     )

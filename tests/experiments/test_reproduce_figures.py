@@ -348,7 +348,7 @@ def test_injection_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(injection, "_CYCLES", (5, 10))
     monkeypatch.setattr(injection, "_QUICK_FACTORS", (0.5, 1.0, 1.6, 2.3))
     rows = _check(injection, _finish(injection, SETTINGS), tmp_path)
-    cross = rows["crossing of d = 3 and 5: detection fraction"].ours
+    cross = rows["pymatching: d = 3 and 5 cross at a detection fraction of"].ours
     assert isinstance(cross, str) or 0.1 < cross.value < 0.25
 
 

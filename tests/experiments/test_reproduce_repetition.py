@@ -148,7 +148,8 @@ def test_what_was_met_goes_before_what_was_split() -> None:
 def miniature(monkeypatch: pytest.MonkeyPatch) -> None:
     """The figures' own jobs, with everything short."""
     monkeypatch.setattr(chain_jobs, "DISTANCES", (3, 5, 7, 9, 11, 29))
-    monkeypatch.setattr(chain_jobs, "_BLOCK", 50)
+    monkeypatch.setattr(chain_jobs, "ROUNDS", 200)
+    monkeypatch.setattr(chain_jobs, "_BLOCK", 100)
     few = {5: (16, 2.0, 2), 13: (16, 2.0, 2), 17: (16, 1.0, 2)}
     monkeypatch.setattr(chain_jobs, "_QUICK_SPLITTING", few)
     real = chain_jobs._record_job
@@ -211,3 +212,16 @@ def test_the_section_of_bursts(tmp_path: Path) -> None:
     for picture in section.pictures:
         picture.draw(tmp_path / f"{picture.name}.png")
         assert (tmp_path / f"{picture.name}.png").stat().st_size > 10_000
+
+
+def test_the_decay_of_bursts_is_found_again() -> None:
+    record = small(distance=29, rounds=1000, p=chain_jobs.P, shares={})
+    covered = 0
+    for number in range(12):
+        generator = np.random.default_rng(number)
+        onset = (100 + 10 * number) * 1000 + float(generator.uniform(0, 1000))
+        burst = record.bursts.draw(generator, onset=onset, num_data=29)
+        events = bursts._around(record, burst, [burst])
+        found = bursts._fit(record, burst, events, quiet=0.0602).decay_us
+        covered += found.low <= 1.1 * burst.decay <= found.high
+    assert covered >= 9
