@@ -3,7 +3,7 @@
 Nothing can be prepared but the topology. So each event looks around itself, nearest detectors first, only
 until it has met another event or is surer of the boundary; what it has seen becomes its neighbour list, in
 the form that the searches know. A way to the boundary longer than that is not needed by events matched in
-the first pass: it is measured, for all events at once, when there is anything left to search.
+the first pass: searches find it, if they come so far.
 
 For kernels: `match_reweighted(graph, reweight, work, detectors, count, weights)` matches `count` detection
 events under `weights`, int32 (num_edges,), even, of any sign, their sizes adding up to less than 2**31 on any
@@ -14,7 +14,7 @@ its own of all three. The same events can be matched again under other weights, 
 
 import numpy as np
 
-from decoders.kernels.ball import ball_end, ball_start
+from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.batch import search_all
 from decoders.kernels.belief_pools import (
     boundary_weight_of,
@@ -26,7 +26,7 @@ from decoders.kernels.belief_pools import (
     twin_of_of,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ADD, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
+from decoders.kernels.layout import ADD, AT_BOUNDARY, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.paths import path_outward
@@ -42,10 +42,12 @@ from decoders.kernels.pools import (
     edge_flips_of,
     ends_of,
     event_of_of,
+    events_of,
     flips_of,
     found_of,
     indptr_of,
     near_of,
+    nodes_of,
     outward_edges_of,
     parents_of,
     path_of,
@@ -329,6 +331,22 @@ def settle_boundaries(graph, reweight, work, count):
 
 
 @kernel
+def lay_found_way(graph, reweight, work, index):
+    """Lay an event's way to the boundary if it is matched there and a search has found the way."""
+    event, node = events_of(work)[index], nodes_of(work)[index]
+    detector = detectors_of(graph)[event.detector]
+    if event.mate != AT_BOUNDARY or detector.boundary < FAR:
+        return
+    detector.boundary = node.boundary
+    ball_start(work, event.detector)
+    while ball_next(graph, work) != node.exit:
+        pass
+    lay_chain(graph, reweight, work, event.detector, node.exit)
+    ball_end(work)
+    note_boundary(graph, work, event.detector)
+
+
+@kernel
 def prepare_events(graph, reweight, work, count):
     """Give every event in `found` its neighbour list and, where it matters yet, how far the boundary is."""
     found, event_of = found_of(work), event_of_of(work)
@@ -370,13 +388,10 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
     status = OK
     few = work.keep_duals == 0 and match_few(graph, work, count)
     if not few and first_pass(graph, reweight, work, count) > 0:
-        if reweight.num_chained >= 0:
-            # Ways to the boundary may change for others of the same length: what was matched along them, too.
-            settle_boundaries(graph, reweight, work, count)
-            first_pass(graph, reweight, work, count)
         status = search_all(graph, work, count)
         for at in range(work.num_woken):
             if status == OK:
+                lay_found_way(graph, reweight, work, woken[at])
                 apply_mate(graph, work, woken[at], ADD)
     for index in range(count):
         event_of[found[index]] = -1
