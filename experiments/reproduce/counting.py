@@ -21,7 +21,7 @@ _DECODER_COST = {
     "mwpm": 1.0,
     "pymatching": 4.0,
     "pymatching-correlated": 15.0,
-    "mwpm-correlated": 30.0,
+    "mwpm-correlated": 20.0,
     "belief-matching": 100.0,
     "ensemble": 800.0,
 }
