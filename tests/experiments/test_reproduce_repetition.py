@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments.reproduce import bursts, chain_jobs, chain_record, chain_results, chain_scan, repetition
-from experiments.reproduce.chain_record import BlockFile, ChainRecord
+from experiments.reproduce.chain_blocks import BlockFile
+from experiments.reproduce.chain_record import ChainRecord
 from experiments.reproduce.chain_scan import FoundBurst
 from experiments.reproduce.figure import Job, Place, Record, Settings
 from qec.sampling import Burst, DetectorSampler
