@@ -62,6 +62,7 @@ def start(plan, beam):
     beam.half = 0
     beam.size = 1
     beam.scale = 0.0
+    beam.floor = beam.spread
     beam.words = plan.words
     states[0].chance = 1.0
     states[0].hope = 1.0
@@ -123,23 +124,23 @@ def decide(plan, beam, step, number):
     before, num_with, num_without = beam.size, beam.num_with, beam.num_without
     gained = False
     bound = most / mechanism.own
-    if bound * beam.best_with >= beam.spread:
+    if bound * beam.best_with >= beam.floor:
         for index in range(num_with):
             rank = states[with_event[index]].rank
-            if rank * bound >= beam.spread:
+            if rank * bound >= beam.floor:
                 factor = 1.0 / mechanism.own
                 if take(plan, beam, step, number, with_event[index], factor, factor):
                     gained = True
-            elif index < beam.sorted_with and rank * bound * IN_BUCKET < beam.spread:
+            elif index < beam.sorted_with and rank * bound * IN_BUCKET < beam.floor:
                 break
     bound = most * mechanism.late
-    if bound * beam.best_without >= beam.spread:
+    if bound * beam.best_without >= beam.floor:
         for index in range(num_without):
             rank = states[without[index]].rank
-            if rank * bound >= beam.spread:
+            if rank * bound >= beam.floor:
                 if take(plan, beam, step, number, without[index], mechanism.own, mechanism.late):
                     gained = True
-            elif index < beam.sorted_without and rank * bound * IN_BUCKET < beam.spread:
+            elif index < beam.sorted_without and rank * bound * IN_BUCKET < beam.floor:
                 break
     if gained:
         add_gains(beam, step, before)
@@ -157,7 +158,7 @@ def take(plan, beam, step, number, parent, factor, test_factor):
         link = links[at]
         hope *= link.despair if keys[parent * words + link.word] & link.bit != np.uint64(0) else link.hope
     chance = states[parent].chance * mechanism.odds
-    if chance * hope * test_factor < beam.spread:
+    if chance * hope * test_factor < beam.floor:
         return False
     if beam.hashed == 0:
         fill_table(beam)
@@ -315,6 +316,9 @@ def keep(beam, first, best, best_state):
             keys[place * words + word] = keys[state * words + word]
             hot[word] |= keys[state * words + word]
     beam.size = kept
+    beam.floor = beam.spread
+    if kept == beam.width:
+        beam.floor = max(beam.spread, beam.pressure * states[other + kept - 1].rank)
 
 
 @kernel
