@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from decoders.gauge import Gauge
 from decoders.graph import MatchingGraph
 from decoders.kernels import layout
-from decoders.workspace import LIST_LENGTH, Pools, SearchGraph, Workspace
+from decoders.workspace import LIST_LENGTH, SearchGraph, Workspace
 
 # The search goes from one boundary to the other, so lists of neighbours should hold all that lies between;
 # at most so many detectors each and so many bytes in all.
@@ -33,11 +33,6 @@ class GapGraph:
             list_length = max(LIST_LENGTH, min(_LONGEST_LIST, affordable))
         everything = np.ones(graph.num_edges, dtype=np.bool_)
         self.search_graph = SearchGraph(_with_two_detectors(graph, everything), list_length=list_length)
-        self.boundless = Pools(layout.GRAPH)
-        self.boundless.record[:] = self.search_graph.record
-        detectors = self.search_graph.arrays["detectors"].copy()
-        detectors["boundary"] = layout.FAR
-        self.boundless.own(detectors=detectors)
         self.sides = [Sides(graph, gauge) for gauge in self.gauges]
         #: Workspaces that no thread uses now.
         self.idle: list[Workspace] = []

@@ -16,7 +16,7 @@ from decoders.gap import GapGraph
 from decoders.graph import MatchingGraph
 from decoders.kernels import batch, gap, layout
 from decoders.unexplained import explain_failure
-from decoders.workspace import SearchGraph, Workspace, read_only
+from decoders.workspace import Implied, SearchGraph, Workspace, read_only
 
 # Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
 _PORTIONS_PER_THREAD = 4
@@ -36,12 +36,17 @@ class MWPM(Decoder):
     uses_threads = True
     gives_gaps = True
 
-    def __init__(self, *, graph: MatchingGraph, verify: bool = False) -> None:
-        super().__init__(
-            name="mwpm", num_detectors=graph.num_detectors, num_observables=graph.num_observables
-        )
+    def __init__(
+        self,
+        *,
+        graph: MatchingGraph,
+        verify: bool = False,
+        name: str = "mwpm",
+        implied: Implied | None = None,
+    ) -> None:
+        super().__init__(name=name, num_detectors=graph.num_detectors, num_observables=graph.num_observables)
         self.graph = graph
-        self.search_graph = SearchGraph(graph)
+        self.search_graph = SearchGraph(graph, implied=implied)
         self._verify = verify
         self._idle: list[Workspace] = []
         self._gap_graph: GapGraph | None = None  # made when gaps are first asked for
@@ -205,7 +210,6 @@ class MWPM(Decoder):
             nonlocal at
             at, status = gap.decode_with_gaps(
                 gap_graph.search_graph.record,
-                gap_graph.boundless.record,
                 work.record,
                 sides.distances,
                 sides.across,

@@ -12,6 +12,7 @@ from decoders.base import Decoder
 # pays for, or needs, a library that only another decoder uses.
 _DECODERS = {
     "mwpm": ("decoders.mwpm", "MWPM"),
+    "mwpm-correlated": ("decoders.mwpm_correlated", "CorrelatedMWPM"),
     "mwpm-stream": ("decoders.mwpm_stream", "StreamingMWPM"),
     "belief-matching": ("decoders.belief_matching", "BeliefMatching"),
     "ensemble": ("decoders.ensemble", "Ensemble"),

@@ -65,12 +65,15 @@ class ReweightedGraph(Pools):
             detectors=detectors,
             near=np.zeros(num_near, dtype=layout.NEAR),
             parents=np.zeros(num_near, dtype=np.int16),
+            steps=np.zeros(num_near, dtype=np.int32),
+            outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
             adjacent=adjacent,
             boundary_edge=boundary_edge,
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
+            exits=np.full(num_detectors, layout.FAR, dtype=np.int64),
             toggles=np.packbits(graph.certain_detectors, bitorder="little"),
             certain_flips=certain_flips,
         )
@@ -81,6 +84,7 @@ class ReweightedGraph(Pools):
             num_edges=num_edges,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
+            has_exits=1,
             has_toggles=int(graph.certain_detectors.any()),
         )
         self.reweight = Pools(layout.REWEIGHT)
@@ -88,7 +92,7 @@ class ReweightedGraph(Pools):
             places=places.reshape(-1),
             twin_of=twin_of,
             edge_has_flips=has_flips,
-            boundary_weight=np.full(num_detectors, layout.FAR, dtype=np.int64),
+            boundary_weight=self.arrays["exits"],
             present=np.zeros(num_edges, dtype=np.int64),
             chained=np.zeros(num_detectors, dtype=np.int64),
             parity=np.zeros(num_detectors, dtype=np.uint8),

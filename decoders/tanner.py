@@ -11,7 +11,7 @@ from decoders.dem_reader import DemArrays
 from decoders.graph import MatchingGraph
 from decoders.kernels import layout
 from decoders.kernels.lanes import LANES
-from decoders.workspace import Pools
+from decoders.workspace import Pools, as_bytes
 
 
 class TannerGraph(Pools):
@@ -32,6 +32,8 @@ class TannerGraph(Pools):
             num_links=arrays["mechanisms"].size,
             num_edges=arrays["shares_start"].size - 1,
             num_shares=arrays["share"].size,
+            num_flippers=arrays["flippers"].size,
+            flip_bytes=arrays["flipped"].size // max(arrays["flippers"].size, 1),
             longest_row=int(np.diff(arrays["links"]).max(initial=0)),
         )
 
@@ -64,6 +66,11 @@ class TannerGraph(Pools):
         flipper, edge = _odd_pairs(index, edge_of.astype(np.int64), graph.num_edges)
         total = np.bincount(mechanism, weights=chance_of_error, minlength=num_mechanisms)
         part = chance_of_error[flipper] / total[mechanism[flipper]]
+        # What the edges flip; errors may flip more that no detector sees.
+        seen = np.zeros((error.size, graph.edge_observables.shape[1]), dtype=np.uint64)
+        np.bitwise_xor.at(seen, flipper, graph.edge_observables[edge])
+        flippers = np.flatnonzero(seen[leader].any(axis=1))
+        flipped_bytes = as_bytes(seen[leader[flippers]], (graph.num_observables + 7) // 8)
         width = max(num_mechanisms, 1)
         pair, place = np.unique(edge * width + mechanism[flipper], return_inverse=True)
         return cls(
@@ -72,6 +79,8 @@ class TannerGraph(Pools):
             prior=prior.astype(np.float32),
             shares_start=_starts(np.bincount(pair // width, minlength=graph.num_edges)),
             shared_by=(pair % width).astype(np.int32),
+            flippers=flippers.astype(np.int32),
+            flipped=flipped_bytes.reshape(-1),
             share=np.bincount(place, weights=part, minlength=pair.size).astype(np.float32),
         )
 

@@ -1,6 +1,6 @@
 """The memory behind the kernels' records: arrays owned by Python objects, addresses in the records."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +51,24 @@ class Pools:
         return sum(array.nbytes for array in self.arrays.values())
 
 
+class Implied(NamedTuple):
+    """What edges are more likely where another has happened, and their integer weights then."""
+
+    #: int32 (num_edges + 1,): what edge e implies is at start[e]:start[e + 1].
+    start: NDArray[np.int32]
+    #: int32 (entries,) each; weights are even, not negative.
+    edge: NDArray[np.int32]
+    weight: NDArray[np.int32]
+
+
 class SearchGraph(Pools):
     """A matching graph with everything precomputed that shots ask for; read only once made.
 
     Edges of negative weight are taken as present: their detectors are flipped before decoding, their
     observables after it, and their weight counts positive (as Edmonds and Johnson reduce minimum-weight
     T-joins to nonnegative weights). Of parallel edges only the lightest can be in a lightest matching.
-    Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers.
+    Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers. With `implied`, for
+    which no weight may be negative, shots are matched a second time.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class SearchGraph(Pools):
         *,
         list_length: int = LIST_LENGTH,
         beyond: NDArray[np.bool_] | None = None,
+        implied: Implied | None = None,
     ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
@@ -111,6 +123,8 @@ class SearchGraph(Pools):
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
             near=np.zeros(num_detectors * list_length + 1, dtype=layout.NEAR),
             parents=np.zeros(num_detectors * list_length + 1, dtype=np.int16),
+            steps=np.zeros(num_detectors * list_length + 1, dtype=np.int32),
+            outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
             adjacent=adjacent[:num_adjacent].copy(),
             boundary_edge=boundary_edge,
@@ -130,14 +144,41 @@ class SearchGraph(Pools):
             has_toggles=int(toggles.any()),
             certain_weight=int(graph.edge_weight[negative].sum(dtype=np.int64)),
         )
+        self._own_implied(graph, implied)
         work = Workspace(self)
         neighbours.measure_boundary(self.record, work.record, boundary_weight)
         used = neighbours.fill_lists(self.record, work.record, list_length)
         # Detectors of a small graph have shorter lists: give back what is left, but for one entry, for
         # kernels read the first entry even of an empty list.
-        near, parents = self.arrays["near"], self.arrays["parents"]
-        self.own(near=near[: used + 1].copy(), parents=parents[: used + 1].copy())
+        self.own(**{name: self.arrays[name][: used + 1].copy() for name in ("near", "parents", "steps")})
         self.set(num_near=used + 1)
+
+    def _own_implied(self, graph: MatchingGraph, implied: Implied | None) -> None:
+        weight = np.abs(graph.edge_weight)
+        if implied is None:
+            self.own(
+                weights=np.zeros(0, dtype=np.int32),
+                slots=np.zeros(0, dtype=np.int32),
+                implied=np.zeros(0, dtype=layout.IMPLIED),
+                implied_start=np.zeros(0, dtype=np.int32),
+            )
+            return
+        # The lightest edge between the ends of each edge: the first of each run of parallel edges, by weight.
+        order = np.lexsort((weight, graph.edge_v, graph.edge_u))
+        u, v = graph.edge_u[order], graph.edge_v[order]
+        is_first = np.ones(order.size, dtype=np.bool_)
+        is_first[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
+        slot = np.empty(order.size, dtype=np.int32)
+        slot[order] = order[is_first][np.cumsum(is_first) - 1]
+        useful = implied.weight < weight[slot[implied.edge]]
+        edge = implied.edge[useful]
+        table = np.zeros(edge.size, dtype=layout.IMPLIED)
+        table["u"], table["v"] = graph.edge_u[edge], graph.edge_v[edge]
+        table["v"][table["v"] < 0] = graph.num_detectors
+        table["edge"], table["weight"] = edge, implied.weight[useful]
+        kept = np.concatenate([[0], np.cumsum(useful)]).astype(np.int32)
+        self.own(weights=weight, slots=slot, implied=table, implied_start=kept[implied.start])
+        self.set(num_implied=table.size)
 
 
 class Workspace(Pools):
@@ -170,6 +211,9 @@ class Workspace(Pools):
             ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
             ball_touched=np.zeros(num_detectors, dtype=np.int64),
         )
+        self._prepare_second(
+            num_detectors, [graph.record[0] for graph in graphs if graph.record["num_implied"]]
+        )
         self.set(
             num_detectors=num_detectors,
             max_events=num_detectors,
@@ -179,6 +223,28 @@ class Workspace(Pools):
         )
         self._resize(64 + num_detectors)
 
+    def _prepare_second(self, num_detectors: int, graphs: list[Any]) -> None:
+        """What second matchings write to; nothing if no graph has any."""
+        num_edges = max((int(graph.num_edges) for graph in graphs), default=0)
+        num_events = num_detectors if graphs else 0
+        covers = np.zeros(num_events + 1, dtype=layout.COVER)
+        covers["centre"] = covers["portal"] = layout.NONE
+        self.own(
+            limits=np.zeros(num_events, dtype=layout.LIMIT),
+            chosen=np.zeros(num_events, dtype=np.int64),
+            covers=covers,
+            raised=np.zeros(num_edges, dtype=layout.RAISED),
+            covered=np.zeros(num_events, dtype=np.int64),
+            prices=np.full(num_edges, layout.NOT_SEEN, dtype=np.int32),
+            seen=np.zeros(num_edges, dtype=np.int64),
+            used_by=np.zeros(num_edges, dtype=np.int32),
+            first_edges=np.zeros(num_edges, dtype=np.int64),
+            lowered=np.full(num_edges, layout.NOT_LOWERED, dtype=np.int32),
+            lowered_as=np.zeros(num_edges, dtype=np.int32),
+            active=np.zeros(num_edges, dtype=np.int64),
+        )
+        self.set(num_graph_edges=num_edges)
+
     def _resize(self, size: int) -> None:
         self.own(
             halves=np.zeros(2 * size, dtype=layout.HALF),
@@ -187,6 +253,14 @@ class Workspace(Pools):
             tree=np.zeros(size, dtype=np.int64),
         )
         self.set(max_edges=size, max_queue=size, max_tree=size)
+        size = size if self.record["num_graph_edges"][0] else 0
+        self.own(
+            candidates=np.zeros(4 * size, dtype=np.int64),
+            portals=np.zeros(size, dtype=layout.PORTAL),
+            sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
+            links=np.zeros(4 * size, dtype=layout.LINK),
+        )
+        self.set(max_candidates=4 * size, max_portals=size, max_links=4 * size)
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.hardware",
         "decode recorded experiments, compare with published predictions",
     ),
+    "learn": ("experiments.learn", "error rates learned from detection events -> a detector error model"),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
     "gap": ("experiments.gap", "how sure the decoder was of each shot: calibration, post-selection, figure"),
     "realtime": (
@@ -32,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("experiments.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.stream", "play simulated or recorded shots to a daemon, or record them"),
     "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
+    "reproduce": (
+        "experiments.reproduce.command",
+        "the published results in simulation, figure by figure, in one report",
+    ),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 

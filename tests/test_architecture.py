@@ -32,6 +32,8 @@ ROOMS: Mapping[str, Room] = {
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
+    "qec.kernels": Room("", "numba llvmlite numpy"),
+    "qec.sampling": Room("qec.kernels", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
     "decoders.kernels": Room("", "numba llvmlite numpy"),
     "decoders.rounds": Room("", "stim numpy"),
@@ -100,8 +102,11 @@ ROOMS: Mapping[str, Room] = {
     "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
     "realtime.security": Room("", ""),
     "realtime.transport": Room("realtime.wire realtime.security realtime.kernels", "zmq numpy"),
+    "realtime.admission": Room("decoders", "numpy"),
     "realtime.worker": Room(
-        "realtime.session realtime.transport realtime.wire realtime.clock realtime.kernels decoders", "numpy"
+        "realtime.admission realtime.session realtime.transport realtime.wire realtime.clock "
+        "realtime.kernels decoders",
+        "numpy",
     ),
     "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
@@ -116,11 +121,14 @@ ROOMS: Mapping[str, Room] = {
     "realtime.jobs": Room(
         "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
     ),
-    "realtime.local": Room("realtime.latency realtime.player realtime.session realtime.worker decoders", ""),
+    "realtime.local": Room(
+        "realtime.admission realtime.latency realtime.player realtime.session realtime.worker decoders", ""
+    ),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
     "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.figures_reproduce": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_accuracy": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_gap": Room("experiments qec decoders realtime", "numpy matplotlib"),
 }
@@ -267,7 +275,10 @@ def test_drawing_and_sockets_stand_in_one_place() -> None:
 
 
 def test_kernels_do_not_know_stim() -> None:
-    assert not [module for module in users_of(ROOT, "stim") if within(module, "decoders.kernels")]
+    users = users_of(ROOT, "stim")
+    assert not [
+        module for module in users if within(module, "decoders.kernels") or within(module, "qec.kernels")
+    ]
 
 
 def test_only_the_clock_asks_for_the_time_in_realtime() -> None:

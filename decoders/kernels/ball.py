@@ -8,7 +8,14 @@ import numpy as np
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import FAR
-from decoders.kernels.pools import adjacent_of, ball_nodes_of, ball_queue_of, ball_touched_of, indptr_of
+from decoders.kernels.pools import (
+    adjacent_of,
+    ball_nodes_of,
+    ball_queue_of,
+    ball_touched_of,
+    indptr_of,
+    lowered_of,
+)
 from decoders.kernels.queue import drop_first, push
 
 
@@ -31,7 +38,7 @@ def ball_start(work, source):
 def ball_next(graph, work):
     """The next nearest detector (the source first), or -1 when there is none left."""
     nodes, queue, touched = ball_nodes_of(work), ball_queue_of(work), ball_touched_of(work)
-    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    indptr, adjacent, lowered = indptr_of(graph), adjacent_of(graph), lowered_of(work)
     size = work.ball_size
     while size > 0:
         distance = queue[0].key
@@ -41,7 +48,10 @@ def ball_next(graph, work):
             continue
         for at in range(indptr[here], indptr[here + 1]):
             there = nodes[adjacent[at].detector]
-            through = distance + adjacent[at].weight
+            weight = adjacent[at].weight
+            if work.num_active > 0:
+                weight = min(weight, lowered[adjacent[at].edge])
+            through = distance + weight
             if through > work.ball_limit:
                 continue
             if there.distance < 0:

@@ -1,5 +1,6 @@
 """One shot, and many shots in one call."""
 
+from decoders.kernels.again import forget_shot, match_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
@@ -60,7 +61,9 @@ def match_found(graph, work, count):
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
     events, event_of, woken = events_of(work), event_of_of(work), woken_of(work)
-    if count == 0 or (work.keep_duals == 0 and match_few(graph, work, count)):
+    once = graph.num_implied == 0
+    forget_shot(work)
+    if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
         return OK
     load_events(graph, work, count)
     find_nearest(graph, work, count)
@@ -70,6 +73,10 @@ def match_found(graph, work, count):
         for at in range(work.num_woken):
             if status == OK:
                 apply_mate(graph, work, woken[at], ADD)
+    elif not once:
+        reset_search(work)
+    if status == OK and not once:
+        status = match_again(graph, work, count)
     for index in range(count):
         event_of[events[index].detector] = -1
     return status

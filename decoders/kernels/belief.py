@@ -10,20 +10,7 @@ log-likelihood ratio: no exponential and no logarithm, and two divisions for eac
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
-from decoders.kernels.lanes import (
-    LANES,
-    larger,
-    load,
-    logarithm,
-    pick,
-    smaller,
-    spread,
-    store,
-    store_even,
-    turned,
-)
-from decoders.kernels.pools import (
+from decoders.kernels.belief_pools import (
     active_of,
     before_of,
     chances_of,
@@ -39,6 +26,19 @@ from decoders.kernels.pools import (
     shares_start_of,
     signs_of,
     weights_of,
+)
+from decoders.kernels.jit import kernel
+from decoders.kernels.lanes import (
+    LANES,
+    larger,
+    load,
+    logarithm,
+    pick,
+    smaller,
+    spread,
+    store,
+    store_even,
+    turned,
 )
 
 # Messages that say no more than this keep float32 far from its ends: odds of a million to one.

@@ -1,18 +1,24 @@
 """Belief propagation, then matching on weights by what each mechanism is believed."""
 
 from decoders.kernels.belief import forget_beliefs, propagate, weigh_edges
+from decoders.kernels.belief_pools import (
+    active_of,
+    flipped_of,
+    flippers_of,
+    odds_of,
+    shot_events_of,
+    shot_weights_of,
+    signs_of,
+    weights_of,
+)
 from decoders.kernels.bits import set_bits_toggled
 from decoders.kernels.jit import kernel
 from decoders.kernels.lanes import LANES
 from decoders.kernels.layout import OK
 from decoders.kernels.pools import (
-    active_of,
+    certain_flips_of,
     flips_of,
-    shot_events_of,
-    shot_weights_of,
-    signs_of,
     toggles_of,
-    weights_of,
 )
 from decoders.kernels.reweighted import match_reweighted
 
@@ -35,6 +41,17 @@ def load_lanes(graph, belief, shots, order, first, last):
 
 
 @kernel
+def flip_believed(tanner, belief, work, lane):
+    """Apply the observables of all mechanisms that are more likely than not in a lane."""
+    odds, flippers, flipped, flips = odds_of(belief), flippers_of(tanner), flipped_of(tanner), flips_of(work)
+    width = tanner.flip_bytes
+    for index in range(tanner.num_flippers):
+        if odds[flippers[index] * LANES + lane] > 1:
+            for byte in range(width):
+                flips[byte] ^= flipped[index * width + byte]
+
+
+@kernel
 def match_lane(graph, reweight, work, belief, shot, lane):
     """Match the shot in a lane on the weights that its lane has now. Returns the events left and a status."""
     weights, shot_weights, events = weights_of(belief), shot_weights_of(belief), shot_events_of(belief)
@@ -52,17 +69,26 @@ def decode_in_lanes(tanners, beliefs, graphs, reweights, works, shots, order, pr
     status.
     """
     tanner, belief, graph, reweight, work = tanners[0], beliefs[0], graphs[0], reweights[0], works[0]
-    flips = flips_of(work)
+    flips, certain_flips, active = flips_of(work), certain_flips_of(graph), active_of(belief)
     while first < len(order):
         last = min(first + LANES, len(order))
         forget_beliefs(tanner, belief)
         load_lanes(graph, belief, shots, order, first, last)
         propagate(tanner, belief, belief.max_sweeps)
-        weigh_edges(tanner, belief)
+        unexplained = False
+        for lane in range(last - first):
+            unexplained = unexplained or active[lane] > 0
+        if unexplained:
+            weigh_edges(tanner, belief)
         for at in range(first, last):
-            _, status = match_lane(graph, reweight, work, belief, shots[order[at]], at - first)
-            if status != OK:
-                return at, status
+            if active[at - first] > 0:
+                _, status = match_lane(graph, reweight, work, belief, shots[order[at]], at - first)
+                if status != OK:
+                    return at, status
+            else:
+                for byte in range(graph.flip_bytes):
+                    flips[byte] = certain_flips[byte]
+                flip_believed(tanner, belief, work, at - first)
             for byte in range(graph.flip_bytes):
                 predictions[order[at], byte] = flips[byte]
         first = last

@@ -24,7 +24,7 @@ from decoders.kernels.search import grow_tree, leave_tree
 
 
 @kernel
-def add_boundary_event(work, index, count, detector, distances, across):
+def add_boundary_event(graph, work, index, count, detector, distances, across):
     """Make an event of a boundary, `index`, and its edges to those of the events 0..count-1 that matter."""
     events = events_of(work)
     event = events[index]
@@ -38,7 +38,7 @@ def add_boundary_event(work, index, count, detector, distances, across):
     event.top = index
     event.radius = 0
     event.reach = FAR  # all its edges are known
-    make_node(work, index)
+    make_node(graph, work, index)
     for other in range(count):
         distance = distances[events[other].detector]
         if distance - events[other].radius < across:  # or the boundaries meet first
@@ -65,7 +65,7 @@ def add_child(work, blossom, child):
 
 
 @kernel
-def plant(graph, boundless, work, seed, count, distances):
+def plant(graph, work, seed, count, distances):
     """Let the event of a boundary grow, together with all regions that are matched to this boundary."""
     events, nodes, detectors = events_of(work), nodes_of(work), detectors_of(graph)
     root = seed
@@ -91,20 +91,26 @@ def plant(graph, boundless, work, seed, count, distances):
             join(work, seed, NONE, seed)
         add_child(work, root, events[index].top)
     enter_tree(work, root, OUTER, NONE)
-    open_region(boundless, work, root)
+    open_region(graph, work, root)
 
 
 @kernel
-def search_other_class(graph, boundless, work, count, distances, across):
+def search_other_class(graph, work, count, distances, across):
     """How much more than the matching just found the best one of the other class weighs, and a status.
 
-    FAR if there is none. The matching's flips and weight are lost.
+    FAR if there is none. Spoils the matching.
     """
     events, event_of = events_of(work), event_of_of(work)
     searched = False
+    helpful = False
     for index in range(count):
-        event_of[events[index].detector] = index
+        detector = events[index].detector
         searched |= events[index].woken == 1
+        if distances[1, detector] < FAR:
+            helpful = True
+            event_of[detector] = index
+    if not helpful:
+        return across, OK
     if not searched:
         reset_search(work)
     work.now = 0
@@ -112,11 +118,13 @@ def search_other_class(graph, boundless, work, count, distances, across):
     work.may_look_beyond = 1
     work.two_trees = 1
     for side in range(2):
-        add_boundary_event(work, count + side, count, graph.num_detectors - 2 + side, distances[side], across)
+        add_boundary_event(
+            graph, work, count + side, count, graph.num_detectors - 2 + side, distances[side], across
+        )
     add_edge(work, count, count + 1, across, NONE)
     for side in range(2):
-        plant(graph, boundless, work, count + side, count, distances[side])
-    met = grow_tree(boundless, work)
+        plant(graph, work, count + side, count, distances[side])
+    met = grow_tree(graph, work)
     gap = 2 * work.now if met >= 0 else FAR
     leave_tree(work)
     work.two_trees = 0
@@ -126,15 +134,13 @@ def search_other_class(graph, boundless, work, count, distances, across):
 
 
 @kernel
-def decode_with_gaps(
-    graphs, boundless, works, distances, across, shots, predictions, weights, gaps, first_shot
-):
+def decode_with_gaps(graphs, works, distances, across, shots, predictions, weights, gaps, first_shot):
     """Decode bit-packed shots as `decode_batch` does, and find the gap of one observable.
 
-    `graphs` has two detectors more than the shots, without edges; `boundless` is the same without a
-    boundary. `distances` int64 (2, detectors) are those to the boundaries that flip the observable and do
-    not, FAR without one, `across` int64 (1,) that from one of them to the other. `gaps` int64 (shots,),
-    FAR where there is no other class. `works` must keep duals.
+    `graphs` has two detectors more than the shots, without edges. `distances` int64 (2, detectors) are
+    those to the boundaries that flip the observable and do not, FAR without one, `across` int64 (1,) that
+    from one of them to the other. `gaps` int64 (shots,), FAR where there is no other class. `works` must
+    keep duals.
     """
     graph, work = graphs[0], works[0]
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
@@ -152,7 +158,7 @@ def decode_with_gaps(
             predictions[shot, byte] = flips[byte]
         weights[shot] = work.weight
         if count > 0:
-            gaps[shot], status = search_other_class(graph, boundless[0], work, count, distances, across[0])
+            gaps[shot], status = search_other_class(graph, work, count, distances, across[0])
             if status != OK:
                 return shot, status
     return len(shots), OK

@@ -28,6 +28,12 @@ OUT_OF_TREE, OUTER, INNER = _i8(0), _i8(1), _i8(2)
 # What a queue item means, in its lowest two bits.
 MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = _i8(0), _i8(1), _i8(2), _i8(3)
 
+# WORK.prices of an edge that no path has passed, or an even number of them; WORK.lowered of one as heavy as
+# in the graph.
+NOT_SEEN, NOT_USED = np.int32(-1), np.int32(-2)
+NOT_LOWERED = np.int32((1 << 31) - 1)
+MOST_SIGHTS = _i8(16)  # events that a portal knows
+
 # Kernel status: zero is success.
 OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
 
@@ -84,12 +90,51 @@ NODE = _record(
     last_leaf=_i8,
     mark=_i8,
     dual=_i8,  # blossoms: its own dual
+    boundary=_i8,  # events: distance to the boundary
+    exit=_i8,  # events: the detector behind which the way there is known, -1 if all of it is
     since=_i8,  # time at which the duals inside were last brought up to date
 )
 HALF = _record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
 EDGE = _record(distance=_i8, near=_i8)  # near: list entry of halves[2e].to, -1 if beyond the list
 ITEM = _record(key=_i8, what=_i8)
 ADJACENT = _record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
+IMPLIED = _record(  # an edge that is more likely, and so shorter, where another has happened
+    u=_i4,
+    v=_i4,  # its ends; num_detectors at a boundary
+    edge=_i4,
+    weight=_i4,
+)
+LIMIT = _record(
+    limit=_i8,  # the nearest end of an active edge is not nearer to the event
+    horizon=_i8,  # every way shorter than this that leads past active edges is known
+    boundary=_i8,  # the shortest known way to the boundary that does
+    exit=_i8,  # the last active edge on it ends here
+    chosen=_i8,  # whether it is to be matched anew
+    cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
+    is_cut=_i8,  # whether that is so for the edges counted at this event
+    shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
+)
+COVER = _record(  # how the regions of a matching cover a detector
+    potential=_i8,  # how far one reaches beyond it; 0 if none does
+    centre=_i8,  # the same where a region's distances are counted from; NONE elsewhere
+    owner=_i8,  # the region: an event, or the outermost blossom around it
+    portal=_i8,  # one of the ends of active edges that is here, NONE without
+)
+PORTAL = _record(  # an end of an active edge
+    detector=_i8,
+    other=_i8,  # the portal at the other end; NONE at the boundary
+    weight=_i8,
+    next=_i8,  # another portal at the same detector
+    boundary=_i8,  # from here to the boundary past no other active edge
+    num_sights=_i8,  # events near it; -1 if nobody has looked
+    first_link=_i8,
+    last_link=_i8,
+    distance=_i8,  # from the event whose ways are looked for, through this edge; FAR if there is none
+    is_queued=_i8,
+)
+SIGHT = _record(event=_i8, distance=_i8)  # an event near a portal
+LINK = _record(other=_i8, distance=_i8)  # a portal near another
+RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
@@ -98,21 +143,30 @@ GRAPH = _record(
     detectors=_i8,  # DETECTOR (num_detectors,)
     near=_i8,  # NEAR (num_near,)
     parents=_i8,  # int16 (num_near,): the place in the list one step nearer, -1 at the first step
+    steps=_i8,  # int32 (num_near,): the edge of that step
+    outward_edges=_i8,  # int32 (num_detectors,): the first edge on the way to the boundary, -1 without one
     indptr=_i8,  # int32 (num_detectors + 1,), adjacency without the boundary
     adjacent=_i8,  # ADJACENT (num_adjacent,)
     boundary_edge=_i8,  # int32 (num_detectors,): the edge to the boundary, -1 without one
     boundary_flips=_i8,  # uint8 (num_detectors * flip_bytes,): observables along the way to the boundary
     edge_flips=_i8,  # uint8 (num_edges * flip_bytes,)
+    weights=_i8,  # int32 (num_edges,)
+    slots=_i8,  # int32 (num_edges,): the lightest edge between the ends of each edge
+    implied=_i8,  # IMPLIED (num_implied,)
+    implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
+    exits=_i8,  # int64 (num_detectors,): weight of the edge to the boundary, or FAR; with has_exits
     num_detectors=_i8,
     num_near=_i8,
     num_adjacent=_i8,
     num_edges=_i8,
+    num_implied=_i8,  # 0: shots are matched once
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
+    has_exits=_i8,  # ways to the boundary that are not known beforehand are found by searches
     certain_weight=_i8,  # weight of what is flipped before decoding
 )
 WORK = _record(
@@ -132,6 +186,41 @@ WORK = _record(
     ball_nodes=_i8,  # BALL (num_detectors,)
     ball_queue=_i8,  # ITEM (max_ball_queue,)
     ball_touched=_i8,  # int64 (num_detectors,)
+    limits=_i8,  # LIMIT (max_events,)
+    chosen=_i8,  # int64 (max_events,): events that are matched anew
+    covers=_i8,  # COVER (num_detectors + 1,): the last is not covered
+    covered=_i8,  # int64 (num_detectors,): what of that is
+    raised=_i8,  # RAISED (num_graph_edges,)
+    candidates=_i8,  # int64 (max_candidates,): entries of implied
+    portals=_i8,  # PORTAL (max_portals,)
+    sights=_i8,  # SIGHT (max_portals * MOST_SIGHTS,)
+    links=_i8,  # LINK (max_links,)
+    prices=_i8,  # int32 (num_graph_edges,): weight of an edge of the matching, NOT_SEEN or NOT_USED
+    seen=_i8,  # int64 (num_graph_edges,): where prices are not NOT_SEEN
+    used_by=_i8,  # int32 (num_graph_edges,): the event on whose way to its mate an edge is
+    first_edges=_i8,  # int64 (num_graph_edges,): the edges of the first matching
+    lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
+    lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
+    active=_i8,  # int64 (num_graph_edges,): where slots are lowered
+    num_graph_edges=_i8,
+    num_chosen=_i8,
+    num_covered=_i8,
+    num_raised=_i8,
+    num_candidates=_i8,
+    num_portals=_i8,
+    num_links=_i8,
+    max_candidates=_i8,
+    max_portals=_i8,
+    max_links=_i8,
+    farthest=_i8,  # the largest of all centres
+    may_shift=_i8,  # whether regions may grow at their mates' cost
+    num_shifts=_i8,  # since the regions were last laid out
+    has_shifts=_i8,  # before that
+    shift_failed=_i8,  # a shifted region overlaps another on an active edge
+    num_seen=_i8,
+    num_first=_i8,
+    num_active=_i8,  # slots that are lowered; 0 in a first matching
+    num_rounds=_i8,  # times that part of the last shot was matched anew
     num_detectors=_i8,
     max_events=_i8,
     max_nodes=_i8,
@@ -194,11 +283,15 @@ TANNER = _record(
     shares_start=_i8,  # int32 (num_edges + 1,): the mechanisms that flip edge e
     shared_by=_i8,  # int32 (num_shares,)
     share=_i8,  # float32 (num_shares,): how often such a mechanism is decomposed so that it flips the edge
+    flippers=_i8,  # int32 (num_flippers,): the mechanisms that flip observables
+    flipped=_i8,  # uint8 (num_flippers * flip_bytes,): which
     num_detectors=_i8,
     num_mechanisms=_i8,
     num_links=_i8,
     num_edges=_i8,
     num_shares=_i8,
+    num_flippers=_i8,
+    flip_bytes=_i8,
     longest_row=_i8,
 )
 # Vectors: LANES float32 (or int32) side by side, one for each of the shots that are worked on together.

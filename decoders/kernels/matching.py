@@ -2,7 +2,7 @@
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, PAIRED
-from decoders.kernels.paths import flip_path, path_by_search, path_in_list, path_to_boundary
+from decoders.kernels.paths import flip_path, path_by_search, path_in_list, path_outward, path_to_exit
 from decoders.kernels.pools import (
     boundary_flips_of,
     detectors_of,
@@ -11,6 +11,7 @@ from decoders.kernels.pools import (
     flips_of,
     halves_of,
     near_of,
+    nodes_of,
 )
 
 
@@ -29,12 +30,21 @@ def mate_entry(work, index):
 
 
 @kernel
+def has_exit(work, index):
+    """Whether an event's way to the boundary leads past lowered edges."""
+    return work.num_active > 0 and events_of(work)[index].woken != 0 and nodes_of(work)[index].exit >= 0
+
+
+@kernel
 def mate_path(graph, work, index):
     """Write the edges from an event to its mate to `path`; returns how many, 0 if its mate counts them."""
     events = events_of(work)
     event = events[index]
     if event.mate == AT_BOUNDARY:
-        return path_to_boundary(graph, work, event.detector)
+        if has_exit(work, index):
+            node = nodes_of(work)[index]
+            return path_to_exit(graph, work, event.detector, node.exit, node.boundary)
+        return path_outward(graph, work, event.detector, 0)
     entry = mate_entry(work, index)
     if entry == -2:
         return 0

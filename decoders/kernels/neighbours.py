@@ -17,7 +17,9 @@ from decoders.kernels.pools import (
     ends_of,
     indptr_of,
     near_of,
+    outward_edges_of,
     parents_of,
+    steps_of,
 )
 from decoders.kernels.queue import drop_first, push
 
@@ -32,6 +34,7 @@ def measure_boundary(graphs, works, edge_weight):
     detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
     boundary_edge, boundary_flips = boundary_edge_of(graph), boundary_flips_of(graph)
     edge_flips, ends, queue = edge_flips_of(graph), ends_of(graph), ball_queue_of(work)
+    outward_edges = outward_edges_of(graph)
     width = graph.flip_bytes
     size = 0
     for index in range(graph.num_detectors):
@@ -55,6 +58,7 @@ def measure_boundary(graphs, works, edge_weight):
             detector.flips |= LEADS_BEYOND
         if detector.outward >= 0:
             edge = edge_between(graph, here, detector.outward)
+        outward_edges[here] = edge
         for byte in range(width):
             flip = edge_flips[edge * width + byte]
             if detector.outward >= 0:
@@ -79,10 +83,11 @@ def fill_lists(graphs, works, longest):
     hold; a list that comes out short is still complete up to its radius.
     """
     graph, work = graphs[0], works[0]
-    detectors, near, parents, nodes = (
+    detectors, near, parents, steps, nodes = (
         detectors_of(graph),
         near_of(graph),
         parents_of(graph),
+        steps_of(graph),
         ball_nodes_of(work),
     )
     used = 0
@@ -108,6 +113,7 @@ def fill_lists(graphs, works, longest):
             near[used].detector = there
             near[used].span = node.distance | node.flips
             parents[used] = nodes[node.parent].entry
+            steps[used] = node.edge
             used += 1
         ball_end(work)
         detector.last = used

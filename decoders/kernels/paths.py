@@ -1,7 +1,10 @@
 """From matched events to the edges between them."""
 
+import numpy as np
+
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
+from decoders.kernels.layout import NOT_LOWERED
 from decoders.kernels.pools import (
     adjacent_of,
     ball_nodes_of,
@@ -10,9 +13,12 @@ from decoders.kernels.pools import (
     edge_flips_of,
     flips_of,
     indptr_of,
-    near_of,
+    lowered_as_of,
+    lowered_of,
+    outward_edges_of,
     parents_of,
     path_of,
+    steps_of,
 )
 
 
@@ -27,32 +33,28 @@ def edge_between(graph, detector, other):
 
 
 @kernel
-def path_to_boundary(graph, work, detector):
-    """Write the edges from a detector to the boundary to `path`; returns how many there are."""
-    detectors, path = detectors_of(graph), path_of(work)
-    length = 0
-    while detectors[detector].outward >= 0:
-        path[length] = edge_between(graph, detector, detectors[detector].outward)
+def path_outward(graph, work, detector, length):
+    """Write the edges from a detector to the boundary to `path` behind `length` others; returns the length."""
+    detectors, path, outward_edges = detectors_of(graph), path_of(work), outward_edges_of(graph)
+    while detector >= 0:
+        path[length] = outward_edges[detector]
         length += 1
         detector = detectors[detector].outward
-    path[length] = boundary_edge_of(graph)[detector]
-    return length + 1
+    return length
 
 
 @kernel
 def path_in_list(graph, work, detector, entry):
     """Write the edges from a detector to an entry of its neighbour list to `path`; returns how many."""
-    near, parents, path = near_of(graph), parents_of(graph), path_of(work)
+    parents, path, steps = parents_of(graph), path_of(work), steps_of(graph)
     first = detectors_of(graph)[detector].first
     length = 0
     while True:
-        place = parents[entry]
-        before = near[first + place].detector if place >= 0 else detector
-        path[length] = edge_between(graph, near[entry].detector, before)
+        path[length] = steps[entry]
         length += 1
-        if place < 0:
+        if parents[entry] < 0:
             return length
-        entry = first + place
+        entry = first + parents[entry]
 
 
 @kernel
@@ -64,11 +66,44 @@ def path_by_search(graph, work, detector, other):
         pass
     length = 0
     while other != detector:
-        path[length] = ball[other].edge
+        path[length] = lightest_now(work, ball[other].edge)
         length += 1
         other = ball[other].parent
     ball_end(work)
     return length
+
+
+@kernel
+def lightest_now(work, slot):
+    """The lightest edge between the ends of a graph's lightest edge: another one where one is lowered."""
+    if work.num_active > 0 and lowered_of(work)[slot] != NOT_LOWERED:
+        return np.int64(lowered_as_of(work)[slot])
+    return np.int64(slot)
+
+
+@kernel
+def path_to_exit(graph, work, detector, exit, distance):
+    """Write the edges of a way to the boundary, this long, that leads past lowered edges, to `path`.
+
+    Behind the detector `exit` it is that detector's lowered edge to the boundary or its usual way there.
+    """
+    ball, path, lowered = ball_nodes_of(work), path_of(work), lowered_of(work)
+    ball_start(work, detector)
+    while ball_next(graph, work) != exit:
+        pass
+    behind = distance - ball[exit].distance
+    length = 0
+    here = exit
+    while here != detector:
+        path[length] = lightest_now(work, ball[here].edge)
+        length += 1
+        here = ball[here].parent
+    ball_end(work)
+    slot = boundary_edge_of(graph)[exit]
+    if slot >= 0 and lowered[slot] == behind:
+        path[length] = lowered_as_of(work)[slot]
+        return length + 1
+    return path_outward(graph, work, exit, length)
 
 
 @kernel

@@ -27,11 +27,15 @@ from decoders.kernels.layout import (
 from decoders.kernels.matching import apply_mate
 from decoders.kernels.pools import (
     ball_nodes_of,
+    boundary_edge_of,
     detectors_of,
     edges_of,
     event_of_of,
     events_of,
+    exits_of,
     halves_of,
+    limits_of,
+    lowered_of,
     near_of,
     nodes_of,
     queue_of,
@@ -93,6 +97,16 @@ def known_edge(work, event, other):
 
 
 @kernel
+def is_known(work, event, other, distance):
+    """Whether an edge from one event to another is known, and no longer than this.
+
+    Longer ones are found past active edges before the lists are read. The shortest is always the first.
+    """
+    half = known_edge(work, event, other)
+    return half >= 0 and edges_of(work)[half >> 1].distance <= distance
+
+
+@kernel
 def add_edge(work, event, other, distance, near):
     """Make an edge known to both ends; returns the half-edge away from `event`."""
     events, halves, edges = events_of(work), halves_of(work), edges_of(work)
@@ -129,8 +143,17 @@ def schedule_edge(work, half):
 
 
 @kernel
-def scan_list(graph, work, event):
-    """Look for the next event in the neighbour list; returns a new half-edge, or -1 if none was added."""
+def list_limit(work, event):
+    """How far an event's neighbour list tells the truth: lowered edges may make farther ways shorter."""
+    return limits_of(work)[event].horizon if work.num_active > 0 else FAR
+
+
+@kernel
+def scan_list(graph, work, event, limit):
+    """Look for the next event in the neighbour list; returns a new half-edge, or -1 if none was added.
+
+    What is at least `limit` away is left out.
+    """
     detectors, near, events, event_of = (
         detectors_of(graph),
         near_of(graph),
@@ -140,44 +163,89 @@ def scan_list(graph, work, event):
     e = events[event]
     detector = detectors[e.detector]
     at = e.scan
-    while at < detector.last:
+    while at < detector.last and near[at].span < limit:
         other = np.int64(event_of[near[at].detector])
         at += 1
         if other >= 0:
             e.scan = at
             e.reach = near[at - 1].span & ~1
-            if known_edge(work, event, other) >= 0:
+            if is_known(work, event, other, e.reach):
                 return -1
             return add_edge(work, event, other, e.reach, at - 1)
+    if at == detector.last:
+        limit = min(limit, detector.radius)
     e.scan = at
-    e.reach = max(e.reach, detector.radius)
+    e.reach = max(e.reach, limit)
     return -1
+
+
+@kernel
+def boundary_of(work, event):
+    """How far an event is from the boundary; FAR where two trees grow, for then boundaries are events."""
+    if work.two_trees:
+        return FAR
+    return nodes_of(work)[event].boundary
 
 
 @kernel
 def scan_beyond(graph, work, event):
     """Beyond the neighbour list: search the graph itself, half as far again."""
-    detectors, events, event_of, ball = (
+    detectors, events, edges, event_of, ball = (
         detectors_of(graph),
         events_of(work),
+        edges_of(work),
         event_of_of(work),
         ball_nodes_of(work),
     )
     e = events[event]
-    detector = detectors[e.detector]
-    target = min(e.reach + 2 * (e.reach >> 2) + 2, 2 * detector.boundary)
+    step = max(2 * (e.reach >> 2) + 2, near_of(graph)[detectors[e.detector].first].span & ~1)
+    target = min(e.reach + step, 2 * boundary_of(work, event))
     ball_start(work, e.detector)
     there = ball_next(graph, work)
     while there >= 0 and ball[there].distance < target:
+        if work.num_active > 0:
+            look_for_exit(graph, work, event, there)
+        elif graph.has_exits:
+            look_for_boundary(graph, work, event, there)
         other = np.int64(event_of[there])
-        if other >= 0 and other != event and known_edge(work, event, other) < 0:
-            half = add_edge(work, event, other, ball[there].distance, NONE)
+        if other >= 0 and other != event:
+            half = known_edge(work, event, other)
             if half < 0:
-                break
-            schedule_edge(work, half)
+                half = add_edge(work, event, other, ball[there].distance, NONE)
+                if half < 0:
+                    break
+                schedule_edge(work, half)
+            elif ball[there].distance < edges[half >> 1].distance:  # known before edges were lowered
+                edges[half >> 1].distance = ball[there].distance
+                edges[half >> 1].near = NONE
+                schedule_edge(work, half)
         there = ball_next(graph, work)
     e.reach = target if there >= 0 else FAR
     ball_end(work)
+
+
+@kernel
+def look_for_boundary(graph, work, event, there):
+    """Whether an event's way to the boundary is shorter past the edge there of a detector it has come to."""
+    node, through = nodes_of(work)[event], ball_nodes_of(work)[there].distance + exits_of(graph)[there]
+    if through < node.boundary:
+        node.boundary = through
+        node.exit = there
+        schedule(work, work.now + through - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
+
+
+@kernel
+def look_for_exit(graph, work, event, there):
+    """Whether an event's way to the boundary is shorter past a detector that its search has come to."""
+    node, distance = nodes_of(work)[event], ball_nodes_of(work)[there].distance
+    behind = detectors_of(graph)[there].boundary
+    slot = boundary_edge_of(graph)[there]
+    if slot >= 0:
+        behind = min(behind, np.int64(lowered_of(work)[slot]))
+    if distance + behind < node.boundary:
+        node.boundary = distance + behind
+        node.exit = there
+        schedule(work, work.now + node.boundary - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
 
 
 @kernel
@@ -185,15 +253,19 @@ def reveal(graph, work, event):
     """Make known what a growing event can meet before its next scan, and schedule that scan."""
     detectors, events = detectors_of(graph), events_of(work)
     e = events[event]
-    limit = 2 * detectors[e.detector].boundary
+    limit = 2 * boundary_of(work, event)
     radius = radius_now(work, event)
+    list_end = list_limit(work, event)
     while e.reach <= 2 * radius and e.reach < limit and e.reach < FAR and work.overflow == 0:
-        if e.scan < detectors[e.detector].last or e.reach < detectors[e.detector].radius:
-            half = scan_list(graph, work, event)
+        if e.reach < list_end and (
+            e.scan < detectors[e.detector].last or e.reach < detectors[e.detector].radius
+        ):
+            half = scan_list(graph, work, event, list_end)
             if half >= 0:
                 schedule_edge(work, half)
         elif work.may_look_beyond:
             scan_beyond(graph, work, event)
+            limit = 2 * boundary_of(work, event)
         else:
             work.postponed = 1
             return
@@ -204,9 +276,9 @@ def reveal(graph, work, event):
 @kernel
 def open_event(graph, work, event):
     """An event has begun to grow: schedule everything that can happen to it. Its region must be settled."""
-    detectors, events, halves = detectors_of(graph), events_of(work), halves_of(work)
+    events, halves = events_of(work), halves_of(work)
     e = events[event]
-    boundary = detectors[e.detector].boundary
+    boundary = boundary_of(work, event)
     if boundary < FAR:
         schedule(work, work.now + boundary - e.radius, (event << 2) | MEETS_BOUNDARY)
     half = e.first
@@ -217,7 +289,7 @@ def open_event(graph, work, event):
 
 
 @kernel
-def make_node(work, index):
+def make_node(graph, work, index):
     """An event that a search has come to for the first time gets a node, and its nearest edges are known.
 
     So are those of the events whose nearest it is.
@@ -236,13 +308,21 @@ def make_node(work, index):
     node.mark = 0
     node.dual = event.radius
     node.since = 0
-    if event.nearest >= 0 and known_edge(work, index, event.nearest) < 0:
+    node.boundary = detectors_of(graph)[event.detector].boundary
+    node.exit = -1
+    if event.nearest >= 0 and not is_known(work, index, event.nearest, event.reach):
         add_edge(work, index, event.nearest, event.reach, event.scan - 1)
     suitor = event.suitor
     while suitor >= 0:
-        if known_edge(work, suitor, index) < 0:
+        if events[suitor].woken == 0 and not is_known(work, suitor, index, events[suitor].reach):
             add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
         suitor = events[suitor].next_suitor
+    if work.num_active > 0:
+        limit = limits_of(work)[index]
+        event.reach = min(event.reach, limit.horizon)
+        if limit.boundary < node.boundary:
+            node.boundary = limit.boundary
+            node.exit = limit.exit
 
 
 @kernel
@@ -258,13 +338,14 @@ def wake(graph, work, index):
     mate = events[index].mate
     if mate <= PAIRED:
         partner = (PAIRED - mate) >> 1
-        apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
-        make_node(work, index)
-        make_node(work, partner)
+        if not work.two_trees:  # that search looks for a weight only
+            apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
+        make_node(graph, work, index)
+        make_node(graph, work, partner)
         half = known_edge(work, index, partner)
         events[index].mate = half
         events[partner].mate = half ^ 1
     else:
-        if mate == AT_BOUNDARY:
+        if mate == AT_BOUNDARY and not work.two_trees:
             apply_mate(graph, work, index, TAKE_AWAY)
-        make_node(work, index)
+        make_node(graph, work, index)

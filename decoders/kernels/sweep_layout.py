@@ -4,7 +4,7 @@ import numpy as np
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import _record
-from decoders.kernels.pools import _view
+from decoders.kernels.pools import view
 
 _i4, _i8, _u8, _f8 = np.int32, np.int64, np.uint64, np.float64
 
@@ -98,106 +98,106 @@ IN_BUCKET = 1.25
 @kernel
 def steps_of(plan):
     """The pool `steps` of a sweep record."""
-    return _view(plan.steps, plan.num_steps, STEP)
+    return view(plan.steps, plan.num_steps, STEP)
 
 
 @kernel
 def openings_of(plan):
     """The pool `openings` of a sweep record."""
-    return _view(plan.openings, plan.num_openings, OPENING)
+    return view(plan.openings, plan.num_openings, OPENING)
 
 
 @kernel
 def mechanisms_of(plan):
     """The pool `mechanisms` of a sweep record."""
-    return _view(plan.mechanisms, plan.num_mechanisms, MECHANISM)
+    return view(plan.mechanisms, plan.num_mechanisms, MECHANISM)
 
 
 @kernel
 def links_of(plan):
     """The pool `links` of a sweep record."""
-    return _view(plan.links, plan.num_links, LINK)
+    return view(plan.links, plan.num_links, LINK)
 
 
 @kernel
 def changes_of(plan):
     """The pool `changes` of a sweep record."""
-    return _view(plan.changes, plan.num_changes, CHANGE)
+    return view(plan.changes, plan.num_changes, CHANGE)
 
 
 @kernel
 def masks_of(plan):
     """The pool `masks` of a sweep record."""
-    return _view(plan.masks, plan.num_mechanisms * plan.words, np.uint64)
+    return view(plan.masks, plan.num_mechanisms * plan.words, np.uint64)
 
 
 @kernel
 def step_masks_of(plan):
     """The pool `step_masks` of a sweep record."""
-    return _view(plan.step_masks, plan.num_steps * plan.open_words, np.uint64)
+    return view(plan.step_masks, plan.num_steps * plan.open_words, np.uint64)
 
 
 @kernel
 def states_of(beam):
     """The pool `states` of a beam record."""
-    return _view(beam.states, 2 * beam.room, STATE)
+    return view(beam.states, 2 * beam.room, STATE)
 
 
 @kernel
 def rank_bits_of(beam):
     """The pool `states` of a beam record as integers: as positive numbers grow, so do their bits."""
-    return _view(beam.rank_bits, 8 * beam.room, np.int64)
+    return view(beam.rank_bits, 8 * beam.room, np.int64)
 
 
 @kernel
 def keys_of(beam):
     """The pool `keys` of a beam record."""
-    return _view(beam.keys, 2 * beam.room * beam.words, np.uint64)
+    return view(beam.keys, 2 * beam.room * beam.words, np.uint64)
 
 
 @kernel
 def table_of(beam):
     """The pool `table` of a beam record."""
-    return _view(beam.table, beam.table_size, SLOT)
+    return view(beam.table, beam.table_size, SLOT)
 
 
 @kernel
 def with_event_of(beam):
     """The pool `with_event` of a beam record."""
-    return _view(beam.with_event, beam.room, np.int64)
+    return view(beam.with_event, beam.room, np.int64)
 
 
 @kernel
 def without_of(beam):
     """The pool `without` of a beam record."""
-    return _view(beam.without, beam.room, np.int64)
+    return view(beam.without, beam.room, np.int64)
 
 
 @kernel
 def counts_of(beam):
     """The pool `counts` of a beam record."""
-    return _view(beam.counts, int(NUM_BUCKETS) + 1, np.int64)
+    return view(beam.counts, int(NUM_BUCKETS) + 1, np.int64)
 
 
 @kernel
 def hot_of(beam):
     """The pool `hot` of a beam record."""
-    return _view(beam.hot, beam.words, np.uint64)
+    return view(beam.hot, beam.words, np.uint64)
 
 
 @kernel
 def fired_of(beam):
     """The pool `fired` of a beam record."""
-    return _view(beam.fired, beam.num_detectors, np.uint8)
+    return view(beam.fired, beam.num_detectors, np.uint8)
 
 
 @kernel
 def class_flips_of(beam):
     """The pool `class_flips` of a beam record."""
-    return _view(beam.class_flips, beam.max_classes * beam.class_words, np.uint64)
+    return view(beam.class_flips, beam.max_classes * beam.class_words, np.uint64)
 
 
 @kernel
 def class_score_of(beam):
     """The pool `class_score` of a beam record."""
-    return _view(beam.class_score, beam.max_classes, np.float64)
+    return view(beam.class_score, beam.max_classes, np.float64)

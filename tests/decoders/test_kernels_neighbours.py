@@ -83,7 +83,7 @@ def test_the_way_to_the_boundary(seed: int) -> None:
             assert entry["boundary"] == layout.FAR
             continue
         assert entry["boundary"] == to_boundary
-        length = paths.path_to_boundary(search_graph.record[0], work.record[0], detector)
+        length = paths.path_outward(search_graph.record[0], work.record[0], detector, 0)
         along = path(work, edges, length)
         assert oracles.syndrome_of(along) == 1 << detector
         assert sum(edge.weight for edge in along) == to_boundary
