@@ -104,8 +104,11 @@ class _Results:
         return {patch: average(estimates=found) for patch, found in grouped.items()}
 
     def best(self) -> str:
-        """The decoder with the smallest epsilon at the largest distance."""
-        return min(self.fits, key=lambda name: self.fits[name].distances[-1].epsilon.value)
+        """The decoder whose epsilon at the largest distance is surely the smallest: by its upper end.
+
+        By its value it would be the one with the fewest shots and the best luck.
+        """
+        return min(self.fits, key=lambda name: self.fits[name].distances[-1].epsilon.high)
 
 
 def section(settings: Settings, records: Records) -> Section:
