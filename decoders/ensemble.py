@@ -46,7 +46,7 @@ class Ensemble(Decoder):
         arrays: DemArrays,
         gap: float = 6.0,
         beam: int = 100,
-        spread: float = 11.5,
+        spread: float = 12.5,
         sweeps: int = 2,
     ) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ class Ensemble(Decoder):
         *,
         gap: float = 6.0,
         beam: int = 100,
-        spread: float = 11.5,
+        spread: float = 12.5,
         sweeps: int = 2,
     ) -> Self:
         """Make the decoder for a DEM.

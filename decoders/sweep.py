@@ -15,6 +15,8 @@ from decoders.workspace import Pools
 # is largest. With 1 no remaining error could be cheaper (the bound of Tesseract, arXiv 2503.10988); most
 # are dearer, and states that only look cheap crowd out others.
 _PRICE = 1.6
+# In a full beam no state is begun whose rank is this much below the last one's: hardly any would be kept.
+_PRESSURE = 0.3
 # Hope where no mechanism is left.
 _NONE = 1e-26
 
@@ -141,6 +143,7 @@ class Beam(Pools):
             width=width,
         )
         self.record["spread"] = np.exp(-spread)
+        self.record["pressure"] = _PRESSURE
 
 
 def words_of_class(plan: SweepPlan) -> int:

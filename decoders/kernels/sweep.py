@@ -51,7 +51,7 @@ def sweep(plan, beam):
         for mechanism in range(step.first_mechanism, step.last_mechanism):
             decide(plan, beam, step, mechanism)
         close_detector(plan, beam, step, number)
-        if beam.size == 0:
+        if beam.num_states == 0:
             return
 
 
@@ -60,8 +60,9 @@ def start(plan, beam):
     """One state: nothing done."""
     states, keys, hot = states_of(beam), keys_of(beam), hot_of(beam)
     beam.half = 0
-    beam.size = 1
+    beam.num_states = 1
     beam.scale = 0.0
+    beam.floor = beam.spread
     beam.words = plan.words
     states[0].chance = 1.0
     states[0].hope = 1.0
@@ -80,7 +81,7 @@ def open_detectors(plan, beam, step):
         opening = openings[at]
         if fired[opening.detector] != 0:
             first = beam.half * beam.room
-            for state in range(first, first + beam.size):
+            for state in range(first, first + beam.num_states):
                 keys[state * beam.words + opening.word] ^= opening.bit
             hot[opening.word] |= opening.bit
 
@@ -96,7 +97,7 @@ def list_states(beam, step):
     beam.best_without = 0.0
     beam.hashed = 0
     first = beam.half * beam.room
-    for state in range(first, first + beam.size):
+    for state in range(first, first + beam.num_states):
         rank = states[state].rank
         if keys[state * beam.words + step.word] & step.bit != np.uint64(0):
             with_event[beam.num_with] = state
@@ -120,26 +121,26 @@ def decide(plan, beam, step, number):
     for at in range(mechanism.first_link, mechanism.last_link):
         link = links[at]
         most *= link.despair if hot[link.word] & link.bit != np.uint64(0) else link.hope
-    before, num_with, num_without = beam.size, beam.num_with, beam.num_without
+    before, num_with, num_without = beam.num_states, beam.num_with, beam.num_without
     gained = False
     bound = most / mechanism.own
-    if bound * beam.best_with >= beam.spread:
+    if bound * beam.best_with >= beam.floor:
         for index in range(num_with):
             rank = states[with_event[index]].rank
-            if rank * bound >= beam.spread:
+            if rank * bound >= beam.floor:
                 factor = 1.0 / mechanism.own
                 if take(plan, beam, step, number, with_event[index], factor, factor):
                     gained = True
-            elif index < beam.sorted_with and rank * bound * IN_BUCKET < beam.spread:
+            elif index < beam.sorted_with and rank * bound * IN_BUCKET < beam.floor:
                 break
     bound = most * mechanism.late
-    if bound * beam.best_without >= beam.spread:
+    if bound * beam.best_without >= beam.floor:
         for index in range(num_without):
             rank = states[without[index]].rank
-            if rank * bound >= beam.spread:
+            if rank * bound >= beam.floor:
                 if take(plan, beam, step, number, without[index], mechanism.own, mechanism.late):
                     gained = True
-            elif index < beam.sorted_without and rank * bound * IN_BUCKET < beam.spread:
+            elif index < beam.sorted_without and rank * bound * IN_BUCKET < beam.floor:
                 break
     if gained:
         add_gains(beam, step, before)
@@ -157,7 +158,7 @@ def take(plan, beam, step, number, parent, factor, test_factor):
         link = links[at]
         hope *= link.despair if keys[parent * words + link.word] & link.bit != np.uint64(0) else link.hope
     chance = states[parent].chance * mechanism.odds
-    if chance * hope * test_factor < beam.spread:
+    if chance * hope * test_factor < beam.floor:
         return False
     if beam.hashed == 0:
         fill_table(beam)
@@ -175,10 +176,10 @@ def take(plan, beam, step, number, parent, factor, test_factor):
             states[state].gained += chance
             return True
         slot = (slot + 1) & (beam.table_size - 1)
-    if beam.size == beam.room:
+    if beam.num_states == beam.room:
         return False
-    state = beam.half * beam.room + beam.size
-    beam.size += 1
+    state = beam.half * beam.room + beam.num_states
+    beam.num_states += 1
     table[slot].stamp = beam.stamp
     table[slot].state = state
     for word in range(words):
@@ -223,7 +224,7 @@ def fill_table(beam):
     beam.hashed = 1
     first = beam.half * beam.room
     last = np.uint64(beam.table_size - 1)
-    for state in range(first, first + beam.size):
+    for state in range(first, first + beam.num_states):
         slot = np.int64(mixed(keys, state * beam.words, keys, np.int64(-1), beam.words) & last)
         while table[slot].stamp == beam.stamp:
             slot = (slot + 1) & (beam.table_size - 1)
@@ -253,7 +254,7 @@ def close_detector(plan, beam, step, number):
     words = beam.words
     first = beam.half * beam.room
     best, best_state = 0.0, first
-    for state in range(first, first + beam.size):
+    for state in range(first, first + beam.num_states):
         if keys[state * words + step.word] & step.bit != np.uint64(0):
             states[state].rank = 0.0
             continue
@@ -269,12 +270,12 @@ def close_detector(plan, beam, step, number):
         if states[state].rank > best:
             best, best_state = states[state].rank, state
     if best == 0.0:
-        beam.size = 0
+        beam.num_states = 0
         return
     for bucket in range(NUM_BUCKETS + 1):
         counts[bucket] = 0
     best_bits = bits[4 * best_state + 2]
-    for state in range(first, first + beam.size):
+    for state in range(first, first + beam.num_states):
         if states[state].rank >= best * beam.spread:
             counts[min((best_bits - bits[4 * state + 2]) >> BUCKET_SHIFT, NUM_BUCKETS - 1) + 1] += 1
     for bucket in range(NUM_BUCKETS):
@@ -297,7 +298,7 @@ def keep(beam, first, best, best_state):
     for word in range(words):
         hot[word] = np.uint64(0)
     kept = 0
-    for state in range(first, first + beam.size):
+    for state in range(first, first + beam.num_states):
         if states[state].rank < best * beam.spread:
             continue
         bucket = min((best_bits - bits[4 * state + 2]) >> BUCKET_SHIFT, NUM_BUCKETS - 1)
@@ -314,7 +315,10 @@ def keep(beam, first, best, best_state):
         for word in range(words):
             keys[place * words + word] = keys[state * words + word]
             hot[word] |= keys[state * words + word]
-    beam.size = kept
+    beam.num_states = kept
+    beam.floor = beam.spread
+    if kept == beam.width:
+        beam.floor = max(beam.spread, beam.pressure * states[other + kept - 1].rank)
 
 
 @kernel
@@ -363,7 +367,7 @@ def sweep_shots(plans, beams, shots, toggles, chosen, flips, scores):
             plan = plans[number]
             sweep(plan, beam)
             first = beam.half * beam.room
-            for state in range(first, first + beam.size):
+            for state in range(first, first + beam.num_states):
                 score = np.log(states[state].chance) + beam.scale
                 enter_class(beam, keys, state * beam.words + plan.open_words, score)
         scores[index, 0] = -np.inf

@@ -15,7 +15,7 @@ from qec.sampling.splitting import Splitting
 DISTANCE = 29
 ROUNDS = 1000
 #: The one knob: at this strength of uniform noise Lambda of d = 5 to 11 is the published 8.4.
-P = 0.0075
+P = 0.0079
 DISTANCES = tuple(range(3, DISTANCE + 1, 2))
 #: Cycles and checks of the window in which a burst is looked for.
 WINDOW = (100, 10)

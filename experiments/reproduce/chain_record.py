@@ -1,14 +1,11 @@
 """A long record of a repetition code: sampled, scanned for bursts, decoded at all distances, in blocks."""
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import stim
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.base import Decoder
+from experiments.reproduce.chain_blocks import BlockFile, sums
 from experiments.reproduce.figure import Place, Record
 from experiments.tables import duration
 from qec import RepetitionCode, memory_circuit
@@ -229,7 +227,7 @@ def run(record: ChainRecord, *, blocks: int, place: Place) -> Record:
             f"{len(file.rows)}/{blocks} blocks of {cycles_per_block:.0e} cycles, "
             f"{1e6 / rate:.2f} us a cycle, {left} left"
         )
-    return sums(file.rows, record)
+    return sums(file.rows, rounds=record.rounds)
 
 
 def _in_threads(
@@ -258,61 +256,3 @@ def _in_threads(
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
-
-
-class BlockFile:
-    """Finished blocks, one JSON object a line; a line cut short by a crash is dropped."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.rows: list[Record] = []
-        whole = 0
-        if path.exists():
-            content = path.read_bytes()
-            for line in content.splitlines(keepends=True):
-                if not line.endswith(b"\n"):
-                    break
-                self.rows.append(json.loads(line))
-                whole += len(line)
-            if whole < len(content):
-                with path.open("r+b") as file:
-                    file.truncate(whole)
-
-    def add(self, row: Record) -> None:
-        """Append a block."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
-        self.rows.append(row)
-
-
-def sums(blocks: Sequence[Record], record: ChainRecord) -> Record:
-    """All blocks together."""
-    ordered = sorted(blocks, key=lambda block: block["block"])
-
-    def add(field: str) -> dict[str, Any]:
-        totals: dict[str, Any] = {}
-        for block in ordered:
-            for key, value in block[field].items():
-                if isinstance(value, list):
-                    pair = totals.setdefault(key, [0, 0])
-                    totals[key] = [pair[0] + value[0], pair[1] + value[1]]
-                else:
-                    totals[key] = totals.get(key, 0) + value
-        return totals
-
-    failed: dict[str, list[int]] = {}
-    for block in ordered:
-        for key, shots in block["failed"].items():
-            failed.setdefault(key, []).extend(shots)
-    shots = sum(block["shots"] for block in ordered)
-    return {
-        "shots": shots,
-        "cycles": shots * record.rounds,
-        "events": sum(block["events"] for block in ordered),
-        "decoded": add("decoded"),
-        "special": add("special"),
-        "failed": failed,
-        "flagged": [window for block in ordered for window in block["flagged"]],
-        "ns": add("ns"),
-        "seconds": sum(block["seconds"] for block in ordered),
-    }

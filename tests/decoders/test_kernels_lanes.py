@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: Small graphs without hypothesis, and a few shots and streams of small codes.
 PART = [
+    "tests/decoders/test_ensemble.py::test_every_syndrome_gets_its_likeliest_class",
+    "tests/decoders/test_ensemble.py::test_without_coordinates_or_boundaries",
     "tests/decoders/test_gap.py::test_strips[0]",
     "tests/decoders/test_gap.py::test_an_error_that_no_detector_sees_changes_the_class",
     "tests/decoders/test_belief_matching.py::test_copies_decode_alike",

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from experiments.reproduce import bursts, chain_jobs, chain_record, chain_results, chain_scan, repetition
-from experiments.reproduce.chain_record import BlockFile, ChainRecord
+from experiments.reproduce.chain_blocks import BlockFile
+from experiments.reproduce.chain_record import ChainRecord
 from experiments.reproduce.chain_scan import FoundBurst
 from experiments.reproduce.figure import Job, Place, Record, Settings
 from qec.sampling import Burst, DetectorSampler
@@ -214,14 +216,20 @@ def test_the_section_of_bursts(tmp_path: Path) -> None:
         assert (tmp_path / f"{picture.name}.png").stat().st_size > 10_000
 
 
+def layers_of_quiet(record: ChainRecord) -> NDArray[np.uint8]:
+    events, _ = record.sample(0, 100, [])
+    return np.unpackbits(events, axis=1, count=record.shots.num_checks * record.shots.num_layers)
+
+
 def test_the_decay_of_bursts_is_found_again() -> None:
     record = small(distance=29, rounds=1000, p=chain_jobs.P, shares={})
+    quiet = float(layers_of_quiet(record).mean())
     covered = 0
     for number in range(12):
         generator = np.random.default_rng(number)
         onset = (100 + 10 * number) * 1000 + float(generator.uniform(0, 1000))
         burst = record.bursts.draw(generator, onset=onset, num_data=29)
         events = bursts._around(record, burst, [burst])
-        found = bursts._fit(record, burst, events, quiet=0.0602).decay_us
+        found = bursts._fit(record, burst, events, quiet=quiet).decay_us
         covered += found.low <= 1.1 * burst.decay <= found.high
     assert covered >= 9
