@@ -42,7 +42,9 @@ def job(
     scale: dict[str, float] | None = None,
 ) -> Job:
     """Count errors of one memory; see `count`."""
-    cost = shots * cycles * decoding_us(distance, decoder) * 1e-6
+    # More errors take longer, and more than in proportion.
+    more = max([1.0, *(scale or {}).values()]) ** 2
+    cost = shots * cycles * decoding_us(distance, decoder) * 1e-6 * more
     arguments: dict[str, Any] = {
         "chip": chip,
         "model": chips.fingerprint(chip),
