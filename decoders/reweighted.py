@@ -73,6 +73,7 @@ class ReweightedGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
+            exits=np.full(num_detectors, layout.FAR, dtype=np.int64),
             toggles=np.packbits(graph.certain_detectors, bitorder="little"),
             certain_flips=certain_flips,
         )
@@ -83,6 +84,7 @@ class ReweightedGraph(Pools):
             num_edges=num_edges,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
+            has_exits=1,
             has_toggles=int(graph.certain_detectors.any()),
         )
         self.reweight = Pools(layout.REWEIGHT)
@@ -90,7 +92,7 @@ class ReweightedGraph(Pools):
             places=places.reshape(-1),
             twin_of=twin_of,
             edge_has_flips=has_flips,
-            boundary_weight=np.full(num_detectors, layout.FAR, dtype=np.int64),
+            boundary_weight=self.arrays["exits"],
             present=np.zeros(num_edges, dtype=np.int64),
             chained=np.zeros(num_detectors, dtype=np.int64),
             parity=np.zeros(num_detectors, dtype=np.uint8),

@@ -87,8 +87,8 @@ def sinter_decoder(name: str) -> SinterDecoder:
     """
     base, found, words = name.rpartition(_GAP)
     if not found:
-        if name not in registry.names():
-            registry.decoder_class(name)  # raises; for known names it would import their modules
+        if name not in registry.names():  # a known one is not imported before it is used
+            registry.decoder_class(name)
         return SinterDecoder(name)
     if not registry.decoder_class(base).gives_gaps:
         raise ValueError(f"decoder '{base}' gives no gaps, as '{name}' needs: {', '.join(WITH_GAPS)} do")

@@ -30,7 +30,7 @@ def draw(*, path: Path | str, cells: Sequence[CellScores], title: str = "") -> P
         ValueError: nothing to draw, or a name that is not a PNG's.
         FileNotFoundError: the folder is missing.
     """
-    if not cells:
+    if not any(cell.scores for cell in cells):
         raise ValueError("nothing to draw: cells is empty")
     names = list(dict.fromkeys(score.decoder for cell in cells for score in cell.scores))
     peers = {score.decoder for cell in cells for score in cell.scores if score.peer}
@@ -39,7 +39,8 @@ def draw(*, path: Path | str, cells: Sequence[CellScores], title: str = "") -> P
             _panel(axes, cell, names)
             letter = rf"$\mathbf{{{'abcdefgh'[index % 8]}}}$   " if len(cells) > 1 else ""
             axes.set_title(letter + cell.title, loc="left")
-        _same_limits(all_axes)
+        times = [score.microseconds for cell in cells for score in cell.scores]
+        _same_limits(all_axes, least=min(times) / 2, most=max(times) * 2)
         figure = all_axes[0].figure
         entries = [_entry(index, name, peer=name in peers) for index, name in enumerate(names)]
         entries.append(Line2D([], [], color="#888888", linewidth=1.0, linestyle="--", label="best so far"))
@@ -82,17 +83,15 @@ def _panel(axes: Axes, cell: CellScores, names: Sequence[str]) -> None:
             zorder=3,
             **_looks(names.index(score.decoder), peer=score.peer),
         )
-    axes.margins(x=0.12)
     axes.set_xlabel("decoding time per shot, one core (µs)")
     axes.set_ylabel("logical errors / those of plain matching")
 
 
-def _same_limits(all_axes: Sequence[Axes]) -> None:
-    """One scale for all panels, so that they can be compared."""
-    x_ends = [axes.get_xlim() for axes in all_axes]
+def _same_limits(all_axes: Sequence[Axes], *, least: float, most: float) -> None:
+    """One scale for all panels, so that they can be compared; times from `least` to `most`."""
     y_ends = [axes.get_ylim() for axes in all_axes]
     for axes in all_axes:
-        axes.set_xlim(min(low for low, _ in x_ends), max(high for _, high in x_ends))
+        axes.set_xlim(least, most)
         axes.set_ylim(min(low for low, _ in y_ends), max(high for _, high in y_ends))
         axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -13,7 +13,7 @@ from decoders.frames import Kind
 from decoders.workspace import read_only
 from realtime import wire
 from realtime.kernels import layout, loop
-from realtime.kernels.histogram import NUM_BUCKETS
+from realtime.kernels.histogram import COUNT, NUM_BUCKETS
 from realtime.latency import Histogram
 
 Policy = Literal["drop-shot", "block"]
@@ -257,10 +257,13 @@ class Session:
 
     def histograms(self) -> dict[str, Histogram]:
         """Latencies since the last `reset_latencies`, by name; see realtime.kernels.loop.HISTOGRAMS."""
-        return {
-            name: Histogram(counts=self.counts[row].copy(), totals=self.totals[row].copy())
-            for row, name in enumerate(loop.HISTOGRAMS)
-        }
+        found = {}
+        for row, name in enumerate(loop.HISTOGRAMS):
+            histogram = Histogram(counts=self.counts[row].copy(), totals=self.totals[row].copy())
+            # The loop may have counted on between the two copies: what is in the buckets is what counts.
+            histogram.totals[COUNT] = histogram.counts.sum()
+            found[name] = histogram
+        return found
 
     def window_slope(self) -> tuple[float, float]:
         """Slope of window latency against cycle number, us per million cycles, and its standard error."""

@@ -59,6 +59,13 @@ ROOMS: Mapping[str, Room] = {
         "decoders.tanner decoders.unexplained decoders.kernels",
         "stim numpy",
     ),
+    "decoders.mechanisms": Room("decoders.dem_reader", "numpy"),
+    "decoders.sweep": Room("decoders.graph decoders.mechanisms decoders.workspace decoders.kernels", "numpy"),
+    "decoders.ensemble": Room(
+        "decoders.base decoders.dem_reader decoders.graph decoders.mechanisms decoders.mwpm decoders.sweep "
+        "decoders.workspace decoders.kernels",
+        "stim numpy",
+    ),
     "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(

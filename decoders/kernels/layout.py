@@ -157,6 +157,7 @@ GRAPH = _record(
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
+    exits=_i8,  # int64 (num_detectors,): weight of the edge to the boundary, or FAR; with has_exits
     num_detectors=_i8,
     num_near=_i8,
     num_adjacent=_i8,
@@ -165,6 +166,7 @@ GRAPH = _record(
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
+    has_exits=_i8,  # ways to the boundary that are not known beforehand are found by searches
     certain_weight=_i8,  # weight of what is flipped before decoding
 )
 WORK = _record(

@@ -356,6 +356,12 @@ def steps_of(graph):
 
 
 @kernel
+def exits_of(graph):
+    """The pool `exits` of a graph record."""
+    return view(graph.exits, graph.num_detectors, np.int64)
+
+
+@kernel
 def outward_edges_of(graph):
     """The pool `outward_edges` of a graph record."""
     return view(graph.outward_edges, graph.num_detectors, np.int32)

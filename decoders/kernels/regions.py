@@ -32,6 +32,7 @@ from decoders.kernels.pools import (
     edges_of,
     event_of_of,
     events_of,
+    exits_of,
     halves_of,
     limits_of,
     lowered_of,
@@ -204,6 +205,8 @@ def scan_beyond(graph, work, event):
     while there >= 0 and ball[there].distance < target:
         if work.num_active > 0:
             look_for_exit(graph, work, event, there)
+        elif graph.has_exits:
+            look_for_boundary(graph, work, event, there)
         other = np.int64(event_of[there])
         if other >= 0 and other != event:
             half = known_edge(work, event, other)
@@ -219,6 +222,16 @@ def scan_beyond(graph, work, event):
         there = ball_next(graph, work)
     e.reach = target if there >= 0 else FAR
     ball_end(work)
+
+
+@kernel
+def look_for_boundary(graph, work, event, there):
+    """Whether an event's way to the boundary is shorter past the edge there of a detector it has come to."""
+    node, through = nodes_of(work)[event], ball_nodes_of(work)[there].distance + exits_of(graph)[there]
+    if through < node.boundary:
+        node.boundary = through
+        node.exit = there
+        schedule(work, work.now + through - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
 
 
 @kernel

@@ -3,7 +3,7 @@
 Nothing can be prepared but the topology. So each event looks around itself, nearest detectors first, only
 until it has met another event or is surer of the boundary; what it has seen becomes its neighbour list, in
 the form that the searches know. A way to the boundary longer than that is not needed by events matched in
-the first pass: it is measured, for all events at once, when there is anything left to search.
+the first pass: searches find it, if they come so far.
 
 For kernels: `match_reweighted(graph, reweight, work, detectors, count, weights)` matches `count` detection
 events under `weights`, int32 (num_edges,), even, of any sign, their sizes adding up to less than 2**31 on any
@@ -26,7 +26,7 @@ from decoders.kernels.belief_pools import (
     twin_of_of,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ADD, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
+from decoders.kernels.layout import ADD, AT_BOUNDARY, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.paths import path_outward
@@ -34,6 +34,7 @@ from decoders.kernels.pools import (
     adjacent_of,
     ball_nodes_of,
     ball_queue_of,
+    ball_touched_of,
     boundary_edge_of,
     boundary_flips_of,
     certain_flips_of,
@@ -41,10 +42,12 @@ from decoders.kernels.pools import (
     edge_flips_of,
     ends_of,
     event_of_of,
+    events_of,
     flips_of,
     found_of,
     indptr_of,
     near_of,
+    nodes_of,
     outward_edges_of,
     parents_of,
     path_of,
@@ -202,55 +205,74 @@ def look_around(graph, reweight, work, source, used):
     Its distance to the boundary is final if that is nearer, or nothing else is: otherwise it is set to FAR,
     which is as good as the truth while events are compared with their nearest. Returns the place behind the
     list, and whether the list ended too early for that.
+
+    Dijkstra's search, as in `ball.py`, but what is farther than an event or twice the boundary, as far as
+    they are known yet, is not even queued.
     """
-    detectors, near, parents, steps, nodes = (
-        detectors_of(graph),
-        near_of(graph),
-        parents_of(graph),
-        steps_of(graph),
-        ball_nodes_of(work),
-    )
+    detectors, near, parents, steps = detectors_of(graph), near_of(graph), parents_of(graph), steps_of(graph)
+    nodes, queue, touched = ball_nodes_of(work), ball_queue_of(work), ball_touched_of(work)
+    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
     event_of, boundary_weight = event_of_of(work), boundary_weight_of(reweight)
-    detector = detectors[source]
     first = used
     ball_start(work, source)
-    ball_next(graph, work)
+    size = work.ball_size
     boundary = boundary_weight[source]
     end = np.int64(source)
-    work.ball_limit = 2 * boundary
-    seen = FAR  # every detector nearer than this has been seen
+    limit = 2 * boundary
+    radius = FAR
     cut = False
-    while True:
-        there = ball_next(graph, work)
-        # Beyond the limit distances are no longer right.
-        if there < 0 or nodes[there].distance >= 2 * boundary:
-            radius = min(FAR, 2 * boundary)
+    while size > 0:
+        distance = queue[0].key
+        here = queue[0].what
+        size = drop_first(queue, size)
+        if distance > nodes[here].distance:
+            continue
+        if distance > limit:  # it was queued when less was known
             break
-        node = nodes[there]
-        if used - first == reweight.list_length or used + 1 == graph.num_near or node.distance >= LIST_LIMIT:
-            radius = node.distance
-            seen = radius
-            cut = True
-            break
-        node.entry = used - first
-        near[used].detector = there
-        near[used].span = node.distance | node.flips
-        parents[used] = nodes[node.parent].entry
-        steps[used] = node.edge
-        used += 1
-        if boundary_weight[there] < FAR and node.distance + boundary_weight[there] < boundary:
-            boundary = node.distance + boundary_weight[there]
-            end = there
-            work.ball_limit = 2 * boundary
-        if event_of[there] >= 0:
-            radius = node.distance
-            seen = radius
-            break
+        if here != source:
+            if used - first == reweight.list_length or used + 1 == graph.num_near or distance >= LIST_LIMIT:
+                radius = distance
+                cut = True
+                break
+            node = nodes[here]
+            node.entry = used - first
+            near[used].detector = here
+            near[used].span = distance | node.flips
+            parents[used] = nodes[node.parent].entry
+            steps[used] = node.edge
+            used += 1
+            if event_of[here] >= 0:
+                radius = distance
+                break
+        for at in range(indptr[here], indptr[here + 1]):
+            other = np.int64(adjacent[at].detector)
+            there = nodes[other]
+            through = distance + adjacent[at].weight
+            if through > limit:
+                continue
+            if there.distance < 0:
+                touched[work.ball_reached] = other
+                work.ball_reached += 1
+            elif there.distance <= through:
+                continue
+            there.distance = through
+            there.parent = here
+            there.edge = adjacent[at].edge
+            there.flips = nodes[here].flips | adjacent[at].flips
+            size = push(queue, size, through, other)
+            if event_of[other] >= 0:
+                limit = through
+            elif boundary_weight[other] < FAR and through + boundary_weight[other] < boundary:
+                boundary = through + boundary_weight[other]
+                end = other
+                limit = min(limit, 2 * boundary)
+    detector = detectors[source]
     detector.first = first
     detector.last = used
-    detector.radius = radius
+    detector.radius = min(radius, 2 * boundary, FAR)
     detector.boundary = FAR
-    if boundary <= seen and boundary < FAR:
+    # All detectors nearer than the radius have been seen.
+    if boundary <= radius and boundary < FAR:
         detector.boundary = boundary
         lay_chain(graph, reweight, work, source, end)
         note_boundary(graph, work, source)
@@ -309,6 +331,22 @@ def settle_boundaries(graph, reweight, work, count):
 
 
 @kernel
+def lay_found_way(graph, reweight, work, index):
+    """Lay an event's way to the boundary if it is matched there and a search has found the way."""
+    event, node = events_of(work)[index], nodes_of(work)[index]
+    detector = detectors_of(graph)[event.detector]
+    if event.mate != AT_BOUNDARY or detector.boundary < FAR:
+        return
+    detector.boundary = node.boundary
+    ball_start(work, event.detector)
+    while ball_next(graph, work) != node.exit:
+        pass
+    lay_chain(graph, reweight, work, event.detector, node.exit)
+    ball_end(work)
+    note_boundary(graph, work, event.detector)
+
+
+@kernel
 def prepare_events(graph, reweight, work, count):
     """Give every event in `found` its neighbour list and, where it matters yet, how far the boundary is."""
     found, event_of = found_of(work), event_of_of(work)
@@ -350,13 +388,10 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
     status = OK
     few = work.keep_duals == 0 and match_few(graph, work, count)
     if not few and first_pass(graph, reweight, work, count) > 0:
-        if reweight.num_chained >= 0:
-            # Ways to the boundary may change for others of the same length: what was matched along them, too.
-            settle_boundaries(graph, reweight, work, count)
-            first_pass(graph, reweight, work, count)
         status = search_all(graph, work, count)
         for at in range(work.num_woken):
             if status == OK:
+                lay_found_way(graph, reweight, work, woken[at])
                 apply_mate(graph, work, woken[at], ADD)
     for index in range(count):
         event_of[found[index]] = -1

@@ -16,7 +16,7 @@ TITLE = "Error budget"
 CHIP = chips.CHIP_72
 _BASES = ("x", "z")
 _CYCLES = 30
-_SHOTS = {3: 150_000, 5: 200_000}
+_SHOTS = {3: 150_000, 5: 400_000}
 _QUICK_SHOTS = {3: 4_000, 5: 8_000}
 _STEP = 0.5
 # Channel -> words, and how many of the model's rates make one of the published budget: idling strikes in two

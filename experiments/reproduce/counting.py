@@ -21,9 +21,9 @@ _DECODER_COST = {
     "mwpm": 1.0,
     "pymatching": 4.0,
     "pymatching-correlated": 15.0,
-    "mwpm-correlated": 30.0,
-    "belief-matching": 100.0,
-    "ensemble": 800.0,
+    "mwpm-correlated": 20.0,
+    "belief-matching": 20.0,
+    "ensemble": 1300.0,
 }
 _SLOW = 200.0
 _ENOUGH = 25.0

@@ -147,7 +147,7 @@ def section(settings: Settings, records: Records) -> Section:
         )
         for decoder in _decoders(settings)
     }
-    best = min(offline, key=lambda name: offline[name].distances[-1].epsilon.value)
+    best = min(offline, key=lambda name: offline[name].distances[-1].epsilon.high)
     longest = max(run["cycles"] for run in found["timed"])
     rows = [
         *_latency_rows(found, longest),

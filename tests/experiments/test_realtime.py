@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cli, loop, loop_options
+from experiments import cli, loop, loop_options, realtime
 from experiments.loop_parts import resident_kb
 
 # Slow cycles: a busy machine is late, and hardly ever 50 ms late, when shots would be dropped.
@@ -24,6 +24,7 @@ _SMALL = ["--cycles", "200", "--shots", "2", "--p", "0.004", "--cycle_time", "20
 def few_shots(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured is not the point here."""
     monkeypatch.setattr(loop, "_LEAST_SHOTS", ((10_000, 20),))
+    monkeypatch.setattr(realtime, "_CONTROL_SECONDS", 0.1)
 
 
 def qec(*arguments: str) -> list[str]:

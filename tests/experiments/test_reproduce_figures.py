@@ -421,7 +421,7 @@ def test_realtime_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     _check_realtime(loop, tmp_path, monkeypatch)
 
 
-@pytest.mark.processes
+@pytest.mark.perf
 def test_realtime_figure_with_a_real_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _check_realtime(_small_loop(tmp_path), tmp_path, monkeypatch)
 

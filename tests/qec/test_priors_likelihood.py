@@ -86,4 +86,7 @@ def test_descent_finds_the_minimum_of_a_bent_valley() -> None:
     start = np.array([-1.2, 1.0, -0.5, 2.0])
     found = minimize(lambda x: (rosen(x), rosen_der(x)), start, max_iterations=500, tolerance=1e-14)
     assert found == pytest.approx(np.ones(4), abs=1e-5)
-    assert minimize(lambda x: (1.0, np.zeros(4)), start, max_iterations=5, tolerance=0).tolist() == start.tolist()
+    assert (
+        minimize(lambda x: (1.0, np.zeros(4)), start, max_iterations=5, tolerance=0).tolist()
+        == start.tolist()
+    )

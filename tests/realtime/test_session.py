@@ -349,6 +349,19 @@ def test_keeping_an_ending_near_changes_nothing() -> None:
     assert all(is_right(result) for result in answers)
 
 
+def test_histograms_are_whole_while_the_loop_counts_on() -> None:
+    """Another thread reads them: the number may be ahead of the buckets when it is copied."""
+    session = fresh()
+    play(session, stream_of_shots(3))
+    session.totals[:, 0] += 5
+    for histogram in session.histograms().values():
+        assert histogram.num == histogram.counts.sum()
+        if histogram.num:
+            assert histogram.percentile(99.9) <= histogram.max
+    assert session.histograms()["decision"].num == 3
+    session.reset_latencies()
+
+
 def test_one_cycle_cannot_be_sent_as_measurements() -> None:
     short = Session(decoder=StreamingDecoder.from_circuit(circuit(rounds=1)))
     with pytest.raises(ValueError, match="two or more cycles"):
