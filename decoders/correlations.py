@@ -44,7 +44,7 @@ class CorrelatedGraph(NamedTuple):
 
 
 def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:
-    """Turn errors of probability p > 1/2 into certain ones, and others of probability 1 - p; returns which."""
+    """Turn errors of p > 1/2 into certain ones, and others of probability 1 - p; returns which."""
     likely = arrays.component_probability > 0.5
     which = arrays.component_error[likely]
     if not likely.any():
@@ -61,22 +61,23 @@ def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[n
 
 
 def _recombined(arrays: DemArrays, graph: MatchingGraph) -> DemArrays:
-    fields = [
-        arrays.component_ends.copy(),
-        arrays.component_probability.copy(),
-        arrays.component_observables.copy(),
-        arrays.component_error.copy(),
-    ]
-    words = arrays.component_observables.shape[1]
+    ends, probability = arrays.component_ends.copy(), arrays.component_probability.copy()
+    observables, error = arrays.component_observables.copy(), arrays.component_error.copy()
     count = components.recombine(
-        *fields, graph.edge_u, graph.edge_v, graph.edge_observables, np.zeros(words, dtype=np.uint64)
+        ends,
+        probability,
+        observables,
+        error,
+        graph.edge_u,
+        graph.edge_v,
+        graph.edge_observables,
+        np.zeros(observables.shape[1], dtype=np.uint64),
     )
-    ends, probability, observables, error = (field[:count] for field in fields)
     return arrays._replace(
-        component_ends=ends,
-        component_probability=probability,
-        component_observables=observables,
-        component_error=error,
+        component_ends=ends[:count],
+        component_probability=probability[:count],
+        component_observables=observables[:count],
+        component_error=error[:count],
     )
 
 

@@ -14,8 +14,8 @@ class CorrelatedMWPM(MWPM):
     """Two-pass correlated matching (after Fowler, arXiv 1310.0863), both passes exact.
 
     A first matching as by "mwpm"; its edges make the edges more likely that the same errors flip (see
-    `CorrelatedGraph`), and the shot is matched with those weights. The second matching is the lightest with the
-    new weights, but only the part of the shot is matched anew for which the first matching's dual
+    `CorrelatedGraph`), and the shot is matched with those weights. The second matching is the lightest
+    with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
 
     Weights are those of the second matching.
@@ -26,10 +26,10 @@ class CorrelatedMWPM(MWPM):
     def __init__(self, *, correlated: CorrelatedGraph) -> None:
         super().__init__(graph=correlated.graph, name="mwpm-correlated", implied=correlated.implied)
         self.search_graph.set(certain_weight=correlated.offset)
-        self._correlated = correlated
+        self.correlated = correlated
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        return partial(type(self), correlated=self._correlated), ()
+        return partial(type(self), correlated=self.correlated), ()
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:  # type: ignore[override]

@@ -233,7 +233,6 @@ class Workspace(Pools):
             limits=np.zeros(num_events, dtype=layout.LIMIT),
             chosen=np.zeros(num_events, dtype=np.int64),
             covers=covers,
-            raised=np.zeros(num_edges, dtype=layout.RAISED),
             covered=np.zeros(num_events, dtype=np.int64),
             prices=np.full(num_edges, layout.NOT_SEEN, dtype=np.int32),
             seen=np.zeros(num_edges, dtype=np.int64),
@@ -256,11 +255,12 @@ class Workspace(Pools):
         size = size if self.record["num_graph_edges"][0] else 0
         self.own(
             candidates=np.zeros(4 * size, dtype=np.int64),
+            raised=np.zeros(size, dtype=layout.RAISED),
             portals=np.zeros(size, dtype=layout.PORTAL),
             sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
             links=np.zeros(4 * size, dtype=layout.LINK),
         )
-        self.set(max_candidates=4 * size, max_portals=size, max_links=4 * size)
+        self.set(max_candidates=4 * size, max_raised=size, max_portals=size, max_links=4 * size)
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""

@@ -1,9 +1,9 @@
 """The second matching: only events near edges whose new weights matter are matched anew.
 
-Edges are lowered ("active") when regions of the present matching overlap on them. The events whose known
-surroundings an active edge may change lose their partners and radii, together with their mates and blossoms, and
-search again by Dijkstra's algorithm with the new weights; all others keep their partners until a search
-comes to them. That is repeated until no edge is left on which regions overlap; every round lowers more.
+Edges are lowered ("active") when regions of the present matching overlap on them. The events whose regions
+come to an active edge lose their partners and radii, together with their mates and blossoms, and search
+again, past active edges too; all others keep their partners until a search comes to them. That is repeated
+until no edge is left on which regions overlap; every round lowers more.
 """
 
 import numpy as np
@@ -209,7 +209,7 @@ def free_events(graph, work):
 
 @kernel
 def widen_horizons(graph, work, count, horizon):
-    """What is known of ways past active edges: to the horizon for all events, farther for some far from them."""
+    """Ways past active edges are known to the horizon, for some events even farther."""
     events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
     for index in range(count):
         if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
@@ -251,6 +251,8 @@ def match_again(graph, work, count):
         forget_cover(work)
         cover_all(graph, work, count)
     while lower(graph, work, count):
+        if work.overflow:
+            return FULL
         work.num_rounds += 1
         work.may_look_beyond = 1
         horizon = choose_events(graph, work, count)
@@ -274,6 +276,8 @@ def match_again(graph, work, count):
         if share_cuts(work, count):
             forget_cover(work)
             cover_all(graph, work, count)
+    if work.overflow:
+        return FULL
     if work.num_rounds == 0:
         return OK
     flips, certain_flips = flips_of(work), certain_flips_of(graph)

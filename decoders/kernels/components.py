@@ -1,5 +1,7 @@
 """The components of errors, put together again where that is another edge."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,8 +10,8 @@ from decoders.kernels.jit import kernel
 
 @kernel
 def _find_edge(
-    first: int,
-    second: int,
+    first: Any,
+    second: Any,
     observables: NDArray[np.uint64],
     edge_u: NDArray[np.int32],
     edge_v: NDArray[np.int32],
@@ -61,8 +63,8 @@ def recombine(
         while one < stop:
             other = one + 1
             while other < stop:
-                first = np.int64(-1)
-                second = np.int64(-1)
+                first: Any = np.int64(-1)
+                second: Any = np.int64(-1)
                 if _joint_ends(ends, one, other) == 1:  # two edges to the boundary, or two that meet
                     first, second = _outer_ends(ends, one, other)
                 if first >= 0:
@@ -114,7 +116,7 @@ def _joint_ends(ends: NDArray[np.int32], one: int, other: int) -> int:
 
 
 @kernel
-def _outer_ends(ends: NDArray[np.int32], one: int, other: int) -> tuple[int, int]:
+def _outer_ends(ends: NDArray[np.int32], one: int, other: int) -> tuple[Any, Any]:
     """The two ends that two components with one in common do not share, smaller first, the boundary last."""
     first = np.int64(-1)
     second = np.int64(-1)

@@ -86,8 +86,8 @@ def keep_first_edges(work):
 def find_implied(graph, work):
     """Lower the prices of edges in use as they imply, and list the implied edges that may matter.
 
-    Those are edges in use, the regions of which shrink with them, and edges lighter than the potentials of their
-    ends together; without one of the second kind, none is listed.
+    Those are edges in use, the regions of which shrink with them, and edges lighter than the potentials of
+    their ends together; without one of the second kind, none is listed.
     """
     implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
     prices, seen, candidates = prices_of(work), seen_of(work), candidates_of(work)
@@ -223,7 +223,7 @@ def spread(graph, work, detector, height, owner):
 
 @kernel
 def cover_all(graph, work, count):
-    """Note how the regions of the present matching cover detectors, but for what they reach past active edges."""
+    """Note how the present matching's regions cover detectors, but not what they cover past active edges."""
     events, limits = events_of(work), limits_of(work)
     work.farthest = 0
     work.num_raised = 0
@@ -305,7 +305,7 @@ def overreach(graph, work, detector, height, owner, mate):
 
 @kernel
 def shift(graph, work, index, excess):
-    """Shrink an event's region by letting that of its mate grow, which proves as much; returns whether it can."""
+    """Shrink an event's region and let that of its mate grow, which proves as much, if there is room."""
     if work.may_shift == 0 or index >= work.max_events or excess >= FAR:
         return False
     events, limits = events_of(work), limits_of(work)
@@ -364,7 +364,7 @@ def overlap(graph, work, entry):
         excess = np.int64(0) if trusted else np.int64(overreach(graph, work, v, height, owner, owner))
         if excess == 0:
             if not is_active:
-                if work.num_raised == work.num_graph_edges:
+                if work.num_raised == work.max_raised:
                     work.overflow = 1
                     return False
                 raised = raised_of(work)[work.num_raised]

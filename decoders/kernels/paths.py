@@ -34,7 +34,7 @@ def edge_between(graph, detector, other):
 
 @kernel
 def path_outward(graph, work, detector, length):
-    """Write the edges from a detector to the boundary to `path` behind `length` others; returns the length."""
+    """Write the edges from a detector to the boundary to `path` behind `length` others, now so many."""
     detectors, path, outward_edges = detectors_of(graph), path_of(work), outward_edges_of(graph)
     while detector >= 0:
         path[length] = outward_edges[detector]

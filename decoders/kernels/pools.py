@@ -268,7 +268,7 @@ def covers_of(work):
 @kernel
 def raised_of(work):
     """The pool `raised` of a work record."""
-    return view(work.raised, work.num_graph_edges, RAISED)
+    return view(work.raised, work.max_raised, RAISED)
 
 
 @kernel

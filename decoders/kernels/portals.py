@@ -230,8 +230,8 @@ def find_ways_from(graph, work, event, horizon):
 def find_ways(graph, work, count, horizon):
     """Make the ways past active edges known that are shorter than a horizon and lead from certain events.
 
-    Those are the ones to be matched anew, and those with larger regions than their lists account for. Returns the
-    horizon, nearer if that was necessary.
+    Those are the ones to be matched anew, and those with larger regions than their lists account for.
+    Returns the horizon, nearer if that was necessary.
     """
     events, limits = events_of(work), limits_of(work)
     for index in range(count):

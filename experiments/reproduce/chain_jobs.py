@@ -211,8 +211,8 @@ _SPLITTING = {
     13: (128, 16.0, 16),
     17: (128, 16.0, 10),
     21: (128, 16.0, 8),
-    25: (96, 12.0, 8),
-    29: (96, 12.0, 8),
+    25: (64, 12.0, 8),
+    29: (64, 12.0, 8),
 }
 _QUICK_SPLITTING = {
     5: (64, 8.0, 3),
@@ -242,7 +242,7 @@ def splitting_jobs(settings: Settings) -> dict[int, list[Job]]:
                     "seed": settings.seed * 1000 + number,
                     "decoder": DECODER,
                 },
-                cost=1.7e-7 * population * proposals * distance**4,
+                cost=2.5e-7 * population * proposals * distance**4,
             )
             for number in range(estimates)
         ]

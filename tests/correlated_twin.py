@@ -1,0 +1,58 @@
+"""A slow twin of the second matching: the same new weights, matched from the start by PyMatching."""
+
+import numpy as np
+import pymatching
+from numpy.typing import NDArray
+
+from decoders.mwpm import MWPM
+from decoders.mwpm_correlated import CorrelatedMWPM
+
+
+class Twin:
+    """What the decoder should find, from its own graph and table and a plain first matching."""
+
+    def __init__(self, decoder: CorrelatedMWPM) -> None:
+        self.decoder = decoder
+        self.graph = decoder.graph
+        self.first = MWPM(graph=decoder.graph)
+
+    def weights(self, shot: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Integer weight of every edge for the second matching, int64 (edges,)."""
+        implied = self.decoder.correlated.implied
+        weights = self.graph.edge_weight.astype(np.int64)
+        for edge in self.first.decode_to_edge_numbers(shot):
+            for entry in range(implied.start[edge], implied.start[edge + 1]):
+                target = implied.edge[entry]
+                weights[target] = min(weights[target], implied.weight[entry])
+        return weights
+
+    def least_weight(self, shot: NDArray[np.bool_], weights: NDArray[np.int64]) -> int:
+        """Weight of the lightest matching of the shot."""
+        outside = self.graph.num_detectors
+        matching = pymatching.Matching()
+        for u, v, weight in zip(self.graph.edge_u, self.graph.edge_v, weights, strict=True):
+            ends = (int(u), outside if v < 0 else int(v))
+            matching.add_edge(*ends, weight=int(weight) // 2, merge_strategy="smallest-weight")
+        if not self.graph.num_edges:
+            return 0
+        matching.set_boundary_nodes({outside})
+        events = np.zeros(max(outside + 1, matching.num_nodes), dtype=np.uint8)
+        events[:outside] = shot ^ self.graph.certain_detectors
+        _, found = matching.decode(events[: matching.num_nodes], return_weight=True)
+        return 2 * round(found)
+
+    def check(self, shot: NDArray[np.bool_]) -> None:
+        """Check weight, edges and prediction of one shot that has a matching."""
+        weights = self.weights(shot)
+        prediction, found = self.decoder.decode_batch(shot[np.newaxis], return_weights=True)
+        weight = round(found[0] * self.graph.weight_scale) - self.decoder.correlated.offset
+        assert weight == self.least_weight(shot, weights)
+        edges = self.decoder.decode_to_edge_numbers(shot)
+        assert weights[edges].sum() == weight
+        ends = np.concatenate([self.graph.edge_u[edges], self.graph.edge_v[edges]])
+        times = np.bincount(ends[ends >= 0], minlength=self.graph.num_detectors)
+        assert np.array_equal(times % 2 == 1, shot ^ self.graph.certain_detectors)
+        words = [self.graph.edge_observables[edges], self.graph.certain_observables[np.newaxis]]
+        flips = np.bitwise_xor.reduce(np.concatenate(words), axis=0)
+        bits = np.unpackbits(flips.astype("<u8").view(np.uint8), bitorder="little")
+        assert np.array_equal(bits[: prediction.shape[1]].astype(np.bool_), prediction[0])

@@ -1,0 +1,130 @@
+"""Correlated matching: the second matching is the lightest one, and worth it."""
+
+import numpy as np
+import pytest
+import stim
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import decoders
+from decoders.mwpm_correlated import CorrelatedMWPM
+from tests.correlated_twin import Twin
+from tests.strategies import dems
+
+
+def surface_dem(*, distance: int, rounds: int, p: float, basis: str = "x") -> stim.DetectorErrorModel:
+    return stim.Circuit.generated(
+        f"surface_code:rotated_memory_{basis}",
+        distance=distance,
+        rounds=rounds,
+        after_clifford_depolarization=p,
+        before_round_data_depolarization=p,
+        before_measure_flip_probability=p,
+        after_reset_flip_probability=p,
+    ).detector_error_model(decompose_errors=True)
+
+
+def sample(
+    dem: stim.DetectorErrorModel, *, shots: int, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    events, flips, _ = dem.compile_sampler(seed=seed).sample(shots, bit_packed=True)
+    return events, flips
+
+
+def test_an_edge_makes_another_likely() -> None:
+    """D0 D1 alone is rare, but not beside D2 D3, with which it happens."""
+    dem = stim.DetectorErrorModel("""
+        error(0.02) D0
+        error(0.02) D1 L0
+        error(0.0001) D0 D1
+        error(0.01) D2 D3 ^ D0 D1
+        error(0.001) D2
+        error(0.001) D3
+    """)
+    plain, correlated = decoders.from_dem("mwpm", dem), decoders.from_dem("mwpm-correlated", dem)
+    both = np.array([[1, 1, 0, 0], [1, 1, 1, 1]], dtype=np.bool_)
+    assert plain.decode_batch(both).tolist() == [[False], [False]]
+    _, weights = correlated.decode_batch(both, return_weights=True)
+    assert weights[1] - weights[0] == pytest.approx(0, abs=5)
+    assert weights[1] < 4.7  # D2 D3 as before, log(0.99 / 0.01); D0 D1 for nothing
+    edges = [(0, 1), (2, 3)]
+    assert CorrelatedMWPM.from_dem(dem).decode_to_edges(both[1]).tolist() == [list(edge) for edge in edges]
+
+
+def test_components_that_are_another_edge_are_put_together() -> None:
+    dem = stim.DetectorErrorModel("""
+        error(0.1) D0
+        error(0.1) D1 L0
+        error(0.01) D0 D1 L0
+        error(0.001) D2 D3 ^ D0 ^ D1 L0
+        error(0.001) D2 D3
+        error(0.001) D0 ^ D1
+    """)
+    found = CorrelatedMWPM.from_dem(dem).correlated
+    ends = list(zip(found.graph.edge_u.tolist(), found.graph.edge_v.tolist(), strict=True))
+    given, other = ends.index((2, 3)), ends.index((0, 1))
+    start = found.implied.start
+    assert found.implied.edge[start[given] : start[given + 1]].tolist() == [other]
+    # D0 ^ D1 does not flip L0, as D0 D1 does: it stays apart.
+    at_boundary = ends.index((0, -1))
+    implied = found.implied.edge[start[at_boundary] : start[at_boundary + 1]]
+    assert [ends[edge] for edge in implied] == [(1, -1)]
+    assert found.graph.edge_observables[implied].tolist() == [[0]]
+
+
+@settings(max_examples=60)
+@given(dem=dems(max_detectors=6, cancelling=False), seed=st.integers(0, 1000))
+def test_any_model_equals_the_twin(dem: stim.DetectorErrorModel, seed: int) -> None:
+    decoder = CorrelatedMWPM.from_dem(dem)
+    twin = Twin(decoder)
+    events, _ = sample(dem, shots=6, seed=seed)
+    for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
+        twin.check(shot)
+
+
+@pytest.mark.parametrize(
+    ("distance", "rounds", "p", "shots"),
+    [(3, 3, 0.01, 150), (3, 12, 0.004, 50), (5, 5, 0.01, 60), (5, 5, 0.03, 20)],
+)
+@pytest.mark.parametrize("basis", ["x", "z"])
+def test_surface_codes_equal_the_twin(distance: int, rounds: int, p: float, shots: int, basis: str) -> None:
+    dem = surface_dem(distance=distance, rounds=rounds, p=p, basis=basis)
+    twin = Twin(CorrelatedMWPM.from_dem(dem))
+    events, _ = sample(dem, shots=shots, seed=5)
+    for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
+        twin.check(shot)
+
+
+def test_a_few_shots() -> None:
+    """Small enough for the lanes without compilation and with bounds checks."""
+    dem = surface_dem(distance=3, rounds=3, p=0.03)
+    twin = Twin(CorrelatedMWPM.from_dem(dem))
+    events, _ = sample(dem, shots=12, seed=9)
+    for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
+        twin.check(shot)
+
+
+def errors(
+    name: str, dem: stim.DetectorErrorModel, events: NDArray[np.uint8], flips: NDArray[np.uint8]
+) -> int:
+    return int(
+        (decoders.from_dem(name, dem).decode_batch(events, bit_packed=True) != flips).any(axis=1).sum()
+    )
+
+
+def test_fewer_errors_than_plain_and_than_pymatching() -> None:
+    dem = surface_dem(distance=5, rounds=5, p=0.006)
+    events, flips = sample(dem, shots=30_000, seed=2)
+    ours = errors("mwpm-correlated", dem, events, flips)
+    assert ours < 0.75 * errors("mwpm", dem, events, flips)
+    assert ours < 1.01 * errors("pymatching-correlated", dem, events, flips)
+
+
+def test_never_worse_than_plain_where_pymatching_is() -> None:
+    """Stim splits some errors of this circuit into components that are, together, another edge."""
+    dem = surface_dem(distance=3, rounds=30, p=0.001, basis="z")
+    events, flips = sample(dem, shots=60_000, seed=3)
+    plain = errors("mwpm", dem, events, flips)
+    assert errors("mwpm-correlated", dem, events, flips) < 0.9 * plain
+    assert errors("pymatching-correlated", dem, events, flips) > 1.5 * plain
