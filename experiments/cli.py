@@ -45,7 +45,6 @@ INTERRUPTED = 130
 
 _EXAMPLES = """\
 examples:
-  qec demo
   qec sweep --distances 3 5 7 --p 0.001 0.002 0.003 --out results.csv
   qec plot results.csv
   qec decode --dem model.dem --in shots.b8 --out predictions.01

@@ -315,3 +315,17 @@ def test_rows_show_their_scale() -> None:
     )
     assert row.our_words() == "2.00 [1.00, 4.00] %"
     assert report.comparison([row]).rows == [["q", "2.00 [1.00, 4.00] %", "-", "predicted", ""]]
+
+
+@pytest.mark.parametrize("name", registry.FIGURES)
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_figure_announces_its_work(name: str, quick: bool) -> None:
+    settings = Settings(quick=quick, seed=5, workers=2, decoders=("mwpm",))
+    figure = registry.figure_by_name(name)
+    jobs = figure.jobs(settings)
+    assert figure.TITLE
+    assert [one.key for one in jobs] == [one.key for one in figure.jobs(settings)]
+    assert all(json.loads(json.dumps(dict(one.arguments))) == dict(one.arguments) for one in jobs)
+    assert all(one.cost > 0 for one in jobs)
+    other = figure.jobs(Settings(quick=quick, seed=6, workers=2, decoders=("mwpm",)))
+    assert {one.key for one in jobs}.isdisjoint(one.key for one in other)
