@@ -35,7 +35,7 @@ def decoded_record(settings: Settings) -> Job:
     cycles = 10_000_000 if settings.quick else 3_000_000_000
     shares = {d: _SHARES.get(d, _REST) for d in DISTANCES}
     if settings.quick:
-        shares |= {3: 0.1, 5: 0.3, 7: 1.0, 9: 1.0, 11: 1.0}
+        shares |= {3: 1.0, 5: 0.3, 7: 1.0, 9: 1.0, 11: 1.0}
     return _record_job(settings, cycles=cycles, shares=shares, rate=PUBLISHED_RATE, cost=0.5e-6 * cycles)
 
 

@@ -89,9 +89,10 @@ def combined(
     logs = np.log([[known[d].value, known[d].low or 1e-300, known[d].high] for d in places])
     found = {}
     for distance in chain_jobs.DISTANCES:
-        if distance > places[-1]:  # on the straight line through the last two
-            step = (logs[-1] - logs[-2]) / (places[-1] - places[-2])
-            column = logs[-1] + step[0] * (distance - places[-1])
+        if not places[0] <= distance <= places[-1]:  # on the straight line through the nearest two
+            near, next_one = (0, 1) if distance < places[0] else (-1, -2)
+            step = (logs[near] - logs[next_one]) / (places[near] - places[next_one])
+            column = logs[near] + step[0] * (distance - places[near])
         else:
             column = np.array([np.interp(distance, places, logs[:, part]) for part in range(3)])
         found[distance] = Estimate(*(float(x) for x in np.exp(column)))

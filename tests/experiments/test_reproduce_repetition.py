@@ -144,6 +144,7 @@ def test_what_was_met_goes_before_what_was_split() -> None:
     assert found[9].value == pytest.approx(1.1e-6)
     assert found[13].value == pytest.approx(1.1e-8)
     assert found[29].value == pytest.approx(1.1e-16)
+    assert chain_results.combined({5: exact[5]}, rare)[3].value == pytest.approx(1e-4 / 0.11)
 
 
 @pytest.fixture
