@@ -7,28 +7,14 @@ one copy serves a memory of any length.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.correlations import CorrelatedGraph
 from decoders.graph import MatchingGraph
 from decoders.repeats import shorten
-from decoders.workspace import Implied
-
-
-class LayerImplied(NamedTuple):
-    """What the edges of a layer make likely, as `Implied`; other layers are counted from this one."""
-
-    #: int64 (edges + 1,): what edge e of the layer implies is at start[e]:start[e + 1].
-    start: NDArray[np.int64]
-    #: int64 (entries,) each: how many layers later the implied edge's layer is, its place there, its weight.
-    later: NDArray[np.int64]
-    place: NDArray[np.int64]
-    weight: NDArray[np.int64]
 
 
 class LayerEdges(NamedTuple):
@@ -44,11 +30,9 @@ class LayerEdges(NamedTuple):
     weight: NDArray[np.int64]
     probability: NDArray[np.float64]
     observables: NDArray[np.uint64]
-    #: For a second matching; None without one.
-    implied: LayerImplied | None = None
 
     def chosen(self, mask: NDArray[np.bool_]) -> "LayerEdges":
-        """Those edges for which the mask is true, without what they imply."""
+        """Those edges for which the mask is true."""
         return LayerEdges(
             self.column[mask],
             self.later[mask],
@@ -60,13 +44,8 @@ class LayerEdges(NamedTuple):
 
     def same_as(self, other: "LayerEdges") -> bool:
         """Whether two layers have the same edges, with the same weights and observables."""
-        return len(self.arrays()) == len(other.arrays()) and all(
-            np.array_equal(mine, theirs) for mine, theirs in zip(self.arrays(), other.arrays(), strict=True)
-        )
-
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """All that decoding depends on."""
-        return (self.column, self.later, self.other, self.weight, self.observables, *(self.implied or ()))
+        fields = ("column", "later", "other", "weight", "observables")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in fields)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,12 +86,8 @@ class LayeredModel:
         return int((self.seen_detectors >= 0).sum()) + skipped * self.detectors_per_layer
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel, *, correlated: bool = False) -> "LayeredModel":
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> "LayeredModel":
         """Find the layers of a DEM. A REPEAT block of any length costs the same.
-
-        Args:
-            dem: detectors have coordinates (x, y, t) or (x, t).
-            correlated: keep what edges imply, for matching twice (see `CorrelatedGraph`).
 
         Raises:
             ValueError: a detector without time coordinate, two detectors of one place and cycle, errors
@@ -120,11 +95,7 @@ class LayeredModel:
         """
         short, skipped_repeats, repeated = shorten(dem)
         graph = MatchingGraph.from_dem(short)
-        likely: object = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
-        implied = None
-        if correlated:
-            graph, implied, offset = CorrelatedGraph.from_dem(short)
-            likely = likely or offset != 0
+        likely = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
         if likely or graph.certain_detectors.any() or graph.certain_observables.any():
             raise ValueError(
                 "streaming takes errors of probability up to one half; decode with 'mwpm' instead"
@@ -133,14 +104,10 @@ class LayeredModel:
         seen = int(layer.max(initial=0)) + 1
         detectors = np.full((seen, stabilizers.shape[0]), -1, dtype=np.int64)
         detectors[layer, column] = np.arange(layer.size)
-        edges = _edges_by_layer(graph, layer, column, seen, implied)
+        edges = _edges_by_layer(graph, layer, column, seen)
         start, stop = _longest_run(edges, detectors >= 0)
         if any(not ((start <= layer[part]) & (layer[part] < stop)).all() for part in repeated):
             raise ValueError("the repeated cycles of this model do not have the same errors in each cycle")
-        if implied is not None and stop > start:
-            # Edges say by their place in a neighbouring layer what they imply there. So that the first and
-            # last layers have the neighbours that they have here, each gets one of the bulk's.
-            start, stop = (start + 1, stop - 1) if stop - start >= 4 else (seen, seen)
         per_layer = 0
         if stop > start:
             per_layer = int((detectors[start] >= 0).sum())
@@ -277,11 +244,7 @@ def _places(
 
 
 def _edges_by_layer(
-    graph: MatchingGraph,
-    layer: NDArray[np.int64],
-    column: NDArray[np.int64],
-    num_layers: int,
-    implied: Implied | None,
+    graph: MatchingGraph, layer: NDArray[np.int64], column: NDArray[np.int64], num_layers: int
 ) -> list[LayerEdges]:
     """Edges by the layer of their earlier end, in one canonical order."""
     u, v = graph.edge_u.astype(np.int64), graph.edge_v.astype(np.int64)
@@ -297,7 +260,6 @@ def _edges_by_layer(
     words = [graph.edge_observables[:, word] for word in range(graph.edge_observables.shape[1])]
     order = np.lexsort((*words, graph.edge_weight, other, later, here, at))
     bounds = np.searchsorted(at[order], np.arange(num_layers + 1))
-    implied_by_layer = _implied_by_layer(implied, at, order, bounds) if implied else [None] * num_layers
     return [
         LayerEdges(
             column=here[chosen],
@@ -306,35 +268,9 @@ def _edges_by_layer(
             weight=graph.edge_weight[chosen].astype(np.int64),
             probability=graph.edge_probability[chosen],
             observables=graph.edge_observables[chosen],
-            implied=implied_by_layer[t],
         )
-        for t, chosen in enumerate(order[bounds[t] : bounds[t + 1]] for t in range(num_layers))
+        for chosen in (order[bounds[t] : bounds[t + 1]] for t in range(num_layers))
     ]
-
-
-def _implied_by_layer(
-    implied: Implied, at: NDArray[np.int64], order: NDArray[np.int64], bounds: NDArray[np.int64]
-) -> list[LayerImplied | None]:
-    """What is implied, by the layer `at` of the edge that implies it; `order` sorts edges into layers."""
-    rank = np.empty(order.size, dtype=np.int64)
-    rank[order] = np.arange(order.size)
-    place = rank - bounds[at]
-    source = np.repeat(np.arange(order.size), np.diff(implied.start))
-    later = at[implied.edge] - at[source]
-    entries = np.lexsort((place[implied.edge], later, rank[source]))
-    starts = np.searchsorted(rank[source][entries], np.arange(order.size + 1))
-    parts: list[LayerImplied | None] = []
-    for first, last in pairwise(bounds):
-        chosen = entries[starts[first] : starts[last]]
-        parts.append(
-            LayerImplied(
-                start=starts[first : last + 1] - starts[first],
-                later=later[chosen],
-                place=place[implied.edge[chosen]],
-                weight=implied.weight[chosen].astype(np.int64),
-            )
-        )
-    return parts
 
 
 def _longest_run(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import stim
 
 from decoders.base import Decoder, Packed, Weights
 from decoders.layers import LayeredModel
-from decoders.streaming import StreamingDecoder, model_for
+from decoders.streaming import StreamingDecoder
 from decoders.windows import WindowPlan
 
 # Bytes of unpacked detection events that one thread holds at a time.
@@ -24,12 +24,9 @@ class StreamingMWPM(Decoder):
     uses_threads = True
     gives_weights = False
 
-    _NAME = "mwpm-stream"
-    _WINDOW_DECODER = "mwpm"
-
     def __init__(self, *, model: LayeredModel, plan: WindowPlan) -> None:
         super().__init__(
-            name=self._NAME, num_detectors=model.num_detectors, num_observables=model.num_observables
+            name="mwpm-stream", num_detectors=model.num_detectors, num_observables=model.num_observables
         )
         self._model = model
         self._plan = plan
@@ -52,7 +49,7 @@ class StreamingMWPM(Decoder):
         Raises:
             ValueError: a model without layers, or regions too short for it.
         """
-        model = model_for(dem, decoder=cls._WINDOW_DECODER)
+        model = LayeredModel.from_dem(dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
@@ -85,10 +82,3 @@ class StreamingMWPM(Decoder):
             )
         finally:
             self._idle.append(decoder)
-
-
-class StreamingCorrelatedMWPM(StreamingMWPM):
-    """The same with windows that are matched twice, as by "mwpm-correlated"."""
-
-    _NAME = "mwpm-correlated-stream"
-    _WINDOW_DECODER = "mwpm-correlated"

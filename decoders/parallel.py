@@ -296,7 +296,7 @@ def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
     """Check that a gap can explain whatever its two blocks leave in it, an odd number of events, too."""
     assert model.bulk is not None
     first = len(model.first)
-    gap = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False).graph
+    gap, _ = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False)
     in_use = np.union1d(model.bulk.column, model.bulk.other)
     has_boundary = gap.component_has_boundary[gap.component].reshape(plan.buffer, model.num_columns)
     if not has_boundary[:, in_use[in_use >= 0]].all():

@@ -14,7 +14,6 @@ _DECODERS = {
     "mwpm": ("decoders.mwpm", "MWPM"),
     "mwpm-correlated": ("decoders.mwpm_correlated", "CorrelatedMWPM"),
     "mwpm-stream": ("decoders.mwpm_stream", "StreamingMWPM"),
-    "mwpm-correlated-stream": ("decoders.mwpm_stream", "StreamingCorrelatedMWPM"),
     "belief-matching": ("decoders.belief_matching", "BeliefMatching"),
     "ensemble": ("decoders.ensemble", "Ensemble"),
     "pymatching": ("decoders.pymatching_adapter", "PyMatching"),

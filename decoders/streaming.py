@@ -16,20 +16,10 @@ from decoders.measurements import MeasurementModel
 from decoders.windows import WindowPlan, cut_graph
 from decoders.workspace import Pools, SearchGraph, Workspace, read_only
 
-#: What can match a window.
-WINDOW_DECODERS = ("mwpm", "mwpm-correlated")
 
-
-def model_for(dem: stim.DetectorErrorModel, *, decoder: str) -> LayeredModel:
-    """The layers of a DEM with what a decoder of windows needs.
-
-    Raises:
-        ValueError: an unknown decoder, or see `LayeredModel.from_dem`.
-    """
-    if decoder not in WINDOW_DECODERS:
-        known = ", ".join(WINDOW_DECODERS)
-        raise ValueError(f"no decoder for windows is named '{decoder}': choose from {known}")
-    return LayeredModel.from_dem(dem, correlated=decoder == "mwpm-correlated")
+def _check_decoder(name: str) -> None:
+    if name != "mwpm":
+        raise ValueError(f"no decoder for windows is named '{name}': choose from mwpm")
 
 
 class StreamParts(NamedTuple):
@@ -103,13 +93,14 @@ class StreamingDecoder:
             circuit: detectors have coordinates (x, y, t) or (x, t).
             commit, buffer: cycles that a window makes final, and that it looks ahead. Default: four times
                 the distance, and the distance, which decodes a quarter of all cycles twice.
-            decoder: what matches each window; "mwpm", or "mwpm-correlated", which matches it twice.
+            decoder: what matches each window; "mwpm".
 
         Raises:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
                 `LayeredModel.from_dem`).
         """
-        model = model_for(circuit.detector_error_model(decompose_errors=True), decoder=decoder)
+        _check_decoder(decoder)
+        model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
@@ -126,7 +117,8 @@ class StreamingDecoder:
         decoder: str = "mwpm",
     ) -> "StreamingDecoder":
         """The same from a detector error model; such a decoder takes detection events only."""
-        model = model_for(dem, decoder=decoder)
+        _check_decoder(decoder)
+        model = LayeredModel.from_dem(dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
     @property
@@ -355,8 +347,8 @@ class StreamingDecoder:
         model = self._model
         digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
         for edges in (*model.first, *([model.bulk] if model.bulk else []), *model.last):
-            for array in edges.arrays():
-                digest.update(array.tobytes())
+            for name in ("column", "later", "other", "weight", "observables"):
+                digest.update(getattr(edges, name).tobytes())
         return digest.digest()
 
     def _start(self) -> None:

@@ -7,7 +7,6 @@ open in the same way when it is not (windows that are decoded in parallel).
 
 import operator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import neighbours
 from decoders.kernels.layout import BEYOND
 from decoders.layers import LayerEdges, LayeredModel
-from decoders.workspace import Implied, SearchGraph
+from decoders.workspace import SearchGraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +55,6 @@ class WindowPlan:
         return cls(commit=commit, buffer=buffer)
 
 
-class Cut(NamedTuple):
-    """A few layers as a graph of their own."""
-
-    graph: MatchingGraph
-    #: bool (num_edges,): which boundary edges lead to other layers.
-    beyond: NDArray[np.bool_]
-    #: What edges make likely, of those in the cut; None for a model without.
-    implied: Implied | None
-
-
 def _whole(name: str, cycles: int) -> int:
     try:
         return operator.index(cycles)
@@ -88,10 +77,10 @@ def cut_graph(
     `commit` is the first layer that will be committed and the first behind it that will not; default: all
     will.
     """
-    graph, beyond, implied = cut_layers(
+    graph, beyond = cut_layers(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
-    search_graph = SearchGraph(graph, beyond=beyond, implied=implied)
+    search_graph = SearchGraph(graph, beyond=beyond)
     if commit is not None:
         neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
     return search_graph
@@ -105,8 +94,8 @@ def cut_layers(
     to_end: bool,
     open_past: bool = False,
     open_future: bool = True,
-) -> Cut:
-    """The matching graph of `count` layers.
+) -> tuple[MatchingGraph, NDArray[np.bool_]]:
+    """The matching graph of `count` layers, and which of its boundary edges lead to other layers.
 
     Detector `t * columns + s` is column s of the t-th of these layers.
 
@@ -119,11 +108,9 @@ def cut_layers(
             they are left out.
     """
     columns = model.num_columns
-    layers = model.layer_edges(first, count, to_end=to_end)
-    kept = [(at + edges.later < count) | open_future for at, edges in enumerate(layers)]
     parts = [
-        _place(edges.chosen(mask), at, count, columns)
-        for at, (edges, mask) in enumerate(zip(layers, kept, strict=True))
+        _place(edges, at, count, columns, open_future)
+        for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end))
     ]
     if open_past:
         assert model.bulk is not None
@@ -143,33 +130,7 @@ def cut_layers(
         edge_observables=observables[order],
         weight_scale=model.weight_scale,
     )
-    implied = _implied_in(layers, kept, order) if layers[0].implied else None
-    return Cut(cut, beyond[order], implied)
-
-
-def _implied_in(layers: list[LayerEdges], kept: list[NDArray[np.bool_]], order: NDArray[np.int64]) -> Implied:
-    """What the edges of some layers imply within them; `order` sorts the kept ones and others behind them."""
-    rank = np.empty(order.size, dtype=np.int64)
-    rank[order] = np.arange(order.size)
-    present = np.concatenate(kept)
-    number = np.full(present.size, -1, dtype=np.int64)
-    number[present] = rank[: int(present.sum())]
-    bounds = np.cumsum([0, *(mask.size for mask in kept)])
-    given, other, weight = [], [], []
-    for at, edges in enumerate(layers):
-        implied = edges.implied
-        assert implied is not None
-        source = bounds[at] + np.repeat(np.arange(edges.column.size), np.diff(implied.start))
-        there = at + implied.later
-        inside = (there >= 0) & (there < len(layers))
-        given.append(number[source[inside]])
-        other.append(number[bounds[there[inside]] + implied.place[inside]])
-        weight.append(implied.weight[inside])
-    edge, target = np.concatenate(given), np.concatenate(other)
-    both = np.flatnonzero((edge >= 0) & (target >= 0))
-    both = both[np.argsort(edge[both], kind="stable")]
-    start = np.searchsorted(edge[both], np.arange(order.size + 1)).astype(np.int32)
-    return Implied(start, target[both].astype(np.int32), np.concatenate(weight)[both].astype(np.int32))
+    return cut, beyond[order]
 
 
 _Edges = tuple[
@@ -177,8 +138,10 @@ _Edges = tuple[
 ]
 
 
-def _place(edges: LayerEdges, at: int, count: int, columns: int) -> _Edges:
+def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bool) -> _Edges:
     """The edges of layer `at` with detector numbers; what reaches past the last layer ends BEYOND."""
+    if not open_future:
+        edges = edges.chosen(at + edges.later < count)
     there = at + edges.later
     v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
