@@ -47,7 +47,6 @@ _EXAMPLES = """\
 examples:
   qec sweep --distances 3 5 7 --p 0.001 0.002 0.003 --out results.csv
   qec plot results.csv
-  qec decode --dem model.dem --in shots.b8 --out predictions.01
 
 Results go to stdout, progress to stderr. Exit code 2: wrong use, 130: stopped by Ctrl-C.
 """

@@ -73,8 +73,14 @@ ROOMS: Mapping[str, Room] = {
         "decoders.unexplained decoders.kernels",
         "stim numpy",
     ),
+    "decoders.correlations": Room(
+        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
+    ),
+    "decoders.mwpm_correlated": Room("decoders.correlations decoders.mwpm", "stim"),
     "decoders.repeats": Room("", "stim numpy"),
-    "decoders.layers": Room("decoders.graph decoders.repeats", "stim numpy"),
+    "decoders.layers": Room(
+        "decoders.correlations decoders.graph decoders.repeats decoders.workspace", "stim numpy"
+    ),
     "decoders.measurements": Room("decoders.layers decoders.repeats", "stim numpy"),
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room("decoders.layers decoders.graph decoders.workspace decoders.kernels", "numpy"),
