@@ -19,6 +19,8 @@ class CorrelatedGraph(NamedTuple):
     implied: Implied
     #: Added to the integer weight of every solution, for errors more likely than not.
     offset: int
+    #: Whether there are such errors.
+    any_likely: bool
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "CorrelatedGraph":
@@ -40,7 +42,7 @@ class CorrelatedGraph(NamedTuple):
         present = np.isin(arrays.component_error, likely) & (edge_of >= 0)
         odd = np.bincount(edge_of[present], minlength=graph.num_edges) % 2 == 1
         offset = -int(graph.edge_weight[odd].sum(dtype=np.int64))
-        return cls(graph, _implied(arrays, graph, edge_of), offset)
+        return cls(graph, _implied(arrays, graph, edge_of), offset, bool(likely.size))
 
 
 def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:

@@ -13,7 +13,9 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
+from decoders.correlations import CorrelatedGraph
 from decoders.graph import MatchingGraph
+from decoders.layer_correlations import LayerImplied, implied_by_layer
 from decoders.repeats import shorten
 
 
@@ -73,6 +75,8 @@ class LayeredModel:
     longest_reach: int
     #: Least number of errors that flip an observable unseen, 0 if there is none.
     distance: int
+    #: What the edges of each layer seen imply; None if windows are matched once.
+    implied: tuple[LayerImplied, ...] | None = None
 
     @property
     def num_columns(self) -> int:
@@ -86,16 +90,20 @@ class LayeredModel:
         return int((self.seen_detectors >= 0).sum()) + skipped * self.detectors_per_layer
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "LayeredModel":
+    def from_dem(cls, dem: stim.DetectorErrorModel, *, correlated: bool = False) -> "LayeredModel":
         """Find the layers of a DEM. A REPEAT block of any length costs the same.
+
+        With `correlated`, edges are those of a `CorrelatedGraph`, and what they imply is kept.
 
         Raises:
             ValueError: a detector without time coordinate, two detectors of one place and cycle, errors
                 more likely than not, or a component with more than two detectors.
         """
         short, skipped_repeats, repeated = shorten(dem)
-        graph = MatchingGraph.from_dem(short)
+        found = CorrelatedGraph.from_dem(short) if correlated else None
+        graph = MatchingGraph.from_dem(short) if found is None else found.graph
         likely = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
+        likely |= found is not None and found.any_likely
         if likely or graph.certain_detectors.any() or graph.certain_observables.any():
             raise ValueError(
                 "streaming takes errors of probability up to one half; decode with 'mwpm' instead"
@@ -104,7 +112,12 @@ class LayeredModel:
         seen = int(layer.max(initial=0)) + 1
         detectors = np.full((seen, stabilizers.shape[0]), -1, dtype=np.int64)
         detectors[layer, column] = np.arange(layer.size)
-        edges = _edges_by_layer(graph, layer, column, seen)
+        edges, layer_of, place_of = _edges_by_layer(graph, layer, column, seen)
+        implied = None
+        if found is not None:
+            implied = tuple(
+                implied_by_layer(found.implied, layer_of=layer_of, place_of=place_of, num_layers=seen)
+            )
         start, stop = _longest_run(edges, detectors >= 0)
         if any(not ((start <= layer[part]) & (layer[part] < stop)).all() for part in repeated):
             raise ValueError("the repeated cycles of this model do not have the same errors in each cycle")
@@ -128,6 +141,7 @@ class LayeredModel:
             weight_scale=graph.weight_scale,
             longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
             distance=_distance(short),
+            implied=implied,
         )
 
     def detector_numbers(self, num_layers: int) -> NDArray[np.int64]:
@@ -245,8 +259,8 @@ def _places(
 
 def _edges_by_layer(
     graph: MatchingGraph, layer: NDArray[np.int64], column: NDArray[np.int64], num_layers: int
-) -> list[LayerEdges]:
-    """Edges by the layer of their earlier end, in one canonical order."""
+) -> tuple[list[LayerEdges], NDArray[np.int64], NDArray[np.int64]]:
+    """Edges by the layer of their earlier end, in one canonical order; each edge's layer and place in it."""
     u, v = graph.edge_u.astype(np.int64), graph.edge_v.astype(np.int64)
     swap = (v >= 0) & (layer[np.maximum(v, 0)] < layer[u])
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -260,7 +274,9 @@ def _edges_by_layer(
     words = [graph.edge_observables[:, word] for word in range(graph.edge_observables.shape[1])]
     order = np.lexsort((*words, graph.edge_weight, other, later, here, at))
     bounds = np.searchsorted(at[order], np.arange(num_layers + 1))
-    return [
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size) - bounds[at[order]]
+    layers = [
         LayerEdges(
             column=here[chosen],
             later=later[chosen],
@@ -271,6 +287,7 @@ def _edges_by_layer(
         )
         for chosen in (order[bounds[t] : bounds[t + 1]] for t in range(num_layers))
     ]
+    return layers, at, place
 
 
 def _longest_run(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> tuple[int, int]:

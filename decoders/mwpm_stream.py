@@ -11,7 +11,7 @@ import stim
 
 from decoders.base import Decoder, Packed, Weights
 from decoders.layers import LayeredModel
-from decoders.streaming import StreamingDecoder
+from decoders.streaming import StreamingDecoder, model_for
 from decoders.windows import WindowPlan
 
 # Bytes of unpacked detection events that one thread holds at a time.
@@ -38,18 +38,23 @@ class StreamingMWPM(Decoder):
 
     @classmethod
     def from_dem(
-        cls, dem: stim.DetectorErrorModel, *, commit: int | None = None, buffer: int | None = None
+        cls,
+        dem: stim.DetectorErrorModel,
+        *,
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
     ) -> Self:
         """Make the decoder for a DEM whose detectors have time coordinates.
 
         Args:
             dem: see `LayeredModel.from_dem`.
-            commit, buffer: see `StreamingDecoder.from_circuit`.
+            commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
 
         Raises:
-            ValueError: a model without layers, or regions too short for it.
+            ValueError: an unknown decoder, a model without layers, or regions too short for it.
         """
-        model = LayeredModel.from_dem(dem)
+        model = model_for(decoder, dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:

@@ -14,6 +14,7 @@ from decoders.frames import FrameReader, Kind
 from decoders.kernels import layout, stream
 from decoders.layers import LayeredModel
 from decoders.measurements import MeasurementModel
+from decoders.streaming import model_for
 from decoders.windows import WindowPlan, cut_graph, cut_layers
 from decoders.workspace import Pools, SearchGraph, Workspace
 
@@ -98,11 +99,12 @@ class ParallelStreamingDecoder:
         commit: int | None = None,
         buffer: int | None = None,
         block: int | None = None,
+        decoder: str = "mwpm",
     ) -> "ParallelStreamingDecoder":
         """Make a decoder for a memory circuit.
 
         Args:
-            circuit, commit, buffer: see `StreamingDecoder.from_circuit`.
+            circuit, commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
             threads: how many blocks are decoded at the same time.
             block: cycles in a block, rounded to whole windows; default 500.
 
@@ -110,7 +112,7 @@ class ParallelStreamingDecoder:
             ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be cut, or detectors
                 without a boundary.
         """
-        model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
+        model = model_for(decoder, circuit.detector_error_model(decompose_errors=True))
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),

@@ -16,10 +16,20 @@ from decoders.measurements import MeasurementModel
 from decoders.windows import WindowPlan, cut_graph
 from decoders.workspace import Pools, SearchGraph, Workspace, read_only
 
+#: The names of decoders of windows, and whether they match twice.
+WINDOW_DECODERS = {"mwpm": False, "mwpm-correlated": True}
 
-def _check_decoder(name: str) -> None:
-    if name != "mwpm":
-        raise ValueError(f"no decoder for windows is named '{name}': choose from mwpm")
+
+def model_for(name: str, dem: stim.DetectorErrorModel) -> LayeredModel:
+    """The layers of a DEM as a decoder of windows needs them.
+
+    Raises:
+        ValueError: no decoder of windows has this name, or a model without layers.
+    """
+    if name not in WINDOW_DECODERS:
+        known = ", ".join(WINDOW_DECODERS)
+        raise ValueError(f"no decoder for windows is named '{name}': choose from {known}")
+    return LayeredModel.from_dem(dem, correlated=WINDOW_DECODERS[name])
 
 
 class StreamParts(NamedTuple):
@@ -93,14 +103,13 @@ class StreamingDecoder:
             circuit: detectors have coordinates (x, y, t) or (x, t).
             commit, buffer: cycles that a window makes final, and that it looks ahead. Default: four times
                 the distance, and the distance, which decodes a quarter of all cycles twice.
-            decoder: what matches each window; "mwpm".
+            decoder: what matches each window; "mwpm" or "mwpm-correlated".
 
         Raises:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
                 `LayeredModel.from_dem`).
         """
-        _check_decoder(decoder)
-        model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
+        model = model_for(decoder, circuit.detector_error_model(decompose_errors=True))
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
@@ -117,8 +126,7 @@ class StreamingDecoder:
         decoder: str = "mwpm",
     ) -> "StreamingDecoder":
         """The same from a detector error model; such a decoder takes detection events only."""
-        _check_decoder(decoder)
-        model = LayeredModel.from_dem(dem)
+        model = model_for(decoder, dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
     @property
@@ -343,8 +351,9 @@ class StreamingDecoder:
 
     def _digest(self) -> bytes:
         """Tells models and windows apart, but not memories of different lengths."""
-        digest = hashlib.sha256(f"mwpm {self._plan} {self.num_observables}".encode())
         model = self._model
+        name = "mwpm" if model.implied is None else "mwpm-correlated"
+        digest = hashlib.sha256(f"{name} {self._plan} {self.num_observables}".encode())
         digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
         for edges in (*model.first, *([model.bulk] if model.bulk else []), *model.last):
             for name in ("column", "later", "other", "weight", "observables"):

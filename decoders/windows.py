@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from decoders.graph import MatchingGraph
 from decoders.kernels import neighbours
 from decoders.kernels.layout import BEYOND
+from decoders.layer_correlations import PlacedLayer, window_implied
 from decoders.layers import LayerEdges, LayeredModel
-from decoders.workspace import SearchGraph
+from decoders.workspace import Implied, SearchGraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,12 @@ def cut_graph(
     graph, beyond = cut_layers(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
-    search_graph = SearchGraph(graph, beyond=beyond)
+    implied = None
+    if model.implied is not None:
+        implied = _cut_implied(
+            model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
+        )
+    search_graph = SearchGraph(graph, beyond=beyond, implied=implied)
     if commit is not None:
         neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
     return search_graph
@@ -108,6 +114,35 @@ def cut_layers(
             they are left out.
     """
     columns = model.num_columns
+    u, v, weight, probability, observables, beyond, order = _cut_edges(
+        model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
+    )
+    cut = MatchingGraph.from_edges(
+        num_detectors=count * columns,
+        num_observables=model.num_observables,
+        edge_u=u[order].astype(np.int32),
+        edge_v=np.where(beyond, -1, v)[order].astype(np.int32),
+        edge_weight=weight[order].astype(np.int32),
+        edge_probability=probability[order],
+        edge_observables=observables[order],
+        weight_scale=model.weight_scale,
+    )
+    return cut, beyond[order]
+
+
+def _cut_edges(
+    model: LayeredModel, *, first: int, count: int, to_end: bool, open_past: bool, open_future: bool
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.uint64],
+    NDArray[np.bool_],
+    NDArray[np.int64],
+]:
+    """The edges of a cut, layer by layer, which of them lead out of it, and their order in its graph."""
+    columns = model.num_columns
     parts = [
         _place(edges, at, count, columns, open_future)
         for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end))
@@ -120,17 +155,53 @@ def cut_layers(
     u, v = np.where(swap, v, u), np.where(swap, u, v)
     beyond = v == BEYOND
     order = np.lexsort((weight, np.where(beyond, -1, v), u))
-    cut = MatchingGraph.from_edges(
-        num_detectors=count * columns,
-        num_observables=model.num_observables,
-        edge_u=u[order].astype(np.int32),
-        edge_v=np.where(beyond, -1, v)[order].astype(np.int32),
-        edge_weight=weight[order].astype(np.int32),
-        edge_probability=probability[order],
-        edge_observables=observables[order],
-        weight_scale=model.weight_scale,
+    return u, v, weight, probability, observables, beyond, order
+
+
+def _cut_implied(
+    model: LayeredModel, *, first: int, count: int, to_end: bool, open_past: bool, open_future: bool
+) -> Implied:
+    """What the edges of a cut imply.
+
+    A layer of the cut stands for one of the memory as it was seen: near the memory's ends for that one,
+    otherwise for one in the middle of the bulk.
+    """
+    assert model.implied is not None
+    *_, order = _cut_edges(
+        model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
-    return cut, beyond[order]
+    numbers = np.empty(order.size, dtype=np.int64)
+    numbers[order] = np.arange(order.size)
+    num_first, num_last, num_seen = len(model.first), len(model.last), len(model.implied)
+    stop = num_seen - num_last  # of the bulk
+    middle = (num_first + stop) // 2
+    kinds = [*range(num_first), *[num_first] * (stop - num_first), *range(stop, num_seen)]
+    layers: dict[int, PlacedLayer] = {}
+    used = 0
+
+    def place(at: int, seen: int, edges: LayerEdges, inside: NDArray[np.bool_]) -> None:
+        nonlocal used
+        own = np.full(edges.column.size, -1, dtype=np.int64)
+        own[inside] = numbers[used : used + int(inside.sum())]
+        used += int(inside.sum())
+        layers[at] = PlacedLayer(seen, kinds[seen], own)
+
+    for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end)):
+        from_start = first + at if first < num_first or model.bulk is None else middle
+        from_end = num_seen - (count - at) if to_end else middle
+        if from_end >= stop or from_start < num_first:
+            seen = from_end if from_end >= stop else from_start
+        elif from_start < middle:
+            seen = from_start
+        else:
+            seen = max(middle, from_end)
+        inside = at + edges.later < count if not open_future else np.ones(edges.later.size, dtype=np.bool_)
+        place(at, seen, edges, inside)
+    if open_past:
+        assert model.bulk is not None
+        for at in range(-model.longest_reach, 0):
+            place(at, middle, model.bulk, (model.bulk.other >= 0) & (at + model.bulk.later >= 0))
+    return window_implied(layers, seen=model.implied, seen_kinds=kinds, num_edges=order.size)
 
 
 _Edges = tuple[

@@ -78,15 +78,19 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.mwpm_correlated": Room("decoders.correlations decoders.mwpm", "stim"),
     "decoders.repeats": Room("", "stim numpy"),
+    "decoders.layer_correlations": Room("decoders.workspace", "numpy"),
     "decoders.layers": Room(
-        "decoders.correlations decoders.graph decoders.repeats decoders.workspace", "stim numpy"
+        "decoders.correlations decoders.graph decoders.layer_correlations decoders.repeats", "stim numpy"
     ),
     "decoders.measurements": Room("decoders.layers decoders.repeats", "stim numpy"),
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
-    "decoders.windows": Room("decoders.layers decoders.graph decoders.workspace decoders.kernels", "numpy"),
+    "decoders.windows": Room(
+        "decoders.layers decoders.layer_correlations decoders.graph decoders.workspace decoders.kernels",
+        "numpy",
+    ),
     "decoders.parallel": Room(
-        "decoders.layers decoders.measurements decoders.frames decoders.windows decoders.workspace "
-        "decoders.kernels",
+        "decoders.layers decoders.measurements decoders.frames decoders.streaming decoders.windows "
+        "decoders.workspace decoders.kernels",
         "stim numpy",
     ),
     "decoders.streaming": Room(

@@ -7,7 +7,7 @@ which layers arrive.
 from decoders.kernels.batch import match_found
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
-from decoders.kernels.matching import mate_entry, mate_path
+from decoders.kernels.matching import has_exit, mate_entry, mate_path
 from decoders.kernels.paths import flip_path
 from decoders.kernels.pools import (
     boundary_flips_of,
@@ -125,7 +125,7 @@ def commit_matching(stream, graph, work, count, low, high):
         detector = detectors[event.detector]
         leads_inside = detector.flips & LEADS_INSIDE
         if event.mate == AT_BOUNDARY:
-            if leads_inside or (inside and detector.flips & LEADS_BEYOND):
+            if has_exit(work, index) or leads_inside or (inside and detector.flips & LEADS_BEYOND):
                 commit_path(stream, graph, work, low, high, index)
             elif inside and detector.flips & FLIPS_SOMETHING:
                 for byte in range(graph.flip_bytes):

@@ -96,7 +96,7 @@ def test_copies() -> None:
 
 
 def test_options() -> None:
-    assert decoders.registry.known_options("mwpm-stream") == ["commit", "buffer"]
+    assert decoders.registry.known_options("mwpm-stream") == ["commit", "buffer", "decoder"]
     events = events_of("surface", shots=300)
     dem = memory("surface", rounds=ROUNDS).detector_error_model(decompose_errors=True)
     for options in ({"commit": 2, "buffer": 2}, {"commit": 10, "buffer": 5}):

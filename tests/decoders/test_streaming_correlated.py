@@ -1,0 +1,127 @@
+"""Windows that are matched twice: close to whole histories, whatever the frames."""
+
+import numpy as np
+import pytest
+import stim
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import decoders
+from decoders import ParallelStreamingDecoder, StreamingDecoder
+from decoders.correlations import CorrelatedGraph
+from decoders.layers import LayeredModel
+from decoders.windows import cut_graph
+from tests.strategies import splits
+
+
+def memory(*, distance: int, rounds: int, p: float, basis: str = "x") -> stim.Circuit:
+    return stim.Circuit.generated(
+        f"surface_code:rotated_memory_{basis}",
+        distance=distance,
+        rounds=rounds,
+        after_clifford_depolarization=p,
+        before_round_data_depolarization=p,
+        before_measure_flip_probability=p,
+        after_reset_flip_probability=p,
+    )
+
+
+CIRCUIT = memory(distance=3, rounds=30, p=0.01)
+
+
+def sample(circuit: stim.Circuit, *, shots: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return circuit.compile_detector_sampler(seed=seed).sample(shots, separate_observables=True)
+
+
+@pytest.mark.parametrize("rounds", [3, 7, 25])
+def test_a_window_of_the_whole_memory_implies_what_the_memory_does(rounds: int) -> None:
+    """Also where the memory is longer than what is seen of it."""
+    dem = memory(distance=3, rounds=rounds, p=0.01).detector_error_model(decompose_errors=True)
+    model = LayeredModel.from_dem(dem, correlated=True)
+    window = cut_graph(model, first=0, count=model.num_layers, to_end=True)
+    numbers = model.detector_numbers(model.num_layers).reshape(-1)
+    found = CorrelatedGraph.from_dem(dem)
+    ends = np.stack([found.graph.edge_u, found.graph.edge_v], axis=1)
+    expected = set()
+    for edge in range(found.graph.num_edges):
+        for entry in range(found.implied.start[edge], found.implied.start[edge + 1]):
+            other = ends[found.implied.edge[entry]]
+            expected.add((*sorted(ends[edge]), *sorted(other), int(found.implied.weight[entry])))
+    table, starts = window.arrays["implied"], window.arrays["implied_start"]
+    own = window.arrays["ends"].reshape(-1, 2)
+    place = np.append(numbers, -1)  # a boundary is -1 here, num_detectors there
+    ours = set()
+    for edge in range(len(own)):
+        for entry in table[starts[edge] : starts[edge + 1]]:
+            other = own[entry["edge"]]
+            ours.add((*sorted(place[own[edge]]), *sorted(place[other]), int(entry["weight"])))
+    # Tables leave out what makes no way shorter, which parallel edges may hide.
+    assert ours <= expected
+    assert len(ours) > 0.99 * len(expected)
+
+
+def test_as_good_as_whole_histories() -> None:
+    dem = CIRCUIT.detector_error_model(decompose_errors=True)
+    events, flips = sample(CIRCUIT, shots=6000, seed=1)
+    wrong = {}
+    for name, options in [
+        ("mwpm", {}),
+        ("mwpm-correlated", {}),
+        ("mwpm-stream", {"decoder": "mwpm-correlated", "commit": 6, "buffer": 5}),
+    ]:
+        predicted = decoders.from_dem(name, dem, **options).decode_batch(events)
+        wrong[name] = predicted[:, 0] != flips[:, 0]
+    differ = wrong["mwpm-stream"] != wrong["mwpm-correlated"]
+    assert differ.mean() < 0.02
+    assert wrong["mwpm-stream"].sum() < 1.02 * wrong["mwpm-correlated"].sum()
+    assert wrong["mwpm-correlated"].sum() < 0.93 * wrong["mwpm"].sum()
+
+
+STREAM = StreamingDecoder.from_circuit(CIRCUIT, decoder="mwpm-correlated", commit=4, buffer=4)
+SHOTS = STREAM.to_frames(sample(CIRCUIT, shots=20, seed=2)[0])
+EXPECTED = STREAM.decode_frames(SHOTS)[:, 0].astype(np.bool_)
+
+
+@settings(max_examples=25)
+@given(shot=st.integers(0, 19), sizes=splits(total=30))
+def test_the_sizes_of_frames_change_nothing(shot: int, sizes: list[int]) -> None:
+    STREAM.reset()
+    at = 0
+    for size in sizes:
+        STREAM.push(SHOTS[shot, at : at + size])
+        at += size
+    assert STREAM.finish(SHOTS[shot, -1]).tolist() == [EXPECTED[shot]]
+
+
+def test_parallel_windows() -> None:
+    circuit = memory(distance=3, rounds=200, p=0.004)
+    events, flips = sample(circuit, shots=300, seed=3)
+    alone = StreamingDecoder.from_circuit(circuit, decoder="mwpm-correlated")
+    frames = alone.to_frames(events)
+    expected = alone.decode_frames(frames)[:, 0].astype(np.bool_)
+    answers = []
+    with ParallelStreamingDecoder.from_circuit(
+        circuit, threads=2, block=40, decoder="mwpm-correlated"
+    ) as together:
+        for shot in frames:
+            together.reset()
+            together.push(shot[:-1])
+            answers.append(together.finish(shot[-1])[0])
+    assert (np.array(answers) != expected).mean() < 0.03
+    assert (np.array(answers) != flips[:, 0]).sum() < 1.1 * (expected != flips[:, 0]).sum() + 3
+
+
+def test_parts_differ_from_those_of_plain_windows() -> None:
+    plain = StreamingDecoder.from_circuit(CIRCUIT)
+    assert (
+        plain.parts().digest
+        != StreamingDecoder.from_circuit(CIRCUIT, decoder="mwpm-correlated").parts().digest
+    )
+
+
+def test_an_unknown_decoder_is_named() -> None:
+    with pytest.raises(
+        ValueError, match="no decoder for windows is named 'best': choose from mwpm, mwpm-corr"
+    ):
+        StreamingDecoder.from_circuit(CIRCUIT, decoder="best")
