@@ -18,28 +18,34 @@ class CorrelatedMWPM(MWPM):
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
 
-    Weights are those of the second matching.
+    Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
+    are those of the matching taken, with the second matching's edge weights.
     """
 
     gives_gaps = False  # the other class would imply other weights
 
-    def __init__(self, *, correlated: CorrelatedGraph) -> None:
+    def __init__(self, *, correlated: CorrelatedGraph, compare: bool = True) -> None:
         super().__init__(graph=correlated.graph, name="mwpm-correlated", implied=correlated.implied)
-        self.search_graph.set(certain_weight=correlated.offset)
+        self.search_graph.set(certain_weight=correlated.offset, compares=int(compare))
         self.correlated = correlated
+        self._compare = compare
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        return partial(type(self), correlated=self.correlated), ()
+        return partial(type(self), correlated=self.correlated, compare=self._compare), ()
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:  # type: ignore[override]
+    def from_dem(  # type: ignore[override]
+        cls, dem: stim.DetectorErrorModel, *, compare: bool = True
+    ) -> Self:
         """Make the decoder for a DEM.
 
         Args:
             dem: errors decomposed into components with at most two detectors, as `decompose_errors=True`
                 makes them; without `^` this is plain matching.
+            compare: where the two matchings predict different flips, take the one that the errors of the
+                model explain better (see `decoders.kernels.compare`); otherwise the second.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
         """
-        return cls(correlated=CorrelatedGraph.from_dem(dem))
+        return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare)

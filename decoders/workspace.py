@@ -178,7 +178,7 @@ class SearchGraph(Pools):
         table["edge"], table["weight"] = edge, implied.weight[useful]
         kept = np.concatenate([[0], np.cumsum(useful)]).astype(np.int32)
         self.own(weights=weight, slots=slot, implied=table, implied_start=kept[implied.start])
-        self.set(num_implied=table.size)
+        self.set(num_implied=table.size, compares=1)
 
 
 class Workspace(Pools):
@@ -259,8 +259,11 @@ class Workspace(Pools):
             portals=np.zeros(size, dtype=layout.PORTAL),
             sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
             links=np.zeros(4 * size, dtype=layout.LINK),
+            ways=np.zeros(4 * size, dtype=layout.WAY),
         )
-        self.set(max_candidates=4 * size, max_raised=size, max_portals=size, max_links=4 * size)
+        self.set(
+            max_candidates=4 * size, max_raised=size, max_portals=size, max_links=4 * size, max_ways=4 * size
+        )
 
     def grow(self) -> None:
         """Double the pools whose need depends on the shot."""

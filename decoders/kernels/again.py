@@ -8,6 +8,7 @@ until no edge is left on which regions overlap; every round lowers more.
 
 import numpy as np
 
+from decoders.kernels.compare import flips_like_first, judge, list_first_edges
 from decoders.kernels.implied import (
     activate,
     add_up,
@@ -23,10 +24,11 @@ from decoders.kernels.implied import (
     share_cuts,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
+from decoders.kernels.layout import BETTER_ONCE, FAR, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
+    candidates_of,
     certain_flips_of,
     chosen_of,
     covers_of,
@@ -36,6 +38,7 @@ from decoders.kernels.pools import (
     events_of,
     flips_of,
     halves_of,
+    implied_of,
     limits_of,
     near_of,
     nodes_of,
@@ -118,8 +121,28 @@ def choose_companions(graph, work, index):
 
 
 @kernel
+def is_chosen(work, detector):
+    """Whether the region that covers a detector is one that will be given up."""
+    cover, nodes = covers_of(work)[detector], nodes_of(work)
+    if cover.potential == 0:
+        return False
+    event = cover.owner if cover.owner < work.max_events else nodes[cover.owner].first_leaf
+    return limits_of(work)[event].chosen != 0
+
+
+@kernel
+def activate_around(graph, work):
+    """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
+    implied, candidates, prices = implied_of(graph), candidates_of(work), prices_of(work)
+    for at in range(work.num_candidates):
+        other = implied[candidates[at]]
+        if prices[other.edge] < 0 and (is_chosen(work, other.u) or is_chosen(work, other.v)):
+            activate(graph, work, np.int64(other.edge), np.int64(other.weight))
+
+
+@kernel
 def choose_events(graph, work, count):
-    """Find the events to be matched anew; returns how far to look past active edges."""
+    """Find the events to be matched anew, and how far which events have to look past active edges."""
     events, limits, active, chosen, ends = (
         events_of(work),
         limits_of(work),
@@ -133,6 +156,7 @@ def choose_events(graph, work, count):
         limits[index].chosen = 0
     work.num_chosen = 0
     everywhere = FAR
+    is_wide = False
     at_edge = 0
     at_event = 0
     while at_edge < work.num_active:
@@ -157,6 +181,9 @@ def choose_events(graph, work, count):
         while at_event < work.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
+        if at_edge == work.num_active and not is_wide:
+            is_wide = True
+            activate_around(graph, work)
     for at in range(work.num_active):
         for end in range(2):
             detector = ends[2 * active[at] + end]
@@ -165,11 +192,14 @@ def choose_events(graph, work, count):
     for index in range(count):
         limits[index].limit = min(limits[index].limit, everywhere)
     # Partners are rarely farther away than before, for weights only fall; if they are, searches notice.
-    radius = np.int64(0)
+    detectors, near = detectors_of(graph), near_of(graph)
     for index in range(count):
-        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
-            radius = max(radius, events[index].radius)
-    return min(everywhere, 2 * radius + 2)
+        limit = limits[index]
+        reach = 2 * events[index].radius
+        limit.must_look = limit.chosen != 0 or reach > limit.horizon
+        if limit.must_look:
+            nearest = near[detectors[events[index].detector].first].span & ~1
+            limit.horizon = min(everywhere, max(reach, nearest) + 2)
 
 
 @kernel
@@ -208,12 +238,9 @@ def free_events(graph, work):
 
 
 @kernel
-def widen_horizons(graph, work, count, horizon):
-    """Ways past active edges are known to the horizon, for some events even farther."""
+def use_ways(work):
+    """What is known of ways past active edges holds for the events that searches have come to already."""
     events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
-    for index in range(count):
-        if limits[index].chosen or 2 * events[index].radius > limits[index].horizon:
-            limits[index].horizon = max(limits[index].horizon, horizon)
     for at in range(work.num_woken):
         index = woken[at]
         limit = limits[index]
@@ -221,6 +248,7 @@ def widen_horizons(graph, work, count, horizon):
         if limit.boundary < nodes[index].boundary:
             nodes[index].boundary = limit.boundary
             nodes[index].exit = limit.exit
+            nodes[index].way = limit.way
 
 
 @kernel
@@ -229,13 +257,15 @@ def forget_shot(work):
     forget_edges(work)
     forget_cover(work)
     forget_active(work)
+    work.num_ways = 0
 
 
 @kernel
 def match_again(graph, work, count):
     """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
 
-    `flips` and `weight` are then those of the second matching.
+    `flips` and `weight` are then those of the second matching. If the first is to be preferred, the status
+    is BETTER_ONCE, `weight` what it weighs with the new weights, and the events' mates are lost.
     """
     events, chosen = events_of(work), chosen_of(work)
     list_edges(graph, work, count)
@@ -255,12 +285,12 @@ def match_again(graph, work, count):
             return FULL
         work.num_rounds += 1
         work.may_look_beyond = 1
-        horizon = choose_events(graph, work, count)
+        choose_events(graph, work, count)
         free_events(graph, work)
-        horizon = find_ways(graph, work, count, horizon)
+        find_ways(graph, work, count)
         if work.overflow:
             return FULL
-        widen_horizons(graph, work, count, horizon)
+        use_ways(work)
         for at in range(work.num_chosen):
             if events[chosen[at]].mate == FREE:
                 status = find_partner(graph, work, chosen[at])
@@ -284,4 +314,15 @@ def match_again(graph, work, count):
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
     add_up(graph, work)
-    return OK
+    if graph.compares == 0 or flips_like_first(graph, work):
+        return OK
+    second = judge(graph, work)
+    forget_edges(work)
+    weight = list_first_edges(graph, work)
+    first = judge(graph, work)
+    if work.overflow:
+        return FULL
+    if first >= second:
+        return OK
+    work.weight = graph.certain_weight + weight
+    return BETTER_ONCE

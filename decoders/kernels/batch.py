@@ -3,7 +3,7 @@
 from decoders.kernels.again import forget_shot, match_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
+from decoders.kernels.layout import ADD, BETTER_ONCE, FREE, FULL, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.pools import (
@@ -55,16 +55,9 @@ def reset_search(work):
 
 
 @kernel
-def match_found(graph, work, count):
-    """Match the detectors found[0..count-1]. Returns a status.
-
-    Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
-    """
-    events, event_of, woken = events_of(work), event_of_of(work), woken_of(work)
-    once = graph.num_implied == 0
-    forget_shot(work)
-    if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
-        return OK
+def match_once(graph, work, count):
+    """Match the detectors found[0..count-1] with the weights of the graph. Returns a status."""
+    woken = woken_of(work)
     load_events(graph, work, count)
     find_nearest(graph, work, count)
     status = OK
@@ -73,21 +66,49 @@ def match_found(graph, work, count):
         for at in range(work.num_woken):
             if status == OK:
                 apply_mate(graph, work, woken[at], ADD)
-    elif not once:
+    elif graph.num_implied > 0:
         reset_search(work)
+    return status
+
+
+@kernel
+def match_found(graph, work, count):
+    """Match the detectors found[0..count-1], twice if edges of the graph imply others. Returns a status.
+
+    Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
+    """
+    events, event_of = events_of(work), event_of_of(work)
+    once = graph.num_implied == 0
+    forget_shot(work)
+    if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
+        return OK
+    status = match_once(graph, work, count)
     if status == OK and not once:
         status = match_again(graph, work, count)
+    if status == BETTER_ONCE:
+        weight = work.weight
+        forget_shot(work)
+        reset_flips(graph, work)
+        status = match_once(graph, work, count)
+        work.weight = weight
     for index in range(count):
         event_of[events[index].detector] = -1
     return status
 
 
 @kernel
-def match_shot(graph, work, shot):
-    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
-    found, flips, certain_flips = found_of(work), flips_of(work), certain_flips_of(graph)
+def reset_flips(graph, work):
+    """Nothing is flipped but what always is."""
+    flips, certain_flips = flips_of(work), certain_flips_of(graph)
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
+
+
+@kernel
+def match_shot(graph, work, shot):
+    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
+    found = found_of(work)
+    reset_flips(graph, work)
     work.weight = graph.certain_weight
     count = set_bits_toggled(shot, toggles_of(graph), found) if graph.has_toggles else set_bits(shot, found)
     return count, match_found(graph, work, count)

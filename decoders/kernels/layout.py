@@ -35,7 +35,7 @@ NOT_LOWERED = np.int32((1 << 31) - 1)
 MOST_SIGHTS = _i8(16)  # events that a portal knows
 
 # Kernel status: zero is success.
-OK, NO_PARTNER, FULL, POSTPONED = _i8(0), _i8(1), _i8(2), _i8(3)
+OK, NO_PARTNER, FULL, POSTPONED, BETTER_ONCE = _i8(0), _i8(1), _i8(2), _i8(3), _i8(4)
 
 # Where an edge ends that leads out of a window (GRAPH.ends); -1 is the true boundary.
 BEYOND = _i8(-2)
@@ -91,11 +91,23 @@ NODE = _record(
     mark=_i8,
     dual=_i8,  # blossoms: its own dual
     boundary=_i8,  # events: distance to the boundary
+    way=_i8,  # events: see LIMIT
     exit=_i8,  # events: the detector behind which the way there is known, -1 if all of it is
     since=_i8,  # time at which the duals inside were last brought up to date
 )
 HALF = _record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
-EDGE = _record(distance=_i8, near=_i8)  # near: list entry of halves[2e].to, -1 if beyond the list
+EDGE = _record(
+    distance=_i8,
+    near=_i8,  # list entry of halves[2e].to, -1 if beyond the list
+    way=_i8,  # the way past active edges, NONE if there is none or it is to be searched for
+)
+WAY = _record(  # from an event through one active edge
+    entry=_i8,  # in the event's list, of the end where the way comes in; NONE if the event is there
+    start=_i8,  # the event's detector
+    slot=_i8,
+    end=_i8,  # the detector where it comes out
+    exit=_i8,  # in that one's list, of the other event; NONE if that is there
+)
 ITEM = _record(key=_i8, what=_i8)
 ADJACENT = _record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
 IMPLIED = _record(  # an edge that is more likely, and so shorter, where another has happened
@@ -107,8 +119,10 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
 LIMIT = _record(
     limit=_i8,  # the nearest end of an active edge is not nearer to the event
     horizon=_i8,  # every way shorter than this that leads past active edges is known
+    must_look=_i8,  # so that is to be seen to, up to the horizon
     boundary=_i8,  # the shortest known way to the boundary that does
     exit=_i8,  # the last active edge on it ends here
+    way=_i8,  # as in EDGE, but for the last part
     chosen=_i8,  # whether it is to be matched anew
     cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
     is_cut=_i8,  # whether that is so for the edges counted at this event
@@ -127,12 +141,16 @@ PORTAL = _record(  # an end of an active edge
     next=_i8,  # another portal at the same detector
     boundary=_i8,  # from here to the boundary past no other active edge
     num_sights=_i8,  # events near it; -1 if nobody has looked
+    horizon=_i8,  # up to here all of them and all other portals are known
     first_link=_i8,
     last_link=_i8,
     distance=_i8,  # from the event whose ways are looked for, through this edge; FAR if there is none
+    via=_i8,  # the entry in that event's list by which the way comes in, if it passes no other active edge
+    is_direct=_i8,  # whether that is so
+    slot=_i8,
     is_queued=_i8,
 )
-SIGHT = _record(event=_i8, distance=_i8)  # an event near a portal
+SIGHT = _record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
 LINK = _record(other=_i8, distance=_i8)  # a portal near another
 RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
@@ -163,6 +181,7 @@ GRAPH = _record(
     num_adjacent=_i8,
     num_edges=_i8,
     num_implied=_i8,  # 0: shots are matched once
+    compares=_i8,  # whether the two matchings are compared where they predict different flips
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
@@ -195,6 +214,7 @@ WORK = _record(
     portals=_i8,  # PORTAL (max_portals,)
     sights=_i8,  # SIGHT (max_portals * MOST_SIGHTS,)
     links=_i8,  # LINK (max_links,)
+    ways=_i8,  # WAY (max_ways,)
     prices=_i8,  # int32 (num_graph_edges,): weight of an edge of the matching, NOT_SEEN or NOT_USED
     seen=_i8,  # int64 (num_graph_edges,): where prices are not NOT_SEEN
     used_by=_i8,  # int32 (num_graph_edges,): the event on whose way to its mate an edge is
@@ -213,7 +233,10 @@ WORK = _record(
     max_raised=_i8,
     max_portals=_i8,
     max_links=_i8,
+    num_ways=_i8,
+    max_ways=_i8,
     farthest=_i8,  # the largest of all centres
+    horizon=_i8,  # how far portals look around
     may_shift=_i8,  # whether regions may grow at their mates' cost
     num_shifts=_i8,  # since the regions were last laid out
     has_shifts=_i8,  # before that

@@ -2,7 +2,14 @@
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, PAIRED
-from decoders.kernels.paths import flip_path, path_by_search, path_in_list, path_outward, path_to_exit
+from decoders.kernels.paths import (
+    flip_path,
+    path_by_search,
+    path_in_list,
+    path_of_way,
+    path_outward,
+    path_to_exit,
+)
 from decoders.kernels.pools import (
     boundary_flips_of,
     detectors_of,
@@ -43,15 +50,20 @@ def mate_path(graph, work, index):
     if event.mate == AT_BOUNDARY:
         if has_exit(work, index):
             node = nodes_of(work)[index]
+            if node.way >= 0:
+                return path_of_way(graph, work, node.way, True)
             return path_to_exit(graph, work, event.detector, node.exit, node.boundary)
         return path_outward(graph, work, event.detector, 0)
     entry = mate_entry(work, index)
     if entry == -2:
         return 0
     if entry == -1:
+        way = edges_of(work)[event.mate >> 1].way
+        if way >= 0:
+            return path_of_way(graph, work, way, False)
         other = events[halves_of(work)[event.mate].to].detector
         return path_by_search(graph, work, event.detector, other)
-    return path_in_list(graph, work, event.detector, entry)
+    return path_in_list(graph, work, event.detector, entry, 0)
 
 
 @kernel

@@ -19,6 +19,7 @@ from decoders.kernels.pools import (
     parents_of,
     path_of,
     steps_of,
+    ways_of,
 )
 
 
@@ -44,11 +45,10 @@ def path_outward(graph, work, detector, length):
 
 
 @kernel
-def path_in_list(graph, work, detector, entry):
-    """Write the edges from a detector to an entry of its neighbour list to `path`; returns how many."""
+def path_in_list(graph, work, detector, entry, length):
+    """Write the edges from a detector to an entry of its list to `path` behind others, now so many."""
     parents, path, steps = parents_of(graph), path_of(work), steps_of(graph)
     first = detectors_of(graph)[detector].first
-    length = 0
     while True:
         path[length] = steps[entry]
         length += 1
@@ -104,6 +104,28 @@ def path_to_exit(graph, work, detector, exit, distance):
         path[length] = lowered_as_of(work)[slot]
         return length + 1
     return path_outward(graph, work, exit, length)
+
+
+@kernel
+def path_of_way(graph, work, index, outward):
+    """Write the edges of a way through an active edge to `path`; returns how many."""
+    way, path = ways_of(work)[index], path_of(work)
+    length = np.int64(0)
+    if way.entry >= 0:
+        length = path_in_list(graph, work, way.start, way.entry, length)
+    path[length] = lightest_now(work, way.slot)
+    length += 1
+    if outward:
+        if way.end >= 0:
+            slot = boundary_edge_of(graph)[way.end]
+            if slot >= 0 and lowered_of(work)[slot] < detectors_of(graph)[way.end].boundary:
+                path[length] = lightest_now(work, slot)
+                length += 1
+            else:
+                length = path_outward(graph, work, way.end, length)
+    elif way.exit >= 0:
+        length = path_in_list(graph, work, way.end, way.exit, length)
+    return length
 
 
 @kernel

@@ -31,6 +31,7 @@ from decoders.kernels.layout import (
     PORTAL,
     RAISED,
     SIGHT,
+    WAY,
 )
 
 if interpreted:
@@ -365,3 +366,9 @@ def exits_of(graph):
 def outward_edges_of(graph):
     """The pool `outward_edges` of a graph record."""
     return view(graph.outward_edges, graph.num_detectors, np.int32)
+
+
+@kernel
+def ways_of(work):
+    """The pool `ways` of a work record."""
+    return view(work.ways, work.max_ways, WAY)

@@ -23,25 +23,27 @@ from decoders.kernels.pools import (
     portals_of,
     sights_of,
     stack_of,
+    ways_of,
 )
 from decoders.kernels.regions import add_edge, known_edge
 
 
 @kernel
-def add_portal(graph, work, detector, other, weight):
+def add_portal(graph, work, detector, other, slot):
     """Note an end of an active edge."""
     cover = covers_of(work)[detector]
     portal = portals_of(work)[work.num_portals]
     portal.detector = detector
     portal.other = other
-    portal.weight = weight
+    portal.weight = lowered_of(work)[slot]
+    portal.slot = slot
     portal.next = cover.portal
     portal.num_sights = -1
     portal.distance = FAR
     portal.boundary = detectors_of(graph)[detector].boundary
-    slot = boundary_edge_of(graph)[detector]
-    if slot >= 0:
-        portal.boundary = min(portal.boundary, lowered_of(work)[slot])
+    outward = boundary_edge_of(graph)[detector]
+    if outward >= 0:
+        portal.boundary = min(portal.boundary, lowered_of(work)[outward])
     cover.portal = work.num_portals
     work.num_portals += 1
 
@@ -49,20 +51,19 @@ def add_portal(graph, work, detector, other, weight):
 @kernel
 def open_portals(graph, work):
     """Make the ends of all active edges portals."""
-    active, ends, lowered = active_of(work), ends_of(graph), lowered_of(work)
+    active, ends = active_of(work), ends_of(graph)
     work.num_links = 0
     for at in range(work.num_active):
         slot = active[at]
         if work.num_portals + 2 > work.max_portals:
             work.overflow = 1
             return
-        weight = lowered[slot]
         first = work.num_portals
         if ends[2 * slot + 1] >= 0:
-            add_portal(graph, work, ends[2 * slot], first + 1, weight)
-            add_portal(graph, work, ends[2 * slot + 1], first, weight)
+            add_portal(graph, work, ends[2 * slot], first + 1, slot)
+            add_portal(graph, work, ends[2 * slot + 1], first, slot)
         else:
-            add_portal(graph, work, ends[2 * slot], NONE, weight)
+            add_portal(graph, work, ends[2 * slot], NONE, slot)
 
 
 @kernel
@@ -93,7 +94,7 @@ def link_portals(work, here, detector, distance):
 
 @kernel
 def look_around(graph, work, here, horizon):
-    """List the events and portals near a portal; returns the horizon, nearer if there were too many."""
+    """List the events and portals nearer to a portal than a horizon, or than one that leaves not too many."""
     detectors, near, event_of = detectors_of(graph), near_of(graph), event_of_of(work)
     portal = portals_of(work)[here]
     sights = sights_of(work)
@@ -106,6 +107,7 @@ def look_around(graph, work, here, horizon):
     if event_of[portal.detector] >= 0:
         sights[row].event = event_of[portal.detector]
         sights[row].distance = 0
+        sights[row].entry = NONE
         portal.num_sights = 1
     at = around.first
     while at < around.last and near[at].span < horizon:
@@ -119,15 +121,16 @@ def look_around(graph, work, here, horizon):
                 break
             sights[row + portal.num_sights].event = event_of[detector]
             sights[row + portal.num_sights].distance = distance
+            sights[row + portal.num_sights].entry = at
             portal.num_sights += 1
         at += 1
     portal.last_link = work.num_links
-    return horizon
+    portal.horizon = min(horizon, around.radius)
 
 
 @kernel
-def go_through(work, here, distance, queued):
-    """A way comes to a portal, goes through and so far altogether; returns how many portals are queued."""
+def go_through(work, here, distance, via, is_direct, queued):
+    """A way so long comes to a portal and goes through its edge; returns how many portals are queued."""
     portals, stack = portals_of(work), stack_of(work)
     there = portals[here].other
     through = distance + portals[here].weight
@@ -141,34 +144,63 @@ def go_through(work, here, distance, queued):
             stack[queued] = there
             queued += 1
         portals[there].distance = through
+        portals[there].via = via
+        portals[there].is_direct = is_direct
     return queued
 
 
 @kernel
-def shorten(work, event, other, distance):
+def note_way(work, entry, start, slot, end, exit):
+    """Remember a way through one active edge; returns its number, NONE if there is no room."""
+    index = work.num_ways
+    if index == work.max_ways:
+        return NONE  # it will be searched for
+    work.num_ways = index + 1
+    way = ways_of(work)[index]
+    way.entry = entry
+    way.start = start
+    way.slot = slot
+    way.end = end
+    way.exit = exit
+    return index
+
+
+@kernel
+def shorten(work, event, sight, here, through):
     """Make a way past active edges known, if it is shorter than what is known."""
     edges = edges_of(work)
-    half = known_edge(work, event, other)
+    half = known_edge(work, event, sight.event)
     if half < 0:
-        add_edge(work, event, other, distance, NONE)
-    elif distance < edges[half >> 1].distance:
-        edges[half >> 1].distance = distance
+        half = add_edge(work, event, sight.event, through, NONE)
+        if half < 0:
+            return
+    elif through < edges[half >> 1].distance:
+        edges[half >> 1].distance = through
         edges[half >> 1].near = NONE
+    else:
+        return
+    edges[half >> 1].way = NONE
+    if here.is_direct:
+        start = events_of(work)[event].detector
+        edges[half >> 1].way = note_way(work, here.via, start, here.slot, here.detector, sight.entry)
 
 
 @kernel
 def leave_to_boundary(work, event, exit, distance):
-    """An event has a way to the boundary past active edges and, last, this detector."""
+    """An event has a way to the boundary past active edges and then this detector: whether it is shorter."""
     limit = limits_of(work)[event]
-    if distance < limit.boundary:
-        limit.boundary = distance
-        limit.exit = exit
+    if distance >= limit.boundary:
+        return False
+    limit.boundary = distance
+    limit.exit = exit
+    limit.way = NONE
+    return True
 
 
 @kernel
 def find_ways_from(graph, work, event, horizon):
     """Make the ways from an event past active edges known that are shorter than a horizon; returns it."""
-    detectors, near, covers = detectors_of(graph), near_of(graph), covers_of(work)
+    detectors, near, covers, limits = detectors_of(graph), near_of(graph), covers_of(work), limits_of(work)
     portals, sights, links, stack = portals_of(work), sights_of(work), links_of(work), stack_of(work)
     detector = events_of(work)[event].detector
     around = detectors[detector]
@@ -176,15 +208,17 @@ def find_ways_from(graph, work, event, horizon):
     at = around.first - 1
     while at < around.first or (at < around.last and near[at].span < horizon):
         distance = 0
+        via = NONE
         here = covers[detector].portal
         if at >= around.first:
+            via = at
             here = covers[near[at].detector].portal
             distance = near[at].span & ~1
         while here >= 0:
             if portals[here].other >= 0:
-                queued = go_through(work, here, distance, queued)
-            else:
-                leave_to_boundary(work, event, portals[here].detector, distance + portals[here].weight)
+                queued = go_through(work, here, distance, via, 1, queued)
+            elif leave_to_boundary(work, event, portals[here].detector, distance + portals[here].weight):
+                limits[event].way = note_way(work, via, detector, portals[here].slot, NONE, NONE)
             here = portals[here].next
         at += 1
     done = 0
@@ -196,7 +230,8 @@ def find_ways_from(graph, work, event, horizon):
         if here.distance >= horizon:
             continue
         if here.num_sights < 0:
-            horizon = look_around(graph, work, index, horizon)
+            look_around(graph, work, index, work.horizon)
+        horizon = min(horizon, here.distance + here.horizon)
         for at in range(here.first_link, here.last_link):
             distance = here.distance + links[at].distance
             if distance >= horizon:
@@ -206,7 +241,7 @@ def find_ways_from(graph, work, event, horizon):
                 if queued + 1 >= stack.size:
                     work.overflow = 1
                     break
-                queued = go_through(work, there, distance, queued)
+                queued = go_through(work, there, distance, NONE, 0, queued)
             else:
                 leave_to_boundary(work, event, portals[there].detector, distance + portals[there].weight)
     for at in range(queued):
@@ -214,32 +249,35 @@ def find_ways_from(graph, work, event, horizon):
         here = portals[index]
         if here.distance == FAR:
             continue
-        leave_to_boundary(work, event, here.detector, here.distance + here.boundary)
+        if leave_to_boundary(work, event, here.detector, here.distance + here.boundary) and here.is_direct:
+            limits[event].way = note_way(work, here.via, detector, here.slot, here.detector, NONE)
         row = index * MOST_SIGHTS
         for sight in range(row, row + here.num_sights):
             through = here.distance + sights[sight].distance
             if through >= horizon:
                 break
             if sights[sight].event != event:
-                shorten(work, event, sights[sight].event, through)
+                shorten(work, event, sights[sight], here, through)
         here.distance = FAR
     return horizon
 
 
 @kernel
-def find_ways(graph, work, count, horizon):
-    """Make the ways past active edges known that are shorter than a horizon and lead from certain events.
+def find_ways(graph, work, count):
+    """Make the ways past active edges known that are shorter than the horizons of the events that must look.
 
-    Those are the ones to be matched anew, and those with larger regions than their lists account for.
-    Returns the horizon, nearer if that was necessary.
+    Those are the ones to be matched anew, and those with larger regions than their lists account for. A
+    horizon comes nearer if there is too much to see.
     """
-    events, limits = events_of(work), limits_of(work)
+    limits = limits_of(work)
     for index in range(count):
         limits[index].boundary = FAR
+    work.horizon = 0
+    for index in range(count):
+        if limits[index].must_look:
+            work.horizon = max(work.horizon, limits[index].horizon)
     open_portals(graph, work)
     for index in range(count):
-        is_known = 2 * events[index].radius <= limits[index].horizon and limits[index].chosen == 0
-        if not is_known and work.overflow == 0:
-            horizon = find_ways_from(graph, work, index, horizon)
+        if limits[index].must_look and work.overflow == 0:
+            limits[index].horizon = find_ways_from(graph, work, index, limits[index].horizon)
     close_portals(work)
-    return horizon

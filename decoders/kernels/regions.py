@@ -117,6 +117,7 @@ def add_edge(work, event, other, distance, near):
     work.num_edges = edge + 1
     edges[edge].distance = distance
     edges[edge].near = near
+    edges[edge].way = NONE
     away = 2 * edge + 1
     halves[away].to = other
     halves[away].next = events[event].first
@@ -218,6 +219,7 @@ def scan_beyond(graph, work, event):
             elif ball[there].distance < edges[half >> 1].distance:  # known before edges were lowered
                 edges[half >> 1].distance = ball[there].distance
                 edges[half >> 1].near = NONE
+                edges[half >> 1].way = NONE
                 schedule_edge(work, half)
         there = ball_next(graph, work)
     e.reach = target if there >= 0 else FAR
@@ -245,6 +247,7 @@ def look_for_exit(graph, work, event, there):
     if distance + behind < node.boundary:
         node.boundary = distance + behind
         node.exit = there
+        node.way = NONE
         schedule(work, work.now + node.boundary - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
 
 
@@ -310,6 +313,7 @@ def make_node(graph, work, index):
     node.since = 0
     node.boundary = detectors_of(graph)[event.detector].boundary
     node.exit = -1
+    node.way = NONE
     if event.nearest >= 0 and not is_known(work, index, event.nearest, event.reach):
         add_edge(work, index, event.nearest, event.reach, event.scan - 1)
     suitor = event.suitor
@@ -323,6 +327,7 @@ def make_node(graph, work, index):
         if limit.boundary < node.boundary:
             node.boundary = limit.boundary
             node.exit = limit.exit
+            node.way = limit.way
 
 
 @kernel

@@ -63,7 +63,7 @@ def test_lists_hold_the_nearest(seed: int, list_length: int) -> None:
             assert entry["radius"] == layout.FAR
         for place in range(entry["first"], entry["last"]):
             other = int(near[place]["detector"])
-            along = path(work, edges, paths.path_in_list(record, scratch, detector, place))
+            along = path(work, edges, paths.path_in_list(record, scratch, detector, place, 0))
             assert oracles.syndrome_of(along) == 1 << detector ^ 1 << other
             assert sum(edge.weight for edge in along) == distance[detector][other]
             assert any(edge.observables for edge in along) == bool(near[place]["span"] & 1)
