@@ -13,6 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Packed = NDArray[np.uint8]
 Weights = NDArray[np.float64]
+Gaps = NDArray[np.float64]
+
+#: The decoders that can tell the gap between the logical classes, for messages of those that cannot.
+WITH_GAPS = ("mwpm", "pymatching")
 
 
 class Decoder(ABC):
@@ -22,6 +26,8 @@ class Decoder(ABC):
     uses_threads: ClassVar[bool] = False
     #: Whether `decode_batch(return_weights=True)` is possible.
     gives_weights: ClassVar[bool] = True
+    #: Whether `return_gap=True` is possible: `_decode_with_gaps` is then implemented.
+    gives_gaps: ClassVar[bool] = False
 
     def __init__(self, *, name: str, num_detectors: int, num_observables: int) -> None:
         self.name = name
@@ -42,14 +48,31 @@ class Decoder(ABC):
         (shots,) weights (None unless asked for).
         """
 
-    def decode(self, detection_events: ArrayLike) -> NDArray[np.bool_]:
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        """Decode checked shots as `_decode_packed` does, with gaps: float64 (shots, observables)."""
+        raise NotImplementedError
+
+    @overload
+    def decode(
+        self, detection_events: ArrayLike, *, return_gap: Literal[False] = False
+    ) -> NDArray[np.bool_]: ...
+
+    @overload
+    def decode(
+        self, detection_events: ArrayLike, *, return_gap: Literal[True]
+    ) -> tuple[NDArray[np.bool_], Gaps]: ...
+
+    def decode(
+        self, detection_events: ArrayLike, *, return_gap: bool = False
+    ) -> NDArray[np.bool_] | tuple[NDArray[np.bool_], Gaps]:
         """Predict the observable flips of one shot.
 
         Args:
             detection_events: bool, or integers 0 and 1, (num_detectors,).
+            return_gap: also return the gaps, see `decode_batch`.
 
         Returns:
-            bool (num_observables,).
+            bool (num_observables,); with return_gap the pair of it and float64 (num_observables,).
 
         Raises:
             ValueError: wrong shape, dtype or value, or no error explains the detection events.
@@ -60,8 +83,11 @@ class Decoder(ABC):
                 f"detection events of one shot have shape {events.shape}, expected ({self.num_detectors},)"
                 + ("; decode_batch takes several shots" if events.ndim == 2 else "")
             )
-        predictions, _ = self._decode_packed(pack_shots(events[np.newaxis]), weights=False, threads=1)
-        flips: NDArray[np.bool_] = _unpack(predictions, self.num_observables)[0]
+        if return_gap:
+            predictions, gaps = self.decode_batch(events[np.newaxis], return_gap=True)
+            return predictions[0], gaps[0]
+        packed, _ = self._decode_packed(pack_shots(events[np.newaxis]), weights=False, threads=1)
+        flips: NDArray[np.bool_] = _unpack(packed, self.num_observables)[0]
         return flips
 
     @overload
@@ -71,6 +97,7 @@ class Decoder(ABC):
         *,
         bit_packed: bool = False,
         return_weights: Literal[False] = False,
+        return_gap: Literal[False] = False,
         threads: int = 1,
     ) -> NDArray[Any]: ...
 
@@ -81,6 +108,7 @@ class Decoder(ABC):
         *,
         bit_packed: bool = False,
         return_weights: Literal[True],
+        return_gap: Literal[False] = False,
         threads: int = 1,
     ) -> tuple[NDArray[Any], Weights]: ...
 
@@ -90,7 +118,30 @@ class Decoder(ABC):
         detection_events: ArrayLike,
         *,
         bit_packed: bool = False,
+        return_weights: Literal[False] = False,
+        return_gap: Literal[True],
+        threads: int = 1,
+    ) -> tuple[NDArray[Any], Gaps]: ...
+
+    @overload
+    def decode_batch(
+        self,
+        detection_events: ArrayLike,
+        *,
+        bit_packed: bool = False,
+        return_weights: Literal[True],
+        return_gap: Literal[True],
+        threads: int = 1,
+    ) -> tuple[NDArray[Any], Weights, Gaps]: ...
+
+    @overload
+    def decode_batch(
+        self,
+        detection_events: ArrayLike,
+        *,
+        bit_packed: bool = False,
         return_weights: bool,
+        return_gap: Literal[False] = False,
         threads: int = 1,
     ) -> NDArray[Any] | tuple[NDArray[Any], Weights]: ...
 
@@ -100,8 +151,9 @@ class Decoder(ABC):
         *,
         bit_packed: bool = False,
         return_weights: bool = False,
+        return_gap: bool = False,
         threads: int = 1,
-    ) -> NDArray[Any] | tuple[NDArray[Any], Weights]:
+    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
         """Predict the observable flips of many shots.
 
         Args:
@@ -112,11 +164,16 @@ class Decoder(ABC):
             bit_packed: whether detection events and predictions are bit-packed.
             return_weights: also return the weight of each shot's most likely error, the sum of
                 log((1 - p) / p) over its edges.
+            return_gap: also return the complementary gap of each observable: how much more the best
+                solution weighs that predicts the opposite for it (and whatever it likes for others),
+                in units of log-likelihood. Infinite where there is no such solution; 0 is a tie.
+                Only where `gives_gaps`. (Gidney, Newman, Brooks, Jones, arXiv 2312.04522, section 2.)
             threads: how many threads decode; more than 1 only where `uses_threads`.
 
         Returns:
             Predictions, bool (shots, num_observables), or uint8 (shots, ceil(num_observables / 8))
-            with bit_packed; with return_weights the pair of them and float64 (shots,).
+            with bit_packed. With return_weights or return_gap a tuple of them, float64 (shots,) if
+            weights were asked for, and float64 (shots, num_observables) if gaps were.
 
         Raises:
             ValueError: wrong shape, dtype or value, options that this decoder cannot honour, or no
@@ -124,17 +181,29 @@ class Decoder(ABC):
         """
         if return_weights and not self.gives_weights:
             raise ValueError(f"decoder '{self.name}' gives no weights: leave return_weights=False")
+        if return_gap and not self.gives_gaps:
+            raise ValueError(
+                f"decoder '{self.name}' gives no gaps: return_gap=True is for {', '.join(WITH_GAPS)}"
+            )
         if threads < 1 or (threads > 1 and not self.uses_threads):
             allowed = "at least 1" if self.uses_threads else "1"
             raise ValueError(f"threads={threads}: decoder '{self.name}' takes {allowed}")
         events = np.asarray(detection_events)
         packed = self._check_packed(events) if bit_packed else pack_shots(self._check_shape(events))
-        predictions, weights = self._decode_packed(packed, weights=return_weights, threads=threads)
-        result: NDArray[Any] = predictions if bit_packed else _unpack(predictions, self.num_observables)
+        gaps = None
+        if return_gap:
+            predictions, weights, gaps = self._decode_with_gaps(packed, threads=threads)
+        else:
+            predictions, found = self._decode_packed(packed, weights=return_weights, threads=threads)
+            weights = found if found is not None else np.zeros(0)
+        result: list[NDArray[Any]] = [
+            predictions if bit_packed else _unpack(predictions, self.num_observables)
+        ]
         if return_weights:
-            assert weights is not None
-            return result, weights
-        return result
+            result.append(weights)
+        if gaps is not None:
+            result.append(gaps)
+        return result[0] if len(result) == 1 else tuple(result)
 
     def _check_shape(self, events: NDArray[Any]) -> NDArray[Any]:
         if events.ndim != 2 or events.shape[1] != self.num_detectors:

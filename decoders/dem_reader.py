@@ -107,3 +107,19 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
         num_certain=int(out[dem_text.CERTAIN_ERRORS]),
         num_cancelled=int(out[dem_text.CANCELLED_TARGETS]),
     )
+
+
+def with_likely_errors_present(arrays: DemArrays) -> DemArrays:
+    """The same model, errors of probability p > 1/2 made of a certain one and one of probability 1 - p."""
+    likely = arrays.component_probability > 0.5
+    if not likely.any():
+        return arrays
+    ends = arrays.component_ends[likely].reshape(-1)
+    times = np.bincount(ends[ends >= 0], minlength=arrays.num_detectors)
+    flipped = np.bitwise_xor.reduce(arrays.component_observables[likely], axis=0)
+    p = arrays.component_probability
+    return arrays._replace(
+        component_probability=np.where(likely, 1 - p, p),
+        certain_detectors=arrays.certain_detectors ^ (times % 2 == 1),
+        certain_observables=arrays.certain_observables ^ flipped,
+    )

@@ -193,6 +193,22 @@ class LayeredModel:
                 layers.append(self.bulk)
         return (layers + ending)[-count:] if count else []
 
+    def sample_layers(self, num_layers: int, *, seed: int) -> NDArray[np.uint8]:
+        """Draw the detection events of one shot from the edges' probabilities, uint8 (layers, columns).
+
+        Raises:
+            ValueError: no memory of this model has so many layers.
+        """
+        self.check_length(num_layers)
+        random = np.random.default_rng(seed)
+        rows = np.zeros((num_layers + self.longest_reach, self.num_columns), dtype=np.uint8)
+        for at, edges in enumerate(self.layer_edges(0, num_layers, to_end=True)):
+            happened = edges.chosen(random.random(edges.column.size) < edges.probability)
+            np.bitwise_xor.at(rows[at], happened.column, 1)
+            inside = happened.other >= 0
+            np.bitwise_xor.at(rows, (at + happened.later[inside], happened.other[inside]), 1)
+        return rows[:num_layers]
+
 
 def _places(
     graph: MatchingGraph,

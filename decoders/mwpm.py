@@ -10,10 +10,12 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
-from decoders.base import Decoder, Packed, Weights, pack_shots
+from decoders.base import Decoder, Gaps, Packed, Weights, pack_shots
 from decoders.certificate import check_certificate, check_edges
+from decoders.gap import GapGraph
 from decoders.graph import MatchingGraph
-from decoders.kernels import batch, layout
+from decoders.kernels import batch, gap, layout
+from decoders.unexplained import explain_failure
 from decoders.workspace import Implied, SearchGraph, Workspace, read_only
 
 # Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
@@ -32,6 +34,7 @@ class MWPM(Decoder):
     """
 
     uses_threads = True
+    gives_gaps = True
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class MWPM(Decoder):
         self.search_graph = SearchGraph(graph, implied=implied)
         self._verify = verify
         self._idle: list[Workspace] = []
+        self._gap_graph: GapGraph | None = None  # made when gaps are first asked for
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process.
@@ -116,19 +120,48 @@ class MWPM(Decoder):
         integer_weights = np.zeros(num_shots, dtype=np.int64)
         if self._verify:
             self._decode_and_verify(packed, predictions, integer_weights)
-        elif threads == 1 or num_shots < 2:
-            self._decode_range(packed, predictions, integer_weights, 0, num_shots)
         else:
-            portions = min(num_shots, threads * _PORTIONS_PER_THREAD)
-            bounds = [num_shots * portion // portions for portion in range(portions + 1)]
-            with ThreadPoolExecutor(max_workers=threads) as pool:
-                running = [
-                    pool.submit(self._decode_range, packed, predictions, integer_weights, first, last)
-                    for first, last in pairwise(bounds)
-                ]
-                for portion in running:  # in order, so that the first bad shot is the one reported
-                    portion.result()
+            self._in_portions(
+                partial(self._decode_range, packed, predictions, integer_weights), num_shots, threads
+            )
         return predictions, integer_weights / self.graph.weight_scale if weights else None
+
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        if self._gap_graph is None:
+            self._gap_graph = GapGraph(self.graph)
+        num_shots = packed.shape[0]
+        packed = read_only(packed)
+        predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)
+        integer_weights, steps = np.zeros((2, num_shots), dtype=np.int64)
+        gaps = np.empty((num_shots, self.num_observables))
+        for observable, gauge in enumerate(self._gap_graph.gauges):
+            if gauge.two_classes:
+                arrays = (packed, predictions, integer_weights, steps)
+                self._in_portions(partial(self._gaps_of_range, observable, *arrays), num_shots, threads)
+            gaps[:, observable] = self._gap_graph.gaps_of(observable, steps)
+        if self._verify or not any(gauge.two_classes for gauge in self._gap_graph.gauges):
+            predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
+            assert weights is not None
+            if self._verify:
+                self._verify_gaps(packed, predictions, weights, gaps)
+            return predictions, weights, gaps
+        # Of two equally good predictions the one that is made without gaps.
+        tied = np.flatnonzero((gaps == 0).any(axis=1))
+        predictions[tied], _ = self._decode_packed(packed[tied], weights=False, threads=threads)
+        return predictions, integer_weights / self.graph.weight_scale, gaps
+
+    @staticmethod
+    def _in_portions(decode: Callable[[int, int], None], num_shots: int, threads: int) -> None:
+        """Have shots first..last-1 decoded, portion by portion on several threads."""
+        if threads == 1 or num_shots < 2:
+            decode(0, num_shots)
+            return
+        portions = min(num_shots, threads * _PORTIONS_PER_THREAD)
+        bounds = [num_shots * portion // portions for portion in range(portions + 1)]
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            running = [pool.submit(decode, first, last) for first, last in pairwise(bounds)]
+            for portion in running:  # in order, so that the first bad shot is the one reported
+                portion.result()
 
     def _decode_range(
         self,
@@ -157,6 +190,39 @@ class MWPM(Decoder):
 
         self._with_workspace(run, shots, first_shot=first, idle=self._idle if idle is None else idle)
 
+    def _gaps_of_range(
+        self,
+        observable: int,
+        packed: Packed,
+        predictions: Packed,
+        weights: NDArray[np.int64],
+        steps: NDArray[np.int64],
+        first: int,
+        last: int,
+    ) -> None:
+        gap_graph = self._gap_graph
+        assert gap_graph is not None
+        sides = gap_graph.sides[observable]
+        shots = packed[first:last]
+        at = 0
+
+        def run(work: Workspace) -> tuple[int, int]:
+            nonlocal at
+            at, status = gap.decode_with_gaps(
+                gap_graph.search_graph.record,
+                work.record,
+                sides.distances,
+                sides.across,
+                shots,
+                predictions[first:last],
+                weights[first:last],
+                steps[first:last],
+                at,
+            )
+            return at, status
+
+        self._with_workspace(run, shots, first_shot=first, idle=gap_graph.idle, make=gap_graph.workspace)
+
     def _with_workspace(
         self,
         run: Callable[[Workspace], tuple[int, int]],
@@ -164,12 +230,13 @@ class MWPM(Decoder):
         *,
         idle: list[Workspace],
         first_shot: int = 0,
+        make: Callable[[], Workspace] | None = None,
     ) -> int:
         """Run a kernel on an idle workspace until it is done, giving it more room when it asks."""
         try:
             work = idle.pop()
         except IndexError:
-            work = Workspace(self.search_graph)
+            work = make() if make else Workspace(self.search_graph)
         try:
             at, status = run(work)
             while status == layout.FULL:
@@ -198,19 +265,21 @@ class MWPM(Decoder):
             edges = self._edge_numbers(packed[shot : shot + 1], idle=[work])
             check_edges(self.graph, packed[shot], edges, predictions[shot], int(weights[shot]))
 
+    def _verify_gaps(self, packed: Packed, predictions: Packed, weights: Weights, gaps: Gaps) -> None:
+        """Decode once more, told to stay in the other class, with proof."""
+        assert self._gap_graph is not None
+        for observable, gauge in enumerate(self._gap_graph.gauges):
+            expected = np.full(packed.shape[0], gauge.unseen)
+            if gauge.two_classes:
+                flips = predictions[:, observable // 8] >> (observable % 8) & 1 == 0
+                other = MWPM(graph=gauge.graph, verify=True)
+                events = gauge.events_of_class(packed, flips)
+                _, heavier = other._decode_packed(events, weights=True, threads=1)
+                assert heavier is not None
+                expected = np.minimum(expected, heavier - weights)
+            assert np.allclose(gaps[:, observable], expected, rtol=1e-12, atol=1e-9)
+
     def _explain(self, shot: Packed, number: int) -> str:
         """Which component of a shot that has no perfect matching is to blame."""
         toggles = self.search_graph.arrays["toggles"]
-        bits = np.unpackbits(shot ^ toggles, count=self.num_detectors, bitorder="little")
-        events = np.flatnonzero(bits)
-        component = self.graph.component[events]
-        counts = np.bincount(component, minlength=self.graph.component_has_boundary.size)
-        odd = int(np.flatnonzero((counts % 2 == 1) & ~self.graph.component_has_boundary)[0])
-        detectors = np.flatnonzero(self.graph.component == odd)
-        size = f"{detectors.size} detector{'s' if detectors.size > 1 else ''}"
-        shown = ", ".join(f"D{detector}" for detector in events[component == odd][:4])
-        shown += ", ..." if counts[odd] > 4 else ""
-        return (
-            f"shot {number}: no error explains its detection events: the component of D{detectors[0]} "
-            f"({size}) has no boundary and an odd number of events ({shown})"
-        )
+        return explain_failure(self.graph, shot ^ toggles, number)

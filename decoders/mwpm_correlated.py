@@ -22,6 +22,8 @@ class CorrelatedMWPM(MWPM):
     are those of the matching taken, with the second matching's edge weights.
     """
 
+    gives_gaps = False  # the other class would imply other weights
+
     def __init__(self, *, correlated: CorrelatedGraph, compare: bool = True) -> None:
         super().__init__(graph=correlated.graph, name="mwpm-correlated", implied=correlated.implied)
         self.search_graph.set(certain_weight=correlated.offset, compares=int(compare))

@@ -6,9 +6,12 @@ from typing import ClassVar, Self
 import numpy as np
 import pymatching
 import stim
+from numpy.typing import NDArray
 
-from decoders.base import Decoder, Packed, Weights
+from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.dem_reader import read_dem
+from decoders.gauge import Gauge
+from decoders.graph import MatchingGraph
 
 # The weight of anything less likely is infinite for PyMatching, which it refuses.
 _LEAST_PROBABILITY = 1e-300
@@ -24,6 +27,7 @@ class PyMatching(Decoder):
 
     _name: ClassVar[str] = "pymatching"
     _correlated: ClassVar[bool] = False
+    gives_gaps = True
 
     def __init__(self, *, dem: stim.DetectorErrorModel) -> None:
         super().__init__(
@@ -45,6 +49,8 @@ class PyMatching(Decoder):
         self._matching = pymatching.Matching.from_detector_error_model(
             plain.dem, enable_correlations=self._correlated
         )
+        self._dem = dem.copy()
+        self._class_solvers: list[_ClassSolver] | None = None  # made when gaps are first asked for
         # PyMatching knows observables only from errors that flip them.
         if self._matching.num_fault_ids < self.num_observables:
             self._matching.ensure_num_fault_ids(self.num_observables)
@@ -73,6 +79,21 @@ class PyMatching(Decoder):
         predictions, found = answer if weights else (answer, None)
         return predictions ^ self._flipped_observables, None if found is None else found + self._weight
 
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        if self._class_solvers is None:
+            graph = MatchingGraph.from_dem(self._dem)
+            self._class_solvers = [
+                _ClassSolver(Gauge.of(graph, observable=observable))
+                for observable in range(self.num_observables)
+            ]
+        predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
+        assert weights is not None
+        gaps = np.empty((packed.shape[0], self.num_observables))
+        for observable, solver in enumerate(self._class_solvers):
+            flips = predictions[:, observable // 8] >> (observable % 8) & 1 == 1
+            gaps[:, observable] = solver.gaps(packed, flips)
+        return predictions, weights, gaps
+
     def _blame_shot(self, events: Packed, error: ValueError) -> ValueError:
         """PyMatching's error does not say which shot it is about: find the first one that fails alone."""
         for shot in range(events.shape[0]):
@@ -85,6 +106,38 @@ class PyMatching(Decoder):
         return error
 
 
+class _ClassSolver:
+    """PyMatching, told in which class of one observable to look."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        graph = gauge.graph
+        dem = stim.DetectorErrorModel()
+        for u, v, probability in zip(
+            graph.edge_u.tolist(), graph.edge_v.tolist(), graph.edge_probability.tolist(), strict=True
+        ):
+            ends = [stim.target_relative_detector_id(end) for end in (u, v) if end >= 0]
+            dem.append("error", max(probability, _LEAST_PROBABILITY), ends)
+        dem.append("detector", [], [stim.target_relative_detector_id(graph.num_detectors - 1)])
+        self._gauge = gauge
+        self._certain = np.packbits(graph.certain_detectors, bitorder="little")
+        self._matching = pymatching.Matching.from_detector_error_model(dem)
+
+    def gaps(self, packed: Packed, flips: NDArray[np.bool_]) -> Gaps:
+        """How much more the best solution weighs that does not flip as predicted, float64 (shots,)."""
+        if not self._gauge.two_classes:
+            return np.full(packed.shape[0], self._gauge.unseen)
+        here, there = (
+            self._matching.decode_batch(
+                self._gauge.events_of_class(packed, wanted) ^ self._certain,
+                bit_packed_shots=True,
+                return_weights=True,
+            )[1]
+            for wanted in (flips, ~flips)
+        )
+        gaps: Gaps = np.minimum(there - here, self._gauge.unseen)
+        return gaps
+
+
 class CorrelatedPyMatching(PyMatching):
     """PyMatching's two-pass correlated matching (after Fowler, arXiv 1310.0863).
 
@@ -94,6 +147,7 @@ class CorrelatedPyMatching(PyMatching):
 
     _name: ClassVar[str] = "pymatching-correlated"
     _correlated: ClassVar[bool] = True
+    gives_gaps = False
 
 
 class _Plain:

@@ -14,6 +14,8 @@ _DECODERS = {
     "mwpm": ("decoders.mwpm", "MWPM"),
     "mwpm-correlated": ("decoders.mwpm_correlated", "CorrelatedMWPM"),
     "mwpm-stream": ("decoders.mwpm_stream", "StreamingMWPM"),
+    "belief-matching": ("decoders.belief_matching", "BeliefMatching"),
+    "ensemble": ("decoders.ensemble", "Ensemble"),
     "pymatching": ("decoders.pymatching_adapter", "PyMatching"),
     "pymatching-correlated": ("decoders.pymatching_adapter", "CorrelatedPyMatching"),
 }

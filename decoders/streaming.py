@@ -313,6 +313,15 @@ class StreamingDecoder:
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
         self.reset()
 
+    def typical_rows(self, cycles: int, *, seed: int) -> NDArray[np.uint8]:
+        """A shot drawn from the error model, uint8 (cycles + 1, columns), the readout's row included.
+
+        A memory that has only one length has that one, whatever `cycles` says; others at least the shortest.
+        """
+        shortest = len(self._model.first) + len(self._model.last)
+        num_layers = max(cycles + 1, shortest) if self._windows else self._model.num_layers
+        return self._model.sample_layers(num_layers, seed=seed)
+
     def parts(self) -> StreamParts:
         """What the kernels work with, for a loop that calls them itself instead of `push` and `finish`.
 

@@ -13,7 +13,7 @@ from decoders.kernels import layout, neighbours
 LIST_LENGTH = 88
 
 
-def _as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
+def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
     """Rows of 64-bit words as rows of bytes, least significant first."""
     shape = (words.shape[0], 8 * words.shape[1])
     return np.ascontiguousarray(words.astype("<u8").view(np.uint8).reshape(shape)[:, :num_bytes])
@@ -82,9 +82,9 @@ class SearchGraph(Pools):
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
-        edge_flips = _as_bytes(graph.edge_observables, flip_bytes)
+        edge_flips = as_bytes(graph.edge_observables, flip_bytes)
         toggles = graph.certain_detectors.copy()
-        certain_flips = _as_bytes(graph.certain_observables[np.newaxis], flip_bytes)[0]
+        certain_flips = as_bytes(graph.certain_observables[np.newaxis], flip_bytes)[0]
         negative = np.flatnonzero(graph.edge_weight < 0)
         if negative.size:
             certain_flips ^= np.bitwise_xor.reduce(edge_flips[negative], axis=0)
@@ -94,7 +94,7 @@ class SearchGraph(Pools):
         likely = graph.undetectable_probability > 0.5
         if likely.any():
             certain_flips ^= np.bitwise_xor.reduce(
-                _as_bytes(graph.undetectable_observables[likely], flip_bytes), axis=0
+                as_bytes(graph.undetectable_observables[likely], flip_bytes), axis=0
             )
 
         weight = np.abs(graph.edge_weight)
@@ -188,7 +188,7 @@ class Workspace(Pools):
     says so, and `grow` doubles them.
     """
 
-    def __init__(self, *graphs: SearchGraph) -> None:
+    def __init__(self, *graphs: Pools) -> None:
         super().__init__(layout.WORK)
         num_detectors = max(int(graph.record["num_detectors"][0]) for graph in graphs)
         flip_bytes = max(int(graph.record["flip_bytes"][0]) for graph in graphs)

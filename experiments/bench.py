@@ -6,6 +6,10 @@ import importlib
 # Benchmark -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary).
 BENCHMARKS: dict[str, tuple[str, str]] = {
     "decoders": ("experiments.bench_decoders", "our decoders against PyMatching on the same shots"),
+    "accuracy": (
+        "experiments.bench_accuracy",
+        "logical errors against time: our decoders and other libraries",
+    ),
     "streaming": (
         "experiments.bench_streaming",
         "a shot of a million cycles: time, memory, logical errors, PyMatching beside it",

@@ -22,7 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.hardware",
         "decode recorded experiments, compare with published predictions",
     ),
+    "learn": ("experiments.learn", "error rates learned from detection events -> a detector error model"),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "gap": ("experiments.gap", "how sure the decoder was of each shot: calibration, post-selection, figure"),
     "realtime": (
         "experiments.realtime",
         "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
@@ -31,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("experiments.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.stream", "play simulated or recorded shots to a daemon, or record them"),
     "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
+    "reproduce": (
+        "experiments.reproduce.command",
+        "the published results in simulation, figure by figure, in one report",
+    ),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
 
@@ -39,10 +45,8 @@ INTERRUPTED = 130
 
 _EXAMPLES = """\
 examples:
-  qec demo
   qec sweep --distances 3 5 7 --p 0.001 0.002 0.003 --out results.csv
   qec plot results.csv
-  qec decode --dem model.dem --in shots.b8 --out predictions.01
 
 Results go to stdout, progress to stderr. Exit code 2: wrong use, 130: stopped by Ctrl-C.
 """

@@ -126,7 +126,7 @@ def draw_ratio(
 
 
 def draw_curves(*, path: Path | str, panels: Sequence[CurvePanel], title: str = "") -> Path:
-    """Draw panels of plain curves side by side; otherwise as `draw_suppression`."""
+    """Draw panels of plain curves side by side, four in two rows; otherwise as `draw_suppression`."""
     if not panels:
         raise ValueError("nothing to draw: panels is empty")
     with _picture(path, columns=len(panels)) as (found, all_axes):
@@ -176,11 +176,12 @@ def _picture(path: Path | str, *, columns: int) -> Iterator[tuple[Path, list[Axe
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: no folder {target.parent}, make it first")
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1]), layout="constrained")
+        rows = 2 if columns == 4 else 1
+        figure = Figure(figsize=(_PANEL[0] * columns / rows, _PANEL[1] * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, columns, squeeze=False)
-        yield target, list(axes[0])
-        for panel in axes[0]:
+        axes = figure.subplots(rows, columns // rows, squeeze=False)
+        yield target, list(axes.flat)
+        for panel in axes.flat:
             _settle_legend(panel, figure)
         # No version in the file: equal data give equal bytes.
         figure.savefig(target, metadata={"Software": None})

@@ -27,12 +27,13 @@ from experiments.hardware_results import (
 )
 from experiments.progress import Progress
 from experiments.settings import DEFAULT_DECODER
-from qec import statistics
+from qec import priors, statistics
 from qec.datasets import Experiment, find_experiments, read_experiment
 from qec.resources import data_path
 
 SAMPLE = "samples"
 CROSS_FITTED = "pij"
+LEARNED = " + learned"
 # Model learned from the shots of one parity -> for the shots of the other; shots are counted from 0.
 _HALVES = {"pij_from_odd_for_even": 0, "pij_from_even_for_odd": 1}
 _SHOTS_AT_ONCE = 16384
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "circuit_noisy... for that of the noisy circuit, or pij for two models that were each learned from "
         "the other half of the shots; default: the shipped model of the circuit, else the SI1000 prior, else "
         "another published prior, else the noisy circuit's",
+    )
+    add(
+        "--learn",
+        action="store_true",
+        help="refine the error model's rates on the detection events of the even shots to decode the odd "
+        "ones, and back; observable flips are not used",
     )
     add("--shots", type=int, metavar="N", help="use only the first N shots of each experiment")
     add(
@@ -156,6 +163,9 @@ def _evaluate(
         ).value
     model = experiment.default_model if args.model is None else args.model
     parts = _models(experiment, model)
+    if args.learn:
+        parts = learned_parts(experiment, parts, shots=shots)
+        model += LEARNED
 
     def result(source: str, decoder: str, errors: int) -> Result:
         return Result(
@@ -187,6 +197,29 @@ def _models(experiment: Experiment, name: str) -> list[tuple[stim.DetectorErrorM
     if name == CROSS_FITTED:
         return [(experiment.error_model(half), slice(start, None, 2)) for half, start in _HALVES.items()]
     return [(experiment.error_model(name), slice(None))]
+
+
+def learned_parts(
+    experiment: Experiment, parts: Sequence[tuple[stim.DetectorErrorModel, slice]], *, shots: int
+) -> list[tuple[stim.DetectorErrorModel, slice]]:
+    """Refined models, one for even shots learned from the odd ones, and one the other way round.
+
+    Args:
+        experiment: whose detection events to learn from.
+        parts: where to start: one model for all shots, or one for the even and one for the odd shots, each of
+            which saw only the others.
+        shots: only the first so many are used.
+    """
+    even, odd = parts[0][0], parts[-1][0]
+    try:
+        for_even, for_odd = priors.learn_halves(
+            detection_events=experiment.detection_events[:shots],
+            error_models=(even, odd),
+            coordinates=experiment.circuit.get_detector_coordinates(),
+        )
+    except ValueError as error:
+        raise ValueError(f"{experiment.path}: {error}") from None
+    return [(for_even.error_model, slice(0, None, 2)), (for_odd.error_model, slice(1, None, 2))]
 
 
 def _decoding_errors(

@@ -1,20 +1,17 @@
-"""The real-time loop's results as tables, as JSON, and as panels of a figure."""
+"""The real-time loop's results as tables and as JSON."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from experiments import fits
-from experiments.loop_results import PERCENTILES, LoopResult, Run, Spread, Tail
+from experiments.loop_results import PERCENTILES, LoopResult, Run, Spread
+from experiments.loop_statistics import mean, ratio, reference
 from experiments.settings import PUBLISHED_LATENCY_US, PUBLISHED_LATENCY_WORDS, PUBLISHED_REALTIME
-from experiments.tables import estimate, number, table
+from experiments.tables import estimate, table
 
-_PICKS: tuple[tuple[str, Callable[[Run], float]], ...] = (
-    ("decision, mean", lambda run: run.decision.mean),
-    ("loop, mean", lambda run: run.loop.mean),
-)
+_KINDS = ("decision", "loop")
 
 
 def fitted(results: Sequence[LoopResult]) -> fits.Fits | None:
@@ -35,24 +32,39 @@ def fitted(results: Sequence[LoopResult]) -> fits.Fits | None:
 
 
 def latency_table(results: Sequence[LoopResult], hiccups: Sequence[tuple[str, Spread]]) -> str:
-    """Times in microseconds: a line for each kind of latency, the control below."""
+    """Times in microseconds: a line for each kind of latency, the controls beside and below.
+
+    Args:
+        results: what was measured.
+        hiccups: controls that ran before or after, by name.
+    """
     rows = []
     for result in results:
-        longest = result.longest
-        where = [str(result.distance), f"{longest.cycles:,}"]
-        rows.append([*where, "decision", *_times(longest.decision)])
-        rows.append([*where, "loop", *_times(longest.loop)])
-        if result.windows is not None:
-            rows.append([*where, "window", *_times(result.windows.spread)])
-        rows.append([*where, "source late", *_times(longest.lateness)])
+        for stream in result.streams:
+            longest = result.timed_on(stream)[-1]
+            where = [name_of(result, stream), f"{longest.cycles:,}"]
+            rows.append([*where, "decision", *_times(longest.decision)])
+            rows.append([*where, "loop", *_times(longest.loop)])
+            windows = result.windows[stream] if stream < len(result.windows) else None
+            if windows is not None:
+                rows.append([where[0], "all", "window", *_times(windows.spread)])
+            rows.append([*where, "source late", *_times(longest.lateness)])
+        if result.control is not None:
+            name = [str(result.distance), "all", "machine, beside"]
+            rows.append([*name, *_times(result.control.spread)])
     rows += [["", "", words, *_times(spread)] for words, spread in hiccups]
     names = [f"p{q:g}" for q in PERCENTILES]
     return table(["d", "cycles", "latency (us)", "n", "missing", "mean", *names, "max"], rows)
 
 
+def name_of(result: LoopResult, stream: int) -> str:
+    """The distance, and the stream where there are several."""
+    return str(result.distance) if len(result.streams) < 2 else f"{result.distance}, stream {stream}"
+
+
 def _times(spread: Spread) -> list[str]:
     values = [spread.mean, *spread.percentiles, spread.maximum]
-    return [f"{spread.count:,}", str(spread.missing), *(_microseconds(value) for value in values)]
+    return [f"{spread.count:,}", f"{spread.missing:,}", *(_microseconds(value) for value in values)]
 
 
 def _microseconds(value: float) -> str:
@@ -64,27 +76,35 @@ def _microseconds(value: float) -> str:
 
 
 def shots_table(results: Sequence[LoopResult]) -> str:
-    """A line for each length: what became of the shots."""
+    """A line for each length: what became of the shots, and their mean latencies."""
     rows = []
     for result in results:
         for run in [*result.timed, *result.counted]:
             compared = [shot.same for shot in run.shots if shot.same is not None]
+            known = [shot.wrong for shot in run.shots if shot.wrong is not None]
             broken = len(run.shots) - run.count("OK")
             rows.append(
                 [
-                    str(result.distance),
+                    name_of(result, run.stream),
                     f"{run.cycles:,}",
                     run.basis.upper(),
                     f"{len(run.shots):,}",
                     f"{broken:,}{_reasons(run)}",
                     f"{sum(compared):,} of {len(compared):,}",
-                    f"{sum(shot.wrong is True for shot in run.shots):,}",
+                    f"{sum(known):,}" if known else "-",
                     f"{run.max_backlog:,}",
-                    number(run.decision.mean),
+                    *(_mean(run, kind) for kind in _KINDS),
                 ]
             )
     titles = ["d", "cycles", "basis", "shots", "broken", "as offline", "logical errors", "most backlog"]
-    return table([*titles, "decision (us)"], rows)
+    return table([*titles, "decision, mean (us)", "loop, mean (us)"], rows)
+
+
+def _mean(run: Run, kind: str) -> str:
+    found = mean([getattr(shot, f"{kind}_ns") for shot in run.shots])
+    if not math.isfinite(found.high):
+        return _microseconds(found.value)
+    return f"{_microseconds(found.value)} [{_microseconds(found.low)}, {_microseconds(found.high)}]"
 
 
 def _reasons(run: Run) -> str:
@@ -94,9 +114,28 @@ def _reasons(run: Run) -> str:
     )
 
 
+def comparisons(results: Sequence[LoopResult]) -> Iterator[tuple[LoopResult, Run, Run]]:
+    """For each distance and stream the longest shots and those that they are compared with."""
+    for result in results:
+        for stream in result.streams:
+            runs = result.timed_on(stream)
+            short = reference(runs)
+            if short is not None:
+                yield result, runs[-1], short
+
+
 def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     """What the tables mean, with epsilon_d, Lambda, throughput, and the published numbers."""
     lines = []
+    for result, long, short in comparisons(results):
+        words = []
+        for kind in _KINDS:
+            value, middle = ratio(long, short, kind)
+            words.append(f"{kind} {_ratio(value)} (medians {middle:.2f})")
+        lines.append(
+            f"d = {name_of(result, long.stream)}: mean latency after {long.cycles:,} cycles / after "
+            f"{short.cycles:,}: {', '.join(words)}"
+        )
     found = fitted(results)
     for entry in found.distances if found else ():
         lines.append(f"epsilon_{entry.distance} = {estimate(entry.epsilon)} logical errors per cycle")
@@ -117,8 +156,21 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     lines += [
         "decision: last data received -> correction ready. loop: last cycle due -> correction back at the",
         "source. window: due -> decoded in the middle of a shot. All from due times: a late source counts.",
+        "[..]: 95 % intervals. Shots of all lengths end with the same data, and are played in turns.",
     ]
+    if any(result.control is not None for result in results):
+        lines.append("machine: how late a thread is that only waits; beside: while the timed shots ran.")
+    else:
+        lines.append(
+            "machine: how late a thread is that only waits; no core was left for it beside the loop."
+        )
     return "\n".join(lines)
+
+
+def _ratio(value: Any) -> str:
+    if not math.isfinite(value.high):
+        return f"{value.value:.2f}"
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
 
 
 def to_json(
@@ -140,8 +192,10 @@ def to_json(
                 "distance": result.distance,
                 "detection_fraction": result.detection_fraction,
                 "decoder_us_per_cycle": result.decoder_us,
-                "windows": None if result.windows is None else result.windows.spread.to_json(),
-                "backlog": [list(point) for point in result.backlog],
+                "windows": [None if tail is None else tail.spread.to_json() for tail in result.windows],
+                "machine_beside": None if result.control is None else result.control.spread.to_json(),
+                "backlog": [[list(point) for point in points] for points in result.backlog],
+                "ratios": [_comparison(long, short) for _, long, short in comparisons([result])],
                 "runs": [_run(run) for run in [*result.timed, *result.counted]],
             }
             for result in results
@@ -149,90 +203,30 @@ def to_json(
     }
 
 
+def _comparison(long: Run, short: Run) -> dict[str, Any]:
+    values: dict[str, Any] = {"stream": long.stream, "cycles": long.cycles, "than_cycles": short.cycles}
+    for kind in _KINDS:
+        value, middle = ratio(long, short, kind)
+        values[kind] = {"of_means": _interval(value), "of_medians": middle if math.isfinite(middle) else None}
+    return values
+
+
 def _interval(value: Any) -> list[float | None]:
     return [number if math.isfinite(number) else None for number in (value.value, value.low, value.high)]
 
 
 def _run(run: Run) -> dict[str, Any]:
+    means = {kind: mean([getattr(shot, f"{kind}_ns") for shot in run.shots]) for kind in _KINDS}
     return {
         "cycles": run.cycles,
         "basis": run.basis,
+        "stream": run.stream,
         "seconds": run.seconds,
         "overruns": run.overruns,
-        "decision": run.decision.to_json(),
-        "loop": run.loop.to_json(),
+        "decision": {**run.decision.to_json(), "mean_interval": _interval(means["decision"])},
+        "loop": {**run.loop.to_json(), "mean_interval": _interval(means["loop"])},
         "source_lateness": run.lateness.to_json(),
         "max_backlog": run.max_backlog,
         "logical_errors": sum(shot.wrong is True for shot in run.shots),
         "shots": [asdict(shot) for shot in run.shots] if len(run.shots) <= 1000 else len(run.shots),
     }
-
-
-def draw(path: Path, results: Sequence[LoopResult], *, title: str, control: Tail | None) -> Path:
-    """The figure: latency distribution, latency against cycles, backlog over time."""
-    # Matplotlib takes a while to import, and `--help` does not need it.
-    from experiments import figures
-    from experiments.figures import CurvePanel, CurveSeries
-
-    paper = (PUBLISHED_LATENCY_US, f"{PUBLISHED_LATENCY_US:.0f} us: Nature 638, 920")
-    tails = [(f"d = {result.distance}, windows", result.windows) for result in results]
-    tails.append(("machine alone", control))
-    distribution = [
-        CurveSeries(label=words, x=[us for us, _ in tail.points], y=[part for _, part in tail.points])
-        for words, tail in tails
-        if tail is not None and tail.points
-    ]
-    against = [
-        CurveSeries(
-            label=f"d = {result.distance}, {words}",
-            x=[run.cycles for run in result.timed if run.count("OK")],
-            y=[pick(run) for run in result.timed if run.count("OK")],
-        )
-        for result in results
-        if any(run.count("OK") for run in result.timed)
-        for words, pick in _PICKS
-    ]
-    backlog = [
-        CurveSeries(
-            label=f"d = {result.distance}",
-            x=[1e3 * seconds for seconds, _ in result.backlog],
-            y=[cycles for _, cycles in result.backlog],
-        )
-        for result in results
-        if result.backlog
-    ]
-    panels = []
-    if distribution:
-        panels.append(
-            CurvePanel(
-                title="How often it takes longer",
-                x_label="latency (us)",
-                y_label="part of all windows that take longer",
-                series=distribution,
-                log_x=True,
-                log_y=True,
-            )
-        )
-    if against:
-        panels.append(
-            CurvePanel(
-                title="Latency after a shot",
-                x_label="cycles in a shot",
-                y_label="latency (us)",
-                series=against,
-                log_x=True,
-                log_y=True,
-                level=paper,
-            )
-        )
-    if backlog:
-        panels.append(
-            CurvePanel(
-                title="Backlog during a shot",
-                x_label="time (ms)",
-                y_label="most cycles due but not final",
-                series=backlog,
-                whole_x=False,
-            )
-        )
-    return figures.draw_curves(path=path, panels=panels, title=title)

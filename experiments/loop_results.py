@@ -22,6 +22,7 @@ class Shot:
         decision_ns: from the last data received to the correction ready; None without an answer.
         loop_ns: from the moment the last cycle was due to the correction back at the source.
         max_backlog: cycles received but not final, at most.
+        index: number of the shot in its playlist.
     """
 
     cycles: int
@@ -31,6 +32,7 @@ class Shot:
     decision_ns: int | None = None
     loop_ns: int | None = None
     max_backlog: int = 0
+    index: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +87,12 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Shots of one length.
+    """Shots of one length on one stream.
 
     Attributes:
         cycles: cycles of a shot.
         basis: "x" or "z".
+        stream: number of the logical qubit.
         shots: what came of them.
         lateness: of the source, against its schedule.
         overruns: shots that the source gave up because the loop did not take its data.
@@ -98,6 +101,7 @@ class Run:
 
     cycles: int
     basis: str
+    stream: int = 0
     shots: list[Shot]
     lateness: Spread
     overruns: int
@@ -142,10 +146,13 @@ class LoopResult:
 
     Attributes:
         distance: code distance.
-        timed: runs for latencies, one for each length, the longest last.
+        timed: runs for latencies, one for each length and stream, the longest last.
         counted: runs of short shots for the logical error per cycle.
-        windows: times from due to decoded of all windows in the middle of shots; None where not recorded.
-        backlog: (seconds, cycles) during the longest shots.
+        windows: for each stream times from due to decoded of all windows in the middle of timed shots; None
+            where there was none.
+        backlog: for each stream (seconds, cycles) during the longest shots.
+        control: how late a thread without work was while the timed shots ran; None where there was no core
+            for it.
         detection_fraction: of the data.
         decoder_us: time of the decoder alone for a cycle, in microseconds.
     """
@@ -153,15 +160,20 @@ class LoopResult:
     distance: int
     timed: list[Run]
     counted: list[Run]
-    windows: Tail | None
-    backlog: list[tuple[float, float]] = field(default_factory=list)
+    windows: list[Tail | None]
+    backlog: list[list[tuple[float, float]]] = field(default_factory=list)
+    control: Tail | None = None
     detection_fraction: float
     decoder_us: float
 
     @property
-    def longest(self) -> Run:
-        """The run that was asked for."""
-        return self.timed[-1]
+    def streams(self) -> list[int]:
+        """Numbers of the streams."""
+        return sorted({run.stream for run in self.timed})
+
+    def timed_on(self, stream: int) -> list[Run]:
+        """The timed runs of a stream by length; the last is the one that was asked for."""
+        return [run for run in self.timed if run.stream == stream]
 
     @property
     def all_shots(self) -> list[Shot]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,38 +38,52 @@ class Prepared:
     decoder_us: float
 
 
-def simulate(
-    point: Point,
-    *,
-    shots: int,
-    seed: int,
-    decoder: StreamingDecoder,
-    folder: Path,
-    progress: Callable[[str], None],
-) -> Prepared:
-    """Simulate shots of a memory, decode them offline, save them.
+def simulate(point: Point, *, shots: int, seed: int, progress: Callable[[str], None]) -> Playlist:
+    """Simulate shots of a memory.
 
     Args:
         point: the memory.
         shots: how many.
         seed: of the simulation.
-        decoder: made from a memory of the same code and noise; of any length.
-        folder: a new one for this playlist.
         progress: takes a line now and then.
     """
     circuit = point.circuit()
     model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
-    name = f"d = {point.distance}, {point.rounds:,} cycles"
-    playlist = sample_events(
+    return sample_events(
         circuit,
         shots=shots,
         seed=seed,
         model=model,
-        progress=lambda done, total: progress(f"{name}: simulating, {100 * done // max(1, total)} %"),
+        progress=lambda done, total: progress(
+            f"{name_of(point)}: simulating, {100 * done // max(1, total)} %"
+        ),
     )
-    return prepare(
-        playlist, decoder=decoder, folder=folder, progress=lambda text: progress(f"{name}: {text}")
-    )
+
+
+def name_of(point: Point) -> str:
+    """What progress lines call it."""
+    return f"d = {point.distance}, {point.rounds:,} cycles"
+
+
+def with_endings_of(playlist: Playlist, other: Playlist, *, cycles: int) -> Playlist:
+    """The same shots, but the last cycles and the readout are those of another playlist's, shot by shot.
+
+    Shot n gets the ending of the other's shot n modulo their number: how long a decoder takes at the end of
+    a shot depends on these data, and so does not differ between the two. Nobody knows the observables'
+    true flips then. Where old and new data meet there are a few events that no single error explains; a
+    decoder for codes with boundaries in both bases matches them like others.
+
+    Raises:
+        ValueError: more cycles than either has, or playlists of different forms.
+    """
+    if not 0 < cycles <= min(playlist.num_cycles, other.num_cycles):
+        raise ValueError(f"an ending of {cycles} cycles in shots of {playlist.num_cycles} cycles")
+    if (playlist.kind, playlist.bits, playlist.last_bits) != (other.kind, other.bits, other.last_bits):
+        raise ValueError("endings of a playlist of another form")
+    donors = np.arange(playlist.num_shots) % other.num_shots
+    rows, last = playlist.rows.copy(), other.last[donors]
+    rows[:, -cycles:] = other.rows[donors, -cycles:]
+    return replace(playlist, rows=rows, last=last, observable_flips=None)
 
 
 def prepare(

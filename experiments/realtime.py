@@ -6,15 +6,14 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 
-from experiments import loop_options, loop_report
+from experiments import loop_options, loop_panels, loop_report
 from experiments.loop import Plan, measure, spread, tail
 from experiments.loop_options import duration, strength
-from experiments.loop_parts import TRANSPORTS, LoopSetting
+from experiments.loop_parts import LoopSetting
 from experiments.machine import description
 from experiments.progress import Progress
 from realtime.hiccups import HiccupMeter
 from realtime.latency import Histogram
-from realtime.placement import Placement, choose_cores
 
 _COUNTED = (10, 30, 50)
 _CONTROL_SECONDS = 2.0
@@ -30,7 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--distance", nargs="+", type=int, default=[3, 5], metavar="D", help="default: 3 5")
     add("--cycles", type=int, default=100_000, metavar="N", help="cycles of a shot; default: 100000")
-    add("--shots", type=int, default=10, metavar="N", help="shots of each length; default: %(default)s")
+    add(
+        "--shots",
+        type=int,
+        default=10,
+        metavar="N",
+        help="shots of that length; of 100000 cycles at least 50, of 10000 and fewer 200; default: 10",
+    )
     add(
         "--error_shots",
         type=int,
@@ -39,14 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shots of 10, 30 and 50 cycles in each basis, for the logical error per cycle; default: 1000",
     )
     add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both; default: z")
-    add(
-        "--transport",
-        choices=TRANSPORTS,
-        help="ipc and tcp: two processes; inproc: one; default: ipc, with fewer than four cores inproc",
-    )
-    loop_options.add_pace(parser)
-    loop_options.add_decoder(parser)
-    loop_options.add_memory(parser)
+    loop_options.add_loop(parser)
     add("--json", metavar="FILE", help="write everything that was measured")
     add("--out", default="qec_realtime.png", metavar="PNG", help="figure; default: %(default)s")
 
@@ -57,19 +55,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.suffix != ".png":
         raise ValueError(f"--out {out}: the figure is a PNG file, give a name that ends in .png")
-    for flag, path in (("--out", out), ("--json", Path(args.json or "."))):
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"{flag} {path}: no folder {path.parent}, make it first")
-    placement, transport = place(args.transport)
-    setting = LoopSetting(
-        transport=transport,
-        placement=placement,
-        cycle_ns=args.cycle_time,
-        frame_cycles=args.frame_cycles,
-        decoder=args.decoder,
-        commit=args.commit,
-        buffer=args.buffer,
-    )
+    loop_options.check_folder("--out", args.out)
+    setting = loop_options.setting_of(args)
     p = strength(args.noise, args.p)
     with Progress() as progress:
         progress.show("measuring the machine alone")
@@ -83,31 +70,30 @@ def run(args: argparse.Namespace) -> int:
         progress.show("measuring the machine alone")
         again = measure_control(setting)
     hiccups = [("machine, before", spread(control)), ("machine, after", spread(again))]
+    several = f", {args.streams} streams at once" if args.streams > 1 else ""
     noise = args.noise if p is None else f"{args.noise}, p = {p:g}"
     words = (
-        f"noise {noise}, decoder {args.decoder}, {transport}, {args.frame_cycles} cycles of "
-        f"{duration(args.cycle_time)} in a frame"
+        f"noise {noise}, decoder {args.decoder}, {setting.transport}, {args.frame_cycles} cycles of "
+        f"{duration(args.cycle_time)} in a frame{several}"
     )
-    print(f"Real-time loop: rotated surface code (ZXXZ) memory, {words}\n{description()}\n{placement.note}")
-    if transport == "inproc":
+    print(
+        f"Real-time loop: rotated surface code (ZXXZ) memory, {words}\n{description()}\n"
+        f"{setting.placement.note}"
+    )
+    if setting.transport == "inproc":
         print("Source and decoder are threads of one process (inproc).")
     print(f"\n{loop_report.shots_table(results)}\n\n{loop_report.latency_table(results, hiccups)}\n")
     print(loop_report.explanation(results, cycle_ns=args.cycle_time))
     if args.json:
-        settings = {**vars(args), "p": p, "transport": transport, "placement": asdict(placement)}
+        settings = {**vars(args), "p": p, "transport": setting.transport}
+        settings["placement"] = asdict(setting.placement)
         settings["machine"] = description()
         data = loop_report.to_json(results, setting=settings, hiccups=hiccups)
         Path(args.json).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
         print(f"JSON: {args.json}")
     title = f"Real-time loop, {words}"
-    print(f"Figure: {loop_report.draw(out, results, title=title, control=tail(control.merged(again)))}")
+    print(f"Figure: {loop_panels.draw(out, results, title=title, alone=tail(control.merged(again)))}")
     return 0
-
-
-def place(transport: str | None) -> tuple[Placement, str]:
-    """Cores, and the transport: with fewer than four cores processes would wait for each other."""
-    placement = choose_cores()
-    return placement, transport or ("ipc" if placement.spins else "inproc")
 
 
 def measure_control(setting: LoopSetting) -> Histogram:
@@ -119,14 +105,11 @@ def measure_control(setting: LoopSetting) -> Histogram:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    for name in ("cycles", "shots", "frame_cycles"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name} is {getattr(args, name)}: it must be at least 1")
-    if args.error_shots < 0 or args.seed < 0:
-        raise ValueError("--error_shots and --seed must not be negative")
-    shorter = [10**power for power in range(2, 10) if 10**power < args.cycles]
+    loop_options.check_loop(args)
+    if args.error_shots < 0:
+        raise ValueError(f"--error_shots is {args.error_shots}: it must not be negative")
     return Plan(
-        timed=[*shorter, args.cycles],
+        cycles=args.cycles,
         shots=args.shots,
         counted=_COUNTED,
         counted_shots=args.error_shots,

@@ -7,7 +7,6 @@ from pathlib import Path
 from experiments import loop_options
 from experiments.loop_options import strength
 from experiments.points import Point
-from experiments.settings import DEFAULT_DECODER
 from realtime.daemon import DaemonConfig, main
 from realtime.placement import choose_cores
 
@@ -50,8 +49,6 @@ def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
     if (args.model is None) == (args.distance is None):
         raise ValueError("what to decode: give either --model FILE or --distance D")
-    if args.decoder != DEFAULT_DECODER:
-        raise ValueError(f"no decoder for windows is named '{args.decoder}': choose from {DEFAULT_DECODER}")
     with tempfile.TemporaryDirectory(prefix="qec-serve-") as folder:
         model = args.model
         if model is None:
@@ -66,12 +63,15 @@ def run(args: argparse.Namespace) -> int:
         config = DaemonConfig(
             model=model,
             streams=args.streams,
+            decoder=args.decoder,
+            max_load=args.max_load,
             commit=args.commit,
             buffer=args.buffer,
             bind=args.bind,
             policy=args.policy,
             cores=placement.decoders if placement else (),
             io_core=placement.messages if placement else None,
+            keeper_core=placement.system if placement else None,
             spin=args.spin,
             fifo=args.fifo,
             insecure=args.insecure,

@@ -1,32 +1,51 @@
 """`qec soak`: the real-time loop for minutes; nothing may be lost, nothing may grow."""
 
 import argparse
+import contextlib
 import json
 import tempfile
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from decoders import StreamingDecoder
 from experiments import loop_options
-from experiments.loop import CODE, shot_of, spread
+from experiments.loop import CODE, control_beside, shot_of, spread
 from experiments.loop_options import strength
-from experiments.loop_parts import TRANSPORTS, LoopSetting, open_loop
+from experiments.loop_parts import LoopSetting, open_loop
 from experiments.loop_results import Shot, Spread
-from experiments.loop_shots import simulate
+from experiments.loop_shots import prepare, simulate
 from experiments.machine import description
 from experiments.points import Point
 from experiments.progress import Progress
-from experiments.realtime import place
 from experiments.tables import duration, number
 from realtime.jobs import Job
 from realtime.latency import Histogram
 
 # Growth that is no leak: caches, a first look at a file.
 _GROWTH_KB = 4096
+
+
+@dataclass
+class _Stream:
+    """What came of one stream."""
+
+    shots: list[Shot] = field(default_factory=list)
+    final: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    windows: Histogram = field(default_factory=Histogram)
+
+    @property
+    def lost(self) -> int:
+        """Shots without a valid answer."""
+        return sum(shot.status != "OK" for shot in self.shots)
+
+    @property
+    def unlike(self) -> int:
+        """Shots answered unlike offline."""
+        return sum(shot.same is False for shot in self.shots)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distance", type=int, default=5, metavar="D", help="default: 5")
     add("--cycles", type=int, default=1_000_000, metavar="N", help="cycles of a shot; default: 1000000")
     add("--shots", type=int, default=8, metavar="N", help="different shots, played in turns; default: 8")
-    add("--transport", choices=TRANSPORTS, help="as for qec realtime")
-    loop_options.add_pace(parser)
-    loop_options.add_decoder(parser)
-    loop_options.add_memory(parser)
+    loop_options.add_loop(parser)
     add("--json", metavar="FILE", help="write what was measured")
 
 
@@ -48,107 +64,130 @@ def run(args: argparse.Namespace) -> int:
     """Stream and watch; see `add_arguments`."""
     if not args.minutes > 0:
         raise ValueError(f"--minutes is {args.minutes:g}: more than 0")
-    for name in ("cycles", "shots"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name} is {getattr(args, name)}: it must be at least 1")
-    if args.json and not Path(args.json).parent.is_dir():
-        raise FileNotFoundError(f"--json {args.json}: no folder {Path(args.json).parent}, make it first")
-    placement, transport = place(args.transport)
-    setting = LoopSetting(
-        transport=transport,
-        placement=placement,
-        cycle_ns=args.cycle_time,
-        frame_cycles=args.frame_cycles,
-        decoder=args.decoder,
-        commit=args.commit,
-        buffer=args.buffer,
-    )
+    loop_options.check_loop(args)
+    setting = loop_options.setting_of(args)
     model = Point(CODE, "cz", args.distance, 30, "z", args.noise, strength(args.noise, args.p))
     circuit = model.circuit()
-    shots: list[Shot] = []
+    streams = [_Stream() for _ in range(setting.streams)]
     memory: list[int] = []
+    meter = control_beside(setting)
     with Progress() as progress, tempfile.TemporaryDirectory(prefix="qec-soak-") as folder:
-        prepared = simulate(
-            replace(model, rounds=args.cycles),
-            shots=args.shots,
-            seed=args.seed,
-            decoder=StreamingDecoder.from_circuit(
-                circuit, commit=args.commit, buffer=args.buffer, decoder=args.decoder
+        prepared = prepare(
+            simulate(
+                replace(model, rounds=args.cycles), shots=args.shots, seed=args.seed, progress=progress.show
             ),
+            decoder=setting.make_decoder(circuit),
             folder=Path(folder) / "shots",
             progress=progress.show,
         )
-        final: dict[str, Any] = {}
-        with open_loop(setting, circuit=circuit, playlists=[prepared.folder]) as loop:
+        with (
+            open_loop(setting, circuit=circuit, playlists=[prepared.folder]) as loop,
+            meter or contextlib.nullcontext(),
+        ):
             job = Job(folder=str(prepared.folder), shots=1 << 40, seconds=60 * args.minutes)
             for report in loop.play([job]):
+                stream = streams[report["stream"]]
                 if report["type"] == "job":
-                    final = report
+                    stream.final = report
                     continue
-                shots.append(shot_of(report, prepared))
+                stream.shots.append(shot_of(report, prepared))
                 if (resident := loop.memory_kb()) is not None:
                     memory.append(resident)
-                progress.show(
-                    f"{len(shots) * args.cycles:,} cycles, {sum(s.status != 'OK' for s in shots)} shots lost"
-                )
-            counters, windows = loop.counters(), loop.windows()
-    return _conclude(args, transport, placement.note, shots, memory, final, counters, spread(windows))
+                played, lost = (sum(values) for values in zip(*map(_progress, streams), strict=True))
+                progress.show(f"{played * args.cycles:,} cycles, {lost} shots lost")
+            for at, stream in enumerate(streams):
+                stream.counters, stream.windows = loop.counters(at), loop.windows(at)
+    return _conclude(args, setting, streams, memory, None if meter is None else spread(meter.histogram))
+
+
+def _progress(stream: _Stream) -> tuple[int, int]:
+    return len(stream.shots), stream.lost
 
 
 def _conclude(
     args: argparse.Namespace,
-    transport: str,
-    note: str,
-    shots: list[Shot],
+    setting: LoopSetting,
+    streams: list[_Stream],
     memory: list[int],
-    final: dict[str, Any],
-    counters: dict[str, int],
-    windows: Spread,
+    beside: Spread | None,
 ) -> int:
-    lost = sum(shot.status != "OK" for shot in shots)
-    unlike = sum(shot.same is False for shot in shots)
     # The first shots still touch memory for the first time.
     settled = memory[len(memory) // 4 :]
     growth = max(0, settled[-1] - settled[0]) if settled else 0
-    late = spread(Histogram.from_json(final["lateness"]))
-    decision = Spread.of([shot.decision_ns for shot in shots if shot.status == "OK"])
-    halves = [shot.decision_ns for shot in shots if shot.decision_ns is not None]
-    early, later = (np.mean(half) / 1e3 if half else float("nan") for half in _halves(halves))
-    statuses = ", ".join(f"{n} {status}" for status, n in Counter(s.status for s in shots).most_common())
+    played = sum(len(stream.shots) for stream in streams)
     print(
-        f"Soak: d = {args.distance}, {len(shots)} shots of {args.cycles:,} cycles in "
-        f"{duration(final['seconds'])}, {transport}\n{description()}\n{note}\n\n"
-        f"cycles streamed       {len(shots) * args.cycles:,}\n"
-        f"shots                 {statuses}\n"
-        f"unlike offline        {unlike}\n"
-        f"frames                {final['frames']:,} sent, {counters['accepted']:,} accepted\n"
-        f"memory of the decoder {memory[-1] if memory else 0:,} kB, grown by {growth:,} kB\n"
-        f"most backlog          {max((shot.max_backlog for shot in shots), default=0):,} cycles\n"
-        f"decision latency (us) mean {number(decision.mean)}, p99 {number(decision.percentiles[2])}, max "
-        f"{number(decision.maximum)}; first half {number(float(early))}, second half {number(float(later))}\n"
-        f"window latency (us)   mean {number(windows.mean)}, p99 {number(windows.percentiles[2])}, max "
-        f"{number(windows.maximum)}\n"
-        f"source late (us)      mean {number(late.mean)}, p99 {number(late.percentiles[2])}, max "
-        f"{number(late.maximum)}"
+        f"Soak: d = {args.distance}, {played} shots of {args.cycles:,} cycles in "
+        f"{duration(streams[0].final['seconds'])}, {setting.transport}\n{description()}\n"
+        f"{setting.placement.note}\n\n"
+        f"cycles streamed       {played * args.cycles:,}\n"
+        f"memory of the decoder {memory[-1] if memory else 0:,} kB, grown by {growth:,} kB"
     )
-    passed = bool(shots) and lost == 0 and unlike == 0 and growth <= _GROWTH_KB
+    for at, stream in enumerate(streams):
+        if len(streams) > 1:
+            print(f"\nstream {at}")
+        print(_account(stream))
+    if beside is not None:
+        print(f"machine beside (us)   {_times(beside)}")
+    passed = bool(played) and growth <= _GROWTH_KB and not any(s.lost or s.unlike for s in streams)
     print("\npassed" if passed else "\nNOT passed: shots were lost or differ, or memory grew")
     if args.json:
         data = {
-            "shots": len(shots),
-            "cycles": len(shots) * args.cycles,
-            "seconds": final["seconds"],
-            "lost": lost,
-            "unlike_offline": unlike,
+            "shots": played,
+            "cycles": played * args.cycles,
+            "seconds": streams[0].final["seconds"],
             "memory_kb": memory,
-            "counters": counters,
-            "decision": decision.to_json(),
-            "windows": windows.to_json(),
-            "source_lateness": late.to_json(),
+            "machine_beside": None if beside is None else beside.to_json(),
+            "streams": [_to_json(stream) for stream in streams],
             "passed": passed,
         }
         Path(args.json).write_text(json.dumps(data, indent=1) + "\n")
     return 0 if passed else 1
+
+
+def _account(stream: _Stream) -> str:
+    """What became of a stream, a line for each kind of thing."""
+    decision, loop = _latencies(stream)
+    late = spread(Histogram.from_json(stream.final["lateness"]))
+    known = [shot.decision_ns for shot in stream.shots if shot.decision_ns is not None]
+    early, later = (np.mean(half) / 1e3 if half else float("nan") for half in _halves(known))
+    statuses = Counter(shot.status for shot in stream.shots)
+    words = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
+    return (
+        f"shots                 {words}\n"
+        f"unlike offline        {stream.unlike}\n"
+        f"frames                {stream.final['frames']:,} sent, {stream.counters['accepted']:,} accepted\n"
+        f"most backlog          {max((shot.max_backlog for shot in stream.shots), default=0):,} cycles\n"
+        f"decision latency (us) {_times(decision)}; first half {number(float(early))}, second half "
+        f"{number(float(later))}\n"
+        f"loop latency (us)     {_times(loop)}\n"
+        f"window latency (us)   {_times(spread(stream.windows))}\n"
+        f"source late (us)      {_times(late)}"
+    )
+
+
+def _latencies(stream: _Stream) -> tuple[Spread, Spread]:
+    return (
+        Spread.of([shot.decision_ns for shot in stream.shots]),
+        Spread.of([shot.loop_ns for shot in stream.shots]),
+    )
+
+
+def _times(found: Spread) -> str:
+    return f"mean {number(found.mean)}, p99 {number(found.percentiles[2])}, max {number(found.maximum)}"
+
+
+def _to_json(stream: _Stream) -> dict[str, Any]:
+    decision, loop = _latencies(stream)
+    return {
+        "shots": len(stream.shots),
+        "lost": stream.lost,
+        "unlike_offline": stream.unlike,
+        "counters": stream.counters,
+        "decision": decision.to_json(),
+        "loop": loop.to_json(),
+        "windows": spread(stream.windows).to_json(),
+        "source_lateness": spread(Histogram.from_json(stream.final["lateness"])).to_json(),
+    }
 
 
 def _halves(values: list[int]) -> tuple[list[int], list[int]]:

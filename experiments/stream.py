@@ -128,7 +128,10 @@ def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
         )
     measuring = MeasurementModel.from_circuit(circuit, model)
     if measuring is None:
-        raise ValueError("this memory's measurements differ from cycle to cycle: --kind events")
+        raise ValueError(
+            f"--kind measurements: in {args.cycles} cycles no two have the same measurements; take "
+            "two or more --cycles, or --kind events"
+        )
     packed = circuit.compile_sampler(seed=args.seed).sample(shots)
     _, flips = circuit.compile_m2d_converter().convert(measurements=packed, separate_observables=True)
     return Playlist.from_measurements(measurements=packed, model=measuring, observable_flips=flips)

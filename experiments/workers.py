@@ -65,7 +65,8 @@ def interrupts_kept_from_workers() -> Iterator[None]:
         os.close(sender)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a worker process: end with the process that started it, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is None or any(thread.name == "die with parent" for thread in threading.enumerate()):
         return
@@ -88,5 +89,5 @@ class Guarded(sinter.Decoder):  # type: ignore[misc]
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Any:
         """Compile the decoder inside."""
-        _die_with_parent()
+        die_with_parent()
         return self.decoder.compile_decoder_for_dem(dem=dem)

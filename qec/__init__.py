@@ -1,6 +1,6 @@
 """Codes, noise, memory experiments, statistics and experiment folders. Knows stim, knows no decoder."""
 
-from qec import datasets, noise, statistics
+from qec import datasets, noise, priors, statistics
 from qec.codes import RepetitionCode, RotatedSurfaceCode, code_by_name, code_names
 from qec.memory import memory_circuit, memory_metadata, patch_detectors
 
@@ -14,5 +14,6 @@ __all__ = [
     "memory_metadata",
     "noise",
     "patch_detectors",
+    "priors",
     "statistics",
 ]

@@ -167,6 +167,7 @@ class Client:
         cycle_ns: int = 0,
         policy: Policy | None = None,
         commits: bool = False,
+        commit_interval_ns: int = 0,
         digest: str | None = None,
     ) -> Welcome:
         """Begin a session on a stream; one that is open there is ended.
@@ -176,7 +177,8 @@ class Client:
             ValueError: it refuses.
         """
         message: dict[str, Any] = {"type": "hello", "stream": stream, "kind": kind, "cycle_ns": cycle_ns}
-        message |= {"commits": commits, "policy": policy, "digest": digest}
+        message |= {"commits": commits, "commit_interval_ns": commit_interval_ns}
+        message |= {"policy": policy, "digest": digest}
         answer = self.ask({name: value for name, value in message.items() if value is not None})
         return Welcome(**{field.name: answer[field.name] for field in fields(Welcome)})
 

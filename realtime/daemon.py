@@ -21,8 +21,10 @@ import stim
 
 from decoders import StreamingDecoder
 from realtime import wire
+from realtime.admission import MOST_LOAD, Admission
 from realtime.clock import now_ns
 from realtime.latency import summary
+from realtime.placement import pin_thread, usable_cores
 from realtime.security import EndpointLock, ServerKeys, check_endpoint, is_loopback, private_endpoint
 from realtime.session import Session, SessionLimits
 from realtime.transport import ControlServer, Hub, register_functions
@@ -44,12 +46,15 @@ class DaemonConfig:
         policy, hard_ns, timeout_ns, max_cycles: see SessionLimits.
         cores: cores for the streams' threads; fewer than streams: the others run anywhere.
         io_core: core for the sockets' thread.
+        keeper_core: core for the thread that answers control messages; give every stream a core then.
         spin: streams poll without sleeping; each needs a core of its own.
         fifo: SCHED_FIFO priority of the streams' threads, None for usual scheduling.
         insecure: allow addresses that others can reach, without keys.
         secret_key, client_keys: see ServerKeys.
         parent: process to end with; 0: none.
         loop: "compiled", "python" or "auto": compiled where libzmq can be reached.
+        decoder: what decodes the windows, see StreamingDecoder.
+        max_load: part of a core that a stream may need at its cycle time, else it is refused; 0: any.
     """
 
     model: str
@@ -63,6 +68,7 @@ class DaemonConfig:
     max_cycles: int = 1_000_000_000
     cores: tuple[int, ...] = ()
     io_core: int | None = None
+    keeper_core: int | None = None
     spin: bool = False
     fifo: int | None = None
     insecure: bool = False
@@ -70,6 +76,8 @@ class DaemonConfig:
     client_keys: str | None = None
     parent: int = 0
     loop: str = "auto"
+    decoder: str = "mwpm"
+    max_load: float = MOST_LOAD
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
@@ -115,9 +123,13 @@ def make_decoder(config: DaemonConfig) -> StreamingDecoder:
         raise FileNotFoundError(f"no model {path}")
     if path.suffix == ".dem":
         model = stim.DetectorErrorModel.from_file(path)
-        return StreamingDecoder.from_dem(model, commit=config.commit, buffer=config.buffer)
+        return StreamingDecoder.from_dem(
+            model, commit=config.commit, buffer=config.buffer, decoder=config.decoder
+        )
     circuit = stim.Circuit.from_file(path)
-    return StreamingDecoder.from_circuit(circuit, commit=config.commit, buffer=config.buffer)
+    return StreamingDecoder.from_circuit(
+        circuit, commit=config.commit, buffer=config.buffer, decoder=config.decoder
+    )
 
 
 class Daemon:
@@ -138,6 +150,7 @@ class Daemon:
         )
         if config.policy not in ("drop-shot", "block"):
             raise ValueError(f"no policy is named '{config.policy}': choose from drop-shot, block")
+        self._admission = Admission(most_load=config.max_load, cores=len(usable_cores()))
         self.boot = secrets.token_hex(8)
         self._endpoint = endpoint = config.bind or private_endpoint()
         check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
@@ -261,12 +274,25 @@ class Daemon:
             raise ValueError(f"digest {message['digest']}: this daemon decodes {digest}")
         kind: Any = message.get("kind", "events")
         bits, final_bits = session.widths(kind)
-        opened = worker.begin(
-            kind=kind,
-            cycle_ns=_integer(message, "cycle_ns", 0),
-            commits=bool(message.get("commits", False)),
-            policy=message.get("policy"),
+        policy = message.get("policy") or session.limits.policy
+        cycle_ns = _integer(message, "cycle_ns", 0)
+        # A source that waits has no pace that could be too fast.
+        self._admission.check(
+            stream=session.stream,
+            service_ns=worker.service_ns,
+            cycle_ns=0 if policy == "block" else cycle_ns,
         )
+        try:
+            opened = worker.begin(
+                kind=kind,
+                cycle_ns=cycle_ns,
+                commits=bool(message.get("commits", False)),
+                commit_gap_ns=_integer(message, "commit_interval_ns", 0),
+                policy=policy,
+            )
+        except Exception:
+            self._admission.release(session.stream)
+            raise
         self._opened[session.stream] = opened.session
         return {
             "type": "ready",
@@ -280,12 +306,12 @@ class Daemon:
             "bits": bits,
             "final_bits": final_bits,
             "num_observables": session.num_observables,
-            "decoder": "mwpm",
+            "decoder": self.config.decoder,
             "digest": digest,
             "commit": session.commit,
             "buffer": session.buffer_cycles,
             "loop": worker.loop_kind,
-            "policy": message.get("policy") or session.limits.policy,
+            "policy": policy,
             "max_frame_cycles": wire.MAX_CYCLES,
             "max_cycles": session.limits.max_cycles,
             "hard_ns": session.limits.hard_ns,
@@ -307,6 +333,7 @@ class Daemon:
                     "alive": worker.is_alive,
                     "heartbeat_age_ns": worker.heartbeat_age_ns(),
                     "session": self._opened.get(session.stream, 0),
+                    "service_ns_per_cycle": worker.service_ns,
                     "counters": session.counters(),
                     "latencies_us": {name: _finite(summary(h)) for name, h in session.histograms().items()},
                     "window_slope_us_per_million_cycles": _finite({"value": slope, "error": error}),
@@ -329,6 +356,7 @@ class Daemon:
     def _bye(self, message: dict[str, Any]) -> dict[str, Any]:
         worker = self._owned(message)
         worker.end()
+        self._admission.release(worker.session.stream)
         del self._opened[worker.session.stream]
         return {"type": "bye"}
 
@@ -364,6 +392,7 @@ def main(config: DaemonConfig, *, say: Callable[[str], None]) -> int:
         daemon.stop()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    pin_thread(config.keeper_core)
     try:
         gc.collect()
         gc.freeze()

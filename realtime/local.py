@@ -9,6 +9,7 @@ from typing import Self
 
 from decoders import StreamingDecoder
 from decoders.frames import Kind
+from realtime.admission import Admission
 from realtime.latency import Histogram
 from realtime.player import Link
 from realtime.session import Policy, Session, SessionLimits
@@ -20,9 +21,11 @@ class LocalLoop:
 
     Args:
         decoder: taken over; do not push to it.
-        kind, cycle_ns, commits, policy: see `Session.begin`.
+        kind, cycle_ns, commits, commit_gap_ns, policy: see `Session.begin`.
         limits: see `SessionLimits`.
+        stream: number of the logical qubit.
         core: where the thread runs; None leaves it to the system.
+        max_load: part of a core that decoding may need at this cycle_ns (see `Admission`); 0: any.
     """
 
     def __init__(
@@ -32,16 +35,21 @@ class LocalLoop:
         kind: Kind = "events",
         cycle_ns: int = 0,
         commits: bool = False,
+        commit_gap_ns: int = 0,
         policy: Policy = "drop-shot",
         limits: SessionLimits | None = None,
+        stream: int = 0,
         core: int | None = None,
+        max_load: float = 0.0,
     ) -> None:
         self._worker = Worker(
-            session=Session(decoder=decoder, limits=limits),
+            session=Session(decoder=decoder, stream=stream, limits=limits),
             hub=None,
             placement=Placement(core=core, spin=True),
         )
-        self._kind, self._cycle_ns, self._commits, self._policy = kind, cycle_ns, commits, policy
+        self._kind, self._cycle_ns, self._policy = kind, cycle_ns, policy
+        self._commits, self._commit_gap_ns = commits, commit_gap_ns
+        self._admission = Admission(most_load=max_load, cores=1)
         self.link = Link.over_rings(self._worker.data_ring, self._worker.results_ring)
         #: Number of the session, for the frames; 0 outside the `with` block.
         self.session = 0
@@ -49,8 +57,14 @@ class LocalLoop:
     def __enter__(self) -> Self:
         self._worker.start()
         try:
+            pace = 0 if self._policy == "block" else self._cycle_ns
+            self._admission.check(stream=0, service_ns=self._worker.service_ns, cycle_ns=pace)
             self.session = self._worker.begin(
-                kind=self._kind, cycle_ns=self._cycle_ns, commits=self._commits, policy=self._policy
+                kind=self._kind,
+                cycle_ns=self._cycle_ns,
+                commits=self._commits,
+                commit_gap_ns=self._commit_gap_ns,
+                policy=self._policy,
             ).session
         except BaseException:
             self._worker.stop()

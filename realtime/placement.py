@@ -1,7 +1,8 @@
 """Which thread runs on which core, and whether this machine can promise a latency at all.
 
 Spinning threads want a core each: two on one core cost milliseconds, and a core must be left to the system.
-So the loop takes four: the source, the threads that move messages (together on one), the system, a decoder.
+So the loop takes four: the source, the threads that move messages (together on one), the system, a decoder;
+every further stream one more, for its decoder. In one process no messages have to be moved.
 """
 
 import os
@@ -24,9 +25,9 @@ class Placement:
 
     Attributes:
         source: core of the source; None leaves it to the system (as for the others).
-        messages: core of all threads that move messages between processes.
-        system: core left to the system.
-        decoders: one core for each stream, as far as there are enough; the others are not pinned.
+        messages: core of all threads that move messages between processes; None in one process.
+        system: core left to the system; where one core is missing, that of the messages.
+        decoders: one core for each stream, or none at all.
         control: a core that is left for measuring the machine's own hiccups; None if there is none.
         usable: number of cores that could be used.
         promise: whether latencies measured here say something about the decoder.
@@ -47,6 +48,19 @@ class Placement:
         """Whether threads may wait by spinning: they have a core each."""
         return self.source is not None
 
+    @property
+    def beside(self) -> tuple[int, bool] | None:
+        """Where the machine's hiccups can be measured while the loop runs, and whether modestly.
+
+        A core that is left, or that of the system, to which the measurement has to give way. None where it
+        would disturb the loop.
+        """
+        if self.control is not None:
+            return self.control, False
+        if self.system is None or self.system == self.messages:
+            return None
+        return self.system, True
+
     def decoder(self, stream: int) -> int | None:
         """The core of a stream's decoder; None leaves it to the system."""
         return self.decoders[stream] if stream < len(self.decoders) else None
@@ -64,6 +78,7 @@ def usable_cores() -> list[int]:
 def choose_cores(
     *,
     streams: int = 1,
+    in_process: bool = False,
     allowed: Iterable[int] | None = None,
     busy: Mapping[int, float] | None = None,
 ) -> Placement:
@@ -71,12 +86,14 @@ def choose_cores(
 
     Args:
         streams: logical qubits, each with a decoder of its own.
+        in_process: source and decoders are threads of one process; no core moves messages.
         allowed: cores to choose from; None takes those that this process may use.
         busy: part of the time that each core works for others, 0 to 1; None looks for a fifth of a second
             (where the system does not tell, all count as idle).
 
     Returns:
-        The placement; below four cores without any pinning and without promise.
+        The placement; with too few cores, and always below four, without any pinning and without promise.
+        Where a single core is missing, the system and the messages share one, without promise.
 
     Raises:
         ValueError: less than one stream, or no core at all.
@@ -86,12 +103,13 @@ def choose_cores(
     cores = usable_cores() if allowed is None else sorted(set(allowed))
     if not cores:
         raise ValueError("no core to choose from")
-    needed = LEAST_CORES - 1 + streams
-    if len(cores) < LEAST_CORES:
+    needed = LEAST_CORES - 1 + streams - in_process
+    shared = not in_process and len(cores) == needed - 1
+    if len(cores) < LEAST_CORES or len(cores) < needed - shared:
         return Placement(
             usable=len(cores),
             promise=False,
-            note=f"{_count(len(cores))} usable, {needed} needed: no latency promise",
+            note=f"{_count(len(cores))} usable, {max(needed, LEAST_CORES)} needed: no latency promise",
         )
     if busy is None:
         busy = busy_cores()
@@ -99,18 +117,20 @@ def choose_cores(
     # The quietest cores for those who spin, the busiest of the chosen for the system; equal ones by number.
     ranked = sorted(cores, key=lambda core: (load[core] > _IDLE, core))
     chosen = ranked[:needed]
-    system = max(chosen, key=lambda core: (load[core], core == chosen[2]))
-    source, messages, *decoders = [core for core in chosen if core != system]
+    system = max(chosen, key=lambda core: (load[core], core == chosen[1 if shared else 2]))
+    spinners = [core for core in chosen if core != system]
+    messages = None if in_process else system if shared else spinners.pop(1)
+    source, *decoders = spinners
     rest = ranked[needed:]
-    busy_ones = [core for core in (source, messages, *decoders) if load[core] > _IDLE]
-    missing = needed - len(chosen)
-    if missing:
-        note = f"{_count(len(cores))} usable, {needed} needed for {streams} streams: no latency promise"
+    busy_ones = [core for core in (source, messages, *decoders) if core is not None and load[core] > _IDLE]
+    where = f"source on core {source}, decoder {', '.join(str(core) for core in decoders)}, "
+    if shared:
+        note = where + f"messages and system share core {system}: no latency promise"
     elif busy_ones:
         note = f"core {busy_ones[0]} works for somebody else: no latency promise"
     else:
-        where = ", ".join(str(core) for core in decoders)
-        note = f"source on core {source}, messages {messages}, decoder {where}, core {system} for the system"
+        moved = "" if in_process else f"messages {messages}, "
+        note = where + moved + f"core {system} for the system"
     return Placement(
         source=source,
         messages=messages,
@@ -118,7 +138,7 @@ def choose_cores(
         decoders=tuple(decoders),
         control=next((core for core in rest if load[core] <= _IDLE), None),
         usable=len(cores),
-        promise=not missing and not busy_ones,
+        promise=not shared and not busy_ones,
         note=note,
     )
 

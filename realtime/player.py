@@ -1,6 +1,7 @@
 """Plays shots to a decoder on an absolute schedule, and keeps what comes back."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,6 +165,8 @@ class Player:
         self._inbox = np.zeros((_INBOX, 2 + _LONGEST_ANSWER), dtype=np.uint8)
         self._times = np.zeros(_INBOX, dtype=np.int64)
         self._next_shot = 0
+        self._warm_for = 0
+        self.frame_cycles = frame_cycles
         #: Due -> sent, of every frame.
         self.lateness = Histogram()
         #: Last cycle due -> commit back here, of every commit in the middle of a shot.
@@ -197,36 +200,51 @@ class Player:
             ValueError: a playlist of another form.
             InterruptedError: `stop` was set.
         """
+        return play_together(
+            [self], [playlist], [shot], cycle_offset=0.0, delay_ns=delay_ns, patience_s=patience_s
+        )[0]
+
+    def _begin(self, playlist: Playlist, shot: int) -> "_Playing":
+        """Get ready for a shot, but for its schedule."""
         if _form(playlist) != self._form:
             raise ValueError(f"a playlist of {_form(playlist)}, this session is of {self._form}")
-        # A copy: no page of a file is missing in the middle of a shot.
-        rows, last = playlist.rows[shot].copy(), playlist.last[shot].copy()
         number, self._next_shot = self._next_shot, self._next_shot + 1
-        state, total = self._state, len(rows)
-        backlog = np.zeros(BACKLOG_PARTS, dtype=np.int64)
-        where = (self._link.numbers, self._link.rings, self._inbox, self._times)
-        commits = (self.commits.counts, self.commits.totals)
-        lateness = (self.lateness.counts, self.lateness.totals)
+        state = self._state
         state[kernels.NUM_ANSWERS] = 0
-        kernels.start_play(state, number, now_ns() + delay_ns)
-        before = int(state[kernels.SEQUENCE])
-        while True:
-            until = now_ns() + _LOOK_NS
-            status = kernels.play(state, rows, last, self._message, *where, lateness, commits, backlog, until)
-            if status != kernels.RUNNING:
-                break
-            if self._stop.is_set():
-                raise InterruptedError("stopped in the middle of a shot")
+        kernels.start_play(state, number, 0)
+        # Copies: no page of a file is missing in the middle of a shot.
+        rows, last = playlist.rows[shot].copy(), playlist.last[shot].copy()
+        backlog = np.zeros(BACKLOG_PARTS, dtype=np.int64)
+        part = (
+            state,
+            rows,
+            last,
+            self._message,
+            self._link.numbers,
+            self._link.rings,
+            self._inbox,
+            self._times,
+            (self.lateness.counts, self.lateness.totals),
+            (self.commits.counts, self.commits.totals),
+            backlog,
+        )
+        return _Playing(number=number, part=part, backlog=backlog, frames=int(state[kernels.SEQUENCE]))
+
+    def _end(self, playing: "_Playing", *, patience_s: float) -> tuple[PlayedShot, NDArray[np.int64]]:
+        """What came of a shot whose frames have been sent."""
+        state, total = self._state, len(playing.part[1])
         due = _due(state, total)
-        if status == kernels.OVERRUN:
+        overrun = bool(state[kernels.OVERRUN])
+        if overrun:
             self.overruns += 1
             self._give_up()
-        self.frames_sent += int(state[kernels.SEQUENCE]) - before
-        answer, back = self._wait(number, commits, backlog, total, patience_s)
-        return self._outcome(number, total, due, status == kernels.OVERRUN, answer, back), backlog
+        self.frames_sent += int(state[kernels.SEQUENCE]) - playing.frames
+        answer, back = self._wait(playing.number, playing.part[9], playing.backlog, total, patience_s)
+        return self._outcome(playing.number, total, due, overrun, answer, back), playing.backlog
 
-    def warm_up(self) -> None:
-        """Compile everything before the first frame is due."""
+    def warm_up(self, *, streams: int = 1) -> None:
+        """Compile everything; `streams` will be played together. Otherwise the first shot does it."""
+        self._warm_for = streams
         state = np.zeros_like(self._state)
         state[kernels.FRAME_CYCLES] = 1
         ring = new_ring(slots=1, max_message=8)
@@ -238,7 +256,8 @@ class Player:
         where = (numbers, link.rings, self._inbox, self._times)
         last = np.zeros((self._form[2] + 7) // 8, dtype=np.uint8)
         kernels.start_play(state, 0, 0)
-        kernels.play(state, empty, last, self._message.copy(), *where, pair, pair, backlog, 0)
+        part = (state, empty, last, self._message.copy(), *where, pair, pair, backlog)
+        kernels.play((part,) * streams, 0)
         kernels.listen(state, *where, pair, backlog, 0, 1, 0)
         kernels.give_up(state, self._message.copy(), numbers, link.rings)
 
@@ -303,6 +322,50 @@ class Player:
             max_backlog=int(header["max_backlog"]),
             syndrome_hash=int(header["syndrome_hash"]),
         )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Playing:
+    """A shot that is under way: its number, what kernels take, and the frames sent before it."""
+
+    number: int
+    part: tuple[Any, ...]
+    backlog: NDArray[np.int64]
+    frames: int
+
+
+def play_together(
+    players: Sequence[Player],
+    playlists: Sequence[Playlist],
+    shots: Sequence[int],
+    *,
+    cycle_offset: float,
+    delay_ns: int = 200_000,
+    patience_s: float = 2.0,
+) -> list[tuple[PlayedShot, NDArray[np.int64]]]:
+    """Play a shot of each stream at the same time, and wait for their answers. See `Player.play`.
+
+    Args:
+        players: one for each stream, all used by the thread that calls.
+        playlists, shots: what each plays.
+        cycle_offset: cycles by which the shot of each stream begins after that of the one before.
+        delay_ns, patience_s: as for `Player.play`.
+    """
+    playing = [
+        player._begin(playlist, shot)
+        for player, playlist, shot in zip(players, playlists, shots, strict=True)
+    ]
+    if players[0]._warm_for != len(players):
+        players[0].warm_up(streams=len(players))
+    start = now_ns() + delay_ns
+    for at, player in enumerate(players):
+        later = round(at * cycle_offset * int(player._state[kernels.CYCLE_PS]) / 1000)
+        player._state[kernels.START_NS] = start + later
+    parts = tuple(each.part for each in playing)
+    while kernels.play(parts, now_ns() + _LOOK_NS) == kernels.RUNNING:
+        if any(player._stop.is_set() for player in players):
+            raise InterruptedError("stopped in the middle of a shot")
+    return [player._end(each, patience_s=patience_s) for player, each in zip(players, playing, strict=True)]
 
 
 def _form(playlist: Playlist) -> tuple[str, int, int]:

@@ -13,7 +13,7 @@ from decoders.frames import Kind
 from decoders.workspace import read_only
 from realtime import wire
 from realtime.kernels import layout, loop
-from realtime.kernels.histogram import NUM_BUCKETS
+from realtime.kernels.histogram import COUNT, NUM_BUCKETS
 from realtime.latency import Histogram
 
 Policy = Literal["drop-shot", "block"]
@@ -71,7 +71,7 @@ class Session:
         self, *, decoder: StreamingDecoder, stream: int = 0, limits: SessionLimits | None = None
     ) -> None:
         self.limits = limits or SessionLimits()
-        self._decoder = decoder  # owns the memory that the parts point to
+        self.decoder = decoder  # owns the memory that the parts point to
         self._parts = decoder.parts()
         self._work = self._parts.work
         self.stream = stream
@@ -130,7 +130,10 @@ class Session:
         if kind != "measurements":
             raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
         if measured is None:
-            raise ValueError("this decoder takes detection events only: serve a circuit, not an error model")
+            raise ValueError(
+                "this decoder takes detection events only: serve a circuit of two or more cycles whose "
+                "measurements are the same in every cycle"
+            )
         return measured.per_cycle, measured.at_end
 
     def begin(
@@ -140,6 +143,7 @@ class Session:
         kind: Kind = "events",
         cycle_ns: int = 0,
         commits: bool = False,
+        commit_gap_ns: int = 0,
         policy: Policy | None = None,
     ) -> None:
         """Begin a session; the one before must have been ended with `end`.
@@ -149,6 +153,7 @@ class Session:
             kind: what the source sends.
             cycle_ns: time between cycles, for the backlog; 0 if the source has none.
             commits: whether to report what is final in the middle of shots.
+            commit_gap_ns: least time between two such reports; 0: one for every window.
             policy: see SessionLimits; default: that of the limits.
 
         Raises:
@@ -159,6 +164,8 @@ class Session:
             raise ValueError(f"session {session}: expected 1 to 2^63 - 1")
         if not 0 <= cycle_ns <= 10**12:
             raise ValueError(f"cycle_ns={cycle_ns}: expected 0 to 10^12")
+        if not 0 <= commit_gap_ns <= 10**12:
+            raise ValueError(f"commit_interval_ns={commit_gap_ns}: expected 0 to 10^12")
         policy = SessionLimits(policy=policy or self.limits.policy).policy
         max_cycles = self.limits.max_cycles
         measured = self._parts.measurements
@@ -188,6 +195,7 @@ class Session:
             hard_ns=self.limits.hard_ns if policy == "drop-shot" else 0,
             timeout_ns=self.limits.timeout_ns,
             commits=int(commits),
+            commit_gap_ns=commit_gap_ns,
             digest=self.digest,
             num_first=measured.num_first if measured else 0,
             last_shot=-1,
@@ -249,10 +257,13 @@ class Session:
 
     def histograms(self) -> dict[str, Histogram]:
         """Latencies since the last `reset_latencies`, by name; see realtime.kernels.loop.HISTOGRAMS."""
-        return {
-            name: Histogram(counts=self.counts[row].copy(), totals=self.totals[row].copy())
-            for row, name in enumerate(loop.HISTOGRAMS)
-        }
+        found = {}
+        for row, name in enumerate(loop.HISTOGRAMS):
+            histogram = Histogram(counts=self.counts[row].copy(), totals=self.totals[row].copy())
+            # The loop may have counted on between the two copies: what is in the buckets is what counts.
+            histogram.totals[COUNT] = histogram.counts.sum()
+            found[name] = histogram
+        return found
 
     def window_slope(self) -> tuple[float, float]:
         """Slope of window latency against cycle number, us per million cycles, and its standard error."""

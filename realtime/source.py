@@ -20,13 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from realtime.client import Client
+from realtime.client import Client, Welcome
 from realtime.jobs import Job, play_jobs
 from realtime.placement import pin_thread
 from realtime.player import Link, Player
 from realtime.playlist import Playlist
 from realtime.security import ClientKeys
 from realtime.session import Policy
+from realtime.transport import Pair
 from realtime.wire import Flags
 
 _END = {"type": "end"}
@@ -40,10 +41,12 @@ class SourceConfig:
         control: the daemon's control address.
         playlist: folder of a playlist with the form of all that will be played.
         stream: number of the logical qubit.
+        streams: play to so many, numbered from `stream` on, at once.
         cycle_ns: time between two cycles.
         frame_cycles: cycles in a frame.
         policy: "drop-shot": give a shot up when its data are not taken; "block": wait, off the schedule.
         commits: ask for what is final in the middle of shots.
+        commit_interval_ns: at most one such report in this time; 0: of every window.
         replay: mark the data as recorded.
         digest: of the decoder that the data need; None takes any.
         core, io_core: cores of the paced thread and of the thread that moves messages.
@@ -53,16 +56,22 @@ class SourceConfig:
     control: str
     playlist: str
     stream: int = 0
+    streams: int = 1
     cycle_ns: float = 1100.0
     frame_cycles: int = 10
     policy: Policy = "drop-shot"
     commits: bool = True
+    commit_interval_ns: int = 0
     replay: bool = False
     digest: str | None = None
     core: int | None = None
     io_core: int | None = None
     secret_key: str | None = None
     server_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.streams <= 64:
+            raise ValueError(f"streams={self.streams}: 1 to 64")
 
     @property
     def keys(self) -> ClientKeys | None:
@@ -101,43 +110,62 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
     pin_thread(config.core)
     with Client(config.control, keys=config.keys, io_core=config.io_core) as client:
         form = Playlist.load(config.playlist)
-        welcome = client.hello(
-            stream=config.stream,
-            kind=form.kind,
-            cycle_ns=round(config.cycle_ns),
-            policy=config.policy,
-            commits=config.commits,
-            digest=config.digest,
-        )
-        if (welcome.bits, welcome.final_bits) != (form.bits, form.last_bits):
-            raise ValueError(
-                f"the shots have {form.bits} and {form.last_bits} bits, the daemon's decoder "
-                f"{welcome.bits} and {welcome.final_bits}"
-            )
-        pair = client.connect(welcome)
+        welcomes: list[Welcome] = []
+        pairs: list[Pair] = []
         try:
-            player = Player(
-                link=Link.over_sockets(pair),
-                session=welcome.session,
-                stream=config.stream,
-                playlist=form,
-                cycle_ns=config.cycle_ns,
-                frame_cycles=config.frame_cycles,
-                blocks=config.policy == "block",
-                flags=int(Flags.REPLAY) if config.replay else 0,
-                stop=stop,
-            )
-            player.warm_up()
+            players = []
+            for stream in range(config.stream, config.stream + config.streams):
+                welcomes.append(_hello(client, config, form, stream))
+                pairs.append(client.connect(welcomes[-1]))
+                players.append(
+                    Player(
+                        link=Link.over_sockets(pairs[-1]),
+                        session=welcomes[-1].session,
+                        stream=stream,
+                        playlist=form,
+                        cycle_ns=config.cycle_ns,
+                        frame_cycles=config.frame_cycles,
+                        blocks=config.policy == "block",
+                        flags=int(Flags.REPLAY) if config.replay else 0,
+                        stop=stop,
+                    )
+                )
+            players[0].warm_up(streams=len(players))
             threading.Thread(target=read, name="orders", daemon=True).start()
-            say({"type": "ready", "session": welcome.session, "digest": welcome.digest})
+            say({"type": "ready", "session": welcomes[0].session, "digest": welcomes[0].digest})
             while (line := waiting.get()) is not None:
-                play_jobs(player, [Job(**job) for job in json.loads(line)], say, stop)
+                play_jobs(players, [Job(**job) for job in json.loads(line)], say, stop)
                 say(_END)
         except InterruptedError:
             pass
         finally:
-            pair.close(linger_ms=100)
-        client.bye(welcome)
+            for pair in pairs:
+                pair.close(linger_ms=100)
+        for welcome in welcomes:
+            client.bye(welcome)
+
+
+def _hello(client: Client, config: SourceConfig, form: Playlist, stream: int) -> Welcome:
+    """Begin a session for shots of a form.
+
+    Raises:
+        ValueError: the daemon refuses, or decodes something else.
+    """
+    welcome = client.hello(
+        stream=stream,
+        kind=form.kind,
+        cycle_ns=round(config.cycle_ns),
+        policy=config.policy,
+        commits=config.commits,
+        commit_interval_ns=config.commit_interval_ns,
+        digest=config.digest,
+    )
+    if (welcome.bits, welcome.final_bits) != (form.bits, form.last_bits):
+        raise ValueError(
+            f"the shots have {form.bits} and {form.last_bits} bits, the daemon's decoder "
+            f"{welcome.bits} and {welcome.final_bits}"
+        )
+    return welcome
 
 
 class SourceProcess:

@@ -117,10 +117,11 @@ class Walk:
             kind, index = what & 3, what >> 2
             if kind == layout.MEETS_EDGE:
                 if self._meet(index):
+                    search.match_root(record, what)
                     status = layout.OK
             elif kind == layout.MEETS_BOUNDARY:
                 self._tell(f"{self.name(self.events[index]['top'])} hits the boundary")
-                search.rematch_to_root(record, index, layout.AT_BOUNDARY)
+                search.match_root(record, what)
                 status = layout.OK
             elif kind == layout.LOSES_SHELL:
                 node = self.nodes[index]

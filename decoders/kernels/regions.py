@@ -33,6 +33,7 @@ from decoders.kernels.pools import (
     edges_of,
     event_of_of,
     events_of,
+    exits_of,
     halves_of,
     limits_of,
     lowered_of,
@@ -140,6 +141,14 @@ def scan_list(graph, work, event, limit):
 
 
 @kernel
+def boundary_of(work, event):
+    """How far an event is from the boundary; FAR where two trees grow, for then boundaries are events."""
+    if work.two_trees:
+        return FAR
+    return nodes_of(work)[event].boundary
+
+
+@kernel
 def scan_beyond(graph, work, event):
     """Beyond the neighbour list: search the graph itself, half as far again."""
     detectors, events, edges, event_of, ball = (
@@ -151,12 +160,14 @@ def scan_beyond(graph, work, event):
     )
     e = events[event]
     step = max(2 * (e.reach >> 2) + 2, near_of(graph)[detectors[e.detector].first].span & ~1)
-    target = min(e.reach + step, 2 * nodes_of(work)[event].boundary)
+    target = min(e.reach + step, 2 * boundary_of(work, event))
     ball_start(work, e.detector)
     there = ball_next(graph, work)
     while there >= 0 and ball[there].distance < target:
         if work.num_active > 0:
             look_for_exit(graph, work, event, there)
+        elif graph.has_exits:
+            look_for_boundary(graph, work, event, there)
         other = np.int64(event_of[there])
         if other >= 0 and other != event:
             half = known_edge(work, event, other)
@@ -173,6 +184,16 @@ def scan_beyond(graph, work, event):
         there = ball_next(graph, work)
     e.reach = target if there >= 0 else FAR
     ball_end(work)
+
+
+@kernel
+def look_for_boundary(graph, work, event, there):
+    """Whether an event's way to the boundary is shorter past the edge there of a detector it has come to."""
+    node, through = nodes_of(work)[event], ball_nodes_of(work)[there].distance + exits_of(graph)[there]
+    if through < node.boundary:
+        node.boundary = through
+        node.exit = there
+        schedule(work, work.now + through - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
 
 
 @kernel
@@ -227,7 +248,7 @@ def reveal(graph, work, event):
     """Make known what a growing event can meet before its next scan, and schedule that scan."""
     detectors, events = detectors_of(graph), events_of(work)
     e = events[event]
-    limit = 2 * nodes_of(work)[event].boundary
+    limit = 2 * boundary_of(work, event)
     radius = radius_now(work, event)
     list_end = list_limit(work, event)
     while e.reach <= 2 * radius and e.reach < limit and e.reach < FAR and work.overflow == 0:
@@ -242,7 +263,7 @@ def reveal(graph, work, event):
             limit = 2 * nodes_of(work)[event].boundary
         elif work.may_look_beyond:
             scan_beyond(graph, work, event)
-            limit = 2 * nodes_of(work)[event].boundary
+            limit = 2 * boundary_of(work, event)
         else:
             work.postponed = 1
             return
@@ -255,7 +276,7 @@ def open_event(graph, work, event):
     """An event has begun to grow: schedule everything that can happen to it. Its region must be settled."""
     events, halves = events_of(work), halves_of(work)
     e = events[event]
-    boundary = nodes_of(work)[event].boundary
+    boundary = boundary_of(work, event)
     if boundary < FAR:
         schedule(work, work.now + boundary - e.radius, (event << 2) | MEETS_BOUNDARY)
     half = e.first
@@ -317,13 +338,14 @@ def wake(graph, work, index):
     mate = events[index].mate
     if mate <= PAIRED:
         partner = (PAIRED - mate) >> 1
-        apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
+        if not work.two_trees:  # that search looks for a weight only
+            apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
         make_node(graph, work, index)
         make_node(graph, work, partner)
         half = known_edge(work, index, partner)
         events[index].mate = half
         events[partner].mate = half ^ 1
     else:
-        if mate == AT_BOUNDARY:
+        if mate == AT_BOUNDARY and not work.two_trees:
             apply_mate(graph, work, index, TAKE_AWAY)
         make_node(graph, work, index)

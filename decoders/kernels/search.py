@@ -11,6 +11,7 @@ from decoders.kernels.blossoms import (
     grow_outer,
     match_event,
     shatter_blossom,
+    tree_parent,
 )
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import (
@@ -50,8 +51,18 @@ def rematch_to_root(work, event, mate):
 
 
 @kernel
+def root_of(work, region):
+    """The root of an outer region's tree."""
+    above = tree_parent(work, region)
+    while above >= 0:
+        region = above
+        above = tree_parent(work, region)
+    return region
+
+
+@kernel
 def meet(graph, work, half):
-    """Act on an edge that has become tight; returns whether the search has ended."""
+    """Act on an edge that has become tight; returns whether a root can be matched through it."""
     events, nodes, halves, edges = events_of(work), nodes_of(work), halves_of(work), edges_of(work)
     here = halves[half ^ 1].to
     there = halves[half].to
@@ -63,13 +74,13 @@ def meet(graph, work, half):
     if edges[half >> 1].distance > radius_now(work, here) + radius_now(work, there):
         return False
     if label == OUTER:
+        if work.two_trees and root_of(work, top_here) != root_of(work, top_there):
+            return True
         form_blossom(graph, work, half)
         return False
     wake(graph, work, there)
     mate = events[nodes[top_there].base_event].mate
     if mate < 0:  # unmatched, or matched to the boundary, which it can leave
-        rematch_to_root(work, here, half)
-        match_event(work, there, half ^ 1)
         return True
     grow_inner(work, top_there, half)
     grow_outer(graph, work, events[halves[mate].to].top, mate)
@@ -91,14 +102,9 @@ def leave_tree(work):
 
 
 @kernel
-def find_partner(graph, work, root):
-    """Match one unmatched event, rematching others where that is better. Returns a status."""
+def grow_tree(graph, work):
+    """Let what has been planted grow until a root can be matched; returns the queue item of then, or -1."""
     events, nodes, queue = events_of(work), nodes_of(work), queue_of(work)
-    work.now = 0
-    work.postponed = 0
-    wake(graph, work, root)
-    grow_outer(graph, work, events[root].top, NONE)
-    status = NO_PARTNER
     while work.queue_size > 0 and work.overflow == 0 and work.postponed == 0:
         work.now = queue[0].key
         what = queue[0].what
@@ -107,20 +113,45 @@ def find_partner(graph, work, root):
         index = what >> 2
         if kind == MEETS_EDGE:
             if meet(graph, work, index):
-                status = OK
-                break
+                return what
         elif kind == MEETS_BOUNDARY:
             # Never out of date: what has begun to grow goes on growing until the search ends.
-            rematch_to_root(work, index, AT_BOUNDARY)
-            status = OK
-            break
+            return what
         elif kind == LOSES_SHELL:
             node = nodes[index]
             if node.label == INNER and node.parent < 0 and node.dual == work.now - node.since:
                 shatter_blossom(graph, work, index)
         elif nodes[events[index].top].label == OUTER:
             reveal(graph, work, index)
+    return NONE
+
+
+@kernel
+def match_root(work, met):
+    """Match the root, and all others along the way, through what the tree has met."""
+    halves = halves_of(work)
+    index = met >> 2
+    if met & 3 == MEETS_EDGE:
+        rematch_to_root(work, halves[index ^ 1].to, index)
+        match_event(work, halves[index].to, index ^ 1)
+    else:
+        rematch_to_root(work, index, AT_BOUNDARY)
+
+
+@kernel
+def find_partner(graph, work, root):
+    """Match one unmatched event, rematching others where that is better. Returns a status."""
+    events = events_of(work)
+    work.now = 0
+    work.postponed = 0
+    wake(graph, work, root)
+    grow_outer(graph, work, events[root].top, NONE)
+    met = grow_tree(graph, work)
+    if met >= 0:
+        match_root(work, met)
     leave_tree(work)
     if work.overflow:
         return FULL
-    return POSTPONED if work.postponed else status
+    if work.postponed:
+        return POSTPONED
+    return OK if met >= 0 else NO_PARTNER

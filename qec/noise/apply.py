@@ -31,7 +31,7 @@ class _Applier:
         # Channels that never strike are left out, so that they ask nothing of the circuit.
         self._channels = {c.kind: c for c in channels if c.rate > 0 or c.overrides}
         self._coordinates = {q: tuple(at) for q, at in circuit.get_final_qubit_coordinates().items()}
-        if not self._coordinates and any(c.overrides for c in self._channels.values()):
+        if not self._coordinates and any(c.overrides or c.spread for c in self._channels.values()):
             raise ValueError("rates are given for single places, but the circuit has no QUBIT_COORDS")
         self._qubits = sorted(_used_qubits(circuit) | set(self._coordinates))
         self._data = sorted(_data_qubits(circuit))
@@ -44,6 +44,9 @@ class _Applier:
         self._rates: dict[tuple[str, Group], float] = {}
         self._busy: set[int] = set()
         self._slow = False
+        self._crossing = "crosstalk" in self._channels
+        self._neighbours = _neighbours(circuit) if self._crossing else {}
+        self._partner: dict[int, int] = {}
 
     def run(self, circuit: stim.Circuit) -> stim.Circuit:
         noisy = self._block(circuit)
@@ -59,8 +62,8 @@ class _Applier:
             if isinstance(instruction, stim.CircuitRepeatBlock):
                 self._end_layer(out)
                 body = instruction.body_copy()
-                if self._idling and not _begins_with_tick(body):
-                    raise ValueError("idling needs layers: a REPEAT block must begin with TICK")
+                if (self._idling or self._crossing) and not _begins_with_tick(body):
+                    raise ValueError("idling and crosstalk need layers: a REPEAT block must begin with TICK")
                 noisy_body = self._block(body)
                 self._end_layer(noisy_body)
                 out.append(stim.CircuitRepeatBlock(instruction.repeat_count, noisy_body, tag=instruction.tag))
@@ -74,8 +77,10 @@ class _Applier:
                     self._emit(out, "cycle_data", "DEPOLARIZE1", [(q,) for q in self._data])
                 behind_repeat = False
             else:
-                if self._idling and behind_repeat:
-                    raise ValueError("idling needs layers: a REPEAT block must be followed by TICK")
+                if (self._idling or self._crossing) and behind_repeat:
+                    raise ValueError(
+                        "idling and crosstalk need layers: a REPEAT block must be followed by TICK"
+                    )
                 self._operation(out, instruction)
         return out
 
@@ -101,6 +106,7 @@ class _Applier:
                 self._emit(out, "one_qubit", "DEPOLARIZE1", struck)
             if gate.is_unitary and gate.is_two_qubit_gate:
                 self._emit(out, "two_qubit", "DEPOLARIZE2", struck)
+                self._partner.update(pair for a, b in struck for pair in ((a, b), (b, a)))
 
     def _measure(
         self, out: stim.Circuit, instruction: stim.CircuitInstruction, groups: list[list[stim.GateTarget]]
@@ -112,6 +118,8 @@ class _Applier:
             out.append(stim.CircuitInstruction(instruction.name, [target], arguments, tag=instruction.tag))
 
     def _end_layer(self, out: stim.Circuit) -> None:
+        if self._crossing and self._partner:
+            self._emit(out, "crosstalk", "DEPOLARIZE2", self._crossed())
         if self._busy:
             idle = [(q,) for q in self._qubits if q not in self._busy]
             self._emit(out, "idle", "DEPOLARIZE1", idle)
@@ -119,6 +127,16 @@ class _Applier:
                 self._emit(out, "idle_measure_reset", "DEPOLARIZE1", idle)
         self._busy = set()
         self._slow = False
+        self._partner = {}
+
+    def _crossed(self) -> list[Group]:
+        """Neighbours at work in different two-qubit gates of this layer, each pair once."""
+        return [
+            (one, other)
+            for one in sorted(self._partner)
+            for other in self._neighbours[one]
+            if one < other and other in self._partner and self._partner[one] != other
+        ]
 
     def _emit(self, out: stim.Circuit, kind: str, error: str, groups: Iterable[Group]) -> None:
         """One instruction for each distinct rate of this kind of channel."""
@@ -197,6 +215,20 @@ def _used_qubits(circuit: stim.Circuit) -> set[int]:
         for target in instruction.targets_copy()
         if target.is_qubit_target
     }
+
+
+def _neighbours(circuit: stim.Circuit) -> dict[int, list[int]]:
+    """For each qubit those that it has a two-qubit gate with, in ascending order."""
+    found: dict[int, set[int]] = {}
+    for instruction in _walk(circuit):
+        if instruction.name in _ANNOTATIONS or not stim.gate_data(instruction.name).is_two_qubit_gate:
+            continue
+        for group in instruction.target_groups():
+            if _only_qubits(group):
+                one, other = (target.value for target in group)
+                found.setdefault(one, set()).add(other)
+                found.setdefault(other, set()).add(one)
+    return {qubit: sorted(others) for qubit, others in found.items()}
 
 
 def _data_qubits(circuit: stim.Circuit) -> set[int]:

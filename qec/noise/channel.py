@@ -1,8 +1,9 @@
-"""Kinds of errors, and a channel: one kind with its rate, and other rates at given places."""
+"""Kinds of errors, and a channel: one kind with its rate, its spread, and other rates at given places."""
 
+import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 from types import MappingProxyType
@@ -38,6 +39,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "reset": Kind("flip to the orthogonal state after each reset", 1.0),
         "readout": Kind("flip of each measurement's result", 1.0),
+        "crosstalk": Kind(
+            "depolarizing of two neighbours that take part in different two-qubit gates of one layer",
+            _DEPOLARIZE_2,
+            2,
+        ),
         "cycle_data": Kind("depolarizing of each data qubit at the start of each cycle", _DEPOLARIZE_1),
     }
 )
@@ -52,21 +58,27 @@ class Channel:
         rate: probability of the error for each qubit (or pair) and operation.
         overrides: (places, rate) pairs: the rate of one qubit, `(((x, y),), rate)`, or of one pair in either
             order, `(((x, y), (x, y)), rate)`.
+        spread: standard deviation of the rate over all places, as a part of `rate`, its mean: log-normal,
+            drawn for each place without override, and cut at the limit of the kind. 0: all places are alike.
+        seed: of the spread. A place has the same rate in every circuit; other kinds draw independently.
 
     Raises:
         ValueError: an unknown kind (the message lists the known ones), a rate outside [0, limit of the kind],
-            the wrong number of places, the same place twice.
+            the wrong number of places, the same place twice, a negative spread.
     """
 
     kind: str
     rate: float
     overrides: tuple[tuple[tuple[Place, ...], float], ...] = ()
+    spread: float = 0.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown noise channel {self.kind!r}; known: {', '.join(KINDS)}")
         kind = KINDS[self.kind]
         object.__setattr__(self, "rate", _check_rate(self.kind, kind.limit, self.rate))
+        object.__setattr__(self, "spread", _check_rate(f"the spread of {self.kind}", math.inf, self.spread))
         cleaned: dict[tuple[Place, ...], float] = {}
         for places, rate in self.overrides:
             key = _place_key(places)
@@ -84,7 +96,29 @@ class Channel:
 
     def rate_at(self, *places: Place) -> float:
         """Rate for a qubit, or for a pair in either order."""
-        return self._by_place.get(_place_key(places), self.rate) if self.overrides else self.rate
+        if not self.overrides and not self.spread:
+            return self.rate
+        key = _place_key(places)
+        given = self._by_place.get(key)
+        if given is not None:
+            return given
+        if not self.spread:
+            return self.rate
+        width = math.sqrt(math.log1p(self.spread**2))
+        factor = math.exp(width * _normal(f"{self.seed} {self.kind} {key}") - width**2 / 2)
+        return min(self.rate * factor, KINDS[self.kind].limit)
+
+    def scaled(self, factor: float) -> "Channel":
+        """The channel with all its rates multiplied.
+
+        Raises:
+            ValueError: a rate then is outside its limits.
+        """
+        return replace(
+            self,
+            rate=self.rate * factor,
+            overrides=tuple((places, rate * factor) for places, rate in self.overrides),
+        )
 
 
 def _check_rate(what: str, limit: float, rate: object) -> float:
@@ -94,6 +128,13 @@ def _check_rate(what: str, limit: float, rate: object) -> float:
     if not (math.isfinite(value) and 0 <= value <= limit):
         raise ValueError(f"rate of {what} must lie in [0, {limit:g}], not {value:g}")
     return value
+
+
+def _normal(text: str) -> float:
+    """A draw from the standard normal distribution that depends on the text alone, on every platform."""
+    digest = hashlib.sha256(text.encode()).digest()
+    first, second = ((int.from_bytes(digest[at : at + 8], "little") + 0.5) / 2.0**64 for at in (0, 8))
+    return math.sqrt(-2 * math.log(first)) * math.cos(2 * math.pi * second)
 
 
 def _place_key(places: tuple[Place, ...]) -> tuple[Place, ...]:

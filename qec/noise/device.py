@@ -1,8 +1,9 @@
 """Noise models read from a device description; `data/devices/example.toml` explains the format."""
 
+import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from qec.noise.model import NoiseModel
 from qec.resources import data_path
 
 _FOLDER = "devices"
-_TOP_KEYS = ("name", "description", "source", "rates", "qubits", "pairs")
+_TOP_KEYS = ("name", "description", "source", "rates", "excess", "spread", "qubits", "pairs")
 
 
 def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseModel:
@@ -22,7 +23,7 @@ def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseMode
             or what a TOML file would hold as a mapping.
 
     Returns:
-        Model named "device:" and the device's name.
+        Model named "device:" and the device's name; its parameters hold "excess" if it is given.
 
     Raises:
         FileNotFoundError: no such file or shipped device (the message lists the shipped ones).
@@ -70,6 +71,10 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
         raise ValueError(f"{where}: [rates] must give at least one of {', '.join(KINDS)}")
     _check_keys(rates, tuple(KINDS), f"{where}: [rates]")
 
+    excess = content.get("excess", 1.0)
+    if type(excess) not in (int, float) or not 0 < excess < math.inf:
+        raise ValueError(f"{where}: excess must be a number above 0, not {excess!r}")
+    spread = _table(content, "spread", (*rates, "seed"), where)
     overrides: dict[str, list[tuple[tuple[Place, ...], float]]] = {kind: [] for kind in rates}
     for table, num_qubits in (("qubits", 1), ("pairs", 2)):
         for entry in _entries(content, table, where):
@@ -83,11 +88,33 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
                 overrides[kind].append((places, entry[kind]))
     try:
         channels = tuple(
-            Channel(kind, rates[kind], tuple(overrides[kind])) for kind in KINDS if kind in rates
+            Channel(
+                kind,
+                rates[kind],
+                tuple(overrides[kind]),
+                spread=spread.get(kind, 0.0),
+                seed=spread.get("seed", 0),
+            ).scaled(excess)
+            for kind in KINDS
+            if kind in rates
         )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return NoiseModel(f"device:{name}", channels)
+    return NoiseModel(f"device:{name}", channels, (("excess", float(excess)),) if "excess" in content else ())
+
+
+def _table(content: Mapping[str, Any], key: str, known: Iterable[str], where: str) -> Mapping[str, Any]:
+    """An optional table of numbers."""
+    table = content.get(key, {})
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{where}: write {key} as a table: [{key}]")
+    _check_keys(table, tuple(known), f"{where}: [{key}]")
+    for name, value in table.items():
+        legal = type(value) is int if name == "seed" else type(value) in (int, float)
+        if not legal or not 0 <= value < math.inf:
+            kind = "a whole number" if name == "seed" else "a number"
+            raise ValueError(f"{where}: [{key}] {name} must be {kind}, 0 or more, not {value!r}")
+    return table
 
 
 def _entries(content: Mapping[str, Any], table: str, where: str) -> list[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """What a noise model is: named channels, to be applied to clean circuits."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import stim
 
@@ -42,13 +43,30 @@ class NoiseModel:
         """Kind of channel -> rate where nothing else is given for a place."""
         return {channel.kind: channel.rate for channel in self.channels}
 
+    def scaled(self, factors: Mapping[str, float]) -> "NoiseModel":
+        """A copy with the rates of some kinds of channels multiplied; its name and parameters stay.
+
+        Args:
+            factors: kind of channel -> factor.
+
+        Raises:
+            ValueError: a kind that this model does not have, or a rate beyond its limit.
+        """
+        for kind in factors:
+            if kind not in self.rates:
+                raise ValueError(f"noise model {self.name!r} has no {kind!r}, only {', '.join(self.rates)}")
+        channels = tuple(channel.scaled(factors.get(channel.kind, 1.0)) for channel in self.channels)
+        return replace(self, channels=channels)
+
     def apply(self, circuit: stim.Circuit) -> stim.Circuit:
         """A noisy copy of a clean circuit: errors added, everything else in its place; REPEAT stays.
 
         A layer is what stands between two TICKs. A qubit (one with QUBIT_COORDS, or one that some instruction
         uses) idles in a layer in which others are at work and it is not; a layer without any operation takes
-        no time. Paulis controlled by measurement records or sweep bits are bookkeeping: free of errors and
-        time. `cycle_data` strikes the qubits tagged `QUBIT_COORDS[data]` at each `TICK[cycle]`.
+        no time. `crosstalk` strikes, in a layer with two-qubit gates, pairs of qubits of different gates that
+        have a two-qubit gate with each other somewhere else in the circuit. Paulis controlled by measurement
+        records or sweep bits are bookkeeping: free of errors and time. `cycle_data` strikes the qubits tagged
+        `QUBIT_COORDS[data]` at each `TICK[cycle]`.
 
         Raises:
             ValueError: the circuit already has noise; it contains an operation that no channel describes

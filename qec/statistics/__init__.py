@@ -1,5 +1,6 @@
 """From counts to rates with intervals: error per shot and per cycle, Lambda, detection fractions."""
 
+from qec.statistics import soft
 from qec.statistics.average import average
 from qec.statistics.binomial import logical_error_rate
 from qec.statistics.bootstrap import bootstrap_error_per_cycle, bootstrap_suppression
@@ -31,5 +32,6 @@ __all__ = [
     "logical_error_rate",
     "per_cycle",
     "per_shot",
+    "soft",
     "suppression_factor",
 ]

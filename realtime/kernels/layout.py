@@ -49,6 +49,7 @@ SESSION = _record(
     "hard_ns",  # a frame later than this fails its shot; 0: never
     "timeout_ns",  # an open shot without frames for so long is given up
     "commits",  # whether to report commits
+    "commit_gap_ns",  # and not before so long behind the last one
     "digest",
     "reach",  # measurements: cycles that the history holds, less one
     "num_first",
@@ -75,6 +76,7 @@ SESSION = _record(
     "windows_before",
     "ending",  # the graph that the last shot ended with; its number among the endings, plus one
     "touched",  # a sum of memory that was read to keep it near
+    "next_commit",  # when the next commit may be reported
     *COUNTERS,
 )
 

@@ -6,7 +6,17 @@ addresses of two sockets, or zeros if messages come through rings.
 
 import numpy as np
 
-from decoders.kernels.pools import adjacent_of, detectors_of, edge_flips_of, near_of
+from decoders.kernels.pools import (
+    adjacent_of,
+    boundary_edge_of,
+    boundary_flips_of,
+    detectors_of,
+    edge_flips_of,
+    ends_of,
+    indptr_of,
+    near_of,
+    parents_of,
+)
 from realtime import wire
 from realtime.clock import now_ns
 from realtime.kernels.frames import seal_answer
@@ -15,7 +25,13 @@ from realtime.kernels.jit import kernel
 from realtime.kernels.layout import RESULT_OFFSETS
 from realtime.kernels.memory import load_word, store_word
 from realtime.kernels.ring import ring_put, ring_take
-from realtime.kernels.session import session_end, session_frame, session_resume, session_tick
+from realtime.kernels.session import (
+    session_end,
+    session_frame,
+    session_resume,
+    session_tick,
+    write_answer,
+)
 from realtime.kernels.sockets import BROKEN, socket_receive, socket_send
 
 # Places in `words`.
@@ -37,6 +53,7 @@ TRACE = ("shot", "cycle", "due", "received", "done", "window_due", "backlog")
 
 _AT_TYPE = np.int64(RESULT_OFFSETS["type"])
 _COMMIT = int(wire.Type.COMMIT)
+_COMMIT_ANSWER = np.int64(_COMMIT)
 _CHECK_NS = np.int64(1_000_000)
 
 
@@ -97,17 +114,32 @@ def account(session, stream, counts, totals, trend, trace, done):
 
 
 @kernel
-def keep_near(session, graph, at):
-    """Read one place of each pool of the graph that ends shots.
+def keep_near(session, stream, graph, answers, at):
+    """Read what belongs to one detector of the graph that ends shots; now and then write an answer.
 
-    In a shot of a second, what is needed only at its end leaves the caches; idle polls keep it there. Shots
-    of one source mostly end alike, so the last shot's graph is the next one's.
+    In a shot of a second, what is needed only at its end leaves the caches: idle polls keep it there. Shots
+    of one source mostly end alike, so the last shot's graph is the next one's. Of a detector's neighbours
+    the first sixteen are read: hardly any search gets farther. The answer is written over and never sent.
     """
-    near, detectors = near_of(graph), detectors_of(graph)
+    detectors, near, ends = detectors_of(graph), near_of(graph), ends_of(graph)
     adjacent, flips = adjacent_of(graph), edge_flips_of(graph)
-    session.touched += near[(at * 8) % len(near)].span + detectors[at % len(detectors)].radius
-    if len(adjacent) > 0 and len(flips) > 0:
-        session.touched += adjacent[(at * 4) % len(adjacent)].weight + flips[(at * 64) % len(flips)]
+    if len(detectors) == 0 or len(ends) == 0:
+        return
+    index = at % len(detectors)
+    detector = detectors[index]
+    first, found = detector.first, detector.radius
+    if first < detector.last:
+        found += near[first].span + parents_of(graph)[first]
+    if first + 8 < detector.last:
+        found += near[first + 8].span
+    found += boundary_flips_of(graph)[index * graph.flip_bytes] + boundary_edge_of(graph)[index]
+    found += indptr_of(graph)[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
+    if len(adjacent) > 0:
+        found += adjacent[(at * 4) % len(adjacent)].weight
+    session.touched += found
+    if at % 32 == 0 and session.num_answers == 0:
+        write_answer(session, stream, answers, _COMMIT_ANSWER)
+        session.num_answers = 0
 
 
 @kernel
@@ -181,7 +213,7 @@ def serve(
         elif size == BROKEN:
             return LINK_BROKEN
         elif session.ending > 0 and session.is_open:
-            keep_near(session, endings[session.ending - 1], idle)
+            keep_near(session, stream, endings[session.ending - 1], answers, idle)
             idle += 1
         if now >= check_at:
             check_at = now + _CHECK_NS

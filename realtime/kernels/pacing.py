@@ -6,7 +6,7 @@ from realtime.clock import now_ns
 from realtime.kernels.checksum import crc32_around
 from realtime.kernels.histogram import record
 from realtime.kernels.jit import kernel
-from realtime.kernels.memory import put_number
+from realtime.kernels.memory import load_word, put_number
 from realtime.wire import HEADER, Flags, offsets
 
 _AT = offsets(HEADER)
@@ -72,15 +72,18 @@ def _fill_header(message, flags, cycles, final_bits, shot, sequence, first, due_
 
 
 @kernel
-def measure_hiccups(counts, totals, due_ns, until_ns, interval_ns):
+def measure_hiccups(counts, totals, due_ns, until_ns, interval_ns, words):
     """Count by how much a spinning thread is late at each of its appointments, without any work to do.
 
     An appointment every `interval_ns` from due_ns to until_ns; one that is missed counts with its own delay,
-    so that a long interruption is not a single value. Returns the next appointment.
+    so that a long interruption is not a single value. Ends early when words[0], int64, is no longer zero.
+    Returns the next appointment.
     """
     while due_ns < until_ns:
         now = now_ns()
         if now >= due_ns:
             record(counts, totals, now - due_ns)
             due_ns += interval_ns
+            if load_word(words, 0):
+                break
     return due_ns

@@ -206,7 +206,8 @@ def session_resume(session, stream, windows, endings, work, parities, history, r
             # What came in this frame behind the window's last cycle was not needed for it.
             needed = stream.first_layer - stream.commit + stream.window - 1
             session.window_due = session.due - (session.cycles - 1 - needed) * session.cycle_ns
-        if session.commits:
+        if session.commits and session.received >= session.next_commit:
+            session.next_commit = session.received + session.commit_gap_ns
             write_answer(session, stream, answers, _COMMIT)
     session.windows_before = stream.num_windows
     return True

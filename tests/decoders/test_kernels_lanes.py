@@ -10,10 +10,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: Small graphs without hypothesis, and a few shots and streams of small codes.
 PART = [
+    "tests/decoders/test_ensemble.py::test_every_syndrome_gets_its_likeliest_class",
+    "tests/decoders/test_ensemble.py::test_without_coordinates_or_boundaries",
+    "tests/decoders/test_gap.py::test_strips[0]",
+    "tests/decoders/test_gap.py::test_an_error_that_no_detector_sees_changes_the_class",
+    "tests/decoders/test_belief_matching.py::test_copies_decode_alike",
+    "tests/decoders/test_kernels_belief.py",
     "tests/decoders/test_kernels_bits.py",
     "tests/decoders/test_kernels_neighbours.py",
     "tests/decoders/test_kernels_search.py",
     "tests/decoders/test_mwpm_certificate.py",
+    "tests/decoders/test_reweighted.py::test_weights_of_surface_codes_are_those_of_pymatching[3-40]",
+    "tests/decoders/test_reweighted.py::test_of_parallel_edges_the_lightest_of_this_shot_counts",
     "tests/decoders/test_mwpm_correlated.py::test_a_few_shots",
     "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
     "tests/decoders/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",

@@ -278,3 +278,28 @@ def test_circuits_that_a_model_cannot_read() -> None:
     generated = stim.Circuit.generated("color_code:memory_xyz", distance=3, rounds=4)
     gates_only = NoiseModel("gates", (Channel("two_qubit", 0.1), Channel("idle", 0.0)))
     assert gates_only.apply(generated).without_noise() == generated
+
+
+def test_crosstalk_strikes_neighbours_of_different_gates() -> None:
+    clean = stim.Circuit("""
+        QUBIT_COORDS(0, 0) 0
+        QUBIT_COORDS(1, 0) 1
+        QUBIT_COORDS(2, 0) 2
+        QUBIT_COORDS(3, 0) 3
+        QUBIT_COORDS(4, 0) 4
+        CZ 0 1 2 3
+        TICK
+        H 1 2
+        TICK
+        CZ 1 2 3 4
+        M 0
+    """)
+    model = NoiseModel("m", (Channel("crosstalk", 0.01, (((((1.0, 0.0), (2.0, 0.0))), 0.02),)),))
+    # 1-2 and 3-4 are neighbours by the second layer's gates, 0-1 and 2-3 by the first's; gates' own pairs and
+    # the layer of Hadamards stay untouched, and 0 only measures while 2-3 cross.
+    expected = clean.copy()
+    expected.insert(6, stim.CircuitInstruction("DEPOLARIZE2", [1, 2], [0.02]))
+    expected.append("DEPOLARIZE2", [2, 3], 0.01)
+    assert model.apply(clean) == expected
+    with pytest.raises(ValueError, match="idling and crosstalk need layers: a REPEAT block must begin"):
+        model.apply(stim.Circuit("QUBIT_COORDS(0, 0) 0 1\nCZ 0 1\nREPEAT 2 {\n CZ 0 1\n TICK\n}"))

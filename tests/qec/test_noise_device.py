@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qec import RotatedSurfaceCode, memory_circuit, noise
@@ -20,7 +21,7 @@ DESCRIPTION: dict[str, Any] = {
 
 def test_the_example_is_a_working_device() -> None:
     model = noise.device("example")
-    assert noise.device_names() == ["example"]
+    assert noise.device_names() == ["example", "willow_105q", "willow_72q"]
     assert model.name == "device:example"
     assert model.p is None
     assert model.rates["two_qubit"] == 0.0028
@@ -63,7 +64,10 @@ def test_description_as_file(tmp_path: Path) -> None:
         noise.device(path)
     with pytest.raises(FileNotFoundError, match=r"no device file .*none.toml"):
         noise.device(tmp_path / "none.toml")
-    with pytest.raises(FileNotFoundError, match=r"no device 'willow'; known: example, or the path of"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"no device 'willow'; known: example, willow_105q, willow_72q, or the path of",
+    ):
         noise.device("willow")
 
 
@@ -85,7 +89,17 @@ def changed(**changes: object) -> dict[str, Any]:
         (changed(source=3), "source must be a text"),
         (changed(rates=None, qubits=None, pairs=None), "must give at least one of one_qubit, two_qubit"),
         (changed(rates={}), "must give at least one of"),
-        (changed(rate={}), "unknown key 'rate'; known: name, description, source, rates, qubits, pairs"),
+        (
+            changed(rate={}),
+            "unknown key 'rate'; known: name, description, source, rates, excess, spread, qubits",
+        ),
+        (changed(excess=0), "excess must be a number above 0, not 0"),
+        (changed(excess="much"), "excess must be a number above 0, not 'much'"),
+        (changed(excess=50.0), "rate of two_qubit at (3, 3) and (4, 4) must lie in [0, 0.9375], not 12.5"),
+        (changed(spread=0.3), "write spread as a table: [spread]"),
+        (changed(spread={"idle": 0.3}), "[spread]: unknown key 'idle'; known: one_qubit, two_qubit, readout"),
+        (changed(spread={"readout": -0.3}), "[spread] readout must be a number, 0 or more, not -0.3"),
+        (changed(spread={"seed": 1.5}), "[spread] seed must be a whole number, 0 or more, not 1.5"),
         (changed(rates={"cz": 0.1}), "[rates]: unknown key 'cz'; known: one_qubit, two_qubit, idle"),
         (
             changed(rates={"one_qubit": "low"}, qubits=None, pairs=None),
@@ -113,3 +127,49 @@ def test_wrong_descriptions(description: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         noise.device(description)
     assert "\n" not in str(error.value)
+
+
+def test_spread_of_rates() -> None:
+    description = {
+        "name": "rough",
+        "rates": {"two_qubit": 0.01, "readout": 0.02},
+        "spread": {"seed": 3, "two_qubit": 0.5, "readout": 0.2},
+        "pairs": [{"at": [[3, 3], [4, 4]], "two_qubit": 0.25}],
+    }
+    channels = {channel.kind: channel for channel in noise.device(description).channels}
+    places = [(float(x), float(y)) for x in range(60) for y in range(60)]
+    rates = np.array([channels["two_qubit"].rate_at(at, (at[0] + 1, at[1] + 1)) for at in places])
+    rates = rates[rates != 0.25]
+    assert len(rates) == 60 * 60 - 1
+    # 3600 draws: the mean is known to 0.5 / 60, the logarithm's width to about 1 / 85.
+    assert rates.mean() == pytest.approx(0.01, rel=0.03)
+    assert np.log(rates).std() == pytest.approx(np.sqrt(np.log(1.25)), rel=0.04)
+    readout = np.array([channels["readout"].rate_at(at) for at in places])
+    assert readout.std() / readout.mean() == pytest.approx(0.2, rel=0.05)
+    # A place keeps its rate, in either order, whatever else is asked; another seed draws another chip.
+    assert channels["two_qubit"].rate_at((1, 1), (2, 2)) == channels["two_qubit"].rate_at((2.0, 2.0), (1, 1))
+    assert channels["two_qubit"].rate_at((3, 3), (4, 4)) == 0.25
+    other = noise.device({**description, "spread": {"seed": 4, "two_qubit": 0.5}})
+    assert other.channels[0].rate_at((1, 1), (2, 2)) != channels["two_qubit"].rate_at((1, 1), (2, 2))
+    assert abs(np.corrcoef(rates[:1000], readout[:1000])[0, 1]) < 0.12
+
+
+def test_excess_is_a_factor_on_all_rates() -> None:
+    plain, more = noise.device(DESCRIPTION), noise.device({**DESCRIPTION, "excess": 1.5})
+    assert more.parameters == (("excess", 1.5),)
+    assert more.p is None
+    assert more.rates == pytest.approx({kind: 1.5 * rate for kind, rate in plain.rates.items()})
+    channels = {channel.kind: channel for channel in more.channels}
+    assert channels["readout"].rate_at((3, 3)) == pytest.approx(0.45)
+
+
+def test_patches_of_a_chip_with_spread_agree() -> None:
+    model = noise.device("willow_105q")
+    chip = RotatedSurfaceCode(7, variant="zxxz")
+    first, second = (
+        str(memory_circuit(patch, rounds=3, noise=model)).splitlines() for patch in chip.patches(5)[:2]
+    )
+    readouts = [{line for line in text if line.startswith("M(")} for text in (first, second)]
+    arguments = [{line.split(")")[0] for line in lines} for lines in readouts]
+    # 25 + 24 qubits each, of which the two patches share 3 columns of data qubits and what lies between.
+    assert 15 < len(arguments[0] & arguments[1]) < 40 < len(arguments[0])

@@ -38,7 +38,9 @@ def test_models_are_values(make: type[NoiseModel]) -> None:
 
 
 def test_names() -> None:
-    assert noise.names() == ["phenomenological", "si1000", "uniform", "device:example"]
+    devices = [f"device:{name}" for name in noise.device_names()]
+    assert "device:example" in devices
+    assert noise.names() == ["phenomenological", "si1000", "uniform", *devices]
     assert noise.by_name("device:example") == noise.device("example")
     with pytest.raises(
         ValueError,

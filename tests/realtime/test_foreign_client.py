@@ -13,9 +13,6 @@ from realtime.client import DaemonProcess
 from realtime.daemon import DaemonConfig
 from tests.loop_shots import circuit, shots
 
-# On busy machines these outrun their limits: not part of the default run, see the marker.
-pytestmark = pytest.mark.processes
-
 _SOURCE = Path(__file__).with_name("foreign_client.c")
 
 

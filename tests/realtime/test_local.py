@@ -48,7 +48,7 @@ def test_answers_are_those_of_the_offline_decoder(shots: Playlist, tmp_path: Pat
             link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000, frame_cycles=frame_cycles
         )
         reports = list(
-            in_thread(player, [Job(folder=str(tmp_path), shots=40)], stop=threading.Event(), core=None)
+            in_thread([player], [Job(folder=str(tmp_path), shots=40)], stop=threading.Event(), core=None)
         )
         counters = loop.counters()
     *found, final = reports
@@ -63,6 +63,31 @@ def test_answers_are_those_of_the_offline_decoder(shots: Playlist, tmp_path: Pat
     for report in found:
         assert report["done_ns"] >= report["received_ns"] >= report["due_ns"]
         assert report["back_ns"] >= report["done_ns"]
+
+
+def test_two_streams_in_one_process(shots: Playlist, tmp_path: Path) -> None:
+    """A job begins where it is told to, and the streams so many shots apart."""
+    shots.save(tmp_path)
+    with (
+        LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT) as one,
+        LocalLoop(
+            decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT, stream=1
+        ) as two,
+    ):
+        players = [
+            Player(link=loop.link, session=loop.session, stream=at, playlist=shots, cycle_ns=20_000)
+            for at, loop in enumerate((one, two))
+        ]
+        job = Job(folder=str(tmp_path), shots=5, first=28, apart=10)
+        reports = list(in_thread(players, [job, job], stop=threading.Event(), core=None))
+    wanted = offline(shots)
+    for number in range(2):
+        for stream, indices in enumerate(([28, 29, 0, 1, 2], [8, 9, 10, 11, 12])):
+            *found, final = [r for r in reports if (r["job"], r["stream"]) == (number, stream)]
+            assert [report["index"] for report in found] == indices
+            assert [report["status"] for report in found] == ["OK"] * 5
+            assert [bytes.fromhex(r["flips"]) for r in found] == [wanted[index] for index in indices]
+            assert (final["type"], final["frames"]) == ("job", 5 * 6)
 
 
 def test_measurements_travel_as_well() -> None:
@@ -87,7 +112,7 @@ def test_a_broken_off_job_leaves_no_thread(shots: Playlist, tmp_path: Path) -> N
         stop = threading.Event()
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000, stop=stop)
         reports = in_thread(
-            player, [Job(folder=str(tmp_path), shots=10**6, seconds=60)], stop=stop, core=None
+            [player], [Job(folder=str(tmp_path), shots=10**6, seconds=60)], stop=stop, core=None
         )
         assert next(reports)["status"] == "OK"
         reports.close()  # type: ignore[attr-defined]
@@ -99,7 +124,7 @@ def test_a_job_ends_after_its_time(shots: Playlist, tmp_path: Path) -> None:
     with LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), limits=PATIENT) as loop:
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=1100)
         job = Job(folder=str(tmp_path), shots=10**9, seconds=0.3)
-        *found, final = in_thread(player, [job], stop=threading.Event(), core=None)
+        *found, final = in_thread([player], [job], stop=threading.Event(), core=None)
     assert 0.3 < final["seconds"] < 10
     assert len(found) >= 1
 
@@ -112,7 +137,7 @@ def test_what_goes_wrong_in_the_source_is_raised_where_reports_are_taken(
         with pytest.raises(FileNotFoundError):
             list(
                 in_thread(
-                    player, [Job(folder=str(tmp_path / "no"), shots=1)], stop=threading.Event(), core=None
+                    [player], [Job(folder=str(tmp_path / "no"), shots=1)], stop=threading.Event(), core=None
                 )
             )
 

@@ -44,11 +44,36 @@ def test_streams_want_a_core_each() -> None:
     two = choose_cores(allowed=range(5), busy={}, streams=2)
     assert two.decoders == (3, 4)
     assert two.promise
-    squeezed = choose_cores(allowed=range(4), busy={}, streams=2)
-    assert squeezed.decoders == (3,)
-    assert not squeezed.promise
-    everybody = {squeezed.source, squeezed.messages, squeezed.system, *squeezed.decoders}
-    assert len(everybody) == 4
+    three = choose_cores(allowed=range(4), busy={}, streams=3)
+    assert three.decoders == ()
+    assert not three.spins
+    assert "6 needed" in three.note
+
+
+def test_where_one_core_is_missing_the_system_shares_that_of_the_messages() -> None:
+    found = choose_cores(allowed=range(4), busy={}, streams=2)
+    assert found.system == found.messages == 1
+    assert (found.source, found.decoders) == (0, (2, 3))
+    assert not found.promise
+    assert "share core 1" in found.note
+    assert found.beside is None
+
+
+def test_one_process_needs_no_core_for_messages() -> None:
+    two = choose_cores(allowed=range(4), busy={}, streams=2, in_process=True)
+    assert (two.source, two.messages, two.system, two.decoders) == (0, None, 2, (1, 3))
+    assert two.promise
+    assert two.beside == (2, True)
+    one = choose_cores(allowed=range(4), busy={}, in_process=True)
+    assert one.promise
+    assert one.beside == (3, False)
+    assert choose_cores(allowed=range(3), busy={}, in_process=True).decoders == ()
+
+
+def test_the_control_gives_way_on_the_systems_core() -> None:
+    assert choose_cores(allowed=range(4), busy={}).beside == (2, True)
+    assert choose_cores(allowed=range(5), busy={}).beside == (4, False)
+    assert choose_cores(allowed=range(2), busy={}).beside is None
 
 
 def test_wrong_arguments() -> None:

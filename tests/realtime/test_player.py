@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from realtime.clock import Cadence
 from realtime.kernels import pacing
 from realtime.kernels.ring import new_ring, ring_put, ring_take
-from realtime.player import Link, PlayedShot, Player
+from realtime.player import Link, PlayedShot, Player, play_together
 from realtime.playlist import Playlist
 from realtime.recording import frames_of
 from realtime.wire import MAGIC, RESULT, VERSION, Flags, Frame, Status, Type, parse_frame, sealed
@@ -126,6 +126,36 @@ def test_a_frame_never_leaves_early() -> None:
     assert played.back_ns - played.due_ns >= 0
     assert player.lateness.num == 4
     assert int(player.lateness.totals[2]) >= 0  # the least
+
+
+def test_one_thread_plays_several_streams() -> None:
+    """Each gets its own frames in order, on its own schedule; what goes wrong on one is not the other's."""
+    shots = random_playlist(shots=3, cycles=95)
+    with Echo() as one, Echo(slots=4) as two:
+        players = [
+            Player(link=echo.link, session=SESSION, stream=at, playlist=shots, cycle_ns=1100, stop=echo.stop)
+            for at, echo in enumerate((one, two))
+        ]
+        both = [
+            [played for played, _ in play_together(players, [shots, shots], numbers, cycle_offset=5)]
+            for numbers in ((0, 1), (2, 0))
+        ]
+    for first, second in both:
+        assert second.due_ns - first.due_ns == 5500
+        assert first.status == "OK"
+        assert second.status in ("OK", "OVERRUN")  # four slots are few
+        assert (second.flips is None) == (second.status == "OVERRUN")
+    frames = [parse_frame(message) for message in one.messages]
+    assert [int(frame.header["sequence"]) for frame in frames] == list(range(20))
+    assert {int(frame.header["stream"]) for frame in frames} == {0}
+    np.testing.assert_array_equal(np.concatenate([f.rows for f in frames[:10]]), shots.rows[0])
+    np.testing.assert_array_equal(np.concatenate([f.rows for f in frames[10:]]), shots.rows[2])
+    others = [parse_frame(message) for message in two.messages]
+    assert {int(frame.header["stream"]) for frame in others} == {1}
+    np.testing.assert_array_equal(others[0].rows, shots.rows[1, :10])
+    assert players[0].frames_sent == 20
+    assert players[1].frames_sent == len(others)
+    assert players[0].overruns == 0
 
 
 def test_a_full_ring_is_an_overrun_and_said_so() -> None:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from decoders import StreamingDecoder
 from decoders.workspace import Workspace
 from realtime import wire
+from realtime.kernels import loop
 from realtime.kernels.frames import fault_of
 from realtime.session import Session, SessionLimits
 from realtime.wire import Flags, Result, Status
@@ -310,6 +312,60 @@ def test_commits_tell_what_is_final() -> None:
                     assert result.flips[0] == flips[0]
                     at = offline.committed_cycles
         assert at > 0
+
+
+@pytest.mark.parametrize("gap_ns", [0, 1000, 3000, 10**9])
+def test_commits_come_at_most_so_often(gap_ns: int) -> None:
+    """Twenty frames, 500 ns apart; two of the five of each shot end a window."""
+    session = fresh(commits=True, commit_gap_ns=gap_ns)
+    now, times = 10_000, []
+    for message in stream_of_shots(4, frame_cycles=4):
+        for answer in session.receive(message, now_ns=now):
+            if wire.parse_result(answer).is_commit:
+                times.append(now)
+        now += 500
+    assert all(later - earlier >= gap_ns for earlier, later in pairwise(times))
+    assert len(times) == {0: 8, 1000: 4, 3000: 3, 10**9: 1}[gap_ns]
+    with pytest.raises(ValueError, match="commit_interval_ns=-1"):
+        fresh(commits=True, commit_gap_ns=-1)
+
+
+def test_keeping_an_ending_near_changes_nothing() -> None:
+    """Between any two frames, for any ending: no answer, no count, and the shot goes on as if nothing was."""
+    session = fresh(commits=True)
+    endings = [ending for ending in session.arrays.endings if ending["num_detectors"]]
+    assert len(endings) > 5
+    results = []
+    for number, message in enumerate(stream_of_shots(6)):
+        results += play(session, [message])
+        before = session.arrays.sessions.copy()
+        ending = endings[number % len(endings)]
+        for at in range(70):
+            loop.keep_near(session.record, session.arrays.streams[0], ending, session.answers, at)
+        before["touched"] = session.arrays.sessions["touched"]
+        assert before == session.arrays.sessions
+    answers = [result for result in results if not result.is_commit]
+    assert summary(answers) == [(number, Status.OK) for number in range(6)]
+    assert all(is_right(result) for result in answers)
+
+
+def test_histograms_are_whole_while_the_loop_counts_on() -> None:
+    """Another thread reads them: the number may be ahead of the buckets when it is copied."""
+    session = fresh()
+    play(session, stream_of_shots(3))
+    session.totals[:, 0] += 5
+    for histogram in session.histograms().values():
+        assert histogram.num == histogram.counts.sum()
+        if histogram.num:
+            assert histogram.percentile(99.9) <= histogram.max
+    assert session.histograms()["decision"].num == 3
+    session.reset_latencies()
+
+
+def test_one_cycle_cannot_be_sent_as_measurements() -> None:
+    short = Session(decoder=StreamingDecoder.from_circuit(circuit(rounds=1)))
+    with pytest.raises(ValueError, match="two or more cycles"):
+        short.begin(session=SESSION, kind="measurements")
 
 
 @given(data_frames(), st.data())

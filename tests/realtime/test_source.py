@@ -18,9 +18,6 @@ from realtime.sampling import sample_events
 from realtime.source import SourceConfig, SourceProcess
 from tests.loop_shots import circuit
 
-# On busy machines these outrun their limits: not part of the default run, see the marker.
-pytestmark = pytest.mark.processes
-
 _CYCLE_NS = 50_000.0
 
 

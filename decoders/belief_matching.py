@@ -1,0 +1,133 @@
+"""Belief propagation on the errors as they are, then matching on the weights that it finds."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Self
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.base import Decoder, Packed, Weights
+from decoders.dem_reader import read_dem, with_likely_errors_present
+from decoders.graph import MatchingGraph
+from decoders.kernels import belief_matching, layout
+from decoders.reweighted import ReweightedGraph
+from decoders.tanner import Beliefs, TannerGraph
+from decoders.unexplained import explain_failure, first_unexplained
+from decoders.workspace import Workspace, read_only
+
+#: Sweeps after which beliefs that explain no shot are taken as they are.
+MAX_SWEEPS = 5
+# Shots that a thread takes at a time: a multiple of the lanes.
+_PORTION = 256
+
+
+class _Desk:
+    """All that one thread writes to."""
+
+    def __init__(self, decoder: "BeliefMatching") -> None:
+        self.graph = ReweightedGraph(decoder.graph)
+        self.work = Workspace(self.graph)
+        self.beliefs = Beliefs(decoder.tanner, max_sweeps=decoder.max_sweeps)
+
+
+class BeliefMatching(Decoder):
+    """Belief matching (Higgott, Bohdanowicz, Kubica, Flammia and Campbell, PRX 13, 031007, 2023).
+
+    Matching sees an error that flips more than two detectors as several edges, each by itself. Belief
+    propagation sees it whole: given a shot's detection events it estimates how likely every error is, and
+    each edge gets the weight -log(q) for the estimated probability q that it is part of the shot's errors.
+    Then the events are matched, exactly for these weights.
+    """
+
+    uses_threads = True
+    gives_weights = False
+
+    def __init__(self, *, graph: MatchingGraph, tanner: TannerGraph, max_sweeps: int = MAX_SWEEPS) -> None:
+        super().__init__(
+            name="belief-matching", num_detectors=graph.num_detectors, num_observables=graph.num_observables
+        )
+        if max_sweeps < 1:
+            raise ValueError(f"max_sweeps={max_sweeps}: belief propagation needs at least 1 sweep")
+        self.graph = graph
+        self.tanner = tanner
+        self.max_sweeps = max_sweeps
+        self._idle: list[_Desk] = []
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # The kernels' records hold addresses, which mean nothing in a copy or in another process.
+        return partial(type(self), graph=self.graph, tanner=self.tanner, max_sweeps=self.max_sweeps), ()
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel, *, max_sweeps: int = MAX_SWEEPS) -> Self:
+        """Make the decoder for a DEM.
+
+        Args:
+            dem: errors with at most two detectors per component, as `decompose_errors=True` makes them. The
+                components of an error are matched as edges and believed together.
+            max_sweeps: how often belief propagation goes over all detectors, unless it explains all events
+                before. One sweep does about as much as two iterations that update all messages in parallel.
+
+        Raises:
+            ValueError: an error has a component with more than two detectors, or max_sweeps is below 1.
+        """
+        arrays = with_likely_errors_present(read_dem(dem))
+        graph, edge_of = MatchingGraph.from_arrays(arrays)
+        tanner = TannerGraph.from_arrays(arrays, graph=graph, edge_of=edge_of)
+        return cls(graph=graph, tanner=tanner, max_sweeps=max_sweeps)
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
+        none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
+        predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
+        self._decode_portion(none, predictions, np.zeros(0, dtype=np.int64))
+
+    def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
+        packed = read_only(packed)
+        certain = self.graph.certain_observables.astype("<u8").view(np.uint8)
+        predictions = np.tile(certain[: (self.num_observables + 7) // 8], (packed.shape[0], 1))
+        toggles = np.packbits(self.graph.certain_detectors, bitorder="little")
+        num_events = np.bitwise_count(packed ^ toggles).sum(axis=1)
+        # Shots in neighbouring lanes wait for each other: those with as many events need about as long.
+        order = np.argsort(num_events, kind="stable")
+        order = order[np.searchsorted(num_events[order], 1) :]
+        portions = [order[start : start + _PORTION] for start in range(0, order.size, _PORTION)]
+        run = partial(self._decode_portion, packed, predictions)
+        if threads == 1 or len(portions) < 2:
+            explained = all(run(portion) for portion in portions)
+        else:
+            with ThreadPoolExecutor(max_workers=threads) as pool:
+                explained = all(list(pool.map(run, reversed(portions))))
+        if not explained:
+            shots = packed ^ toggles
+            number = first_unexplained(self.graph, shots)
+            raise ValueError(explain_failure(self.graph, shots[number], number))
+        return predictions, None
+
+    def _decode_portion(self, packed: Packed, predictions: Packed, order: NDArray[np.int64]) -> bool:
+        """Decode shots at a desk that another thread has left, or a new one; whether all are explained."""
+        try:
+            desk = self._idle.pop()
+        except IndexError:
+            desk = _Desk(self)
+        try:
+            at, status = 0, layout.FULL
+            while status == layout.FULL:
+                at, status = belief_matching.decode_in_lanes(
+                    self.tanner.record,
+                    desk.beliefs.record,
+                    desk.graph.record,
+                    desk.graph.reweight.record,
+                    desk.work.record,
+                    packed,
+                    order,
+                    predictions,
+                    at,
+                )
+                if status == layout.FULL:
+                    desk.work.grow()
+        finally:
+            self._idle.append(desk)
+        return bool(status == layout.OK)

@@ -1,0 +1,176 @@
+"""Belief propagation on the error mechanisms of a DEM and the detectors they flip, LANES shots at a time.
+
+Sum-product with a serial schedule: one detector after the other tells each of its mechanisms how likely it
+is, given what the others have said last, and beliefs change at once, so that a sweep does the work of about
+two parallel rounds. (Higgott, Bohdanowicz, Kubica, Flammia and Campbell, PRX 13, 031007, appendix.)
+
+Beliefs are kept as odds p / (1 - p), so that they multiply, and messages of detectors as tanh(x / 2), x the
+log-likelihood ratio: no exponential and no logarithm, and two divisions for each link and sweep.
+"""
+
+import numpy as np
+
+from decoders.kernels.belief_pools import (
+    active_of,
+    before_of,
+    chances_of,
+    differences_of,
+    finished_of,
+    links_of,
+    mechanisms_of,
+    messages_of,
+    odds_of,
+    prior_of,
+    share_of,
+    shared_by_of,
+    shares_start_of,
+    signs_of,
+    weights_of,
+)
+from decoders.kernels.jit import kernel
+from decoders.kernels.lanes import (
+    LANES,
+    larger,
+    load,
+    logarithm,
+    pick,
+    smaller,
+    spread,
+    store,
+    store_even,
+    turned,
+)
+
+# Messages that say no more than this keep float32 far from its ends: odds of a million to one.
+_SUREST = np.float32(1 - 2**-20)
+_LEAST_ODDS, _MOST_ODDS = np.float32(1e-30), np.float32(1e30)
+_LEAST_CHANCE = np.float32(1e-14)
+#: Integer weights of edges are this many times -log of their chances, at most 2.2 million.
+SCALE = np.float32(1 << 16)
+_ONE, _NONE = np.float32(1), np.float32(0)
+
+
+@kernel
+def forget_beliefs(tanner, belief):
+    """Back to the priors, no events in any lane, all lanes to be worked on."""
+    odds, prior, messages, signs = odds_of(belief), prior_of(tanner), messages_of(belief), signs_of(belief)
+    one, none = spread(_ONE), spread(_NONE)
+    for mechanism in range(tanner.num_mechanisms):
+        store(odds, mechanism, spread(prior[mechanism]))
+    for link in range(tanner.num_links):
+        store(messages, link, none)
+    for detector in range(tanner.num_detectors):
+        store(signs, detector, one)
+    store(active_of(belief), 0, one)
+
+
+@kernel
+def sweep(tanner, belief):
+    """Every detector, in order, updates the odds of its mechanisms; in the active lanes."""
+    links, mechanisms, odds, messages = (
+        links_of(tanner),
+        mechanisms_of(tanner),
+        odds_of(belief),
+        messages_of(belief),
+    )
+    signs, before, differences = signs_of(belief), before_of(belief), differences_of(belief)
+    one, surest, unsurest = spread(_ONE), spread(_SUREST), spread(-_SUREST)
+    least, most = spread(_LEAST_ODDS), spread(_MOST_ODDS)
+    active = load(active_of(belief), 0)
+    for detector in range(tanner.num_detectors):
+        first, size = np.int64(links[detector]), np.int64(links[detector + 1] - links[detector])
+        product = load(signs, detector)
+        for at in range(size):
+            said = load(messages, first + at)
+            against = one - said
+            # The odds without what this detector has said itself are for / against.
+            in_favour = load(odds, np.int64(mechanisms[first + at])) * (one + said)
+            difference = (against - in_favour) / (against + in_favour)  # 1 - 2p
+            store(before, at, product)
+            store(differences, at, difference)
+            product = product * difference
+        product = one
+        for at in range(size - 1, -1, -1):
+            mechanism = np.int64(mechanisms[first + at])
+            said, old = load(messages, first + at), load(odds, mechanism)
+            says = smaller(larger(load(before, at) * product, unsurest), surest)
+            product = product * load(differences, at)
+            new = old * ((one + said) * (one - says)) / ((one - said) * (one + says))
+            store(messages, first + at, says)
+            store(odds, mechanism, pick(active, smaller(larger(new, least), most), old))
+
+
+@kernel
+def rest_explained(tanner, belief):
+    """Take lanes out of work where what is more likely than not explains all events; whether any is left.
+
+    `finished` tells which lanes these are.
+    """
+    links, mechanisms, odds, signs = (
+        links_of(tanner),
+        mechanisms_of(tanner),
+        odds_of(belief),
+        signs_of(belief),
+    )
+    active, one, none = active_of(belief), spread(_ONE), spread(_NONE)
+    worst = one
+    for detector in range(tanner.num_detectors):
+        parity = load(signs, detector)
+        for link in range(links[detector], links[detector + 1]):
+            parity = turned(parity, one - load(odds, np.int64(mechanisms[link])))
+        worst = smaller(worst, parity)
+    before = load(active, 0)
+    store(active, 0, pick(worst, none, before))
+    store(finished_of(belief), 0, before - load(active, 0))
+    left = False
+    for lane in range(LANES):
+        left = left or active[lane] > 0
+    return left
+
+
+@kernel
+def note_chances(tanner, belief, number):
+    """Note what is believed after sweep `number`, where that is the answer; elsewhere the mean over sweeps.
+
+    Beliefs that do not settle go back and forth between answers: their mean is worth more than where they
+    happen to stand at the end. The first sweep is not part of it unless it is the only one.
+    """
+    odds, chances, one = odds_of(belief), chances_of(belief), spread(_ONE)
+    active, finished = load(active_of(belief), 0), load(finished_of(belief), 0)
+    part = _ONE / np.float32(max(1, number - 1))
+    new, kept = spread(part), spread(_ONE - part)
+    for mechanism in range(tanner.num_mechanisms):
+        has, mean = load(odds, mechanism), load(chances, mechanism)
+        now = has / (one + has)
+        store(chances, mechanism, pick(finished, now, pick(active, now * new + mean * kept, mean)))
+
+
+@kernel
+def propagate(tanner, belief, max_sweeps):
+    """Sweep until all events of every active lane are explained, or `max_sweeps` times.
+
+    Afterwards `chances` has the probability that each mechanism is believed to have.
+    """
+    for number in range(1, max_sweeps + 1):
+        sweep(tanner, belief)
+        left = rest_explained(tanner, belief)
+        note_chances(tanner, belief, number)
+        if not left:
+            break
+
+
+@kernel
+def weigh_edges(tanner, belief):
+    """Integer weights of the edges, even and not negative: -log(q) * SCALE.
+
+    q is the sum of the chances of all mechanisms that flip the edge, as in the authors' `beliefmatching`; it
+    is measurably better than log((1 - q) / q).
+    """
+    chances, weights = chances_of(belief), weights_of(belief)
+    start, shared_by, share = shares_start_of(tanner), shared_by_of(tanner), share_of(tanner)
+    one, scale, least = spread(_ONE), spread(SCALE / np.float32(2)), spread(_LEAST_CHANCE)
+    for edge in range(tanner.num_edges):
+        chance = least
+        for at in range(start[edge], start[edge + 1]):
+            chance = chance + load(chances, np.int64(shared_by[at])) * spread(share[at])
+        store_even(weights, edge, logarithm(one / smaller(chance, one)) * scale)

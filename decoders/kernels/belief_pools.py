@@ -1,0 +1,163 @@
+"""Pools of the records that belief matching adds: REWEIGHT, TANNER and BELIEF (see pools.py)."""
+
+import numpy as np
+
+from decoders.kernels.jit import kernel
+from decoders.kernels.lanes import LANES
+from decoders.kernels.pools import view
+
+
+@kernel
+def places_of(reweight):
+    """The pool `places` of a reweight record."""
+    return view(reweight.places, 2 * reweight.num_edges, np.int32)
+
+
+@kernel
+def twin_of_of(reweight):
+    """The pool `twin_of` of a reweight record."""
+    return view(reweight.twin_of, reweight.num_edges, np.int32)
+
+
+@kernel
+def edge_has_flips_of(reweight):
+    """The pool `edge_has_flips` of a reweight record."""
+    return view(reweight.edge_has_flips, reweight.num_edges, np.uint8)
+
+
+@kernel
+def boundary_weight_of(reweight):
+    """The pool `boundary_weight` of a reweight record."""
+    return view(reweight.boundary_weight, reweight.num_detectors, np.int64)
+
+
+@kernel
+def present_of(reweight):
+    """The pool `present` of a reweight record."""
+    return view(reweight.present, reweight.num_edges, np.int64)
+
+
+@kernel
+def chained_of(reweight):
+    """The pool `chained` of a reweight record."""
+    return view(reweight.chained, reweight.num_detectors, np.int64)
+
+
+@kernel
+def parity_of(reweight):
+    """The pool `parity` of a reweight record."""
+    return view(reweight.parity, reweight.num_detectors, np.uint8)
+
+
+@kernel
+def links_of(tanner):
+    """The pool `links` of a tanner record."""
+    return view(tanner.links, tanner.num_detectors + 1, np.int32)
+
+
+@kernel
+def mechanisms_of(tanner):
+    """The pool `mechanisms` of a tanner record."""
+    return view(tanner.mechanisms, tanner.num_links, np.int32)
+
+
+@kernel
+def prior_of(tanner):
+    """The pool `prior` of a tanner record."""
+    return view(tanner.prior, tanner.num_mechanisms, np.float32)
+
+
+@kernel
+def shares_start_of(tanner):
+    """The pool `shares_start` of a tanner record."""
+    return view(tanner.shares_start, tanner.num_edges + 1, np.int32)
+
+
+@kernel
+def shared_by_of(tanner):
+    """The pool `shared_by` of a tanner record."""
+    return view(tanner.shared_by, tanner.num_shares, np.int32)
+
+
+@kernel
+def flippers_of(tanner):
+    """The pool `flippers` of a tanner record."""
+    return view(tanner.flippers, tanner.num_flippers, np.int32)
+
+
+@kernel
+def flipped_of(tanner):
+    """The pool `flipped` of a tanner record."""
+    return view(tanner.flipped, tanner.num_flippers * tanner.flip_bytes, np.uint8)
+
+
+@kernel
+def share_of(tanner):
+    """The pool `share` of a tanner record."""
+    return view(tanner.share, tanner.num_shares, np.float32)
+
+
+@kernel
+def odds_of(belief):
+    """The pool `odds` of a belief record."""
+    return view(belief.odds, belief.num_mechanisms * LANES, np.float32)
+
+
+@kernel
+def messages_of(belief):
+    """The pool `messages` of a belief record."""
+    return view(belief.messages, belief.num_links * LANES, np.float32)
+
+
+@kernel
+def signs_of(belief):
+    """The pool `signs` of a belief record."""
+    return view(belief.signs, belief.num_detectors * LANES, np.float32)
+
+
+@kernel
+def before_of(belief):
+    """The pool `before` of a belief record."""
+    return view(belief.before, belief.longest_row * LANES, np.float32)
+
+
+@kernel
+def differences_of(belief):
+    """The pool `differences` of a belief record."""
+    return view(belief.differences, belief.longest_row * LANES, np.float32)
+
+
+@kernel
+def active_of(belief):
+    """The pool `active` of a belief record."""
+    return view(belief.active, LANES, np.float32)
+
+
+@kernel
+def finished_of(belief):
+    """The pool `finished` of a belief record."""
+    return view(belief.finished, LANES, np.float32)
+
+
+@kernel
+def chances_of(belief):
+    """The pool `chances` of a belief record."""
+    return view(belief.chances, belief.num_mechanisms * LANES, np.float32)
+
+
+@kernel
+def weights_of(belief):
+    """The pool `weights` of a belief record."""
+    return view(belief.weights, belief.num_edges * LANES, np.int32)
+
+
+@kernel
+def shot_weights_of(belief):
+    """The pool `shot_weights` of a belief record."""
+    return view(belief.shot_weights, belief.num_edges, np.int32)
+
+
+@kernel
+def shot_events_of(belief):
+    """The pool `shot_events` of a belief record."""
+    return view(belief.shot_events, belief.num_detectors, np.int64)

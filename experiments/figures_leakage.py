@@ -1,0 +1,36 @@
+"""Pictures of leakage: leaked qubits and detection fraction, cycle by cycle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.figures import _curves, _detection, _picture
+from experiments.series import CurvePanel, DetectionSeries
+from qec.statistics import Estimate
+
+
+def draw_leakage(
+    *, path: Path | str, population: CurvePanel, fractions: Mapping[str, Mapping[int, Estimate]]
+) -> Path:
+    """Draw leaked qubits against cycles, and the detection fraction beside them.
+
+    Args:
+        path: PNG file to write; its folder must exist.
+        population: the left panel.
+        fractions: case -> cycle -> detection fraction.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: nothing to draw, or a name that is not a PNG's.
+        FileNotFoundError: the folder is missing.
+    """
+    with _picture(path, columns=2) as (found, (left, right)):
+        _curves(left, population)
+        left.set_title(rf"$\mathbf{{a}}$   {population.title}", loc="left")
+        _detection(right, [DetectionSeries(label=case, fractions=found) for case, found in fractions.items()])
+        # The first and last layers have fewer errors behind them; the rest is what leakage changes.
+        inner = [e.value for found in fractions.values() for cycle, e in found.items() if cycle >= 2]
+        right.set_ylim(0, 110 * max(inner))
+        right.set_title(r"$\mathbf{b}$   Detection events", loc="left")
+    return found

@@ -1,0 +1,206 @@
+"""`qec gap`: how sure the decoder was of each shot, whether rightly so, what discarding the rest gains."""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import decoders
+from experiments.gap_results import GapResult
+from experiments.points import Point, rounds_of
+from experiments.progress import Progress
+from experiments.settings import DEFAULT_DECODER
+from experiments.shots import shots_per_piece
+from experiments.tables import estimate, number, table
+from qec.statistics import soft
+
+_TABLE_FRACTIONS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
+_FIGURE_FRACTIONS = tuple(round(0.01 * step, 2) for step in range(21))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec gap`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "The gap of a shot is how much more the best solution of the other logical class weighs, in units\n"
+        "of log-likelihood; it predicts the logical error 1 / (1 + exp(gap)). The left panel compares that\n"
+        "with what happened, the right one shows the error left when the least certain shots are discarded."
+    )
+    add("--distances", nargs="+", type=int, default=[3, 5, 7], metavar="D", help="default: 3 5 7")
+    add("--p", type=float, metavar="P", help="strength of the noise model; default: 0.003")
+    add("--shots", type=int, default=200_000, metavar="N", help="per distance; default: %(default)s")
+    add("--code", default="surface_zxxz", help="surface, surface_zxxz, repetition; default: %(default)s")
+    add("--basis", default="z", metavar="B", help="x or z; default: %(default)s")
+    add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d; default: %(default)s")
+    add(
+        "--noise",
+        default="si1000",
+        metavar="MODEL",
+        help="si1000, uniform, phenomenological, device:NAME, device:FILE.toml; default: %(default)s",
+    )
+    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="default: %(default)s")
+    add("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
+    add("--bins", type=int, default=12, metavar="N", help="of the calibration; default: %(default)s")
+    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
+    add("--json", metavar="FILE", help="write all bins and thresholds there")
+    add("--out", default="qec_gap.png", metavar="PNG", help="figure; default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sample, decode, print, draw; see `add_arguments`."""
+    points = _check(args)
+    results = []
+    with Progress() as progress:
+        for index, point in enumerate(points):
+            where = f"{index + 1} of {len(points)}: d = {point.distance}"
+            seed = int(np.random.SeedSequence([args.seed, index]).generate_state(1)[0])
+            results.append(_measure(point, args, seed=seed, progress=progress, where=where))
+    title = f"{points[0].code}, {points[0].noise}" + (f", p = {points[0].p:g}" if points[0].p else "")
+    title += f", {args.decoder}"
+    print(f"{title}, {args.rounds} cycles, basis {points[0].basis.upper()}\n")
+    print(_text(results))
+    if args.json:
+        text = json.dumps({"title": title, "results": [_plain(asdict(one)) for one in results]}, indent=1)
+        Path(args.json).write_text(text + "\n", encoding="utf-8")
+        print(f"\nJSON: {args.json}")
+    # Matplotlib takes a while to import, and `qec gap --help` does not need it.
+    from experiments import figures_gap
+
+    print(f"\nFigure: {figures_gap.draw(path=args.out, results=results, title=title)}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> list[Point]:
+    """The points to measure; raises before any work begins."""
+    own_rates = args.noise.startswith("device:")
+    if args.p is not None and own_rates:
+        raise ValueError("--p with a device: a device has rates of its own, leave --p out")
+    p = None if own_rates else 0.003 if args.p is None else args.p
+    for flag in ("shots", "threads", "bins"):
+        if getattr(args, flag) < 1:
+            raise ValueError(f"--{flag} is {getattr(args, flag)}: it must be at least 1")
+    for flag in ("out", "json"):
+        name = getattr(args, flag)
+        if name is not None and not Path(name).parent.is_dir():
+            raise FileNotFoundError(f"--{flag} {name}: no folder {Path(name).parent}, make it first")
+    if Path(args.out).suffix != ".png":
+        raise ValueError(f"--out {args.out}: the figure is a PNG file, give a name that ends in .png")
+    points = [
+        Point(
+            code=args.code,
+            gates="cz",
+            distance=distance,
+            rounds=rounds_of(args.rounds, distance=distance),
+            basis=args.basis.lower(),
+            noise=args.noise,
+            p=p,
+        )
+        for distance in dict.fromkeys(args.distances)
+    ]
+    for point in points:
+        point.metadata()
+    # A decoder without gaps, or one that takes no threads, says so here.
+    tiny = replace(points[0], distance=3, rounds=1).circuit().detector_error_model(decompose_errors=True)
+    decoder = decoders.from_dem(args.decoder, tiny)
+    decoder.decode_batch(
+        np.zeros((1, tiny.num_detectors), dtype=np.bool_), return_gap=True, threads=args.threads
+    )
+    return points
+
+
+def _measure(
+    point: Point, args: argparse.Namespace, *, seed: int, progress: Progress, where: str
+) -> GapResult:
+    circuit = point.circuit()
+    dem = circuit.detector_error_model(decompose_errors=True)
+    decoder = decoders.from_dem(args.decoder, dem)
+    sampler = circuit.compile_detector_sampler(seed=seed)
+    gaps: list[NDArray[np.float64]] = []
+    failed: list[NDArray[np.bool_]] = []
+    times = {"with": 0, "without": 0}
+    piece = min(shots_per_piece(dem.num_detectors), max(1000, args.shots // 8))
+    # What a decoder makes or compiles at its first shots is not decoding time.
+    warm = sampler.sample(100, bit_packed=True)
+    decoder.decode_batch(warm, bit_packed=True, return_gap=True)
+    for done in range(0, args.shots, piece):
+        progress.show(f"{where}, {done:,} of {args.shots:,} shots")
+        events, flips = sampler.sample(
+            min(piece, args.shots - done), separate_observables=True, bit_packed=True
+        )
+        start = time.perf_counter_ns()
+        decoder.decode_batch(events, bit_packed=True, threads=args.threads)
+        between = time.perf_counter_ns()
+        predictions, found = decoder.decode_batch(
+            events, bit_packed=True, return_gap=True, threads=args.threads
+        )
+        times["without"] += between - start
+        times["with"] += time.perf_counter_ns() - between
+        gaps.append(found.min(axis=1))
+        failed.append(np.any(predictions != flips, axis=1))
+    shots: dict[str, Any] = {"gaps": np.concatenate(gaps), "failed": np.concatenate(failed)}
+    return GapResult(
+        distance=point.distance,
+        cycles=point.rounds,
+        calibration=soft.calibration(**shots, bins=args.bins),
+        kept=soft.post_selection(**shots, fractions=_TABLE_FRACTIONS),
+        curve=soft.post_selection(**shots, fractions=_FIGURE_FRACTIONS),
+        cost=times["with"] / times["without"],
+    )
+
+
+def _text(results: Sequence[GapResult]) -> str:
+    memories = [
+        [
+            *(
+                str(result.distance),
+                str(result.cycles),
+                str(result.kept[0].shots),
+                str(result.kept[0].errors),
+            ),
+            estimate(result.kept[0].error),
+            number(result.predicted),
+            f"{result.cost:.2f}",
+        ]
+        for result in results
+    ]
+    selected = [
+        [f"{100 * fraction:g} %", *(_left(result.kept[row]) for result in results)]
+        for row, fraction in enumerate(_TABLE_FRACTIONS)
+    ]
+    header = [
+        "d",
+        "cycles",
+        "shots",
+        "errors",
+        "logical error [95 %]",
+        "predicted",
+        "time with / without gaps",
+    ]
+    return "\n".join(
+        [
+            table(header, memories),
+            "",
+            "Logical error [95 %] of the shots left when the least certain ones are discarded, at most",
+            table(["discarded", *(f"d = {result.distance}" for result in results)], selected),
+        ]
+    )
+
+
+def _left(kept: soft.Kept) -> str:
+    return estimate(kept.error)
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON can hold: infinite numbers become null."""
+    if isinstance(value, dict):
+        return {key: _plain(inside) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_plain(inside) for inside in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""`qec reproduce`: results of the published experiment, figure by figure, in simulation."""

@@ -1,0 +1,155 @@
+"""`qec reproduce`: the published results in simulation, figure by figure, in one report."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import decoders
+from experiments.cli import project_version
+from experiments.machine import description
+from experiments.progress import Progress
+from experiments.reproduce import report
+from experiments.reproduce.figure import Job, Settings
+from experiments.reproduce.records import RecordsFile
+from experiments.reproduce.registry import FIGURES, figure_by_name
+from experiments.reproduce.runner import Runner
+from experiments.tables import duration, table
+from experiments.timing import usable_cores
+
+_ALL = "all"
+_WORKHORSE = "mwpm-correlated"
+_INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec reproduce`."""
+    add = parser.add_argument
+    parser.epilog = (
+        f"Figures: {', '.join(FIGURES)}.\n"
+        "Finished work is kept in the folder: after a stop, the same command goes on from there.\n"
+        "The report is report.html (one file with everything inside) and report.md."
+    )
+    add("figures", nargs="+", metavar="FIGURE", help=f"{_ALL}, or names from the list below")
+    add("--quick", action="store_true", help="fewer shots and wider intervals: minutes for everything")
+    add("--out", default="qec_reproduce", metavar="DIR", help="folder of the report; default: %(default)s")
+    add("--workers", type=int, metavar="N", help="processes; default: one for each core")
+    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
+    add(
+        "--decoders",
+        nargs="+",
+        metavar="NAME",
+        help="decoders of the memory figure, the first one used where one is needed; default: all of our "
+        f"own, {_WORKHORSE} first",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the figures; see `add_arguments`."""
+    names = _names(args.figures)
+    settings = _settings(args)
+    out = Path(args.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: there is a file of that name; give a folder")
+    figures = {name: figure_by_name(name) for name in names}
+    jobs = {name: figure.jobs(settings) for name, figure in figures.items()}
+    start = time.monotonic()
+    with RecordsFile(out) as records, Progress() as progress:
+        for note in records.notes:
+            print(f"qec reproduce: {note}", file=sys.stderr)
+        runner = Runner(
+            records=records, workers=settings.workers, decoders=settings.decoders, progress=progress
+        )
+        runner.expect([job for found in jobs.values() for job in found])
+        stopped = False
+        try:
+            for name in names:
+                runner.run(name, jobs[name])
+        except KeyboardInterrupt:
+            stopped = True
+        progress.show("writing the report")
+        chapters = [_chapter(name, jobs[name], args, settings=settings, records=records) for name in names]
+        facts = _facts(args, settings, chapters, seconds=time.monotonic() - start)
+        files = report.write(out, chapters=chapters, facts=facts)
+    if stopped:
+        print(
+            f"qec reproduce: stopped; {out} keeps what is finished, the same command goes on", file=sys.stderr
+        )
+    for chapter in chapters:
+        if chapter.section is not None and chapter.section.rows:
+            found = report.comparison(chapter.section.rows)
+            print(f"{chapter.title}\n{table(found.header[:4], [row[:4] for row in found.rows])}\n")
+    print(f"Report: {files[0]}")
+    return _INTERRUPTED if stopped else 0
+
+
+def _names(given: Sequence[str]) -> list[str]:
+    wanted = list(FIGURES) if _ALL in given else list(dict.fromkeys(given))
+    for name in given:
+        if name != _ALL and name not in FIGURES:
+            raise ValueError(f"no figure is named {name!r}: choose from {_ALL}, {', '.join(FIGURES)}")
+    return wanted
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    workers = len(usable_cores()) if args.workers is None else args.workers
+    if workers < 1:
+        raise ValueError(f"--workers is {workers}: it must be at least 1")
+    if args.seed < 0:
+        raise ValueError(f"--seed is {args.seed}: it must not be negative")
+    known = decoders.names()
+    chosen = list(dict.fromkeys(args.decoders)) if args.decoders else own_decoders()
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"no decoder is named {name!r}: choose from {', '.join(known)}")
+    return Settings(quick=args.quick, seed=args.seed, workers=workers, decoders=tuple(chosen))
+
+
+def own_decoders() -> list[str]:
+    """Decoders of this project for whole shots: neither others' nor the one that decodes in windows."""
+    found = [name for name in decoders.names() if not name.startswith("pymatching") and name != "mwpm-stream"]
+    # The first one is used where a figure needs only one: the best of those that keep up with many shots.
+    return sorted(found, key=lambda name: name != _WORKHORSE)
+
+
+def _chapter(
+    name: str, jobs: Sequence[Job], args: argparse.Namespace, *, settings: Settings, records: RecordsFile
+) -> report.Chapter:
+    figure = figure_by_name(name)
+    done = [job for job in jobs if job in records]
+    whole = len(done) == len(jobs)
+    return report.Chapter(
+        name=name,
+        title=figure.TITLE,
+        section=figure.section(settings, records) if whole else None,
+        shots=sum(int(records[job].get("shots", 0)) for job in done),
+        jobs=(len(jobs), len(done)),
+        command=_command(args, [name]),
+    )
+
+
+def _command(args: argparse.Namespace, names: Sequence[str]) -> str:
+    words = ["qec", "reproduce", *names]
+    if args.quick:
+        words.append("--quick")
+    words += ["--seed", str(args.seed)]
+    if args.decoders:
+        words += ["--decoders", *args.decoders]
+    return shlex.join(words)
+
+
+def _facts(
+    args: argparse.Namespace, settings: Settings, chapters: Sequence[report.Chapter], *, seconds: float
+) -> list[tuple[str, str]]:
+    return [
+        ("command", _command(args, args.figures)),
+        ("settings", "quick: few shots, wide intervals" if settings.quick else "full"),
+        ("seed", str(settings.seed)),
+        ("decoders", ", ".join(settings.decoders)),
+        ("shots", f"{sum(chapter.shots for chapter in chapters):,}"),
+        ("this project", project_version()),
+        ("made on", description()),
+        ("this run took", f"{duration(seconds)}, {settings.workers} worker processes"),
+    ]

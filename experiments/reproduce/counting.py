@@ -1,0 +1,143 @@
+"""The work that most figures share: simulate shots of a memory, decode them, keep the counts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+import decoders
+from experiments.reproduce import chips
+from experiments.reproduce.figure import Job, Record
+from experiments.shots import shots_per_piece
+from qec import statistics
+
+# Simulating and decoding one cycle on one core, in microseconds, roughly; for the time left alone.
+_COST_US = {3: 0.04, 5: 0.14, 7: 0.45, 9: 1.6, 11: 3.5}
+_WATCHED = 2048
+# Decoding time of whole memories, roughly, in units of "mwpm"; decides how many shots a decoder is given.
+_DECODER_COST = {
+    "mwpm": 1.0,
+    "pymatching": 4.0,
+    "pymatching-correlated": 15.0,
+    "mwpm-correlated": 20.0,
+    "belief-matching": 20.0,
+    "ensemble": 1300.0,
+}
+_SLOW = 200.0
+_ENOUGH = 25.0
+
+
+def job(
+    *,
+    chip: str,
+    distance: int,
+    patch: int,
+    basis: str,
+    cycles: int,
+    shots: int,
+    decoder: str,
+    seed: int,
+    scale: dict[str, float] | None = None,
+) -> Job:
+    """Count errors of one memory; see `count`."""
+    # More errors take longer, and more than in proportion.
+    more = max([1.0, *(scale or {}).values()]) ** 2
+    cost = shots * cycles * decoding_us(distance, decoder) * 1e-6 * more
+    arguments: dict[str, Any] = {
+        "chip": chip,
+        "model": chips.fingerprint(chip),
+        "scale": scale or {},
+        "distance": distance,
+        "patch": patch,
+        "basis": basis,
+        "cycles": cycles,
+        "shots": shots,
+        "decoder": decoder,
+        "seed": seed,
+    }
+    return Job(work=count, arguments=arguments, cost=cost + 0.1)
+
+
+def count(
+    *,
+    chip: str,
+    model: str,
+    scale: dict[str, float],
+    distance: int,
+    patch: int,
+    basis: str,
+    cycles: int,
+    shots: int,
+    decoder: str,
+    seed: int,
+) -> Record:
+    """Errors of a memory on a chip, decoded with the error model it was simulated with.
+
+    Returns:
+        shots, errors, and of at most `_WATCHED` of these shots the detection fraction of each cycle with its
+        95 % interval: `fractions`, a list of [cycle, value, low, high].
+    """
+    assert model == chips.fingerprint(chip)
+    circuit = chips.circuit(chip, distance=distance, patch=patch, basis=basis, cycles=cycles, scale=scale)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    decode = decoders.from_dem(decoder, dem)
+    # Decoders see the same shots: only what is simulated goes into the seed.
+    sampler = circuit.compile_detector_sampler(seed=stream(seed, distance, patch, basis, cycles, scale))
+    piece = shots_per_piece(dem.num_detectors)
+    errors = 0
+    fractions: list[list[float]] = []
+    for done in range(0, shots, piece):
+        found, flips = sampler.sample(min(piece, shots - done), separate_observables=True, bit_packed=True)
+        predictions = decode.decode_batch(found, bit_packed=True)
+        errors += int(np.count_nonzero(np.any(predictions != flips, axis=1)))
+        if not done:
+            fractions = _fractions(found[:_WATCHED], circuit)
+    return {
+        "shots": shots,
+        "errors": errors,
+        "fractions": fractions,
+    }
+
+
+def _fractions(found: NDArray[np.uint8], circuit: stim.Circuit) -> list[list[float]]:
+    by_cycle = statistics.detection_fraction_by_cycle(
+        detection_events=found, coordinates=circuit.get_detector_coordinates(), bit_packed=True
+    )
+    return [[cycle, e.value, e.low, e.high] for cycle, e in by_cycle.items()]
+
+
+def stream(seed: int, *what: object) -> int:
+    """A seed for stim that differs for different work."""
+    words = [seed, *np.frombuffer(repr(what).encode(), dtype=np.uint8).tolist()]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+def decoding_us(distance: int, decoder: str) -> float:
+    """Time for a cycle, roughly, in microseconds."""
+    return _COST_US[distance] * _cost(decoder)
+
+
+def is_fast(decoder: str) -> bool:
+    """Whether a decoder can see all shots of the memories."""
+    return _cost(decoder) < 2 * _ENOUGH
+
+
+def is_fastest(decoder: str) -> bool:
+    """Whether a decoder can see all shots of all memories, the long ones included."""
+    return _cost(decoder) < 5
+
+
+def fastest(names: Sequence[str]) -> str:
+    """The cheapest of some decoders, the first of equals."""
+    return min(names, key=_cost)
+
+
+def affordable(decoder: str, shots: int) -> int:
+    """The shots that a decoder is given where a fast one would get `shots`."""
+    return shots if is_fast(decoder) else max(100, round(shots * _ENOUGH / _cost(decoder)))
+
+
+def _cost(decoder: str) -> float:
+    return _DECODER_COST.get(decoder, _SLOW)

@@ -1,0 +1,1 @@
+"""Compiled loops over shots: samplers. No stim here, only arrays."""

@@ -1,0 +1,148 @@
+"""The errors of a detector error model as flat arrays, repeated cycles kept as repeats."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+# Errors of one repeat are drawn together if their probabilities differ by less than this factor.
+_SPREAD = 2.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ErrorList:
+    """Independent errors, each with a probability and what it flips.
+
+    Errors are grouped by the REPEAT block they stand in and by probability. Suggested decompositions (`^`)
+    are ignored: only what an error flips in total counts.
+
+    Attributes:
+        num_detectors, num_observables: of the whole model.
+        groups: int64 (groups, 4): first error, number of errors, number of repeats, detectors per repeat.
+        group_probability: float64 (groups,): the largest probability in the group.
+        probability: float64 (errors,).
+        target_first: int64 (errors + 1,): where each error's targets begin in `targets`.
+        targets: int64: detectors as in the first repeat; observables as ~number, that is, -1 - number.
+    """
+
+    num_detectors: int
+    num_observables: int
+    groups: NDArray[np.int64]
+    group_probability: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    target_first: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> "ErrorList":
+        """Read a DEM; a REPEAT block outside others costs the same for any number of repeats.
+
+        Raises:
+            ValueError: an argument that is not a `stim.DetectorErrorModel`.
+        """
+        if not isinstance(dem, stim.DetectorErrorModel):
+            raise ValueError(f"expected a stim.DetectorErrorModel, got {type(dem).__name__}")
+        groups: list[tuple[int, int, int, int]] = []
+        largest: list[float] = []
+        probability: list[float] = []
+        targets: list[tuple[int, ...]] = []
+        for errors, repeats, period in _segments(dem):
+            for group in _by_probability(errors):
+                groups.append((len(probability), len(group), repeats, period))
+                largest.append(max(p for p, _ in group))
+                probability += [p for p, _ in group]
+                targets += [where for _, where in group]
+        sizes = np.array([len(where) for where in targets], dtype=np.int64)
+        return cls(
+            num_detectors=dem.num_detectors,
+            num_observables=dem.num_observables,
+            groups=np.array(groups, dtype=np.int64).reshape(-1, 4),
+            group_probability=np.array(largest, dtype=np.float64),
+            probability=np.array(probability, dtype=np.float64),
+            target_first=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            targets=np.array([target for where in targets for target in where], dtype=np.int64),
+        )
+
+    @property
+    def num_errors(self) -> int:
+        """How many errors there are, all repeats counted."""
+        return int((self.groups[:, 1] * self.groups[:, 2]).sum())
+
+    @property
+    def expected_errors(self) -> float:
+        """How many errors a shot has on average."""
+        total = 0.0
+        for first, size, repeats, _ in self.groups:
+            total += float(self.probability[first : first + size].sum() * repeats)
+        return total
+
+    @property
+    def keep(self) -> NDArray[np.float64]:
+        """Each error's probability as a part of its group's, float64 (errors,)."""
+        return self.probability / np.repeat(self.group_probability, self.groups[:, 1])
+
+    @property
+    def inverse_log(self) -> NDArray[np.float64]:
+        """1 / ln(1 - p) of each group, zero for p = 1: float64 (groups,)."""
+        return np.array([1 / math.log1p(-p) if p < 1 else -0.0 for p in self.group_probability])
+
+
+_Error = tuple[float, tuple[int, ...]]
+
+
+def _segments(dem: stim.DetectorErrorModel) -> Iterator[tuple[list[_Error], int, int]]:
+    """Errors with detector numbers of the first repeat, how often they repeat, and the shift per repeat."""
+    alone: list[_Error] = []
+    shift = 0
+    for instruction in dem:
+        if isinstance(instruction, stim.DemRepeatBlock):
+            errors: list[_Error] = []
+            period = _read(instruction.body_copy(), shift, errors)
+            yield errors, instruction.repeat_count, period
+            shift += instruction.repeat_count * period
+        else:
+            shift += _read_one(instruction, shift, alone)
+    yield alone, 1, 0
+
+
+def _read(dem: stim.DetectorErrorModel, shift: int, errors: list[_Error]) -> int:
+    """Append all errors of a body, blocks in it unrolled; returns by how much it shifts detectors."""
+    start = shift
+    for instruction in dem:
+        if isinstance(instruction, stim.DemRepeatBlock):
+            body = instruction.body_copy()
+            for _ in range(instruction.repeat_count):
+                shift += _read(body, shift, errors)
+        else:
+            shift += _read_one(instruction, shift, errors)
+    return shift - start
+
+
+def _read_one(instruction: stim.DemInstruction, shift: int, errors: list[_Error]) -> int:
+    """Append an error; returns the shift of detectors if the instruction is one."""
+    if instruction.type == "shift_detectors":
+        return int(instruction.targets_copy()[0])
+    if instruction.type == "error":
+        p = float(instruction.args_copy()[0])
+        flipped: set[int] = set()
+        for target in instruction.targets_copy():
+            if not target.is_separator():
+                detector = target.is_relative_detector_id()
+                flipped ^= {target.val + shift if detector else ~target.val}
+        if p > 0 and flipped:
+            errors.append((p, tuple(sorted(flipped))))
+    return 0
+
+
+def _by_probability(errors: list[_Error]) -> Iterator[list[_Error]]:
+    """Lists of errors of nearly the same probability; in each the order in time stays."""
+    left = sorted({p for p, _ in errors}, reverse=True)
+    while left:
+        most = left[0]
+        # Few values: each its own group, and nothing drawn is thrown away.
+        least = most if len(left) <= 16 else most / _SPREAD
+        yield [error for error in errors if least <= error[0] <= most]
+        left = [p for p in left if p < least]
