@@ -117,7 +117,7 @@ class MWPM(Decoder):
         num_shots = packed.shape[0]
         packed = read_only(packed)
         predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)
-        integer_weights = np.zeros(num_shots, dtype=np.int64)
+        integer_weights = np.zeros(num_shots if weights or self._verify else 0, dtype=np.int64)
         if self._verify:
             self._decode_and_verify(packed, predictions, integer_weights)
         else:

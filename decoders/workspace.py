@@ -26,6 +26,16 @@ def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return view
 
 
+def _watched(graph: MatchingGraph) -> NDArray[np.bool_]:
+    """Whether any edge of each detector's component flips an observable, bool (num_detectors,).
+
+    True for all where none does: a window out of a longer memory may still decide what its later layers do.
+    """
+    has_flips = graph.edge_observables.any(axis=1)
+    flipping = np.bincount(graph.component[graph.edge_u[has_flips]], minlength=graph.num_detectors + 1) > 0
+    return flipping[graph.component] if has_flips.any() else np.ones(graph.num_detectors, dtype=np.bool_)
+
+
 class Pools:
     """A record whose address fields point to arrays that live as long as this object."""
 
@@ -152,6 +162,7 @@ class SearchGraph(Pools):
         # kernels read the first entry even of an empty list.
         self.own(**{name: self.arrays[name][: used + 1].copy() for name in ("near", "parents", "steps")})
         self.set(num_near=used + 1)
+        self.arrays["detectors"]["flips"][_watched(graph)] |= layout.IS_WATCHED
 
     def _own_implied(self, graph: MatchingGraph, implied: Implied | None) -> None:
         weight = np.abs(graph.edge_weight)
@@ -161,6 +172,7 @@ class SearchGraph(Pools):
                 slots=np.zeros(0, dtype=np.int32),
                 implied=np.zeros(0, dtype=layout.IMPLIED),
                 implied_start=np.zeros(0, dtype=np.int32),
+                implied_watched=np.zeros(0, dtype=np.int32),
             )
             return
         # The lightest edge between the ends of each edge: the first of each run of parallel edges, by weight.
@@ -170,14 +182,30 @@ class SearchGraph(Pools):
         is_first[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
         slot = np.empty(order.size, dtype=np.int32)
         slot[order] = order[is_first][np.cumsum(is_first) - 1]
-        useful = implied.weight < weight[slot[implied.edge]]
+        is_lighter = implied.weight < weight[slot[implied.edge]]
+        is_watched = _watched(graph)
+        # What is implied in watched components comes first.
+        given = np.repeat(np.arange(graph.num_edges), np.diff(implied.start))
+        in_watched = is_watched[graph.edge_u[implied.edge]]
+        order = np.lexsort((~in_watched, given))
+        useful = order[is_lighter[order]]
         edge = implied.edge[useful]
         table = np.zeros(edge.size, dtype=layout.IMPLIED)
         table["u"], table["v"] = graph.edge_u[edge], graph.edge_v[edge]
         table["v"][table["v"] < 0] = graph.num_detectors
         table["edge"], table["weight"] = edge, implied.weight[useful]
-        kept = np.concatenate([[0], np.cumsum(useful)]).astype(np.int32)
-        self.own(weights=weight, slots=slot, implied=table, implied_start=kept[implied.start])
+        each, watched = (
+            np.bincount(given[part], minlength=graph.num_edges)
+            for part in (useful, useful[in_watched[useful]])
+        )
+        start = np.concatenate([[0], np.cumsum(each)]).astype(np.int32)
+        self.own(
+            weights=weight,
+            slots=slot,
+            implied=table,
+            implied_start=start,
+            implied_watched=start[:-1] + watched.astype(np.int32),
+        )
         self.set(num_implied=table.size, compares=1)
 
 

@@ -16,7 +16,9 @@ from decoders.kernels.implied import (
     forget_active,
     forget_cover,
     forget_edges,
+    implied_by,
     keep_first_edges,
+    leave_out,
     list_edges,
     lower,
     lower_prices,
@@ -37,7 +39,6 @@ from decoders.kernels.pools import (
     flips_of,
     halves_of,
     implied_of,
-    implied_start_of,
     limits_of,
     near_of,
     nodes_of,
@@ -114,11 +115,11 @@ def is_chosen(work, detector):
 @kernel
 def activate_around(graph, work):
     """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
-    implied, starts, prices = implied_of(graph), implied_start_of(graph), prices_of(work)
+    implied, prices = implied_of(graph), prices_of(work)
     covers, first_edges = covers_of(work), first_edges_of(work)
     for at in range(work.num_first):
-        edge = first_edges[at]
-        for entry in range(starts[edge], starts[edge + 1]):
+        first, last = implied_by(graph, work, first_edges[at])
+        for entry in range(first, last):
             other = implied[entry]
             if (
                 prices[other.edge] >= 0
@@ -156,7 +157,7 @@ def choose_events(graph, work, count):
                 if detector >= 0:
                     covers[detector].portal = 0
         for index in range(count):
-            if limits[index].chosen == 0:
+            if limits[index].chosen == 0 and limits[index].is_left_out == 0:
                 radius = events[index].radius
                 horizon = nearest_portal(graph, work, index, 2 * radius)
                 limits[index].horizon = horizon
@@ -177,7 +178,7 @@ def choose_events(graph, work, count):
     for index in range(count):
         limit = limits[index]
         reach = 2 * events[index].radius
-        limit.must_look = limit.chosen != 0 or reach > limit.horizon
+        limit.must_look = limit.chosen != 0 or (limit.is_left_out == 0 and reach > limit.horizon)
         if limit.must_look:
             around = detectors[events[index].detector]
             if limit.chosen:
@@ -244,19 +245,25 @@ def forget_shot(work):
 
 
 @kernel
-def match_again(graph, work, count):
-    """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
-
-    `flips` and `weight` are then those of the second matching. If the first is to be preferred, the status
-    is BETTER_ONCE, `weight` what it weighs with the new weights, and the events' mates are lost.
-    """
-    events, chosen = events_of(work), chosen_of(work)
-    work.num_rounds = 0
+def lay_out(graph, work, count):
+    """List the edges of the present matching, and how its regions cover detectors."""
     list_edges(graph, work, count)
-    keep_first_edges(work)
     lower_prices(graph, work)
     share_cuts(work, count)
     cover_all(graph, work, count)
+
+
+@kernel
+def forget_layout(work):
+    """Forget what `lay_out` noted."""
+    forget_edges(work)
+    forget_cover(work)
+
+
+@kernel
+def improve(graph, work, count):
+    """Match parts of the shot anew until nothing overlaps on lighter edges. Returns a status."""
+    events, chosen = events_of(work), chosen_of(work)
     while lower(graph, work, count):
         if work.overflow:
             return FULL
@@ -276,17 +283,46 @@ def match_again(graph, work, count):
                     close_portals(work)  # before there are larger pools
                     return status
         close_portals(work)
-        forget_edges(work)
-        forget_cover(work)
-        list_edges(graph, work, count)
-        lower_prices(graph, work)
-        share_cuts(work, count)
-        cover_all(graph, work, count)
-    if work.overflow:
-        return FULL
-    if work.num_rounds == 0:
-        return OK
+        forget_layout(work)
+        lay_out(graph, work, count)
+    return FULL if work.overflow else OK
+
+
+@kernel
+def match_again(graph, work, count):
+    """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
+
+    `flips` and `weight` are then those of the second matching; if only flips are asked for, components that
+    flip nothing may keep their first matching, and there is no weight. If the first matching is to be
+    preferred, the status is BETTER_ONCE, `weight` what it weighs with the new weights, and the events'
+    mates are lost.
+    """
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    work.num_rounds = 0
+    work.only_watched = 0
+    leave_out(graph, work, count)
+    list_edges(graph, work, count)
+    keep_first_edges(work)
+    work.only_watched = work.only_flips
+    leave_out(graph, work, count)
+    lower_prices(graph, work)
+    share_cuts(work, count)
+    cover_all(graph, work, count)
+    status = improve(graph, work, count)
+    if status == OK and work.only_watched and work.num_rounds > 0 and graph.compares:
+        for byte in range(graph.flip_bytes):
+            flips[byte] = certain_flips[byte]
+        add_up(graph, work)
+        if flips_like_first(graph, work):
+            return OK
+        # The comparison is about the whole shot.
+        work.only_watched = 0
+        leave_out(graph, work, count)
+        forget_layout(work)
+        lay_out(graph, work, count)
+        status = improve(graph, work, count)
+    if status != OK or work.num_rounds == 0:
+        return status
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
     add_up(graph, work)

@@ -118,23 +118,26 @@ def match_shot(graph, work, shot):
 def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots, up to the first that fails.
 
-    `predictions` uint8 (shots, flip_bytes), `weights` int64 (shots,). Returns the number of the shot
-    at which it stopped and a status.
+    `predictions` uint8 (shots, flip_bytes), `weights` int64 (shots,), or empty if nobody asks for them.
+    Returns the number of the shot at which it stopped and a status.
     """
     graph, work = graphs[0], works[0]
+    work.only_flips = len(weights) == 0
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     for shot in range(first_shot, len(shots)):
         if not graph.has_toggles and is_quiet(shots, shot):
             for byte in range(graph.flip_bytes):
                 predictions[shot, byte] = certain_flips[byte]
-            weights[shot] = graph.certain_weight
+            if not work.only_flips:
+                weights[shot] = graph.certain_weight
             continue
         _, status = match_shot(graph, work, shots[shot])
         if status != OK:
             return shot, status
         for byte in range(graph.flip_bytes):
             predictions[shot, byte] = flips[byte]
-        weights[shot] = work.weight
+        if not work.only_flips:
+            weights[shot] = work.weight
     return len(shots), OK
 
 
@@ -146,6 +149,7 @@ def decode_to_edges(graphs, works, shot, edges):
     """
     graph, work = graphs[0], works[0]
     path = path_of(work)
+    work.only_flips = 0
     count, status = match_shot(graph, work, shot)
     size = 0
     if status == OK:

@@ -12,7 +12,16 @@ import numpy as np
 
 from decoders.kernels.ball import ball_end, ball_next, ball_start
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import AT_BOUNDARY, FAR, NONE, NOT_LOWERED, NOT_SEEN, NOT_USED, PAIRED
+from decoders.kernels.layout import (
+    AT_BOUNDARY,
+    FAR,
+    IS_WATCHED,
+    NONE,
+    NOT_LOWERED,
+    NOT_SEEN,
+    NOT_USED,
+    PAIRED,
+)
 from decoders.kernels.matching import mate_entry, mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -27,6 +36,7 @@ from decoders.kernels.pools import (
     halves_of,
     implied_of,
     implied_start_of,
+    implied_watched_of,
     limits_of,
     lowered_as_of,
     lowered_of,
@@ -43,6 +53,24 @@ from decoders.kernels.pools import (
 
 
 @kernel
+def implied_by(graph, work, edge):
+    """Where in `implied` the entries of an edge begin, and where those end that matter at present."""
+    starts = implied_start_of(graph)
+    if work.only_watched:
+        return np.int64(starts[edge]), np.int64(implied_watched_of(graph)[edge])
+    return np.int64(starts[edge]), np.int64(starts[edge + 1])
+
+
+@kernel
+def leave_out(graph, work, count):
+    """Note which events lie where a second matching can flip nothing, if only flips are asked for."""
+    events, detectors, limits = events_of(work), detectors_of(graph), limits_of(work)
+    for index in range(count):
+        watched = detectors[events[index].detector].flips & IS_WATCHED
+        limits[index].is_left_out = work.only_watched != 0 and watched == 0
+
+
+@kernel
 def list_edges(graph, work, count):
     """List the edges of the present matching in `seen`, with their weights in `prices`."""
     path, prices, seen, weights = path_of(work), prices_of(work), seen_of(work), weights_of(graph)
@@ -51,6 +79,8 @@ def list_edges(graph, work, count):
         limits[index].cut = 0
         limits[index].is_cut = 0
         limits[index].shift = 0
+        if limits[index].is_left_out:
+            continue
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
             if prices[edge] == NOT_SEEN:
@@ -84,11 +114,11 @@ def keep_first_edges(work):
 @kernel
 def lower_prices(graph, work):
     """Lower the prices of edges in use as the first edges imply; the regions around them shrink with them."""
-    implied, starts, limits = implied_of(graph), implied_start_of(graph), limits_of(work)
+    implied, limits = implied_of(graph), limits_of(work)
     prices, first_edges, used_by = prices_of(work), first_edges_of(work), used_by_of(work)
     for at in range(work.num_first):
-        edge = first_edges[at]
-        for entry in range(starts[edge], starts[edge + 1]):
+        first, last = implied_by(graph, work, first_edges[at])
+        for entry in range(first, last):
             other = implied[entry]
             saved = prices[other.edge] - other.weight
             if saved > 0:
@@ -170,7 +200,9 @@ def cover_all(graph, work, count):
     work.num_raised = 0
     for index in range(count):
         event = events[index]
-        spread(graph, work, event.detector, event.radius - limits[index].cut + limits[index].shift, event.top)
+        if limits[index].is_left_out == 0:
+            radius = event.radius - limits[index].cut + limits[index].shift
+            spread(graph, work, event.detector, radius, event.top)
 
 
 @kernel
@@ -332,12 +364,11 @@ def overlap(graph, work, entry):
 @kernel
 def check_all(graph, work):
     """Look for overlaps on all implied edges; returns whether regions reach farther than before."""
-    implied, starts, covers = implied_of(graph), implied_start_of(graph), covers_of(work)
-    first_edges = first_edges_of(work)
+    implied, covers, first_edges = implied_of(graph), covers_of(work), first_edges_of(work)
     farther = False
     for at in range(work.num_first):
-        edge = first_edges[at]
-        for entry in range(starts[edge], starts[edge + 1]):
+        first, last = implied_by(graph, work, first_edges[at])
+        for entry in range(first, last):
             other = implied[entry]
             if covers[other.u].potential + covers[other.v].potential > other.weight:
                 farther = overlap(graph, work, np.int64(entry)) or farther

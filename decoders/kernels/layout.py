@@ -40,7 +40,7 @@ OK, NO_PARTNER, FULL, POSTPONED, BETTER_ONCE = _i8(0), _i8(1), _i8(2), _i8(3), _
 # Where an edge ends that leads out of a window (GRAPH.ends); -1 is the true boundary.
 BEYOND = _i8(-2)
 # Bits of DETECTOR.flips.
-FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE = _i8(1), _i8(2), _i8(4)
+FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, IS_WATCHED = _i8(1), _i8(2), _i8(4), _i8(8)
 
 # The two ways to apply a mate to flips and weight.
 ADD, TAKE_AWAY = _i8(1), _i8(-1)
@@ -57,7 +57,8 @@ DETECTOR = _record(
     last=_i8,
     outward=_i8,  # next detector on the way to the boundary, -1 at the last step
     flips=_i8,  # FLIPS_SOMETHING if the way to the boundary does, LEADS_BEYOND if it leaves the window,
-    #             LEADS_INSIDE if a way between two detectors that are not to be committed passes one that is
+    #             LEADS_INSIDE if a way between two detectors that are not to be committed passes one that is,
+    #             IS_WATCHED if an edge of the detector's component does
 )
 NEAR = _record(
     detector=_i4,
@@ -117,6 +118,7 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
     weight=_i4,
 )
 LIMIT = _record(
+    is_left_out=_i8,  # the second matching does not matter there
     horizon=_i8,  # every way shorter than this that leads past active edges is known
     must_look=_i8,  # so that is to be seen to, up to the horizon
     is_last=_i8,  # too much to see: farther on, the graph is searched
@@ -173,6 +175,7 @@ GRAPH = _record(
     slots=_i8,  # int32 (num_edges,): the lightest edge between the ends of each edge
     implied=_i8,  # IMPLIED (num_implied,)
     implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
+    implied_watched=_i8,  # int32 (num_edges,): those before implied[watched[e]] are in watched components
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
@@ -241,6 +244,8 @@ WORK = _record(
     num_seen=_i8,
     num_first=_i8,
     num_active=_i8,  # slots that are lowered; 0 in a first matching
+    only_flips=_i8,  # no more is asked of a shot than what it flips
+    only_watched=_i8,  # so for now, only watched components are matched again
     num_rounds=_i8,  # times that part of the last shot was matched anew
     num_detectors=_i8,
     max_events=_i8,

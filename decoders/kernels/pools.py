@@ -327,15 +327,12 @@ def slots_of(graph):
 
 
 @kernel
-<<<<<<< HEAD
-=======
-def candidates_of(work):
-    """The pool `candidates` of a work record."""
-    return view(work.candidates, work.max_candidates, np.int64)
+def implied_watched_of(graph):
+    """The pool `implied_watched` of a graph record."""
+    return view(graph.implied_watched, graph.num_edges, np.int32)
 
 
 @kernel
->>>>>>> main
 def portals_of(work):
     """The pool `portals` of a work record."""
     return view(work.portals, work.max_portals, PORTAL)

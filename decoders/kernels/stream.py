@@ -159,6 +159,7 @@ def drop_rows(stream, layers):
 def match_rows(stream, graph, work, context, layers):
     """Decode the rows at hand and commit `layers` of them behind the first `context`. Returns a status."""
     count = find_events(stream, work)
+    work.only_flips = 1
     status = match_found(graph, work, count)
     if status == OK:
         low = context * stream.num_columns
