@@ -8,6 +8,7 @@ until no edge is left on which regions overlap; every round lowers more.
 
 import numpy as np
 
+from decoders.kernels.anew import free_events, match_chosen
 from decoders.kernels.compare import flips_like_first, judge, list_first_edges
 from decoders.kernels.implied import (
     activate,
@@ -25,7 +26,7 @@ from decoders.kernels.implied import (
     share_cuts,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import BETTER_ONCE, FREE, FULL, NONE, OK, OUT_OF_TREE, PAIRED
+from decoders.kernels.layout import BETTER_ONCE, FREE, FULL, NONE, OK, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -44,12 +45,10 @@ from decoders.kernels.pools import (
     nodes_of,
     path_of,
     prices_of,
-    spare_of,
     weights_of,
     woken_of,
 )
 from decoders.kernels.portals import close_portals, find_ways
-from decoders.kernels.regions import wake
 from decoders.kernels.search import find_partner
 
 
@@ -187,41 +186,6 @@ def choose_events(graph, work, count):
 
 
 @kernel
-def free_events(graph, work):
-    """Take partners, radii and blossoms away from the events to be matched anew."""
-    events, nodes, chosen, spare = events_of(work), nodes_of(work), chosen_of(work), spare_of(work)
-    detectors = detectors_of(graph)
-    for at in range(work.num_chosen):
-        wake(graph, work, chosen[at])  # all before any: what is known of others' nearest is from before
-    work.mark += 1
-    for at in range(work.num_chosen):
-        blossom = nodes[chosen[at]].parent
-        while blossom >= 0 and nodes[blossom].mark != work.mark:
-            nodes[blossom].mark = work.mark
-            spare[work.num_spare] = blossom
-            work.num_spare += 1
-            blossom = nodes[blossom].parent
-    for at in range(work.num_chosen):
-        index = chosen[at]
-        event, node = events[index], nodes[index]
-        event.mate = FREE
-        event.radius = 0
-        event.reach = 0
-        event.scan = detectors[event.detector].first
-        event.top = index
-        event.next_leaf = -1
-        node.label = OUT_OF_TREE
-        node.parent = -1
-        node.base_event = index
-        node.first_leaf = index
-        node.last_leaf = index
-        node.dual = 0
-        node.since = 0
-        node.boundary = detectors[event.detector].boundary
-        node.exit = -1
-
-
-@kernel
 def use_ways(work):
     """What is known of ways past active edges holds for the events that searches have come to already."""
     events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
@@ -276,6 +240,7 @@ def improve(graph, work, count):
             close_portals(work)
             return FULL
         use_ways(work)
+        match_chosen(graph, work)
         for at in range(work.num_chosen):
             if events[chosen[at]].mate == FREE:
                 status = find_partner(graph, work, chosen[at])
