@@ -206,7 +206,9 @@ class SearchGraph(Pools):
             implied_start=start,
             implied_watched=start[:-1] + watched.astype(np.int32),
         )
-        self.set(num_implied=table.size, compares=1)
+        alike = graph.component[graph.edge_u[edge]] == graph.component[graph.edge_u[given[useful]]]
+        own = bool(np.any(alike & in_watched[useful]))
+        self.set(num_implied=table.size, has_own_implied=int(own), compares=1)
 
 
 class Workspace(Pools):

@@ -3,11 +3,12 @@
 from decoders.kernels.again import forget_shot, match_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ADD, BETTER_ONCE, FREE, FULL, OK, POSTPONED
+from decoders.kernels.layout import ADD, BETTER_ONCE, FREE, FULL, IS_WATCHED, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.pools import (
     certain_flips_of,
+    detectors_of,
     event_of_of,
     events_of,
     flips_of,
@@ -72,13 +73,26 @@ def match_once(graph, work, count):
 
 
 @kernel
+def flips_alike_again(graph, work, count):
+    """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
+    if graph.has_own_implied:
+        return False
+    detectors, found = detectors_of(graph), found_of(work)
+    watched = 0
+    for at in range(count):
+        if detectors[found[at]].flips & IS_WATCHED:
+            watched += 1
+    return watched == 0 or watched == count
+
+
+@kernel
 def match_found(graph, work, count):
     """Match the detectors found[0..count-1], twice if edges of the graph imply others. Returns a status.
 
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
     events, event_of = events_of(work), event_of_of(work)
-    once = graph.num_implied == 0
+    once = graph.num_implied == 0 or (work.only_flips != 0 and flips_alike_again(graph, work, count))
     forget_shot(work)
     if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
         return OK

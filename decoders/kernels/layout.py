@@ -185,6 +185,7 @@ GRAPH = _record(
     num_adjacent=_i8,
     num_edges=_i8,
     num_implied=_i8,  # 0: shots are matched once
+    has_own_implied=_i8,  # whether edges imply others of their own watched component
     compares=_i8,  # whether the two matchings are compared where they predict different flips
     flip_bytes=_i8,
     shot_bytes=_i8,
