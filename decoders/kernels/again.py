@@ -180,8 +180,6 @@ def choose_events(graph, work, count):
         limit.must_look = limit.chosen != 0 or (limit.is_left_out == 0 and reach > limit.horizon)
         if limit.must_look:
             around = detectors[events[index].detector]
-            if limit.chosen:
-                reach = events[index].radius
             limit.horizon = min(around.radius, max(reach, near[around.first].span & ~1) + 2)
 
 
