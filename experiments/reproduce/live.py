@@ -45,7 +45,8 @@ def _loop_job(settings: Settings) -> Job:
             "error_shots": _QUICK_SHOTS if settings.quick else _SHOTS,
             "seed": settings.seed,
         },
-        cost=30.0 if settings.quick else 600.0,
+        # Its time does not depend on the number of workers.
+        cost=(30.0 if settings.quick else 600.0) * settings.workers,
         alone=True,
     )
 

@@ -70,9 +70,8 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[int, int], Job]]:
                 "decoder": settings.decoders[0],
                 "seed": settings.seed,
             }
-            cost = (
-                0.3 + shots[distance] * _CYCLES * counting.decoding_us(distance, settings.decoders[0]) * 3e-6
-            )
+            us = len(_PRIORS) * counting.cycle_us(distance, settings.decoders[0], cycles=_CYCLES)
+            cost = 0.3 + shots[distance] * _CYCLES * us * 1e-6
             yield (run, distance), Job(work=decode_run, arguments=arguments, cost=cost)
 
 
