@@ -1,5 +1,6 @@
 """The work that most figures share: simulate shots of a memory, decode them, keep the counts."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,7 +125,7 @@ def stream(seed: int, *what: object) -> int:
 def cycle_us(distance: int, decoder: str, *, cycles: int) -> float:
     """Time to simulate and decode a cycle of a memory of some cycles, roughly, in microseconds."""
     if decoder in _COST_US:
-        decoding = _COST_US[decoder][distance] * (cycles / 30) ** _GROWTH.get(decoder, 0.0)
+        decoding = _COST_US[decoder][distance] * math.pow(cycles / 30, _GROWTH.get(decoder, 0.0))
     else:
         decoding = _COST_US["mwpm"][distance] * _cost(decoder)
     return decoding + _SAMPLING_US * distance**2
