@@ -19,6 +19,8 @@ from qec import statistics
 _COST_US = {
     "mwpm": {3: 0.03, 5: 0.14, 7: 0.43, 9: 1.5, 11: 3.4},
     "mwpm-correlated": {3: 0.25, 5: 1.9, 7: 9.2, 9: 40.0, 11: 120.0},
+    "belief-matching": {3: 0.8, 5: 3.9, 7: 10.0, 9: 25.0, 11: 50.0},
+    "ensemble": {3: 150.0, 5: 500.0, 7: 2000.0, 9: 6000.0, 11: 15000.0},
 }
 # Second matchings of long memories take longer, a cycle, than those of short ones.
 _GROWTH = {"mwpm-correlated": 0.45}

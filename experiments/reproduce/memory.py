@@ -23,6 +23,7 @@ _MAIN_CYCLES = (10, 30, 90, 170, 250)
 _SOME_CYCLES = (10, 30, 90)
 _FEW_CYCLES = (10, 30, 50)
 _QUICK_CYCLES = (10, 50, 90)
+_QUICK_FEW_CYCLES = (10, 30)
 _SHOTS = 100_000
 _QUICK_SHOTS = 3_000
 
@@ -54,13 +55,14 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[str, int, int, str, int], 
 def _plan(decoder: str, settings: Settings) -> tuple[tuple[int, ...], int]:
     """Numbers of cycles, and shots of each."""
     shots = counting.affordable(decoder, _QUICK_SHOTS if settings.quick else _SHOTS)
+    is_main = decoder == settings.decoders[0]
+    if counting.is_fastest(decoder):
+        return (_QUICK_CYCLES if settings.quick else _CYCLES), shots
+    if settings.quick:
+        return (_FEW_CYCLES, shots) if is_main else (_QUICK_FEW_CYCLES, shots // 2)
     if not counting.is_fast(decoder):
         return _FEW_CYCLES, shots
-    if settings.quick:
-        return (_QUICK_CYCLES if counting.is_fastest(decoder) else _FEW_CYCLES), shots
-    if counting.is_fastest(decoder):
-        return _CYCLES, shots
-    return (_MAIN_CYCLES if decoder == settings.decoders[0] else _SOME_CYCLES), shots
+    return (_MAIN_CYCLES if is_main else _SOME_CYCLES), shots
 
 
 class _Results:
