@@ -51,8 +51,8 @@ def section(settings: Settings, records: Records) -> Section:
             Picture(
                 name="bursts",
                 caption="The strongest burst found in this section's record. Left: every detection event, "
-                "cycle by cycle along the chain. Right: detection fraction of the six checks at its centre, and "
-                "the fitted curve, which saturates at one half.",
+                "cycle by cycle along the chain. Right: detection fraction of the six checks at its "
+                "centre, and the fitted curve, which saturates at one half.",
                 draw=lambda path: _draw(path, record, shown, events, fit),
             )
         )
