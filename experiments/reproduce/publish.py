@@ -44,9 +44,7 @@ def publish(folder: Path, target: Path = _TARGET) -> int:
     size = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
     if size > _LARGEST:
         shutil.rmtree(part)
-        raise ValueError(
-            f"the report takes {size:,} bytes: more than {_LARGEST:,} do not belong in a repository"
-        )
+        raise ValueError(f"the report takes {size:,} bytes: more than {_LARGEST:,} do not belong there")
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
     return size

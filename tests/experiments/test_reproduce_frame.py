@@ -275,10 +275,10 @@ def test_publishing_takes_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="has no toy: finish it"):
         publish.publish(report_folder, target)
     (report_folder / "results.json").write_text('{"figures": {"toy": {}}}')
-    curve = CurveSeries(label="", x=[1, 2, 3], y=[1.0, 2.0, 3.0])
+    curve = CurveSeries(label="line", x=[1, 2, 3], y=[1.0, 2.0, 3.0])
     figures.draw_curves(
         path=report_folder / "figures" / "toy.png",
-        panels=[CurvePanel(title="", x_label="", y_label="", series=[curve])],
+        panels=[CurvePanel(title="Toy", x_label="x", y_label="y", series=[curve])],
     )
     assert (target / "figures" / "old.png").exists()
     size = publish.publish(report_folder, target)
