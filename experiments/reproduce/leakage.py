@@ -27,7 +27,7 @@ _CASES: dict[str, dict[str, float]] = {
     "without removal": _BASE,
 }
 _ALL_SHOTS = {3: 20_000, 5: 100_000}
-_QUICK_SHOTS = {3: 600, 5: 3000}
+_QUICK_SHOTS = {3: 400, 5: 2000}
 _PORTION = {3: 20_000, 5: 5000}
 
 

@@ -37,6 +37,7 @@ def section(settings: Settings, records: Records) -> Section:
     beyond = [d for d in rare if d >= 13]
     far = suppression_factor(distances=beyond, epsilons=[rare[d] for d in beyond])
     largest = max(rare)
+    floor = both[29]
     rows = [
         Row(
             quantity="Lambda, d = 5 to 11",
@@ -57,7 +58,7 @@ def section(settings: Settings, records: Records) -> Section:
             ours=rare[largest],
             published="",
             kind="predicted",
-            note="by splitting, far below the floor",
+            note="by splitting" + (", far below the floor" if rare[largest].high < 0.3 * floor.value else ""),
         ),
         Row(
             quantity="bursts per cycle",
@@ -156,8 +157,9 @@ def _burst_words(search: chain_results.Search, longer: Job) -> str:
     where = f'One is shown under "Bursts of correlated errors", from a record of {cycles:.3g} cycles.'
     if bursts == 0:
         return (
-            f"By chance ({math.exp(-search.mean):.0%}) no burst falls into this record, where "
-            f"{search.mean:.2g} are expected: the floor comes from bursts simulated one by one. {where}"
+            f"No burst falls into this record, where {search.mean:.2g} are expected (none at all has a "
+            f"chance of {100 * math.exp(-search.mean):.2g} %): the floor comes from bursts simulated one by "
+            f"one. {where}"
         )
     return (
         f"{bursts} of them fell into this record ({search.mean:.2g} expected); searching it by detection "
