@@ -335,7 +335,7 @@ def _draw(path: Path, found: _Results) -> None:
                     for d in _DISTANCES
                 ],
                 level=(1.0, "no gain"),
-                level_side="left",
+                level_side="right",
             ),
         ],
     )
