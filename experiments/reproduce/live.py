@@ -112,7 +112,8 @@ def run_loop(
         },
         "timed": [run for run in runs if run["cycles"] not in _COUNTED],
         "counted": [run for run in runs if run["cycles"] in _COUNTED],
-        "text": printed.getvalue(),
+        # The files in the folder are gone when the record is read.
+        "text": printed.getvalue().replace(f"{place.folder}/", ""),
     }
 
 

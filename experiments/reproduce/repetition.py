@@ -158,7 +158,7 @@ def _burst_words(search: chain_results.Search, longer: Job) -> str:
     if bursts == 0:
         return (
             f"No burst falls into this record, where {search.mean:.2g} are expected (none at all has a "
-            f"chance of {100 * math.exp(-search.mean):.2g} %): the floor comes from bursts simulated one by "
+            f"chance of {100 * math.exp(-search.mean):.0f} %): the floor comes from bursts simulated one by "
             f"one. {where}"
         )
     return (
