@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from experiments import figures
+from experiments import figures_frame
 from experiments.bench_accuracy_report import CellScores, Score
 from experiments.looks import color, marker
 from qec.statistics import Estimate
@@ -34,7 +34,7 @@ def draw(*, path: Path | str, cells: Sequence[CellScores], title: str = "") -> P
         raise ValueError("nothing to draw: cells is empty")
     names = list(dict.fromkeys(score.decoder for cell in cells for score in cell.scores))
     peers = {score.decoder for cell in cells for score in cell.scores if score.peer}
-    with figures._picture(path, columns=len(cells)) as (found, all_axes):
+    with figures_frame.picture(path, columns=len(cells)) as (found, all_axes):
         for index, (axes, cell) in enumerate(zip(all_axes, cells, strict=True)):
             _panel(axes, cell, names)
             letter = rf"$\mathbf{{{'abcdefgh'[index % 8]}}}$   " if len(cells) > 1 else ""
@@ -66,7 +66,9 @@ def _looks(index: int, *, peer: bool) -> dict[str, Any]:
 
 def _panel(axes: Axes, cell: CellScores, names: Sequence[str]) -> None:
     known = [score for score in cell.scores if not math.isnan(score.ratio.value)]
-    figures._log_axis(axes, [score.ratio for score in known] or [Estimate(1, 1, 1)], ceiling=9.0, plain=True)
+    figures_frame.log_axis(
+        axes, [score.ratio for score in known] or [Estimate(1, 1, 1)], ceiling=9.0, plain=True
+    )
     axes.set_xscale("log")
     axes.grid(which="major", axis="x")
     front = sorted((score for score in known if score.front), key=lambda score: score.microseconds)

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from experiments import figures
+from experiments import figures_frame
 from experiments.gap_results import GapResult
 from experiments.looks import color, dashes, meaning
 from qec.statistics import Estimate
@@ -29,7 +29,7 @@ def draw(*, path: Path | str, results: Sequence[GapResult], title: str = "") -> 
     """
     if not results:
         raise ValueError("nothing to draw: results is empty")
-    with figures._picture(path, columns=2) as (found, (left, right)):
+    with figures_frame.picture(path, columns=2) as (found, (left, right)):
         _reliability(left, results)
         _discarding(right, results)
         left.set_title(r"$\mathbf{a}$   Are the predicted errors true?", loc="left")
@@ -46,7 +46,7 @@ def _reliability(axes: Axes, results: Sequence[GapResult]) -> None:
     least = min(one.observed.low if one.errors else one.observed.high / 3 for one in drawn) / 2
     shown = [one for one in bins if one.predicted > least / 30]
     estimates = [one.observed for one in shown]
-    figures._log_axis(axes, estimates, ceiling=1.0)
+    figures_frame.log_axis(axes, estimates, ceiling=1.0)
     axes.set_xscale("log")
     low = min([one.predicted for one in shown if one.predicted > 0], default=least) / 2
     axes.set_xlim(low, 0.8)
@@ -56,25 +56,25 @@ def _reliability(axes: Axes, results: Sequence[GapResult]) -> None:
     axes.plot(ends, ends, color="#666666", linewidth=0.9, linestyle=":", zorder=1)
     for index, result in enumerate(results):
         mine = [one for one in result.calibration if one in shown]
-        figures._points(axes, [one.predicted for one in mine], [one.observed for one in mine], index)
-        figures._legend_entry(axes, index, f"d = {result.distance}", line=False)
+        figures_frame.points(axes, [one.predicted for one in mine], [one.observed for one in mine], index)
+        figures_frame.legend_entry(axes, index, f"d = {result.distance}", line=False)
     axes.plot([], [], color="#666666", linewidth=0.9, linestyle=":", label="as predicted")
     axes.set_xlabel("predicted logical error per shot, 1 / (1 + exp(gap))")
     axes.set_ylabel("observed logical error per shot")
-    figures._legend(axes, meaning("bars", estimates))
+    figures_frame.add_legend(axes, meaning("bars", estimates))
 
 
 def _discarding(axes: Axes, results: Sequence[GapResult]) -> None:
     estimates: list[Estimate] = [kept.error for result in results for kept in result.curve]
-    figures._log_axis(axes, estimates, ceiling=1.0)
+    figures_frame.log_axis(axes, estimates, ceiling=1.0)
     for index, result in enumerate(results):
         different = {kept.discarded: kept for kept in result.curve}
         percent = [100 * discarded for discarded in different]
         errors = [kept.error for kept in different.values()]
         values = [error.value if error.value > 0 else float("nan") for error in errors]
         axes.plot(percent, values, color=color(index), linestyle=dashes(index))
-        figures._points(axes, percent, errors, index)
-        figures._legend_entry(axes, index, f"d = {result.distance}", line=True)
+        figures_frame.points(axes, percent, errors, index)
+        figures_frame.legend_entry(axes, index, f"d = {result.distance}", line=True)
     axes.set_xlabel("discarded shots (%)")
     axes.set_ylabel("logical error per shot of the others")
-    figures._legend(axes, meaning("bars", estimates))
+    figures_frame.add_legend(axes, meaning("bars", estimates))

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from experiments.figures import _curves, _detection, _picture
+from experiments.figures import curves_panel, detection_panel
+from experiments.figures_frame import picture
 from experiments.series import CurvePanel, DetectionSeries
 from qec.statistics import Estimate
 
@@ -25,10 +26,12 @@ def draw_leakage(
         ValueError: nothing to draw, or a name that is not a PNG's.
         FileNotFoundError: the folder is missing.
     """
-    with _picture(path, columns=2) as (found, (left, right)):
-        _curves(left, population)
+    with picture(path, columns=2) as (found, (left, right)):
+        curves_panel(left, population)
         left.set_title(rf"$\mathbf{{a}}$   {population.title}", loc="left")
-        _detection(right, [DetectionSeries(label=case, fractions=found) for case, found in fractions.items()])
+        detection_panel(
+            right, [DetectionSeries(label=case, fractions=found) for case, found in fractions.items()]
+        )
         # The first and last layers have fewer errors behind them; the rest is what leakage changes.
         inner = [e.value for found in fractions.values() for cycle, e in found.items() if cycle >= 2]
         right.set_ylim(0, 110 * max(inner))

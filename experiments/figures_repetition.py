@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.figures import _picture
+from experiments.figures_frame import picture
 from experiments.looks import color
 
 
@@ -41,7 +41,7 @@ def draw_burst(
     """
     if events.ndim != 2 or events.size == 0:
         raise ValueError(f"events have shape {events.shape}: expected (cycles, checks), neither of them 0")
-    with _picture(path, columns=2) as (found, (left, right)):
+    with picture(path, columns=2) as (found, (left, right)):
         cycle, check = np.nonzero(events)
         left.plot(
             start_ms + cycle_ms * cycle, check, linestyle="", marker=".", markersize=1.2, color=color(0)

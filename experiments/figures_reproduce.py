@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.figures import _picture
+from experiments.figures_frame import picture
 from experiments.looks import color, meaning
 from qec.statistics import Estimate
 
@@ -45,7 +45,7 @@ def draw_bars(*, path: Path | str, causes: Sequence[str], groups: Sequence[Bars]
     for group in groups:
         if len(group.values) != len(causes):
             raise ValueError(f"{group.label!r} has {len(group.values)} values for {len(causes)} causes")
-    with _picture(path, columns=1) as (found, (axes,)):
+    with picture(path, columns=1) as (found, (axes,)):
         rows = np.arange(len(causes))
         height = 0.8 / len(groups)
         barred = [v for group in groups for v in group.values if v is not None and v.low < v.high]

@@ -138,6 +138,7 @@ ROOMS: Mapping[str, Room] = {
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
     "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.figures_frame": Room("experiments qec decoders realtime", "numpy matplotlib PIL"),
     "experiments.figures_reproduce": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_accuracy": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_gap": Room("experiments qec decoders realtime", "numpy matplotlib"),

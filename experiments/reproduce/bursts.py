@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.reproduce import chain_jobs, chain_scan
+from experiments.reproduce import chain_jobs, chain_results
 from experiments.reproduce.chain_record import ChainRecord
 from experiments.reproduce.chain_scan import FoundBurst
 from experiments.reproduce.figure import Job, Picture, Record, Records, Row, Section, Settings, Table
@@ -35,11 +35,9 @@ def section(settings: Settings, records: Records) -> Section:
     """What was found beside what there was."""
     job = chain_jobs.searched_record(settings)
     done = records[job]
-    record, _ = chain_jobs.make_record(**job.arguments)
-    bursts = record.bursts.bursts(cycles=done["cycles"], num_data=record.distance, seed=record.seed)
-    found = chain_scan.find(done["flagged"], rounds=record.rounds, cycles=record.window[0])
-    pairs, false = chain_scan.match(found, bursts, longest=record.bursts.longest)
-    num_found = sum(one is not None for _, one in pairs)
+    search = chain_results.search(job, done)
+    record, pairs = search.record, search.pairs
+    bursts = [burst for burst, _ in pairs]
     shown = max((burst for burst, one in pairs if one), key=lambda burst: burst.peak, default=None)
     pictures = []
     note = ""
@@ -52,9 +50,9 @@ def section(settings: Settings, records: Records) -> Section:
         pictures.append(
             Picture(
                 name="bursts",
-                caption="The strongest burst found in the record. Left: every detection event, cycle by "
-                "cycle along the chain. Right: detection fraction of the six checks at its centre, and the "
-                "fitted curve, which saturates at one half.",
+                caption="The strongest burst found in this section's record. Left: every detection event, "
+                "cycle by cycle along the chain. Right: detection fraction of the six checks at its "
+                "centre, and the fitted curve, which saturates at one half.",
                 draw=lambda path: _draw(path, record, shown, events, fit),
             )
         )
@@ -66,8 +64,13 @@ def section(settings: Settings, records: Records) -> Section:
             f"{', raised for the quick run' if settings.quick else ', as published'}), looked at through "
             f"windows of {record.window[0]} cycles and {record.window[1]} neighbouring checks: a window with "
             f"{done['threshold']} events or more is called a burst. Chance alone would do that in fewer than "
-            f"{done['false_alarms']:.2g} windows of such a record. {num_found} of {len(bursts)} bursts were "
-            f"found, {len(false)} windows called one were none."
+            f"{done['false_alarms']:.2g} windows of such a record. {search.num_found} of {len(bursts)} "
+            f"bursts were found, {search.num_false} windows called one were none. "
+            + (
+                "The figure shows the strongest of them."
+                if shown is not None
+                else "None was found, so none is shown."
+            )
         ),
         calibrated="nothing here; the noise is that of the repetition codes.",
         predicted="how surely detection events alone tell a burst; at which distances it makes a chain fail.",
@@ -77,11 +80,11 @@ def section(settings: Settings, records: Records) -> Section:
                 ours=str(len(bursts)),
                 published=words("repetition.bursts"),
                 kind="input",
-                note=f"mean {record.rate * done['cycles']:.2g}",
+                note=f"mean {search.mean:.2g}",
             ),
             Row(
                 quantity="bursts found",
-                ours=f"{num_found} of {len(bursts)}, {len(false)} false",
+                ours=search.words(),
                 published="",
                 kind="predicted",
             ),

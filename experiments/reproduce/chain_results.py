@@ -1,14 +1,48 @@
-"""From the records of long chains to logical errors per cycle."""
+"""From the records of long chains to logical errors per cycle, and to the bursts that were found."""
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import gamma, t
 
-from experiments.reproduce import chain_jobs, estimates
-from experiments.reproduce.figure import Record, Records, Settings
+from experiments.reproduce import chain_jobs, chain_scan, estimates
+from experiments.reproduce.chain_record import ChainRecord
+from experiments.reproduce.chain_scan import FoundBurst
+from experiments.reproduce.figure import Job, Record, Records, Settings
+from qec.sampling import Burst
 from qec.statistics import Estimate, per_cycle
+
+
+class Search(NamedTuple):
+    """What a scan of a record found, beside the truth."""
+
+    record: ChainRecord
+    #: Every burst, and what was found of it.
+    pairs: list[tuple[Burst, FoundBurst | None]]
+    #: Number of windows called a burst that were none.
+    num_false: int
+    #: Number of bursts that such a record has on average.
+    mean: float
+
+    @property
+    def num_found(self) -> int:
+        """Bursts that were found."""
+        return sum(found is not None for _, found in self.pairs)
+
+    def words(self) -> str:
+        """The outcome in short."""
+        return f"{self.num_found} of {len(self.pairs)}, {self.num_false} false"
+
+
+def search(job: Job, done: Record) -> Search:
+    """The bursts of a record, and those that its scan found by detection events alone."""
+    record, _ = chain_jobs.make_record(**job.arguments)
+    bursts = record.bursts.bursts(cycles=done["cycles"], num_data=record.distance, seed=record.seed)
+    found = chain_scan.find(done["flagged"], rounds=record.rounds, cycles=record.window[0])
+    pairs, false = chain_scan.match(found, bursts, longest=record.bursts.longest)
+    return Search(record, list(pairs), len(false), record.rate * done["cycles"])
 
 
 def from_counts(errors: int, shots: int, *, cycles: int) -> Estimate:

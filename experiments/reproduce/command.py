@@ -108,8 +108,12 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def own_decoders() -> list[str]:
-    """Decoders of this project for whole shots: neither others' nor the one that decodes in windows."""
-    found = [name for name in decoders.names() if not name.startswith("pymatching") and name != "mwpm-stream"]
+    """Decoders of this project for whole shots: neither others' nor those that decode in windows."""
+    found = [
+        name
+        for name in decoders.names()
+        if not name.startswith("pymatching") and not name.endswith("-stream")
+    ]
     # The first one is used where a figure needs only one: the best of those that keep up with many shots.
     return sorted(found, key=lambda name: name != _WORKHORSE)
 
@@ -151,5 +155,6 @@ def _facts(
         ("shots", f"{sum(chapter.shots for chapter in chapters):,}"),
         ("this project", project_version()),
         ("made on", description()),
+        ("date", time.strftime("%Y-%m-%d", time.gmtime())),
         ("this run took", f"{duration(seconds)}, {settings.workers} worker processes"),
     ]

@@ -1,5 +1,6 @@
 """The work that most figures share: simulate shots of a memory, decode them, keep the counts."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +14,19 @@ from experiments.reproduce.figure import Job, Record
 from experiments.shots import shots_per_piece
 from qec import statistics
 
-# Simulating and decoding one cycle on one core, in microseconds, roughly; for the time left alone.
-_COST_US = {3: 0.04, 5: 0.14, 7: 0.45, 9: 1.6, 11: 3.5}
+# Decoding a cycle of the 105-qubit chip's memory of 30 cycles on one core, in microseconds, roughly; for the
+# time left alone.
+_COST_US = {
+    "mwpm": {3: 0.03, 5: 0.14, 7: 0.43, 9: 1.5, 11: 3.4},
+    "mwpm-correlated": {3: 0.25, 5: 1.9, 7: 9.2, 9: 40.0, 11: 120.0},
+    "belief-matching": {3: 0.8, 5: 3.9, 7: 10.0, 9: 25.0, 11: 50.0},
+    "ensemble": {3: 150.0, 5: 500.0, 7: 2000.0, 9: 6000.0, 11: 15000.0},
+}
+# Second matchings of long memories take longer, a cycle, than those of short ones.
+_GROWTH = {"mwpm-correlated": 0.45}
+_SAMPLING_US = 0.0035  # times d^2
 _WATCHED = 2048
-# Decoding time of whole memories, roughly, in units of "mwpm"; decides how many shots a decoder is given.
+# Decoding time of memories, roughly, in units of "mwpm"; decides how many shots a decoder is given.
 _DECODER_COST = {
     "mwpm": 1.0,
     "pymatching": 4.0,
@@ -44,7 +54,7 @@ def job(
     """Count errors of one memory; see `count`."""
     # More errors take longer, and more than in proportion.
     more = max([1.0, *(scale or {}).values()]) ** 2
-    cost = shots * cycles * decoding_us(distance, decoder) * 1e-6 * more
+    cost = shots * cycles * cycle_us(distance, decoder, cycles=cycles) * 1e-6 * more
     arguments: dict[str, Any] = {
         "chip": chip,
         "model": chips.fingerprint(chip),
@@ -114,9 +124,13 @@ def stream(seed: int, *what: object) -> int:
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
 
-def decoding_us(distance: int, decoder: str) -> float:
-    """Time for a cycle, roughly, in microseconds."""
-    return _COST_US[distance] * _cost(decoder)
+def cycle_us(distance: int, decoder: str, *, cycles: int) -> float:
+    """Time to simulate and decode a cycle of a memory of some cycles, roughly, in microseconds."""
+    if decoder in _COST_US:
+        decoding = _COST_US[decoder][distance] * math.pow(cycles / 30, _GROWTH.get(decoder, 0.0))
+    else:
+        decoding = _COST_US["mwpm"][distance] * _cost(decoder)
+    return decoding + _SAMPLING_US * distance**2
 
 
 def is_fast(decoder: str) -> bool:

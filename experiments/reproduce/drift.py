@@ -30,7 +30,7 @@ class Drift:
     ln of each rate's factor is an Ornstein-Uhlenbeck process of standard deviation 0.2 and correlation time
     4 h that begins at the device's rate. Defects strike each qubit on average every 100 h and stay 3 h,
     both exponentially distributed: the qubit's idling errors and those of its two-qubit gates are then eight
-    times as frequent, its one-qubit gates' three times.
+    times as frequent, its one-qubit gates' four times.
 
     Attributes:
         model: the device at time 0.

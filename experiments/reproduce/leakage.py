@@ -4,19 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import decoders
-from experiments.reproduce import chips, estimates
-from experiments.reproduce.counting import stream
-from experiments.reproduce.figure import Job, Picture, Record, Records, Row, Section, Settings, Table
+from experiments.reproduce import chips, estimates, leakage_jobs
+from experiments.reproduce.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.published import value, words
 from experiments.series import CurvePanel, CurveSeries
 from experiments.tables import estimate
-from qec.sampling import LeakageModel, LeakageSampler
-from qec.statistics import Estimate, average, detection_fraction_by_cycle
+from qec.statistics import Estimate, average
 
 TITLE = "Leakage and its removal"
 _CHIP = chips.CHIP_72
@@ -24,25 +20,15 @@ _DECODER = "mwpm"
 _CYCLES = (10, 30, 50)
 _BASES = ("x", "z")
 _DISTANCES = (3, 5)
-# Published: 2.0e-4 a CZ, heating 2.5e-4 a cycle. Assumed: |2> lives half of T1 = 68 us, 1.1 us a cycle; one
-# in a hundred CZs with a leaked qubit hands the leakage on.
-_BASE: dict[str, float] = {
-    "cz": 2.0e-4,
-    "measurement": 2.5e-4,
-    "cycle": 2.5e-4,
-    "decay": 0.032,
-    "transport": 0.01,
-}
+_BASE = {**leakage_jobs.PUBLISHED_CZ, **leakage_jobs.PUBLISHED_HEATING, **leakage_jobs.ASSUMED}
 _CASES: dict[str, dict[str, float]] = {
     "no leakage": {},
-    "with removal": {**_BASE, "removal": 1.0},
+    "with removal": {**_BASE, **leakage_jobs.REMOVAL},
     "without removal": _BASE,
 }
 _ALL_SHOTS = {3: 20_000, 5: 100_000}
-_QUICK_SHOTS = {3: 600, 5: 3000}
+_QUICK_SHOTS = {3: 400, 5: 2000}
 _PORTION = {3: 20_000, 5: 5000}
-# Processor time of a shot per cycle, in microseconds, with decoding.
-_COST_US = {3: 2.5, 5: 7.0}
 
 
 def jobs(settings: Settings) -> list[Job]:
@@ -55,61 +41,19 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[str, int, int, str, int], 
     for case, distance in product(_CASES, _DISTANCES):
         patches = range(len(chips.patches(_CHIP, distance)))
         for patch, basis, cycles in product(patches, _BASES, _CYCLES):
-            for first in range(0, shots[distance], _PORTION[distance]):
-                portion = min(_PORTION[distance], shots[distance] - first)
-                arguments: dict[str, Any] = {
-                    "chip": _CHIP,
-                    "model": chips.fingerprint(_CHIP),
-                    "leakage": _CASES[case],
-                    "distance": distance,
-                    "patch": patch,
-                    "basis": basis,
-                    "cycles": cycles,
-                    "first": first,
-                    "shots": portion,
-                    "decoder": _DECODER,
-                    "seed": settings.seed,
-                }
-                cost = 1e-6 * _COST_US[distance] * cycles * portion + 0.2
-                yield (case, distance, patch, basis, cycles), Job(work=count, arguments=arguments, cost=cost)
-
-
-def count(
-    *,
-    chip: str,
-    model: str,
-    leakage: dict[str, float],
-    distance: int,
-    patch: int,
-    basis: str,
-    cycles: int,
-    first: int,
-    shots: int,
-    decoder: str,
-    seed: int,
-) -> Record:
-    """Errors of a memory with leakage, decoded with the error model without it.
-
-    Returns:
-        shots; errors; fractions: detection fraction by cycle, [cycle, value, low, high]; population: leaked
-        part of the data qubits as each cycle begins.
-    """
-    assert model == chips.fingerprint(chip)
-    circuit = chips.circuit(chip, distance=distance, patch=patch, basis=basis, cycles=cycles)
-    decode = decoders.from_dem(decoder, circuit.detector_error_model(decompose_errors=True))
-    sampler = LeakageSampler(circuit, model=LeakageModel(**leakage))  # type: ignore[arg-type]
-    number = stream(seed, "leakage", distance, patch, basis, cycles, sorted(leakage.items()))
-    found = sampler.sample(shots=shots, seed=number, first_shot=first)
-    predictions = decode.decode_batch(found.events, bit_packed=True)
-    fractions = detection_fraction_by_cycle(
-        detection_events=found.events, coordinates=circuit.get_detector_coordinates(), bit_packed=True
-    )
-    return {
-        "shots": shots,
-        "errors": int(np.count_nonzero((predictions != found.flips).any(axis=1))),
-        "fractions": [[cycle, e.value, e.low, e.high] for cycle, e in fractions.items()],
-        "population": found.population.tolist(),
-    }
+            for job in leakage_jobs.jobs(
+                chip=_CHIP,
+                leakage=_CASES[case],
+                distance=distance,
+                patch=patch,
+                basis=basis,
+                cycles=cycles,
+                shots=shots[distance],
+                portion=_PORTION[distance],
+                decoder=_DECODER,
+                seed=settings.seed,
+            ):
+                yield (case, distance, patch, basis, cycles), job
 
 
 class _Results:

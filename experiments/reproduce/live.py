@@ -45,7 +45,8 @@ def _loop_job(settings: Settings) -> Job:
             "error_shots": _QUICK_SHOTS if settings.quick else _SHOTS,
             "seed": settings.seed,
         },
-        cost=30.0 if settings.quick else 600.0,
+        # Its time does not depend on the number of workers.
+        cost=(30.0 if settings.quick else 600.0) * settings.workers,
         alone=True,
     )
 
@@ -111,7 +112,8 @@ def run_loop(
         },
         "timed": [run for run in runs if run["cycles"] not in _COUNTED],
         "counted": [run for run in runs if run["cycles"] in _COUNTED],
-        "text": printed.getvalue(),
+        # The files in the folder are gone when the record is read.
+        "text": printed.getvalue().replace(f"{place.folder}/", ""),
     }
 
 

@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-import numpy as np
 import stim
 
 import decoders
 from experiments.progress import Progress
+from experiments.reproduce import chips
 from experiments.reproduce.figure import Job, Place, Record
 from experiments.reproduce.records import RecordsFile
 from experiments.tables import duration
 from experiments.workers import die_with_parent, interrupts_kept_from_workers
 
 _WAKE_SECONDS = 0.5
+_WARM_UP_SHOTS = 200
 
 
 class Clock:
@@ -121,9 +122,14 @@ class Runner:
             return
         self._progress.show(f"{self._name}: compiling the decoders, if this is their first use")
         _first_sample()
-        dem = stim.DetectorErrorModel("error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1")
+        # With errors enough that every part of a decoder is called, and so compiled.
+        circuit = chips.circuit(
+            chips.CHIP_72, distance=3, patch=0, basis="x", cycles=4, scale={chips.ALL_KINDS: 3.0}
+        )
+        dem = circuit.detector_error_model(decompose_errors=True)
+        found = circuit.compile_detector_sampler(seed=0).sample(_WARM_UP_SHOTS, bit_packed=True)
         for name in self._decoders:
-            decoders.from_dem(name, dem).decode_batch(np.zeros((1, 1), dtype=np.uint8), bit_packed=True)
+            decoders.from_dem(name, dem).decode_batch(found, bit_packed=True)
         self._is_warm = True
 
     def _say(self, words: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from experiments import figures
+from experiments import figures_frame, looks
 from experiments.figures import (
     CycleSeries,
     DetectionSeries,
@@ -108,7 +108,7 @@ def test_axes_are_labelled_and_the_legend_hides_nothing(draw, arguments, tmp_pat
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         box = axes.get_legend().get_window_extent()
-        points = figures._occupied(axes)
+        points = figures_frame.occupied(axes)
         hidden = (points > (box.x0, box.y0)) & (points < (box.x1, box.y1))
         assert not hidden.all(axis=1).any()
 
@@ -128,10 +128,10 @@ assert "matplotlib.pyplot" not in sys.modules
 
 
 def test_series_differ_without_their_colours():
-    looks = [(figures._marker(index), str(figures._dashes(index))) for index in range(20)]
-    assert len(set(looks)) == len(looks)
-    assert len({figures._marker(index) for index in range(8)}) == 8
-    lightness = [float(np.dot(to_rgb(figures._color(index)), (0.299, 0.587, 0.114))) for index in range(7)]
+    seen = [(looks.marker(index), str(looks.dashes(index))) for index in range(20)]
+    assert len(set(seen)) == len(seen)
+    assert len({looks.marker(index) for index in range(8)}) == 8
+    lightness = [float(np.dot(to_rgb(looks.color(index)), (0.299, 0.587, 0.114))) for index in range(7)]
     assert all(abs(a - b) > 0.1 for a, b in itertools.pairwise(lightness))
 
 

@@ -240,16 +240,20 @@ def test_ratio_of_estimates() -> None:
 
 def test_shares_of_a_linear_budget() -> None:
     rates = noise.device(chips.CHIP_72).rates
-    weights = {kind: 10.0 + 7 * i for i, kind in enumerate(budget._MODELLED)}
+    weights = {kind: 10.0 + 7 * i for i, kind in enumerate(budget._CHANNELS)}
+    rates = {**rates, "leakage": 2.0e-4, "heating": 2.5e-4}
     total = {kind: rates[kind] * budget._CHANNELS[kind][1] * weights[kind] for kind in weights}
+    pauli = sum(total[kind] for kind in budget._MODELLED)
 
     def inverse(kind: str, factor: float) -> Estimate:
-        return estimates.one_sigma(sum(total.values()) + (factor - 1) * total.get(kind, 0.0), 0.003)
+        off = 0 if kind in budget._LEAKING else 1
+        return estimates.one_sigma(pauli + (factor - off) * total.get(kind, 0.0), 0.003)
 
-    variants = {(kind, factor): inverse(kind, factor) for kind in weights for factor in (0.5, 1.5)}
+    variants = {(kind, factor): inverse(kind, factor) for kind in budget._MODELLED for factor in (0.5, 1.5)}
+    variants |= {(kind, factor): inverse(kind, factor) for kind, (_, factor) in budget._LEAKING.items()}
     shares = budget._shares({("", 1.0): inverse("", 1.0), **variants})
     assert {kind: share.weight.value for kind, share in shares.items()} == pytest.approx(weights)
-    assert sum(s.contribution.value for s in shares.values()) == pytest.approx(inverse("", 1.0).value)
+    assert sum(s.contribution.value for s in shares.values()) == pytest.approx(sum(total.values()))
     assert estimates.sigma(shares["reset"].contribution) == pytest.approx(0.003 * math.sqrt(2))
 
 
@@ -338,9 +342,17 @@ def test_budget_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_QUICK_SHOTS", {3: 200, 5: 500})
     monkeypatch.setattr(budget, "_CYCLES", 10)
     monkeypatch.setattr(budget, "_MODELLED", ["two_qubit", "readout"])
-    rows = _check(budget, _finish(budget, SETTINGS), tmp_path)
-    assert rows["CZ leakage: contribution to 1/Lambda"].ours == "-"
+    # Far too much heating, so that few shots show it.
+    monkeypatch.setattr(budget, "_LEAKING", {"heating": (budget._LEAKING["heating"][0], 60.0)})
+    monkeypatch.setattr(budget, "_PORTION", {3: 200, 5: 300})
+    found = _finish(budget, SETTINGS)
+    rows = _check(budget, found, tmp_path)
     assert isinstance(rows["CZ: contribution to 1/Lambda"].ours, Estimate)
+    assert isinstance(rows["leakage heating: contribution to 1/Lambda"].ours, Estimate)
+    errors = {variant: 0 for (variant, _), _ in budget._jobs(SETTINGS)}
+    for (variant, _), job in budget._jobs(SETTINGS):
+        errors[variant] += found[job]["errors"]
+    assert errors["heating", 60.0] > 1.3 * errors["", 1.0]
 
 
 def test_injection_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

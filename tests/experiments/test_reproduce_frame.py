@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -11,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from experiments import cli
+from experiments import cli, figures
 from experiments.progress import Progress
-from experiments.reproduce import command, counting, published, registry, report
+from experiments.reproduce import command, counting, publish, published, registry, report
 from experiments.reproduce.figure import Job, Picture, Place, Record, Records, Row, Section, Settings, Table
 from experiments.reproduce.records import RecordsFile
 from experiments.reproduce.runner import Clock, Runner
+from experiments.series import CurvePanel, CurveSeries
 from qec.resources import data_path
 from qec.statistics import Estimate
 
@@ -225,6 +227,7 @@ def test_command_writes_the_report(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "| squares \\| summed | 50.0 [0.500, 1.00e+03] | <b>12</b> | predicted |" in text
     assert "| command | qec reproduce toy --quick --seed 3 --decoders pymatching |" in text
     assert "- Calibrated: nothing" in text
+    assert re.search(r"\| date \| 2\d{3}-\d\d-\d\d \|", text)
     assert '![A "toy"](figures/toy.png)' in text
     assert "12 shots simulated for it." in text
     page = (tmp_path / "r" / "report.html").read_text()
@@ -255,6 +258,38 @@ def test_a_stopped_command_writes_what_it_has(tmp_path: Path, monkeypatch: pytes
         "Not finished: 3 of 4 jobs done; the same command goes on from there."
         in (tmp_path / "report.md").read_text()
     )
+
+
+def test_publishing_takes_a_whole_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "FIGURES", {"toy": ""})
+    report_folder, target = tmp_path / "r", tmp_path / "docs" / "reproduced"
+    (report_folder / "figures").mkdir(parents=True)
+    with pytest.raises(ValueError, match="run this in a checkout"):
+        publish.publish(report_folder, target)
+    (target / "figures").mkdir(parents=True)
+    (target / "figures" / "old.png").touch()
+    with pytest.raises(FileNotFoundError, match=r"report.md is missing: give a folder"):
+        publish.publish(report_folder, target)
+    (report_folder / "report.md").write_text("![A toy](figures/toy.png)")
+    (report_folder / "results.json").write_text('{"figures": {}}')
+    with pytest.raises(ValueError, match="has no toy: finish it"):
+        publish.publish(report_folder, target)
+    (report_folder / "results.json").write_text('{"figures": {"toy": {}}}')
+    curve = CurveSeries(label="line", x=[1, 2, 3], y=[1.0, 2.0, 3.0])
+    figures.draw_curves(
+        path=report_folder / "figures" / "toy.png",
+        panels=[CurvePanel(title="Toy", x_label="x", y_label="y", series=[curve])],
+    )
+    assert (target / "figures" / "old.png").exists()
+    size = publish.publish(report_folder, target)
+    files = sorted(str(file.relative_to(target)) for file in target.rglob("*.*"))
+    assert files == ["figures/toy.png", "report.md", "results.json"]
+    assert size == sum((target / file).stat().st_size for file in files)
+    assert size < (report_folder / "figures" / "toy.png").stat().st_size
+    monkeypatch.setattr(publish, "_LARGEST", 1000)
+    with pytest.raises(ValueError, match="more than 1,000 do not belong"):
+        publish.publish(report_folder, target)
+    assert (target / "figures" / "toy.png").exists()
 
 
 @pytest.mark.parametrize(
