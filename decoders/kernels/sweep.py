@@ -351,7 +351,7 @@ def load_shot(beam, shot, toggles):
 
 @kernel
 def score_opposites(beam, flips, opposites):
-    """Write for each observable the score of the best class that differs in it from `flips`, -inf without one.
+    """Write for each observable the score of the best class that differs in it from `flips`, -inf if none.
 
     `flips` uint64 (class words,), `opposites` float64 (observables,).
     """

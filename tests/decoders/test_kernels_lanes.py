@@ -25,6 +25,7 @@ PART = [
     "tests/decoders/test_reweighted.py::test_of_parallel_edges_the_lightest_of_this_shot_counts",
     "tests/decoders/test_mwpm_correlated.py::test_a_few_shots",
     "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
+    "tests/decoders/test_rivals.py::test_pymatching_agrees",
     "tests/decoders/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",
     "tests/decoders/test_streaming.py::test_windows_are_what_a_naive_decoder_makes_of_them[chain-2-3]",
     "tests/decoders/test_streaming_errors.py::test_an_odd_number_of_events_without_boundary",
