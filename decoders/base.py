@@ -16,7 +16,7 @@ Weights = NDArray[np.float64]
 Gaps = NDArray[np.float64]
 
 #: The decoders that can tell the gap between the logical classes, for messages of those that cannot.
-WITH_GAPS = ("mwpm", "belief-matching", "ensemble", "pymatching")
+WITH_GAPS = ("mwpm", "mwpm-correlated", "belief-matching", "ensemble", "pymatching")
 
 
 class Decoder(ABC):

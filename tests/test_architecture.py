@@ -79,7 +79,11 @@ ROOMS: Mapping[str, Room] = {
     "decoders.correlations": Room(
         "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
     ),
-    "decoders.mwpm_correlated": Room("decoders.correlations decoders.mwpm", "stim"),
+    "decoders.mwpm_correlated": Room(
+        "decoders.base decoders.correlations decoders.gauge decoders.mwpm decoders.reweighted "
+        "decoders.rivals decoders.workspace decoders.kernels",
+        "stim numpy",
+    ),
     "decoders.repeats": Room("", "stim numpy"),
     "decoders.layer_correlations": Room("decoders.workspace", "numpy"),
     "decoders.layers": Room(

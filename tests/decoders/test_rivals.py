@@ -17,6 +17,7 @@ from decoders.belief_matching import BeliefMatching
 from decoders.gauge import Gauge
 from decoders.kernels import belief
 from decoders.kernels.jit import interpreted
+from decoders.mwpm_correlated import CorrelatedMWPM
 from qec.statistics import soft
 from tests import oracles
 from tests.strategies import dems
@@ -47,14 +48,16 @@ MODELS = {
     ),
     "surface": dem_of(surface(distance=5, p=0.01)),
 }
-NAMES = ["belief-matching"]
+NAMES = ["mwpm-correlated", "belief-matching"]
 
 
 def graph_of_last_shot(decoder: Decoder) -> MatchingGraph:
     """The graph with the weights on which a single shot's gaps have just been found."""
-    assert isinstance(decoder, BeliefMatching)
-    weights = decoder._idle_with_gaps[-1].beliefs.arrays["shot_weights"]
-    return replace(decoder.graph, edge_weight=weights.copy(), weight_scale=float(belief.SCALE))
+    if isinstance(decoder, BeliefMatching):
+        weights = decoder._idle_with_gaps[-1].beliefs.arrays["shot_weights"]
+        return replace(decoder.graph, edge_weight=weights.copy(), weight_scale=float(belief.SCALE))
+    assert isinstance(decoder, CorrelatedMWPM)
+    return replace(decoder.graph, edge_weight=decoder._idle_desks[-1].weights.copy())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +67,7 @@ def test_any_model(name: str, dem: stim.DetectorErrorModel, seed: int) -> None:
     decoder = decoders.from_dem(name, dem)
     if not 1 <= decoder.num_observables <= 3:
         return  # nothing to find, or too much for brute force
-    assert isinstance(decoder, BeliefMatching)
+    assert isinstance(decoder, BeliefMatching | CorrelatedMWPM)
     shots = np.random.default_rng(seed).random((6, dem.num_detectors)) < 0.5
     if not all(oracles.has_gauge(decoder.graph, observable) for observable in range(decoder.num_observables)):
         with pytest.raises(ValueError, match="no gap for observable L"):
@@ -120,13 +123,28 @@ def test_small_workspaces_grow(name: str) -> None:
     events = events_of(dem, shots=4 if interpreted else 100)
     decoder = decoders.from_dem(name, dem)
     _, expected = decoder.decode_batch(events, return_gap=True)
-    assert isinstance(decoder, BeliefMatching)
-    (desk,) = decoder._idle_with_gaps
+    assert isinstance(decoder, BeliefMatching | CorrelatedMWPM)
+    (desk,) = decoder._idle_with_gaps if isinstance(decoder, BeliefMatching) else decoder._idle_desks
     for work in (desk.work, desk.rivals._work):
         work._resize(2)
     _, gaps = decoder.decode_batch(events, return_gap=True)
     assert int(desk.rivals._work.record["max_edges"][0]) > 2
     assert np.array_equal(gaps, expected)
+
+
+def test_second_weights_are_those_of_the_decoder() -> None:
+    """The weight found from scratch is that of the matching that spares what need not change."""
+    dem = MODELS["surface"]
+    decoder = decoders.from_dem("mwpm-correlated", dem, compare=False)
+    assert isinstance(decoder, CorrelatedMWPM)
+    different = 0
+    for shot in events_of(dem, shots=4 if interpreted else 300):
+        _, weight, gaps = decoder.decode_batch([shot], return_weights=True, return_gap=True)
+        desk = decoder._idle_desks[-1]
+        assert desk.work.record["weight"][0] == round(weight[0] * decoder.graph.weight_scale)
+        assert gaps[0, 0] >= 0
+        different += int((desk.weights != decoder.graph.edge_weight).any())
+    assert different > 0
 
 
 def test_edges_of_a_gauge_are_those_of_its_graph() -> None:
