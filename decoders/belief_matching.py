@@ -46,7 +46,8 @@ class BeliefMatching(Decoder):
 
     The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
     the lightest of all, under the shot's own weights -log(q). It is 0 where belief propagation explains all
-    events, so that its answer is taken, and the lightest solution disagrees with it.
+    events, so that its answer is taken, and the lightest solution disagrees with it. It tells which shots are
+    less certain than others, but predicts too few errors: beliefs count the same evidence several times.
     """
 
     uses_threads = True
