@@ -16,7 +16,7 @@ Weights = NDArray[np.float64]
 Gaps = NDArray[np.float64]
 
 #: The decoders that can tell the gap between the logical classes, for messages of those that cannot.
-WITH_GAPS = ("mwpm", "pymatching")
+WITH_GAPS = ("mwpm", "mwpm-correlated", "belief-matching", "ensemble", "pymatching")
 
 
 class Decoder(ABC):
@@ -167,7 +167,8 @@ class Decoder(ABC):
             return_gap: also return the complementary gap of each observable: how much more the best
                 solution weighs that predicts the opposite for it (and whatever it likes for others),
                 in units of log-likelihood. Infinite where there is no such solution; 0 is a tie.
-                Only where `gives_gaps`. (Gidney, Newman, Brooks, Jones, arXiv 2312.04522, section 2.)
+                Only where `gives_gaps`; decoders that do not go by the model's weights say by which in
+                their class. (Gidney, Newman, Brooks, Jones, arXiv 2312.04522, section 2.)
             threads: how many threads decode; more than 1 only where `uses_threads`.
 
         Returns:

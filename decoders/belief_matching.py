@@ -9,11 +9,13 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.base import Decoder, Packed, Weights
+from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.dem_reader import read_dem, with_likely_errors_present
+from decoders.gauge import Gauge
 from decoders.graph import MatchingGraph
-from decoders.kernels import belief_matching, layout
+from decoders.kernels import belief, belief_matching, layout
 from decoders.reweighted import ReweightedGraph
+from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
 from decoders.tanner import Beliefs, TannerGraph
 from decoders.unexplained import explain_failure, first_unexplained
 from decoders.workspace import Workspace, read_only
@@ -25,12 +27,13 @@ _PORTION = 256
 
 
 class _Desk:
-    """All that one thread writes to."""
+    """All that one thread writes to; of the observables' gauges if gaps are wanted."""
 
-    def __init__(self, decoder: "BeliefMatching") -> None:
+    def __init__(self, decoder: "BeliefMatching", gauges: list[Gauge]) -> None:
         self.graph = ReweightedGraph(decoder.graph)
         self.work = Workspace(self.graph)
         self.beliefs = Beliefs(decoder.tanner, max_sweeps=decoder.max_sweeps)
+        self.rivals = Rivals(self.graph, gauges)
 
 
 class BeliefMatching(Decoder):
@@ -40,10 +43,16 @@ class BeliefMatching(Decoder):
     propagation sees it whole: given a shot's detection events it estimates how likely every error is, and
     each edge gets the weight -log(q) for the estimated probability q that it is part of the shot's errors.
     Then the events are matched, exactly for these weights.
+
+    The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
+    the lightest of all, under the shot's own weights -log(q). It is 0 where belief propagation explains all
+    events, so that its answer is taken, and the lightest solution disagrees with it. It tells which shots are
+    less certain than others, but predicts too few errors: beliefs count the same evidence several times.
     """
 
     uses_threads = True
     gives_weights = False
+    gives_gaps = True
 
     def __init__(self, *, graph: MatchingGraph, tanner: TannerGraph, max_sweeps: int = MAX_SWEEPS) -> None:
         super().__init__(
@@ -55,6 +64,8 @@ class BeliefMatching(Decoder):
         self.tanner = tanner
         self.max_sweeps = max_sweeps
         self._idle: list[_Desk] = []
+        self._idle_with_gaps: list[_Desk] = []
+        self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process.
@@ -82,9 +93,22 @@ class BeliefMatching(Decoder):
         """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
         none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
         predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
-        self._decode_portion(none, predictions, np.zeros(0, dtype=np.int64))
+        self._decode_portion(none, predictions, no_gaps(0, []), [], np.zeros(0, dtype=np.int64))
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
+        return self._decode_all(packed, no_gaps(packed.shape[0], []), [], threads=threads), None
+
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        if self._gauges is None:
+            self._gauges = gauges_of(self.graph)
+        steps = no_gaps(packed.shape[0], self._gauges)
+        predictions = self._decode_all(packed, steps, self._gauges, threads=threads)
+        return predictions, np.zeros(0), as_likelihood(steps, self._gauges, scale=float(belief.SCALE))
+
+    def _decode_all(
+        self, packed: Packed, steps: NDArray[np.int64], gauges: list[Gauge], *, threads: int
+    ) -> Packed:
+        """Predictions of all shots; with `gauges`, their integer gaps into `steps`."""
         packed = read_only(packed)
         certain = self.graph.certain_observables.astype("<u8").view(np.uint8)
         predictions = np.tile(certain[: (self.num_observables + 7) // 8], (packed.shape[0], 1))
@@ -92,9 +116,11 @@ class BeliefMatching(Decoder):
         num_events = np.bitwise_count(packed ^ toggles).sum(axis=1)
         # Shots in neighbouring lanes wait for each other: those with as many events need about as long.
         order = np.argsort(num_events, kind="stable")
-        order = order[np.searchsorted(num_events[order], 1) :]
+        quiet, order = np.split(order, [np.searchsorted(num_events[order], 1)])
+        if gauges and quiet.size:  # those of all are as wide as of one
+            order = np.concatenate([quiet[:1], order])
         portions = [order[start : start + _PORTION] for start in range(0, order.size, _PORTION)]
-        run = partial(self._decode_portion, packed, predictions)
+        run = partial(self._decode_portion, packed, predictions, steps, gauges)
         if threads == 1 or len(portions) < 2:
             explained = all(run(portion) for portion in portions)
         else:
@@ -104,14 +130,23 @@ class BeliefMatching(Decoder):
             shots = packed ^ toggles
             number = first_unexplained(self.graph, shots)
             raise ValueError(explain_failure(self.graph, shots[number], number))
-        return predictions, None
+        steps[quiet] = steps[quiet[:1]]
+        return predictions
 
-    def _decode_portion(self, packed: Packed, predictions: Packed, order: NDArray[np.int64]) -> bool:
+    def _decode_portion(
+        self,
+        packed: Packed,
+        predictions: Packed,
+        steps: NDArray[np.int64],
+        gauges: list[Gauge],
+        order: NDArray[np.int64],
+    ) -> bool:
         """Decode shots at a desk that another thread has left, or a new one; whether all are explained."""
+        idle = self._idle_with_gaps if gauges else self._idle
         try:
-            desk = self._idle.pop()
+            desk = idle.pop()
         except IndexError:
-            desk = _Desk(self)
+            desk = _Desk(self, gauges)
         try:
             at, status = 0, layout.FULL
             while status == layout.FULL:
@@ -121,13 +156,16 @@ class BeliefMatching(Decoder):
                     desk.graph.record,
                     desk.graph.reweight.record,
                     desk.work.record,
+                    *desk.rivals.records,
                     packed,
                     order,
                     predictions,
+                    steps,
                     at,
                 )
                 if status == layout.FULL:
                     desk.work.grow()
+                    desk.rivals.grow()
         finally:
-            self._idle.append(desk)
+            idle.append(desk)
         return bool(status == layout.OK)

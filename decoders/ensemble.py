@@ -9,11 +9,11 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.base import Decoder, Packed, Weights
+from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.dem_reader import DemArrays, read_dem, with_likely_errors_present
 from decoders.graph import MatchingGraph
 from decoders.kernels import sweep
-from decoders.mechanisms import mechanisms_of
+from decoders.mechanisms import Mechanisms, mechanisms_of
 from decoders.mwpm import MWPM
 from decoders.sweep import Beam, SweepPlan, orders_of, words_of_class
 from decoders.workspace import read_only
@@ -35,10 +35,17 @@ class Ensemble(Decoder):
     Sums over choices that lead to the same frontier are exact if nothing is given up (a decoder by the
     trellis of the code). What to give up is judged by the price of the detection events left, as the most
     likely error is searched in Tesseract (Beni, Higgott, Shutty, arXiv 2503.10988).
+
+    The gap of an observable is log(chance of the best class / chance of the best class that differs in this
+    observable), chances being those that the sweeps found: with one observable the natural log odds of the
+    prediction, up to what the beams leave out. Shots that matching decides keep matching's gap, which is
+    `gap` or more, and so do those few whose other class no sweep finds. Larger `gap` sums more shots. An
+    error that no detector sees bounds the gaps of its observables by log((1 - p) / p).
     """
 
     uses_threads = True
     gives_weights = False
+    gives_gaps = True
 
     def __init__(
         self,
@@ -66,6 +73,7 @@ class Ensemble(Decoder):
         self._matching = MWPM(graph=self.graph)
         self._told_apart = True
         mechanisms = mechanisms_of(arrays)
+        self._unseen = _least_unseen(mechanisms, num_observables=self.num_observables)
         orders = orders_of(self.graph, mechanisms, count=sweeps)
         self._plans = [SweepPlan(mechanisms=mechanisms, order=order) for order in orders]
         self._plan_records = np.concatenate([plan.record for plan in self._plans])
@@ -121,10 +129,20 @@ class Ensemble(Decoder):
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         predictions, gaps = self._unclear(packed, threads=threads)
         chosen = np.flatnonzero(gaps < self.gap)
-        flips, scores = self._sweep(packed, chosen, threads=threads)
+        flips, scores, _ = self._sweep(packed, chosen, threads=threads)
         better = np.flatnonzero(scores[:, 0] > -np.inf)
         predictions[chosen[better]] = flips[better, 0]
         return predictions, None
+
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        predictions, _, gaps = self._matching._decode_with_gaps(packed, threads=threads)
+        chosen = np.flatnonzero(gaps.min(axis=1, initial=np.inf) < self.gap)
+        flips, scores, opposites = self._sweep(packed, chosen, threads=threads, opposites=True)
+        better = np.flatnonzero(scores[:, 0] > -np.inf)
+        predictions[chosen[better]] = flips[better, 0]
+        summed = scores[better, :1] - opposites[better]
+        gaps[chosen[better]] = np.where(np.isfinite(summed), summed, gaps[chosen[better]])
+        return predictions, np.zeros(0), np.minimum(gaps, self._unseen)
 
     def _unclear(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights]:
         """Matching's predictions, and the least gap of any observable of each shot."""
@@ -145,12 +163,17 @@ class Ensemble(Decoder):
         return predictions, np.where(clear, np.inf, 0.0)
 
     def _sweep(
-        self, packed: Packed, chosen: NDArray[np.int64], *, threads: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """The two best classes of chosen shots: predictions uint8 (chosen, 2, bytes), scores (chosen, 2)."""
+        self, packed: Packed, chosen: NDArray[np.int64], *, threads: int, opposites: bool = False
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+        """The two best classes of chosen shots: predictions uint8 (chosen, 2, bytes), scores (chosen, 2).
+
+        And, with `opposites`, the score of the best class that differs from the best in each observable,
+        (chosen, observables).
+        """
         packed = read_only(packed)
         flips = np.zeros((chosen.size, 2, words_of_class(self._plans[0])), dtype=np.uint64)
         scores = np.full((chosen.size, 2), -np.inf)
+        others = np.full((chosen.size, self.num_observables if opposites else 0), -np.inf)
         toggles = np.packbits(self.graph.certain_detectors, bitorder="little")
 
         def run(first: int) -> None:
@@ -161,7 +184,14 @@ class Ensemble(Decoder):
                 beam = Beam(self._plans, width=self.beam, spread=self.spread)
             try:
                 sweep.sweep_shots(
-                    self._plan_records, beam.record, packed, toggles, chosen[part], flips[part], scores[part]
+                    self._plan_records,
+                    beam.record,
+                    packed,
+                    toggles,
+                    chosen[part],
+                    flips[part],
+                    scores[part],
+                    others[part],
                 )
             finally:
                 self._idle.append(beam)
@@ -175,4 +205,17 @@ class Ensemble(Decoder):
                 list(pool.map(run, portions))
         flips ^= self.graph.certain_observables
         as_bytes = flips.astype("<u8").view(np.uint8)[..., : (self.num_observables + 7) // 8]
-        return np.ascontiguousarray(as_bytes), scores
+        return np.ascontiguousarray(as_bytes), scores, others
+
+
+def _least_unseen(mechanisms: Mechanisms, *, num_observables: int) -> NDArray[np.float64]:
+    """The least weight of an error without detectors that flips each observable, infinite without one."""
+    least = np.full(num_observables, np.inf)
+    for detectors, odds, words in zip(
+        mechanisms.detectors, mechanisms.odds, mechanisms.observables, strict=True
+    ):
+        if not detectors:
+            bits = np.unpackbits(words.astype("<u8").view(np.uint8), bitorder="little")
+            flipped = bits[:num_observables] == 1
+            least[flipped] = np.minimum(least[flipped], -np.log(odds))
+    return least

@@ -23,6 +23,8 @@ class Gauge:
     observable: int
     #: The given graph with one detector more and without observables.
     graph: MatchingGraph
+    #: int64 (num_edges,): the number in the given graph of each edge of `graph`.
+    edges: NDArray[np.int64]
     #: uint8 (ceil(num_detectors / 8),): the bit of each detector, bit-packed.
     bits: NDArray[np.uint8]
     #: The observable without detection events as long as the last detector is quiet.
@@ -59,9 +61,11 @@ class Gauge:
         unseen = _bit_of(graph.undetectable_observables, observable)
         chance = graph.undetectable_probability[unseen]
         certain = _bit_of(graph.certain_observables[np.newaxis], observable)[0]
+        extended, edges = _with_detector(graph, kind)
         return cls(
             observable=observable,
-            graph=_with_detector(graph, kind),
+            graph=extended,
+            edges=edges,
             bits=np.packbits(bit, bitorder="little"),
             offset=bool(
                 certain ^ (np.count_nonzero(bit & graph.certain_detectors) + likely[unseen].sum()) % 2
@@ -116,11 +120,16 @@ def _potential(graph: MatchingGraph, flips: NDArray[np.bool_], observable: int) 
     return sheet[:size] > sheet[size:]
 
 
-def _with_detector(graph: MatchingGraph, leading: NDArray[np.bool_]) -> MatchingGraph:
-    """The graph with one detector more, to which the `leading` ones of its boundary edges lead."""
+def _with_detector(
+    graph: MatchingGraph, leading: NDArray[np.bool_]
+) -> tuple[MatchingGraph, NDArray[np.int64]]:
+    """The graph with one detector more, to which the `leading` ones of its boundary edges lead.
+
+    And the number that each of its edges had before.
+    """
     edge_v = np.where(leading, np.int32(graph.num_detectors), graph.edge_v).astype(np.int32)
     order = np.lexsort((edge_v, graph.edge_u))
-    return MatchingGraph.from_edges(
+    extended = MatchingGraph.from_edges(
         num_detectors=graph.num_detectors + 1,
         num_observables=0,
         edge_u=graph.edge_u[order],
@@ -131,3 +140,4 @@ def _with_detector(graph: MatchingGraph, leading: NDArray[np.bool_]) -> Matching
         weight_scale=graph.weight_scale,
         certain_detectors=np.append(graph.certain_detectors, np.False_),
     )
+    return extended, order

@@ -4,10 +4,38 @@ from collections.abc import Callable
 from functools import partial
 from typing import Self
 
+import numpy as np
 import stim
+from numpy.typing import NDArray
 
+from decoders.base import Gaps, Packed, Weights
 from decoders.correlations import CorrelatedGraph
+from decoders.gauge import Gauge
+from decoders.kernels import implied_gaps, layout
 from decoders.mwpm import MWPM
+from decoders.reweighted import ReweightedGraph
+from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
+from decoders.workspace import Workspace, read_only
+
+
+class _Desk:
+    """All that one thread writes to while it looks for gaps."""
+
+    def __init__(self, decoder: "CorrelatedMWPM", gauges: list[Gauge]) -> None:
+        self.first_graph = decoder.search_graph.record.copy()
+        self.first_graph["num_implied"] = 0  # matched once
+        self.first_work = Workspace(decoder.search_graph)
+        self.first_work.record["keep_duals"] = 1  # no short cut that two matchings would not take
+        self.graph = ReweightedGraph(decoder.graph)
+        self.work = Workspace(self.graph)
+        self.rivals = Rivals(self.graph, gauges)
+        self.uses = np.zeros(decoder.graph.num_edges, dtype=np.uint8)
+        self.weights = decoder.graph.edge_weight.copy()
+
+    def grow(self) -> None:
+        """Give the kernels more room."""
+        for one in (self.first_work, self.work, self.rivals):
+            one.grow()
 
 
 class CorrelatedMWPM(MWPM):
@@ -20,15 +48,19 @@ class CorrelatedMWPM(MWPM):
 
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
-    """
 
-    gives_gaps = False  # the other class would imply other weights
+    The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
+    the lightest of all, both with the second matching's edge weights; 0 where the first matching was taken
+    and the second predicts otherwise.
+    """
 
     def __init__(self, *, correlated: CorrelatedGraph, compare: bool = True) -> None:
         super().__init__(graph=correlated.graph, name="mwpm-correlated", implied=correlated.implied)
         self.search_graph.set(certain_weight=correlated.offset, compares=int(compare))
         self.correlated = correlated
         self._compare = compare
+        self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
+        self._idle_desks: list[_Desk] = []
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         return partial(type(self), correlated=self.correlated, compare=self._compare), ()
@@ -49,3 +81,50 @@ class CorrelatedMWPM(MWPM):
             ValueError: an error has a component with more than two detectors.
         """
         return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare)
+
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        if self._gauges is None:
+            self._gauges = gauges_of(self.graph)
+        predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
+        assert weights is not None
+        steps = no_gaps(packed.shape[0], self._gauges)
+        run = partial(self._gaps_in, read_only(packed), predictions, steps, self._gauges)
+        self._in_portions(run, packed.shape[0], threads)
+        return predictions, weights, as_likelihood(steps, self._gauges, scale=self.graph.weight_scale)
+
+    def _gaps_in(
+        self,
+        packed: Packed,
+        predictions: Packed,
+        steps: NDArray[np.int64],
+        gauges: list[Gauge],
+        first: int,
+        last: int,
+    ) -> None:
+        """Find the integer gaps of the shots first..last-1, which have been decoded."""
+        try:
+            desk = self._idle_desks.pop()
+        except IndexError:
+            desk = _Desk(self, gauges)
+        at, status = 0, layout.FULL
+        while status == layout.FULL:
+            at, status = implied_gaps.find_second_gaps(
+                desk.first_graph,
+                desk.first_work.record,
+                desk.graph.record,
+                desk.graph.reweight.record,
+                desk.work.record,
+                *desk.rivals.records,
+                *self.correlated.implied,
+                self.graph.edge_weight,
+                desk.uses,
+                desk.weights,
+                packed[first:last],
+                predictions[first:last],
+                steps[first:last],
+                at,
+            )
+            if status == layout.FULL:
+                desk.grow()
+        self._idle_desks.append(desk)
+        assert status == layout.OK  # decoded before

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoders
+from decoders.base import WITH_GAPS
 from experiments.gap_results import GapResult
 from experiments.points import Point, rounds_of
 from experiments.progress import Progress
@@ -21,6 +22,7 @@ from experiments.shots import shots_per_piece
 from experiments.tables import estimate, number, table
 from qec.statistics import soft
 
+_ABLE = ", ".join(WITH_GAPS)
 _TABLE_FRACTIONS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
 _FIGURE_FRACTIONS = tuple(round(0.01 * step, 2) for step in range(21))
 
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="si1000, uniform, phenomenological, device:NAME, device:FILE.toml; default: %(default)s",
     )
-    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="default: %(default)s")
+    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help=f"{_ABLE}; default: %(default)s")
     add("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
     add("--bins", type=int, default=12, metavar="N", help="of the calibration; default: %(default)s")
     add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")

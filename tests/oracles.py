@@ -5,6 +5,7 @@ a set of observables likewise.
 """
 
 import itertools
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -135,3 +136,35 @@ def lightest_matching(distance: list[list[float]], events: list[int]) -> float:
                 weight = min(weight, best[rest ^ 1 << second] + row[events[second]])
         best[subset] = weight
     return best[-1]
+
+
+def every_class(graph: MatchingGraph) -> dict[tuple[int, int], float]:
+    """The least weight for every pair of detection events and flips that any error set has.
+
+    In units of likelihood. One error after the other, each taken or not; those that no detector sees too.
+    """
+    weighted = [
+        (edge.syndrome, edge.observables, edge.weight / graph.weight_scale) for edge in edges_of(graph)
+    ]
+    for chance, row in zip(graph.undetectable_probability, graph.undetectable_observables, strict=True):
+        flips = sum(int(word) << 64 * place for place, word in enumerate(row))
+        weighted.append((0, flips, math.log1p(-chance) - math.log(chance)))
+    start = bits(graph.certain_detectors)
+    always = sum(int(word) << 64 * place for place, word in enumerate(graph.certain_observables))
+    found = {(start, always): 0.0}
+    for syndrome, flips, weight in weighted:
+        grown = dict(found)
+        for (events, observables), known in found.items():
+            goal = (events ^ syndrome, observables ^ flips)
+            grown[goal] = min(grown.get(goal, float("inf")), known + weight)
+        found = grown
+    return found
+
+
+def has_gauge(graph: MatchingGraph, observable: int) -> bool:
+    """Whether bits for the detectors exist that differ along the inner edges that flip the observable."""
+    inner = [edge for edge in edges_of(graph) if edge.v >= 0]
+    return any(
+        all(sides[edge.u] ^ sides[edge.v] == edge.observables >> observable & 1 for edge in inner)
+        for sides in itertools.product((0, 1), repeat=graph.num_detectors)
+    )

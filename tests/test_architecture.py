@@ -55,8 +55,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.unexplained": Room("decoders.graph", "numpy"),
     "decoders.belief_matching": Room(
-        "decoders.base decoders.dem_reader decoders.graph decoders.workspace decoders.reweighted "
-        "decoders.tanner decoders.unexplained decoders.kernels",
+        "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.workspace "
+        "decoders.reweighted decoders.rivals decoders.tanner decoders.unexplained decoders.kernels",
         "stim numpy",
     ),
     "decoders.mechanisms": Room("decoders.dem_reader", "numpy"),
@@ -67,6 +67,9 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
+    "decoders.rivals": Room(
+        "decoders.gauge decoders.graph decoders.reweighted decoders.workspace decoders.kernels", "numpy"
+    ),
     "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
     "decoders.mwpm": Room(
         "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap "
@@ -76,7 +79,11 @@ ROOMS: Mapping[str, Room] = {
     "decoders.correlations": Room(
         "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
     ),
-    "decoders.mwpm_correlated": Room("decoders.correlations decoders.mwpm", "stim"),
+    "decoders.mwpm_correlated": Room(
+        "decoders.base decoders.correlations decoders.gauge decoders.mwpm decoders.reweighted "
+        "decoders.rivals decoders.workspace decoders.kernels",
+        "stim numpy",
+    ),
     "decoders.repeats": Room("", "stim numpy"),
     "decoders.layer_correlations": Room("decoders.workspace", "numpy"),
     "decoders.layers": Room(

@@ -21,6 +21,7 @@ from decoders.kernels.pools import (
     toggles_of,
 )
 from decoders.kernels.reweighted import match_reweighted
+from decoders.kernels.rivals import find_gaps
 
 
 @kernel
@@ -62,11 +63,65 @@ def match_lane(graph, reweight, work, belief, shot, lane):
 
 
 @kernel
-def decode_in_lanes(tanners, beliefs, graphs, reweights, works, shots, order, predictions, first):
+def gaps_of_lane(
+    graph,
+    reweight,
+    work,
+    belief,
+    class_graphs,
+    class_reweights,
+    rivals,
+    rival_work,
+    shot,
+    lane,
+    matched,
+    predicted,
+    gaps,
+):
+    """Find the gaps of the shot in a lane, matching it first unless it is `matched`. Returns a status."""
+    events = shot_events_of(belief)
+    if not matched:
+        _, status = match_lane(graph, reweight, work, belief, shot, lane)
+        if status != OK:
+            return status
+    count = set_bits_toggled(shot, toggles_of(graph), events)
+    return find_gaps(
+        class_graphs,
+        class_reweights,
+        rivals,
+        rival_work,
+        graph,
+        work,
+        events,
+        count,
+        shot_weights_of(belief),
+        predicted,
+        gaps,
+    )
+
+
+@kernel
+def decode_in_lanes(
+    tanners,
+    beliefs,
+    graphs,
+    reweights,
+    works,
+    class_graphs,
+    class_reweights,
+    rivals,
+    rival_works,
+    shots,
+    order,
+    predictions,
+    gaps,
+    first,
+):
     """Decode bit-packed shots in the order given, from place `first` of it on, up to the first that fails.
 
-    `order` int64 (n,); `predictions` uint8 (shots, flip_bytes). Returns where in `order` it stopped and a
-    status.
+    `order` int64 (n,); `predictions` uint8 (shots, flip_bytes). With `rivals`, `gaps` int64 (shots,
+    observables) receives those of the matchings on the shots' weights. Returns where in `order` it stopped
+    and a status.
     """
     tanner, belief, graph, reweight, work = tanners[0], beliefs[0], graphs[0], reweights[0], works[0]
     flips, certain_flips, active = flips_of(work), certain_flips_of(graph), active_of(belief)
@@ -78,7 +133,7 @@ def decode_in_lanes(tanners, beliefs, graphs, reweights, works, shots, order, pr
         unexplained = False
         for lane in range(last - first):
             unexplained = unexplained or active[lane] > 0
-        if unexplained:
+        if unexplained or len(rivals) > 0:
             weigh_edges(tanner, belief)
         for at in range(first, last):
             if active[at - first] > 0:
@@ -91,5 +146,23 @@ def decode_in_lanes(tanners, beliefs, graphs, reweights, works, shots, order, pr
                 flip_believed(tanner, belief, work, at - first)
             for byte in range(graph.flip_bytes):
                 predictions[order[at], byte] = flips[byte]
+            if len(rivals) > 0:
+                status = gaps_of_lane(
+                    graph,
+                    reweight,
+                    work,
+                    belief,
+                    class_graphs,
+                    class_reweights,
+                    rivals,
+                    rival_works[0],
+                    shots[order[at]],
+                    at - first,
+                    active[at - first] > 0,
+                    predictions[order[at]],
+                    gaps[order[at]],
+                )
+                if status != OK:
+                    return at, status
         first = last
     return first, OK

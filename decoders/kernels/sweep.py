@@ -350,12 +350,28 @@ def load_shot(beam, shot, toggles):
 
 
 @kernel
-def sweep_shots(plans, beams, shots, toggles, chosen, flips, scores):
+def score_opposites(beam, flips, opposites):
+    """Write for each observable the score of the best class that differs in it from `flips`, -inf if none.
+
+    `flips` uint64 (class words,), `opposites` float64 (observables,).
+    """
+    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
+    for observable in range(len(opposites)):
+        opposites[observable] = -np.inf
+        word, bit = observable >> 6, np.uint64(1) << np.uint64(observable & 63)
+        for number in range(beam.num_classes):
+            if (class_flips[number * beam.class_words + word] ^ flips[word]) & bit != np.uint64(0):
+                opposites[observable] = max(opposites[observable], class_score[number])
+
+
+@kernel
+def sweep_shots(plans, beams, shots, toggles, chosen, flips, scores, opposites):
     """Find the likeliest class of each chosen shot, by all plans.
 
     `flips` uint64 (chosen, 2, class words) receives the observables of the best class and of the second
     best, `scores` float64 (chosen, 2) the logarithms of their chances, in units of that of no error;
-    -inf where none was found. Returns a status.
+    -inf where none was found; `opposites` float64 (chosen, observables) those of the best classes that
+    differ in an observable from the best of all (no columns: not asked for). Returns a status.
     """
     beam = beams[0]
     keys, states = keys_of(beam), states_of(beam)
@@ -387,4 +403,5 @@ def sweep_shots(plans, beams, shots, toggles, chosen, flips, scores):
                 flips[index, 0, word] = class_flips[best * beam.class_words + word]
             if second >= 0:
                 flips[index, 1, word] = class_flips[second * beam.class_words + word]
+        score_opposites(beam, flips[index, 0], opposites[index])
     return OK

@@ -95,7 +95,7 @@ def test_scores_are_the_logarithms_of_the_likelihoods() -> None:
     quiet *= 1 + 0.05 * 0.04 / (0.95 * 0.96)
     shots = np.array([bits_of(syndrome, dem.num_detectors) for syndrome in range(len(likelihood))])
     packed = np.packbits(shots, axis=1, bitorder="little")
-    flips, scores = thorough(dem)._sweep(packed, np.arange(len(shots)), threads=1)
+    flips, scores, _ = thorough(dem)._sweep(packed, np.arange(len(shots)), threads=1)
     ordered = np.sort(likelihood, axis=1)[:, ::-1]
     for place in range(2):
         np.testing.assert_allclose(np.exp(scores[:, place]) * quiet, ordered[:, place], rtol=1e-9)
@@ -126,7 +126,7 @@ def test_never_less_likely_than_matchings_answer() -> None:
     events = circuit.compile_detector_sampler(seed=3).sample(400)
     packed = np.packbits(events, axis=1, bitorder="little")
     chosen = np.arange(len(events))
-    flips, scores = Ensemble.from_dem(dem, gap=1e9, beam=5000, spread=40.0, sweeps=1)._sweep(
+    flips, scores, _ = Ensemble.from_dem(dem, gap=1e9, beam=5000, spread=40.0, sweeps=1)._sweep(
         packed, chosen, threads=1
     )
     answers = Ensemble.from_dem(dem, gap=1e9).decode_batch(packed, bit_packed=True)
@@ -204,3 +204,93 @@ def test_options_out_of_range(option: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(option))}=") as caught:
         decoders.from_dem("ensemble", stim.DetectorErrorModel("error(0.1) D0 L0"), **option)
     assert "\n" not in str(caught.value)
+
+
+# --- gaps
+
+# As above, but every observable depends on boundaries alone, so that matching has gaps.
+BOUNDED = """
+    error(0.1) D0 L0
+    error(0.05) D0 D1
+    error(0.05) D1 D2 ^ D3
+    error(0.04) D1 D2 ^ D3
+    error(0.2) D2
+    error(0.08) D0 L0 ^ D4
+    error(0.3) D4
+    error(0.1) D1 D2 ^ D3 D4
+    error(0.01) D3 D4
+    error(0.07) D5 D6
+    error(0.2) D5 L1
+    error(0.15) D6
+    error(0.12) D5 L1 ^ D1 D2
+"""
+
+
+def gaps_by_definition(classes: NDArray[np.float64], num_observables: int) -> list[float]:
+    """The likeliest class beside the likeliest of those that differ from it in each observable."""
+    best = int(classes.argmax())
+    return [
+        float(np.log(classes.max() / max(classes[c] for c in range(classes.size) if (c ^ best) >> bit & 1)))
+        for bit in range(num_observables)
+    ]
+
+
+def test_gaps_of_sums_are_those_of_the_likelihoods() -> None:
+    dem = stim.DetectorErrorModel(BOUNDED)
+    likelihood = likelihood_of_classes(dem)
+    shots = np.array([bits_of(syndrome, dem.num_detectors) for syndrome in range(len(likelihood))])
+    predictions, gaps = thorough(dem).decode_batch(shots, return_gap=True)
+    expected = [gaps_by_definition(classes, 2) for classes in likelihood]
+    np.testing.assert_allclose(gaps, expected, rtol=1e-9, atol=1e-9)
+    assert [number_of(row) for row in predictions] == likelihood.argmax(axis=1).tolist()
+    _, matched = decoders.from_dem("mwpm", dem).decode_batch(shots, return_gap=True)
+    assert np.abs(gaps - matched).max() > 1
+
+
+def test_an_error_that_no_detector_sees_bounds_the_gap() -> None:
+    dem = stim.DetectorErrorModel(BOUNDED + "error(0.2) L1\nerror(0.4) L2 L1")
+    shots = np.array([bits_of(syndrome, dem.num_detectors) for syndrome in range(128)])
+    _, gaps = thorough(dem).decode_batch(shots, return_gap=True)
+    _, before = thorough(stim.DetectorErrorModel(BOUNDED)).decode_batch(shots, return_gap=True)
+    np.testing.assert_allclose(gaps[:, 0], before[:, 0])
+    np.testing.assert_allclose(gaps[:, 1], np.minimum(before[:, 1], np.log(1.5)))
+    np.testing.assert_allclose(gaps[:, 2], np.log(1.5))
+
+
+def test_what_matching_decides_keeps_its_gap() -> None:
+    circuit = surface(distance=3, p=0.01, rounds=3)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    events = circuit.compile_detector_sampler(seed=5).sample(1000)
+    _, matched = decoders.from_dem("mwpm", dem).decode_batch(events, return_gap=True)
+    for limit in (0.0, 4.0):
+        decoder = Ensemble.from_dem(dem, gap=limit)
+        predictions, gaps = decoder.decode_batch(events, return_gap=True)
+        assert np.array_equal(predictions, decoder.decode_batch(events))
+        clear = matched[:, 0] >= limit
+        assert np.array_equal(gaps[clear], matched[clear])
+    assert 0 < clear.sum() < 1000
+    assert (np.abs(gaps[~clear] - matched[~clear]) > 0.1).mean() > 0.5
+    # A beam of one state finds one class: then matching's gap is all there is.
+    _, narrow = Ensemble.from_dem(dem, beam=1, sweeps=1).decode_batch(events, return_gap=True)
+    assert np.array_equal(narrow, matched)
+
+
+def test_summed_gaps_predict_how_often_they_are_wrong() -> None:
+    """In every bin; those of matching, which sees each error as edges, do not."""
+    circuit = surface(distance=3, p=0.012, rounds=3)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    events, flips = circuit.compile_detector_sampler(seed=9).sample(20_000, separate_observables=True)
+
+    def worst(decoder: decoders.Decoder) -> float:
+        """By how many standard deviations a bin is wrong."""
+        predictions, gaps = decoder.decode_batch(events, return_gap=True)
+        chance = 1 / (1 + np.exp(gaps[:, 0]))
+        wrong = (predictions != flips)[:, 0]
+        bins = np.digitize(gaps[:, 0], [0.3, 0.7, 1.2, 1.8, 2.5, 3.2, 4, 5])
+        return max(
+            float(abs((wrong - chance)[bins == k].sum()) / np.sqrt((chance * (1 - chance))[bins == k].sum()))
+            for k in range(9)
+        )
+
+    assert worst(Ensemble.from_dem(dem, gap=1e9)) < 3.5
+    assert worst(decoders.from_dem("mwpm", dem)) > 6

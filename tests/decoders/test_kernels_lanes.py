@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PART = [
     "tests/decoders/test_ensemble.py::test_every_syndrome_gets_its_likeliest_class",
     "tests/decoders/test_ensemble.py::test_without_coordinates_or_boundaries",
+    "tests/decoders/test_ensemble.py::test_gaps_of_sums_are_those_of_the_likelihoods",
     "tests/decoders/test_gap.py::test_strips[0]",
     "tests/decoders/test_gap.py::test_an_error_that_no_detector_sees_changes_the_class",
     "tests/decoders/test_belief_matching.py::test_copies_decode_alike",
@@ -24,6 +25,7 @@ PART = [
     "tests/decoders/test_reweighted.py::test_of_parallel_edges_the_lightest_of_this_shot_counts",
     "tests/decoders/test_mwpm_correlated.py::test_a_few_shots",
     "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
+    "tests/decoders/test_rivals.py::test_pymatching_agrees",
     "tests/decoders/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",
     "tests/decoders/test_streaming.py::test_windows_are_what_a_naive_decoder_makes_of_them[chain-2-3]",
     "tests/decoders/test_streaming_errors.py::test_an_odd_number_of_events_without_boundary",

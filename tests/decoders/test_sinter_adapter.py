@@ -12,6 +12,7 @@ import sinter
 import stim
 
 import decoders
+from decoders.base import WITH_GAPS
 from decoders.sinter_adapter import sinter_decoder
 
 
@@ -92,7 +93,7 @@ def test_collect_in_processes() -> None:
 
 def test_thresholds_stand_in_the_names() -> None:
     made = decoders.sinter_decoders(gap_thresholds=[2.5, 5])
-    assert {"mwpm-gap-2.5", "mwpm-gap-5", "pymatching-gap-5"} <= made.keys()
+    assert {"mwpm-gap-2.5", *(f"{name}-gap-5" for name in WITH_GAPS)} <= made.keys()
     assert set(decoders.names()) <= made.keys()
     assert "mwpm-stream-gap-5" not in made
     assert pickle.loads(pickle.dumps(made["mwpm-gap-2.5"])) == sinter_decoder("mwpm-gap-2.5")
@@ -115,7 +116,7 @@ def test_wrong_thresholds(name: str, words: str) -> None:
         sinter_decoder(name)
 
 
-@pytest.mark.parametrize("name", ["mwpm", "pymatching"])
+@pytest.mark.parametrize("name", WITH_GAPS)
 def test_the_discard_byte_is_set_below_the_threshold(name: str) -> None:
     dem = circuit().detector_error_model(decompose_errors=True)
     events, _, _ = dem.compile_sampler(seed=3).sample(500, bit_packed=True)
