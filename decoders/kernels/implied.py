@@ -244,10 +244,10 @@ def forget_active(work):
 
 @kernel
 def activate_raised(graph, work, owner):
-    """Make the lighter edges through which a region reaches farther active."""
+    """Make the lighter edges through which a region (NONE: any) reaches farther active."""
     implied, raised = implied_of(graph), raised_of(work)
     for at in range(work.num_raised):
-        if raised[at].owner == owner:
+        if owner == NONE or raised[at].owner == owner:
             other = implied[raised[at].entry]
             activate(graph, work, np.int64(other.edge), np.int64(other.weight))
 
@@ -332,8 +332,8 @@ def overlap(graph, work, entry):
         if is_one and height <= covers[v].potential:
             return False
     if is_one:
-        # Unless shifted, the regions of the present matching are such that they fit on active edges.
-        trusted = is_active and work.has_shifts == 0
+        # Unless shifted or reaching farther, the regions of the present matching fit on active edges.
+        trusted = is_active and work.has_shifts == 0 and work.num_raised == 0
         excess = np.int64(0) if trusted else np.int64(overreach(graph, work, v, height, owner, owner))
         if excess == 0:
             if not is_active:
@@ -351,8 +351,11 @@ def overlap(graph, work, entry):
     meets = v < graph.num_detectors and covers[v].potential > 0 and covers[v].owner != owner
     if meets and shift(graph, work, covers[v].owner, excess):
         return False
-    if is_active and work.has_shifts != 0:
-        work.shift_failed = 1
+    if is_active:
+        if work.has_shifts != 0:
+            work.shift_failed = 1
+        else:
+            activate_raised(graph, work, NONE)
         return False
     activate(graph, work, np.int64(other.edge), np.int64(other.weight))
     activate_raised(graph, work, owner)
