@@ -97,6 +97,22 @@ def test_surface_codes_equal_the_twin(distance: int, rounds: int, p: float, shot
         twin.check(shot)
 
 
+@pytest.mark.parametrize("compare", [False, True])
+def test_flips_alone_are_those_of_the_whole_matching(compare: bool) -> None:
+    """Where only flips are asked for, parts that flip nothing are matched once; ties may end either way."""
+    dem = surface_dem(distance=5, rounds=5, p=0.01)
+    decoder = CorrelatedMWPM.from_dem(dem, compare=compare)
+    events, _ = sample(dem, shots=3000, seed=11)
+    alone = decoder.decode_batch(events, bit_packed=True)
+    whole, _ = decoder.decode_batch(events, bit_packed=True, return_weights=True)
+    _, gaps = CorrelatedMWPM.from_dem(dem, compare=False).decode_batch(
+        events, bit_packed=True, return_gap=True
+    )
+    assert np.array_equal(alone[gaps[:, 0] > 1e-6], whole[gaps[:, 0] > 1e-6])
+    once = MWPM(graph=decoder.graph).decode_batch(events, bit_packed=True)
+    assert np.count_nonzero(once != whole) > 20
+
+
 def test_a_few_shots() -> None:
     """Small enough for the lanes without compilation and with bounds checks."""
     dem = surface_dem(distance=3, rounds=3, p=0.03)
