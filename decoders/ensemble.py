@@ -139,9 +139,14 @@ class Ensemble(Decoder):
         chosen = np.flatnonzero(gaps.min(axis=1, initial=np.inf) < self.gap)
         flips, scores, opposites = self._sweep(packed, chosen, threads=threads, opposites=True)
         better = np.flatnonzero(scores[:, 0] > -np.inf)
-        predictions[chosen[better]] = flips[better, 0]
+        shots = chosen[better]
+        bits = np.unpackbits(
+            predictions[shots] ^ flips[better, 0], axis=1, count=self.num_observables, bitorder="little"
+        )
+        gaps[shots] = np.where(bits, 0.0, gaps[shots])  # matching's gap spoke of the other class
+        predictions[shots] = flips[better, 0]
         summed = scores[better, :1] - opposites[better]
-        gaps[chosen[better]] = np.where(np.isfinite(summed), summed, gaps[chosen[better]])
+        gaps[shots] = np.where(np.isfinite(summed), summed, gaps[shots])
         return predictions, np.zeros(0), np.minimum(gaps, self._unseen)
 
     def _unclear(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights]:

@@ -75,6 +75,8 @@ class LayeredModel:
     longest_reach: int
     #: Least number of errors that flip an observable unseen, 0 if there is none.
     distance: int
+    #: bool (columns,): whether an error in the detector's component, in any layer, flips an observable.
+    watched: NDArray[np.bool_]
     #: What the edges of each layer seen imply; None if windows are matched once.
     implied: tuple[LayerImplied, ...] | None = None
 
@@ -141,6 +143,7 @@ class LayeredModel:
             weight_scale=graph.weight_scale,
             longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
             distance=_distance(short),
+            watched=_watched(graph, column, stabilizers.shape[0]),
             implied=implied,
         )
 
@@ -301,6 +304,12 @@ def _longest_run(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> tup
                 best = (start, stop)
             start = stop
     return best
+
+
+def _watched(graph: MatchingGraph, column: NDArray[np.int64], columns: int) -> NDArray[np.bool_]:
+    """Which columns have a detector whose component flips an observable."""
+    flipping = np.unique(graph.component[graph.edge_u[graph.edge_observables.any(axis=1)]])
+    return np.bincount(column[np.isin(graph.component, flipping)], minlength=columns) > 0
 
 
 def _distance(dem: stim.DetectorErrorModel) -> int:

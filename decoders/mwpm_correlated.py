@@ -49,6 +49,9 @@ class CorrelatedMWPM(MWPM):
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
 
+    Where only predictions are asked for, components without observables are matched once: they decide
+    nothing more. Of matchings that are equally light, another one may be found then.
+
     The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
     the lightest of all, both with the second matching's edge weights; 0 where the first matching was taken
     and the second predicts otherwise.
@@ -85,7 +88,9 @@ class CorrelatedMWPM(MWPM):
     def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
         if self._gauges is None:
             self._gauges = gauges_of(self.graph)
-        predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
+        # Of equally light matchings another may be found where weights are asked for as well.
+        predictions, _ = self._decode_packed(packed, weights=False, threads=threads)
+        _, weights = self._decode_packed(packed, weights=True, threads=threads)
         assert weights is not None
         steps = no_gaps(packed.shape[0], self._gauges)
         run = partial(self._gaps_in, read_only(packed), predictions, steps, self._gauges)

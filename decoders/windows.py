@@ -86,7 +86,8 @@ def cut_graph(
         implied = _cut_implied(
             model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
         )
-    search_graph = SearchGraph(graph, beyond=beyond, implied=implied)
+    watched = np.tile(model.watched, count)
+    search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
     if commit is not None:
         neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
     return search_graph

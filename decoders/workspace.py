@@ -26,14 +26,10 @@ def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return view
 
 
-def _watched(graph: MatchingGraph) -> NDArray[np.bool_]:
-    """Whether any edge of each detector's component flips an observable, bool (num_detectors,).
-
-    True for all where none does: a window out of a longer memory may still decide what its later layers do.
-    """
-    has_flips = graph.edge_observables.any(axis=1)
-    flipping = np.bincount(graph.component[graph.edge_u[has_flips]], minlength=graph.num_detectors + 1) > 0
-    return flipping[graph.component] if has_flips.any() else np.ones(graph.num_detectors, dtype=np.bool_)
+def _watched(graph: MatchingGraph, watched: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Which detectors' components have one that is watched; without any given, one that flips."""
+    seeds = graph.edge_u[graph.edge_observables.any(axis=1)] if watched is None else np.flatnonzero(watched)
+    return (np.bincount(graph.component[seeds], minlength=graph.num_detectors) > 0)[graph.component]
 
 
 class Pools:
@@ -78,7 +74,8 @@ class SearchGraph(Pools):
     observables after it, and their weight counts positive (as Edmonds and Johnson reduce minimum-weight
     T-joins to nonnegative weights). Of parallel edges only the lightest can be in a lightest matching.
     Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers. With `implied`, for
-    which no weight may be negative, shots are matched a second time.
+    which no weight may be negative, shots are matched a second time; only in components of detectors that are
+    `watched`, bool (num_detectors,), if no more is asked for than flips. Default: those that flip something.
     """
 
     def __init__(
@@ -88,6 +85,7 @@ class SearchGraph(Pools):
         list_length: int = LIST_LENGTH,
         beyond: NDArray[np.bool_] | None = None,
         implied: Implied | None = None,
+        watched: NDArray[np.bool_] | None = None,
     ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
@@ -154,7 +152,8 @@ class SearchGraph(Pools):
             has_toggles=int(toggles.any()),
             certain_weight=int(graph.edge_weight[negative].sum(dtype=np.int64)),
         )
-        self._own_implied(graph, implied)
+        is_watched = _watched(graph, watched)
+        self._own_implied(graph, implied, is_watched)
         work = Workspace(self)
         neighbours.measure_boundary(self.record, work.record, boundary_weight)
         used = neighbours.fill_lists(self.record, work.record, list_length)
@@ -162,9 +161,11 @@ class SearchGraph(Pools):
         # kernels read the first entry even of an empty list.
         self.own(**{name: self.arrays[name][: used + 1].copy() for name in ("near", "parents", "steps")})
         self.set(num_near=used + 1)
-        self.arrays["detectors"]["flips"][_watched(graph)] |= layout.IS_WATCHED
+        self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
 
-    def _own_implied(self, graph: MatchingGraph, implied: Implied | None) -> None:
+    def _own_implied(
+        self, graph: MatchingGraph, implied: Implied | None, is_watched: NDArray[np.bool_]
+    ) -> None:
         weight = np.abs(graph.edge_weight)
         if implied is None:
             self.own(
@@ -183,7 +184,6 @@ class SearchGraph(Pools):
         slot = np.empty(order.size, dtype=np.int32)
         slot[order] = order[is_first][np.cumsum(is_first) - 1]
         is_lighter = implied.weight < weight[slot[implied.edge]]
-        is_watched = _watched(graph)
         # What is implied in watched components comes first.
         given = np.repeat(np.arange(graph.num_edges), np.diff(implied.start))
         in_watched = is_watched[graph.edge_u[implied.edge]]
@@ -206,8 +206,7 @@ class SearchGraph(Pools):
             implied_start=start,
             implied_watched=start[:-1] + watched.astype(np.int32),
         )
-        alike = graph.component[graph.edge_u[edge]] == graph.component[graph.edge_u[given[useful]]]
-        own = bool(np.any(alike & in_watched[useful]))
+        own = bool(np.any(is_watched[graph.edge_u[given[useful]]] & in_watched[useful]))
         self.set(num_implied=table.size, has_own_implied=int(own), compares=1)
 
 

@@ -221,7 +221,10 @@ def find_ways_from(graph, work, event, horizon):
             distance = near[at].span & ~1
         while here >= 0:
             if portals[here].other >= 0:
-                queued = go_through(work, here, distance, via, 1, queued)
+                if queued == stack.size:  # what is left out is no nearer than this
+                    horizon = min(horizon, distance)
+                else:
+                    queued = go_through(work, here, distance, via, 1, queued)
             elif leave_to_boundary(work, event, portals[here].detector, distance + portals[here].weight):
                 limits[event].way = note_way(work, via, detector, portals[here].slot, NONE, NONE)
             here = portals[here].next
@@ -243,10 +246,10 @@ def find_ways_from(graph, work, event, horizon):
                 break
             there = links[at].other
             if portals[there].other >= 0:
-                if queued + 1 >= stack.size:
-                    work.overflow = 1
-                    break
-                queued = go_through(work, there, distance, NONE, 0, queued)
+                if queued == stack.size:
+                    horizon = min(horizon, distance)
+                else:
+                    queued = go_through(work, there, distance, NONE, 0, queued)
             else:
                 leave_to_boundary(work, event, portals[there].detector, distance + portals[there].weight)
     for at in range(queued):

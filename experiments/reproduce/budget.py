@@ -1,6 +1,7 @@
 """Error budget of the 72-qubit chip: what each channel contributes to 1/Lambda."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -140,8 +141,8 @@ def section(settings: Settings, records: Records) -> Section:
     """Contributions beside the published ones."""
     inverse = _inverse_lambda(settings, records)
     shares = _shares(inverse)
-    whole = _sum([share.contribution for share in shares.values()])
-    pauli = _sum([shares[kind].contribution for kind in _MODELLED])
+    whole = _sum(inverse, list(shares))
+    pauli = _sum(inverse, _MODELLED)
     as_is = inverse[_AS_IS]
     swapped = Estimate(1 / as_is.value, 1 / as_is.high, 1 / as_is.low)
     rows = [
@@ -225,9 +226,18 @@ def section(settings: Settings, records: Records) -> Section:
     )
 
 
-def _sum(parts: Sequence[Estimate]) -> Estimate:
-    sigma = math.hypot(*(estimates.sigma(part) for part in parts))
-    return estimates.one_sigma(sum(part.value for part in parts), sigma)
+def _sum(inverse: dict[Variant, Estimate], kinds: Sequence[str]) -> Estimate:
+    """The contributions of some channels together; those of leakage share the chip without it."""
+    factors: dict[Variant, float] = defaultdict(float)
+    for kind in kinds:
+        low, high, step = (kind, 1 - _STEP), (kind, 1 + _STEP), 2 * _STEP
+        if kind in _LEAKING:
+            step = _LEAKING[kind][1]
+            low, high = _AS_IS, (kind, step)
+        factors[high] += 1 / step
+        factors[low] -= 1 / step
+    sigma = math.hypot(*(factor * estimates.sigma(inverse[variant]) for variant, factor in factors.items()))
+    return estimates.one_sigma(sum(f * inverse[variant].value for variant, f in factors.items()), sigma)
 
 
 def _weights(shares: dict[str, _Share]) -> Table:

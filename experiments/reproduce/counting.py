@@ -18,12 +18,12 @@ from qec import statistics
 # time left alone.
 _COST_US = {
     "mwpm": {3: 0.03, 5: 0.14, 7: 0.43, 9: 1.5, 11: 3.4},
-    "mwpm-correlated": {3: 0.25, 5: 1.9, 7: 9.2, 9: 40.0, 11: 120.0},
+    "mwpm-correlated": {3: 0.2, 5: 1.0, 7: 2.9, 9: 9.0, 11: 22.0},
     "belief-matching": {3: 0.8, 5: 3.9, 7: 10.0, 9: 25.0, 11: 50.0},
-    "ensemble": {3: 150.0, 5: 500.0, 7: 2000.0, 9: 6000.0, 11: 15000.0},
+    "ensemble": {3: 55.0, 5: 280.0, 7: 900.0, 9: 3000.0, 11: 8000.0},
 }
 # Second matchings of long memories take longer, a cycle, than those of short ones.
-_GROWTH = {"mwpm-correlated": 0.45}
+_GROWTH = {"mwpm-correlated": 0.38}
 _SAMPLING_US = 0.0035  # times d^2
 _WATCHED = 2048
 # Decoding time of memories, roughly, in units of "mwpm"; decides how many shots a decoder is given.

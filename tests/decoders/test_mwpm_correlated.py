@@ -113,6 +113,41 @@ def test_flips_alone_are_those_of_the_whole_matching(compare: bool) -> None:
     assert np.count_nonzero(once != whole) > 20
 
 
+def with_uneven_errors(dem: stim.DetectorErrorModel, *, second: bool) -> stim.DetectorErrorModel:
+    """Errors of different probabilities, so that nothing is tied; and an observable for the other half."""
+    graph = MWPM.from_dem(dem).graph
+    flips = graph.edge_observables.any(axis=1)
+    half = graph.component[graph.edge_u[flips][0]]
+    rng = np.random.default_rng(4)
+    uneven = stim.DetectorErrorModel()
+    for error in dem.flattened():
+        if error.type != "error":
+            continue
+        targets: list[stim.DemTarget] = []
+        for part in error.target_groups():
+            ends = [target.val for target in part if target.is_relative_detector_id()]
+            targets += [*part]
+            if second and len(ends) == 1 and graph.component[ends[0]] != half and ends[0] % 2:
+                targets.append(stim.target_logical_observable_id(1))
+            targets.append(stim.target_separator())
+        uneven.append("error", error.args_copy()[0] * np.exp(rng.normal(0, 0.3)), targets[:-1])
+    return uneven
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("compare", [False, True])
+def test_flips_alone_of_one_or_both_halves(second: bool, compare: bool) -> None:
+    dem = with_uneven_errors(surface_dem(distance=3, rounds=4, p=0.02), second=second)
+    decoder = CorrelatedMWPM.from_dem(dem, compare=compare)
+    assert decoder.num_observables == 1 + second
+    events, _ = sample(dem, shots=2000, seed=13)
+    alone = decoder.decode_batch(events, bit_packed=True)
+    whole, _ = decoder.decode_batch(events, bit_packed=True, return_weights=True)
+    once = MWPM(graph=decoder.graph).decode_batch(events, bit_packed=True)
+    assert np.array_equal(alone, whole)
+    assert (np.count_nonzero(once != whole, axis=0) > 20).all()
+
+
 def test_a_few_shots() -> None:
     """Small enough for the lanes without compilation and with bounds checks."""
     dem = surface_dem(distance=3, rounds=3, p=0.03)
@@ -120,6 +155,8 @@ def test_a_few_shots() -> None:
     events, _ = sample(dem, shots=12, seed=9)
     for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
         twin.check(shot)
+        alone = twin.decoder.decode_batch(shot[np.newaxis])
+        assert np.array_equal(alone, twin.decoder.decode_batch(shot[np.newaxis], return_weights=True)[0])
 
 
 def measure(decoder: CorrelatedMWPM, edges: NDArray[np.int64]) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.correlations import CorrelatedGraph
+from decoders.kernels import layout
 from decoders.layers import LayeredModel
 from decoders.windows import cut_graph
 from tests.strategies import splits
@@ -125,3 +126,22 @@ def test_an_unknown_decoder_is_named() -> None:
         ValueError, match="no decoder for windows is named 'best': choose from mwpm, mwpm-corr"
     ):
         StreamingDecoder.from_circuit(CIRCUIT, decoder="best")
+
+
+def test_windows_watch_what_other_layers_flip() -> None:
+    """A window whose own errors flip nothing still decides what later layers do."""
+    dem = stim.DetectorErrorModel()
+    for error in CIRCUIT.detector_error_model(decompose_errors=True).flattened():
+        if error.type == "error":
+            targets = error.targets_copy()
+            last = any(t.is_relative_detector_id() and t.val >= 8 * 29 for t in targets)
+            targets = [t for t in targets if last or not t.is_logical_observable_id()]
+            dem.append("error", error.args_copy(), targets)
+        else:
+            dem.append(error)
+    model = LayeredModel.from_dem(dem, correlated=True)
+    assert 0 < model.watched.sum() < model.num_columns
+    window = cut_graph(model, first=10, count=6, to_end=False)
+    watched = window.arrays["detectors"]["flips"] & layout.IS_WATCHED != 0
+    assert np.array_equal(watched, np.tile(model.watched, 6))
+    assert not window.arrays["edge_flips"].any()

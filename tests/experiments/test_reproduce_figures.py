@@ -251,10 +251,15 @@ def test_shares_of_a_linear_budget() -> None:
 
     variants = {(kind, factor): inverse(kind, factor) for kind in budget._MODELLED for factor in (0.5, 1.5)}
     variants |= {(kind, factor): inverse(kind, factor) for kind, (_, factor) in budget._LEAKING.items()}
-    shares = budget._shares({("", 1.0): inverse("", 1.0), **variants})
+    inverses = {("", 1.0): inverse("", 1.0), **variants}
+    shares = budget._shares(inverses)
     assert {kind: share.weight.value for kind, share in shares.items()} == pytest.approx(weights)
     assert sum(s.contribution.value for s in shares.values()) == pytest.approx(sum(total.values()))
     assert estimates.sigma(shares["reset"].contribution) == pytest.approx(0.003 * math.sqrt(2))
+    whole = budget._sum(inverses, list(shares))
+    assert whole.value == pytest.approx(sum(total.values()))
+    # Six channels with two variants each; leakage at 2 and heating at 4 times its rate, less the same as-is.
+    assert estimates.sigma(whole) == pytest.approx(0.003 * math.sqrt(6 * 2 + 1 / 4 + 1 / 16 + 9 / 16))
 
 
 # --- drift
