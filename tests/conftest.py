@@ -1,5 +1,6 @@
 """Fixtures and settings for the whole suite."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,40 @@ HARDWARE_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # The same examples in every run, and no deadline: the first call of a compiled function takes seconds.
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
+
+# Begun first: what compiles the kernels that nearly all others use, and what takes longest beside it.
+_FIRST = [
+    "tests/decoders/test_every_decoder.py",
+    "tests/decoders/test_kernels_lanes.py",
+    "tests/experiments/test_realtime.py",
+    "tests/test_installed_wheel.py",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite runs in two processes, file by file; a part of it, or with -n 0 all of it, in one."""
+    options = config.option
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.keyword
+    if not whole or options.markexpr != "not perf" or options.capture == "no" or options.usepdb:
+        return
+    is_worker = hasattr(config, "workerinput")
+    if config.pluginmanager.hasplugin("xdist") and not is_worker and options.numprocesses is None:
+        options.numprocesses, options.dist, options.loadscopereorder = 2, "loadfile", False
+
+
+def pytest_configure() -> None:
+    # Where Ctrl-C is ignored (a script's background), processes that tests start would not hear theirs.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        file = item.nodeid.partition("::")[0]
+        return _FIRST.index(file) if file in _FIRST else len(_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

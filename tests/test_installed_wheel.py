@@ -9,10 +9,28 @@ from pathlib import Path
 
 import pytest
 
+import decoders
+
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("qec", "decoders", "realtime", "experiments")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# What every decoder makes of four shots.
+_DECODE = """
+import decoders, stim
+print(decoders.__file__)
+dem = stim.DetectorErrorModel('''
+    error(0.1) D0 L0
+    error(0.1) D0 D1
+    error(0.1) D1
+    detector(0, 0, 0) D0
+    detector(1, 0, 0) D1
+''')
+for name in decoders.names():
+    decoder = decoders.from_dem(name, dem)
+    print(name, *decoder.decode_batch([[0, 0], [1, 0], [0, 1], [1, 1]])[:, 0].tolist())
+"""
 
 
 def _pip(*arguments: str) -> None:
@@ -47,14 +65,14 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(site: Path, tmp_path: Path) -> Run:
     """Run Python in an empty folder, with the installed wheel first on the path and without the checkout."""
 
-    def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+    def start(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        own = {"PYTHONPATH": str(site), "PYTHONSAFEPATH": "1", "NUMBA_CACHE_DIR": f"{site}_kernels"}
         return subprocess.run(
             [sys.executable, *arguments],
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env=environment,
+            env=os.environ | own | variables,
             timeout=300,
         )
 
@@ -109,17 +127,29 @@ def test_console_script_is_declared(run: Run) -> None:
     assert done.stdout.startswith("qec ")
 
 
-def test_demo_runs_and_draws(run: Run, tmp_path: Path) -> None:
-    done = run(
-        "-m", "experiments.cli", "demo", "--shots", "300", "--distances", "3", "5", "--out", "tiny.png"
-    )
+def test_demo_runs_compiles_and_draws(run: Run, site: Path, tmp_path: Path) -> None:
+    """With PyMatching: it compiles the few kernels that make its graph; all of them take most of a minute."""
+    command = ["-m", "experiments.cli", "demo", "--decoder", "pymatching", "--out", "tiny.png"]
+    done = run(*command, "--shots", "300", "--distances", "3", "5")
     assert done.returncode == 0, done.stderr
     assert "Lambda" in done.stdout
     assert (tmp_path / "tiny.png").read_bytes().startswith(b"\x89PNG")
+    assert list(Path(f"{site}_kernels").rglob("*.nbc"))
+
+
+def test_every_decoder_decodes(run: Run, site: Path) -> None:
+    """Interpreted: what is compiled are the files that the checkout's tests compile."""
+    done = run("-c", _DECODE, NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 0, done.stderr
+    place, *lines = done.stdout.splitlines()
+    assert Path(place).is_relative_to(site)
+    assert lines == [f"{name} False True False False" for name in decoders.names()]
+    for file in (_ROOT / "decoders" / "kernels").glob("*.py"):
+        assert (site / "decoders" / "kernels" / file.name).read_bytes() == file.read_bytes()
 
 
 def test_hardware_sample_is_decoded(run: Run) -> None:
     found = run("-c", "from qec import resources; print(resources.data_path('samples'))")
-    done = run("-m", "experiments.cli", "hardware", found.stdout.strip())
+    done = run("-m", "experiments.cli", "hardware", found.stdout.strip(), "--decoder", "pymatching")
     assert done.returncode == 0, done.stderr
     assert "errors" in done.stdout

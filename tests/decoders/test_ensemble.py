@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.ensemble import Ensemble
+from decoders.kernels.jit import interpreted
 from tests.strategies import dems
 
 # Errors of one to four detectors, some decomposed, in two parts that share observables; one symptom twice.
@@ -81,6 +82,8 @@ def test_every_syndrome_gets_its_likeliest_class(sweeps: int) -> None:
     likelihood = likelihood_of_classes(dem)
     decoder = thorough(dem, sweeps=sweeps)
     for syndrome, classes in enumerate(likelihood):
+        if interpreted and syndrome % 5:
+            continue
         found = number_of(decoder.decode(bits_of(syndrome, dem.num_detectors)))
         assert classes[found] >= classes.max() * (1 - 1e-9), bin(syndrome)
 

@@ -79,20 +79,36 @@ def test_as_good_as_whole_histories() -> None:
     assert wrong["mwpm-correlated"].sum() < 0.93 * wrong["mwpm"].sum()
 
 
-STREAM = StreamingDecoder.from_circuit(CIRCUIT, decoder="mwpm-correlated", commit=4, buffer=4)
-SHOTS = STREAM.to_frames(sample(CIRCUIT, shots=20, seed=2)[0])
-EXPECTED = STREAM.decode_frames(SHOTS)[:, 0].astype(np.bool_)
+@pytest.fixture(scope="module")
+def stream() -> StreamingDecoder:
+    return StreamingDecoder.from_circuit(CIRCUIT, decoder="mwpm-correlated", commit=4, buffer=4)
+
+
+@pytest.fixture(scope="module")
+def frames(stream: StreamingDecoder) -> NDArray[np.uint8]:
+    return stream.to_frames(sample(CIRCUIT, shots=20, seed=2)[0])
+
+
+@pytest.fixture(scope="module")
+def expected(stream: StreamingDecoder, frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return stream.decode_frames(frames)[:, 0].astype(np.bool_)
 
 
 @settings(max_examples=25)
 @given(shot=st.integers(0, 19), sizes=splits(total=30))
-def test_the_sizes_of_frames_change_nothing(shot: int, sizes: list[int]) -> None:
-    STREAM.reset()
+def test_the_sizes_of_frames_change_nothing(
+    stream: StreamingDecoder,
+    frames: NDArray[np.uint8],
+    expected: NDArray[np.bool_],
+    shot: int,
+    sizes: list[int],
+) -> None:
+    stream.reset()
     at = 0
     for size in sizes:
-        STREAM.push(SHOTS[shot, at : at + size])
+        stream.push(frames[shot, at : at + size])
         at += size
-    assert STREAM.finish(SHOTS[shot, -1]).tolist() == [EXPECTED[shot]]
+    assert stream.finish(frames[shot, -1]).tolist() == [expected[shot]]
 
 
 def test_parallel_windows() -> None:

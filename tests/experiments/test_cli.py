@@ -19,6 +19,23 @@ def run_qec(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
+def qec(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The same in this process, without the second of imports: exit code, output, errors."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as leaving:
+            code = int(str(leaving.code))
+        return code, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture
 def fake_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[argparse.Namespace], int]], None]:
     """Make `qec fake --number N` run the given function."""
 
@@ -48,19 +65,20 @@ def test_no_arguments_print_the_overview() -> None:
 
 
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
-def test_help_of_a_command_explains_every_flag_and_fits_a_screen(command: str) -> None:
-    done = run_qec(command, "--help")
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert done.stdout.startswith(f"usage: qec {command} ")
-    assert len(done.stdout.splitlines()) <= 60
+def test_help_of_a_command_explains_every_flag_and_fits_a_screen(
+    command: str, qec: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, error = qec(command, "--help")
+    assert (code, error) == (0, "")
+    assert out.startswith(f"usage: qec {command} ")
+    assert len(out.splitlines()) <= 60
     module = __import__(cli.COMMANDS[command][0], fromlist=["add_arguments"])
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)
     for action in parser._actions:
         assert action.help, f"qec {command}: {action.dest} has no help"
         for flag in action.option_strings:
-            assert flag in done.stdout
+            assert flag in out
             assert flag == "-h" or "-" not in flag.removeprefix("--"), "flags are in snake_case"
 
 
@@ -92,13 +110,21 @@ def test_version_is_that_of_the_distribution() -> None:
         (["demo", "--shots", "many"], ["qec demo:", "--shots", "many"]),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(arguments: list[str], words: list[str]) -> None:
-    done = run_qec(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], words: list[str], qec: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, error = qec(*arguments)
+    assert (code, out) == (2, "")
+    assert len(error.splitlines()) == 1
     for word in words:
-        assert word in done.stderr
+        assert word in error
+
+
+def test_exit_code_and_error_of_the_process() -> None:
+    done = run_qec("demo", "--shots", "many")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("qec demo: argument --shots: ")
+    assert run_qec("demo", "--help").stderr == ""
 
 
 @pytest.mark.parametrize("error", [ValueError, FileNotFoundError, PermissionError])

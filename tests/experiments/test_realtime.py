@@ -253,14 +253,17 @@ def test_soak_in_small(transport: str, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.slow
-def test_soak_for_twenty_seconds(tmp_path: Path) -> None:
-    """Nothing is answered unlike offline, and the decoder's memory stands still."""
+def test_soak_for_eight_seconds(tmp_path: Path) -> None:
+    """Nothing is answered unlike offline, and the decoder's memory stands still.
+
+    About 130 shots: two bytes more for each of 96 x 50,000 cycles would be noticed.
+    """
     file = tmp_path / "soak.json"
-    options = ["--minutes", "0.333", "--distance", "3", "--cycles", "50000", "--shots", "2"]
+    options = ["--minutes", "0.133", "--distance", "3", "--cycles", "50000", "--shots", "2"]
     cli.main(["soak", *options, "--json", str(file)])
     data = json.loads(file.read_text())
     assert data["streams"][0]["unlike_offline"] == 0
-    assert data["shots"] > 10
+    assert data["shots"] > 4
     memory = data["memory_kb"]
     assert max(memory[len(memory) // 2 :]) - memory[len(memory) // 4] < 8192
 
