@@ -1,6 +1,9 @@
 """Fixtures and settings for the whole suite."""
 
+import shutil
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return _FIRST.index(file) if file in _FIRST else len(_FIRST)
 
     items.sort(key=place)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Like tmp_path, for sockets, whose paths must not be long."""
+    folder = Path(tempfile.mkdtemp(prefix="q"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -266,14 +265,6 @@ def test_soak_for_eight_seconds(tmp_path: Path) -> None:
     assert data["shots"] > 4
     memory = data["memory_kb"]
     assert max(memory[len(memory) // 2 :]) - memory[len(memory) // 4] < 8192
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """For temporary files; paths of sockets must not be long."""
-    folder = Path(tempfile.mkdtemp(prefix="q"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find processes")

@@ -234,8 +234,10 @@ def test_a_daemon_can_be_told_to_take_in_everything(model_file: Path) -> None:
         assert client.hello(cycle_ns=1).session > 0
 
 
-def test_a_killed_daemon_is_noticed_and_its_successor_takes_over(model_file: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+def test_a_killed_daemon_is_noticed_and_its_successor_takes_over(
+    model_file: Path, short_folder: Path
+) -> None:
+    folder = short_folder / "run"
     config = DaemonConfig(model=str(model_file), bind=f"ipc://{folder}/control")
     first = DaemonProcess(config)
     first.start()

@@ -61,17 +61,17 @@ def test_no_address(endpoint: str) -> None:
         check_endpoint(endpoint, has_keys=True, insecure=True)
 
 
-def test_ipc_needs_a_private_folder(tmp_path: Path) -> None:
-    shared = tmp_path / "shared"
+def test_ipc_needs_a_private_folder(short_folder: Path) -> None:
+    shared = short_folder / "shared"
     shared.mkdir(mode=0o755)
     with pytest.raises(ValueError, match="is not private"):
         check_endpoint(f"ipc://{shared}/x", has_keys=False, insecure=False)
     check_endpoint(f"ipc://{shared}/x", has_keys=False, insecure=True)
-    check_endpoint(f"ipc://{tmp_path}/made/x", has_keys=False, insecure=False)
-    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o700
-    (tmp_path / "link").symlink_to(tmp_path / "made")
+    check_endpoint(f"ipc://{short_folder}/made/x", has_keys=False, insecure=False)
+    assert (short_folder / "made").stat().st_mode & 0o777 == 0o700
+    (short_folder / "link").symlink_to(short_folder / "made")
     with pytest.raises(ValueError, match="is not private"):
-        check_private(tmp_path / "link")
+        check_private(short_folder / "link")
     with pytest.raises(ValueError, match="a path of at most"):
         check_endpoint("ipc:///" + "x" * 120, has_keys=False, insecure=False)
     folder = Path(private_endpoint().removeprefix("ipc://")).parent
@@ -79,8 +79,8 @@ def test_ipc_needs_a_private_folder(tmp_path: Path) -> None:
     folder.rmdir()
 
 
-def test_one_daemon_per_address(tmp_path: Path) -> None:
-    endpoint = f"ipc://{tmp_path}/control"
+def test_one_daemon_per_address(short_folder: Path) -> None:
+    endpoint = f"ipc://{short_folder}/control"
     lock = EndpointLock(endpoint)
     with pytest.raises(ValueError, match="served by another daemon"):
         EndpointLock(endpoint)
