@@ -209,9 +209,9 @@ def forget_shot(work):
 @kernel
 def lay_out(graph, work, count):
     """List the edges of the present matching, and how its regions cover detectors."""
-    list_edges(graph, work, count)
-    lower_prices(graph, work)
-    share_cuts(work, count)
+    list_edges(graph, work, count, False)
+    if lower_prices(graph, work):
+        share_cuts(work, count)
     cover_all(graph, work, count)
 
 
@@ -262,14 +262,12 @@ def match_again(graph, work, count):
     """
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     work.num_rounds = 0
-    work.only_watched = 0
-    leave_out(graph, work, count)
-    list_edges(graph, work, count)
-    keep_first_edges(work)
     work.only_watched = work.only_flips
     leave_out(graph, work, count)
-    lower_prices(graph, work)
-    share_cuts(work, count)
+    list_edges(graph, work, count, True)
+    keep_first_edges(work)
+    if lower_prices(graph, work):
+        share_cuts(work, count)
     cover_all(graph, work, count)
     status = improve(graph, work, count)
     if status == OK and work.only_watched and work.num_rounds > 0 and graph.compares:

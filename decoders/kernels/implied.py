@@ -71,15 +71,18 @@ def leave_out(graph, work, count):
 
 
 @kernel
-def list_edges(graph, work, count):
-    """List the edges of the present matching in `seen`, with their weights in `prices`."""
+def list_edges(graph, work, count, everything):
+    """List the edges of the present matching in `seen`, with their weights in `prices`.
+
+    Unless everything is asked for, those of events that are left out are not.
+    """
     path, prices, seen, weights = path_of(work), prices_of(work), seen_of(work), weights_of(graph)
     limits, lowered, used_by = limits_of(work), lowered_of(work), used_by_of(work)
     for index in range(count):
         limits[index].cut = 0
         limits[index].is_cut = 0
         limits[index].shift = 0
-        if limits[index].is_left_out:
+        if limits[index].is_left_out and not everything:
             continue
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
@@ -113,9 +116,13 @@ def keep_first_edges(work):
 
 @kernel
 def lower_prices(graph, work):
-    """Lower the prices of edges in use as the first edges imply; the regions around them shrink with them."""
+    """Lower the prices of edges in use as the first edges imply; the regions around them shrink with them.
+
+    Returns whether any falls.
+    """
     implied, limits = implied_of(graph), limits_of(work)
     prices, first_edges, used_by = prices_of(work), first_edges_of(work), used_by_of(work)
+    any_falls = False
     for at in range(work.num_first):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
@@ -125,6 +132,8 @@ def lower_prices(graph, work):
                 limits[used_by[other.edge]].cut += saved
                 prices[other.edge] = other.weight
                 work.weight -= saved
+                any_falls = True
+    return any_falls
 
 
 @kernel
