@@ -16,7 +16,7 @@ from decoders.gap import GapGraph
 from decoders.graph import MatchingGraph
 from decoders.kernels import batch, gap, layout
 from decoders.unexplained import explain_failure
-from decoders.workspace import Implied, SearchGraph, Workspace, read_only
+from decoders.workspace import LIST_LENGTH, Implied, SearchGraph, Workspace, read_only
 
 # Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
 _PORTIONS_PER_THREAD = 4
@@ -43,10 +43,11 @@ class MWPM(Decoder):
         verify: bool = False,
         name: str = "mwpm",
         implied: Implied | None = None,
+        list_length: int = LIST_LENGTH,
     ) -> None:
         super().__init__(name=name, num_detectors=graph.num_detectors, num_observables=graph.num_observables)
         self.graph = graph
-        self.search_graph = SearchGraph(graph, implied=implied)
+        self.search_graph = SearchGraph(graph, list_length=list_length, implied=implied)
         self._verify = verify
         self._idle: list[Workspace] = []
         self._gap_graph: GapGraph | None = None  # made when gaps are first asked for

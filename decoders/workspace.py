@@ -139,6 +139,9 @@ class SearchGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
+            spots=np.zeros(0, dtype=np.int32),
+            apart=np.zeros(0, dtype=np.uint8),
+            sides=np.zeros(0, dtype=layout.SIDE),
             toggles=np.packbits(toggles, bitorder="little"),
             certain_flips=certain_flips,
         )
@@ -259,6 +262,7 @@ class Workspace(Pools):
         covers = np.zeros(num_events + 1, dtype=layout.COVER)
         covers["centre"] = covers["portal"] = layout.NONE
         self.own(
+            crossers=np.zeros(num_events, dtype=layout.CROSSER),
             limits=np.zeros(num_events, dtype=layout.LIMIT),
             chosen=np.zeros(num_events, dtype=np.int64),
             covers=covers,

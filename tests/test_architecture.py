@@ -53,6 +53,9 @@ ROOMS: Mapping[str, Room] = {
     "decoders.tanner": Room(
         "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy"
     ),
+    "decoders.crossings": Room(
+        "decoders.gap decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy scipy"
+    ),
     "decoders.unexplained": Room("decoders.graph", "numpy"),
     "decoders.belief_matching": Room(
         "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.workspace "
@@ -80,8 +83,8 @@ ROOMS: Mapping[str, Room] = {
         "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
     ),
     "decoders.mwpm_correlated": Room(
-        "decoders.base decoders.correlations decoders.gauge decoders.mwpm decoders.reweighted "
-        "decoders.rivals decoders.workspace decoders.kernels",
+        "decoders.base decoders.correlations decoders.crossings decoders.gauge decoders.mwpm "
+        "decoders.reweighted decoders.rivals decoders.workspace decoders.kernels",
         "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),

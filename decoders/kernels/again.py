@@ -9,7 +9,7 @@ until no edge is left on which regions overlap; every round lowers more.
 import numpy as np
 
 from decoders.kernels.anew import free_events, match_chosen
-from decoders.kernels.compare import flips_like_first, judge, list_first_edges
+from decoders.kernels.compare import flips_like_first, judge, keep_first_elsewhere, list_first_edges
 from decoders.kernels.implied import (
     activate,
     add_up,
@@ -252,6 +252,16 @@ def improve(graph, work, count):
 
 
 @kernel
+def weigh_again(graph, work, count):
+    """Let `weight` be what the first matching weighs with the weights that it implies, if anybody asks."""
+    if work.only_flips == 0:
+        work.only_watched = 0
+        list_edges(graph, work, count, True)
+        keep_first_edges(work)
+        lower_prices(graph, work)
+
+
+@kernel
 def match_again(graph, work, count):
     """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
 
@@ -270,18 +280,6 @@ def match_again(graph, work, count):
         share_cuts(work, count)
     cover_all(graph, work, count)
     status = improve(graph, work, count)
-    if status == OK and work.only_watched and work.num_rounds > 0 and graph.compares:
-        for byte in range(graph.flip_bytes):
-            flips[byte] = certain_flips[byte]
-        add_up(graph, work)
-        if flips_like_first(graph, work):
-            return OK
-        # The comparison is about the whole shot.
-        work.only_watched = 0
-        leave_out(graph, work, count)
-        forget_layout(work)
-        lay_out(graph, work, count)
-        status = improve(graph, work, count)
     if status != OK or work.num_rounds == 0:
         return status
     for byte in range(graph.flip_bytes):
@@ -289,6 +287,7 @@ def match_again(graph, work, count):
     add_up(graph, work)
     if graph.compares == 0 or flips_like_first(graph, work):
         return OK
+    keep_first_elsewhere(graph, work)
     second = judge(graph, work)
     forget_edges(work)
     weight = list_first_edges(graph, work)

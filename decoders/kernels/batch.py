@@ -1,7 +1,8 @@
 """One shot, and many shots in one call."""
 
-from decoders.kernels.again import forget_shot, match_again
+from decoders.kernels.again import forget_shot, match_again, weigh_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
+from decoders.kernels.crossings import is_settled
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, BETTER_ONCE, FREE, FULL, IS_WATCHED, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
@@ -98,7 +99,10 @@ def match_found(graph, work, count):
         return OK
     status = match_once(graph, work, count)
     if status == OK and not once:
-        status = match_again(graph, work, count)
+        if is_settled(graph, work, count):
+            weigh_again(graph, work, count)
+        else:
+            status = match_again(graph, work, count)
     if status == BETTER_ONCE:
         weight = work.weight
         forget_shot(work)

@@ -4,15 +4,19 @@ The second matching may take two edges, each for being likely beside one edge of
 gives all three; and it may give up the very edges that made others likely. So where the two predict
 different flips, both are judged by one measure: the weight of their edges, less what is saved by pairs of
 edges that one error gives together, each edge in one pair at most (greedily, the largest saving first).
+Components without observables count with the first matching's edges in both: what the second one changes
+there only adds noise (measured: 1 to 7 % more logical errors, the more the larger the distance).
 """
 
 import numpy as np
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import NOT_USED
+from decoders.kernels.layout import IS_WATCHED, NOT_SEEN, NOT_USED
 from decoders.kernels.pools import (
     certain_flips_of,
+    detectors_of,
     edge_flips_of,
+    ends_of,
     first_edges_of,
     flips_of,
     implied_of,
@@ -37,6 +41,23 @@ def flips_like_first(graph, work):
         if flip != 0:
             return False
     return True
+
+
+@kernel
+def keep_first_elsewhere(graph, work):
+    """Have the list hold the first matching's edges where nothing is flipped, the present one's elsewhere."""
+    detectors, ends, first_edges = detectors_of(graph), ends_of(graph), first_edges_of(work)
+    prices, seen, weights = prices_of(work), seen_of(work), weights_of(graph)
+    for at in range(work.num_seen):
+        if detectors[ends[2 * seen[at]]].flips & IS_WATCHED == 0:
+            prices[seen[at]] = NOT_USED
+    for at in range(work.num_first):
+        edge = first_edges[at]
+        if detectors[ends[2 * edge]].flips & IS_WATCHED == 0:
+            if prices[edge] == NOT_SEEN:
+                seen[work.num_seen] = edge
+                work.num_seen += 1
+            prices[edge] = weights[edge]
 
 
 @kernel

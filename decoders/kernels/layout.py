@@ -118,6 +118,7 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
     weight=_i4,
 )
 LIMIT = _record(
+    number=_i8,  # in `crossers`
     is_left_out=_i8,  # the second matching does not matter there
     horizon=_i8,  # every way shorter than this that leads past active edges is known
     must_look=_i8,  # so that is to be seen to, up to the horizon
@@ -155,6 +156,14 @@ PORTAL = _record(  # an end of an active edge
 )
 SIGHT = _record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
 LINK = _record(other=_i8, distance=_i8)  # a portal near another
+SIDE = _record(one=_i8, other=_i8)  # distances to the two kinds of boundary of an observable
+CROSSER = _record(  # an event on ways across, from one kind to the other
+    spot=_i8,  # as in GRAPH.spots
+    row=_i8,  # where distances from it begin in GRAPH.apart
+    radius=_i8,
+    mate=_i8,  # as a number in the same pool, NONE at a boundary
+    cost=_i8,  # of the cheapest way known that goes on from here; FAR without, NONE once it has been followed
+)
 RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
@@ -177,6 +186,9 @@ GRAPH = _record(
     implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
     implied_watched=_i8,  # int32 (num_edges,): those before implied[watched[e]] are in watched components
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
+    spots=_i8,  # int32 (num_detectors,): numbers of those that ways across can pass, NONE; with num_crossings
+    apart=_i8,  # uint8 (num_spots * num_spots,): their distances in steps, rounded down; 255 is any more
+    sides=_i8,  # SIDE (num_crossings * num_spots,)
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
     exits=_i8,  # int64 (num_detectors,): weight of the edge to the boundary, or FAR; with has_exits
@@ -187,6 +199,13 @@ GRAPH = _record(
     num_implied=_i8,  # 0: shots are matched once
     has_own_implied=_i8,  # whether edges of watched components imply others there
     compares=_i8,  # whether the two matchings are compared where they predict different flips
+    num_spots=_i8,
+    num_crossings=_i8,  # observables with two classes; 0 if nothing is known of them
+    step=_i8,
+    across=_i8,  # the shortest way from one kind of boundary to the other, of any of them
+    sure_gap=_i8,  # predictions of a first matching with at least this gap are not questioned,
+    sure_least=_i8,  # or with at least this one,
+    sure_step=_i8,  # and this much more for each event in a component without ways across
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
@@ -211,6 +230,7 @@ WORK = _record(
     ball_queue=_i8,  # ITEM (max_ball_queue,)
     ball_touched=_i8,  # int64 (num_detectors,)
     limits=_i8,  # LIMIT (max_events,)
+    crossers=_i8,  # CROSSER (max_events,)
     chosen=_i8,  # int64 (max_events,): events that are matched anew
     covers=_i8,  # COVER (num_detectors + 1,): the last is not covered
     covered=_i8,  # int64 (num_detectors,): what of that is
@@ -226,6 +246,7 @@ WORK = _record(
     lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
     lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
     active=_i8,  # int64 (num_graph_edges,): where slots are lowered
+    sure_gap=_i8,  # the present shot's
     num_graph_edges=_i8,
     num_chosen=_i8,
     num_covered=_i8,

@@ -17,6 +17,7 @@ from decoders.kernels.layout import (
     ADJACENT,
     BALL,
     COVER,
+    CROSSER,
     DETECTOR,
     EDGE,
     EVENT,
@@ -30,6 +31,7 @@ from decoders.kernels.layout import (
     NODE,
     PORTAL,
     RAISED,
+    SIDE,
     SIGHT,
     WAY,
 )
@@ -372,3 +374,27 @@ def outward_edges_of(graph):
 def ways_of(work):
     """The pool `ways` of a work record."""
     return view(work.ways, work.max_ways, WAY)
+
+
+@kernel
+def spots_of(graph):
+    """The pool `spots` of a graph record."""
+    return view(graph.spots, graph.num_detectors, np.int32)
+
+
+@kernel
+def apart_of(graph):
+    """The pool `apart` of a graph record."""
+    return view(graph.apart, graph.num_spots * graph.num_spots, np.uint8)
+
+
+@kernel
+def sides_of(graph):
+    """The pool `sides` of a graph record."""
+    return view(graph.sides, graph.num_crossings * graph.num_spots, SIDE)
+
+
+@kernel
+def crossers_of(work):
+    """The pool `crossers` of a work record."""
+    return view(work.crossers, work.max_events, CROSSER)
