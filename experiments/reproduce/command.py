@@ -12,7 +12,7 @@ from experiments.cli import project_version
 from experiments.machine import description
 from experiments.progress import Progress
 from experiments.reproduce import report
-from experiments.reproduce.figure import Job, Settings
+from experiments.reproduce.figure import FULL, QUICK, Job, Settings
 from experiments.reproduce.records import RecordsFile
 from experiments.reproduce.registry import FIGURES, figure_by_name
 from experiments.reproduce.runner import Runner
@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         progress.show("writing the report")
         chapters = [_chapter(name, jobs[name], args, settings=settings, records=records) for name in names]
         facts = _facts(args, settings, chapters, seconds=time.monotonic() - start)
+        done = {job.key: records.seconds(job) for found in jobs.values() for job in found if job in records}
+        facts.append(("all jobs took", f"{duration(sum(done.values()))}, one after the other"))
         files = report.write(out, chapters=chapters, facts=facts)
     if stopped:
         print(
@@ -149,7 +151,7 @@ def _facts(
 ) -> list[tuple[str, str]]:
     return [
         ("command", _command(args, args.figures)),
-        ("settings", "quick: few shots, wide intervals" if settings.quick else "full"),
+        ("settings", QUICK if settings.quick else FULL),
         ("seed", str(settings.seed)),
         ("decoders", ", ".join(settings.decoders)),
         ("shots", f"{sum(chapter.shots for chapter in chapters):,}"),

@@ -11,6 +11,9 @@ from experiments.tables import number
 from qec.statistics import Estimate
 
 Record = dict[str, Any]
+#: What the report says of its settings.
+FULL, QUICK = "full", "quick: few shots, wide intervals"
+
 Kind = Literal["input", "calibrated", "predicted", "measured"]
 
 

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from experiments.reproduce.figure import FULL
 from experiments.reproduce.registry import FIGURES
 
 _TARGET = Path(__file__).resolve().parents[2] / "docs" / "pages" / "reproduced"
@@ -28,8 +29,10 @@ def publish(folder: Path, target: Path = _TARGET) -> int:
     for name in _TEXTS:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name} is missing: give a folder that qec reproduce wrote")
-    done = json.loads((folder / "results.json").read_text(encoding="utf-8"))["figures"]
-    missing = [name for name in FIGURES if name not in done]
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    if results["run"]["settings"] != FULL:
+        raise ValueError(f"{folder} was made with --quick: its intervals are too wide for the documentation")
+    missing = [name for name in FIGURES if name not in results["figures"]]
     if missing:
         raise ValueError(f"{folder} has no {', '.join(missing)}: finish it with qec reproduce all")
     from experiments.figures_frame import shrink

@@ -34,6 +34,7 @@ class RecordsFile:
         self.folder = folder
         self.notes: list[str] = []
         self._found: dict[str, Record] = {}
+        self._seconds: dict[str, float] = {}
         self._file = -1
 
     def __enter__(self) -> Self:
@@ -68,6 +69,7 @@ class RecordsFile:
             try:
                 entry: dict[str, Any] = json.loads(line)
                 self._found[entry["key"]] = entry["record"]
+                self._seconds[entry["key"]] = float(entry["seconds"])
             except (ValueError, KeyError, TypeError):
                 raise ValueError(f"{path}, line {number}: not a record; delete the line") from None
 
@@ -76,6 +78,10 @@ class RecordsFile:
 
     def __getitem__(self, job: Job) -> Record:
         return self._found[job.key]
+
+    def seconds(self, job: Job) -> float:
+        """How long a finished job took."""
+        return self._seconds[job.key]
 
     def add(self, job: Job, record: Record, *, seconds: float) -> None:
         """Keep a record, and drop what its job left in its folder.
@@ -98,6 +104,7 @@ class RecordsFile:
         if os.write(self._file, data) != len(data):
             raise OSError(f"{self.folder / _FILE}: the disk took only a part of a line; is it full?")
         self._found[job.key] = json.loads(line)["record"]
+        self._seconds[job.key] = seconds
         if job.alone:
             shutil.rmtree(self.folder / _STATE / job.key, ignore_errors=True)
 

@@ -271,10 +271,13 @@ def test_publishing_takes_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(FileNotFoundError, match=r"report.md is missing: give a folder"):
         publish.publish(report_folder, target)
     (report_folder / "report.md").write_text("![A toy](figures/toy.png)")
-    (report_folder / "results.json").write_text('{"figures": {}}')
+    (report_folder / "results.json").write_text('{"run": {"settings": "quick"}, "figures": {"toy": {}}}')
+    with pytest.raises(ValueError, match="made with --quick"):
+        publish.publish(report_folder, target)
+    (report_folder / "results.json").write_text('{"run": {"settings": "full"}, "figures": {}}')
     with pytest.raises(ValueError, match="has no toy: finish it"):
         publish.publish(report_folder, target)
-    (report_folder / "results.json").write_text('{"figures": {"toy": {}}}')
+    (report_folder / "results.json").write_text('{"run": {"settings": "full"}, "figures": {"toy": {}}}')
     curve = CurveSeries(label="line", x=[1, 2, 3], y=[1.0, 2.0, 3.0])
     figures.draw_curves(
         path=report_folder / "figures" / "toy.png",
