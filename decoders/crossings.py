@@ -97,7 +97,12 @@ class Crossings:
         )
 
     def add_to(self, search_graph: Pools) -> None:
-        """Let the kernels that work with a search graph know of them."""
+        """Let the kernels that work with a search graph know of them.
+
+        Where edges of a component that matters imply others there, its own events count as well: then the
+        largest of the default gaps is asked for, whatever the shot.
+        """
+        own = bool(search_graph.record["has_own_implied"][0])
         search_graph.own(spots=self.spots, apart=self.apart, sides=self.sides)
         num_spots = int(self.spots.max()) + 1
         search_graph.set(
@@ -106,7 +111,7 @@ class Crossings:
             step=self.step,
             across=self.across,
             sure_gap=self.sure_gap,
-            sure_least=self.sure_least,
+            sure_least=self.sure_gap if own else self.sure_least,
             sure_step=self.sure_step,
         )
 
@@ -114,11 +119,8 @@ class Crossings:
 def _steps_apart(graph: MatchingGraph, spots: NDArray[np.int32], size: int, step: int) -> NDArray[np.uint8]:
     inner = (graph.edge_v >= 0) & (spots[graph.edge_u] >= 0)
     u, v, weight = spots[graph.edge_u[inner]], spots[graph.edge_v[inner]], graph.edge_weight[inner]
-    order = np.lexsort((weight, v, u))
-    u, v, weight = u[order], v[order], weight[order]
-    lightest = np.ones(u.size, dtype=np.bool_)
-    lightest[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
-    edges = csr_array((weight[lightest].astype(np.float64), (u[lightest], v[lightest])), shape=(size, size))
+    # No two of them are parallel: one would flip an observable that the other does not, so there were a loop.
+    edges = csr_array((weight.astype(np.float64), (u, v)), shape=(size, size))
     longest = float(step * _MOST_STEPS)
     distance = np.minimum(dijkstra(edges, directed=False, limit=longest), longest)
     steps: NDArray[np.uint8] = (distance // step).astype(np.uint8)

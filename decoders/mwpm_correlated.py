@@ -43,15 +43,15 @@ class _Desk:
 
 
 class CorrelatedMWPM(MWPM):
-    """Two-pass correlated matching (after Fowler, arXiv 1310.0863), both passes exact.
+    """Two-pass correlated matching (after Fowler, arXiv 1310.0863).
 
     A first matching as by "mwpm"; its edges make the edges more likely that the same errors flip (see
     `CorrelatedGraph`), and the shot is matched with those weights. The second matching is the lightest
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
 
-    A shot whose first matching predicts with a gap that is sure is not matched again (`sure_gap`; whether it
-    is, a bound from that matching's dual solution tells, see `decoders.kernels.crossings`).
+    A shot whose first matching is farther from all other classes than `sure_gap` keeps it; a bound from its
+    dual solution tells (see `decoders.kernels.crossings`).
 
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
@@ -67,6 +67,10 @@ class CorrelatedMWPM(MWPM):
     def __init__(
         self, *, correlated: CorrelatedGraph, compare: bool = True, sure_gap: float | None = None
     ) -> None:
+        if sure_gap is not None and not sure_gap >= 0:
+            raise ValueError(
+                f"sure_gap={sure_gap!r}: expected a number, at least 0, or inf to match every shot twice"
+            )
         super().__init__(
             graph=correlated.graph,
             name="mwpm-correlated",
@@ -74,16 +78,13 @@ class CorrelatedMWPM(MWPM):
             list_length=_LIST_LENGTH,
         )
         self.search_graph.set(certain_weight=correlated.offset, compares=int(compare))
-        if sure_gap is not None and not sure_gap >= 0:
-            raise ValueError(
-                f"sure_gap={sure_gap!r}: expected a number, at least 0, or inf to match every shot twice"
-            )
         self.correlated = correlated
         self._compare = compare
         self._sure_gap = sure_gap
-        crossings = Crossings.of(correlated.graph, sure_gap=sure_gap)
-        if crossings is not None:
-            crossings.add_to(self.search_graph)
+        if correlated.implied.edge.size and sure_gap != np.inf:
+            crossings = Crossings.of(correlated.graph, sure_gap=sure_gap)
+            if crossings is not None:
+                crossings.add_to(self.search_graph)
         self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
         self._idle_desks: list[_Desk] = []
 
@@ -101,14 +102,14 @@ class CorrelatedMWPM(MWPM):
         Args:
             dem: errors decomposed into components with at most two detectors, as `decompose_errors=True`
                 makes them; without `^` this is plain matching.
-            sure_gap: a shot is matched a second time only where the first matching's gap, of any observable,
-                may be less than this, in units of log-likelihood; infinite: every shot is. Default: 0.85 to
-                1.25 times the weight that an edge has on average when it happens, the more the more events
-                the half has that flips nothing. Where an observable does not depend on boundaries alone (a
-                torus), or more than 2,048 detectors lie where something is flipped, every shot is matched
-                twice.
             compare: where the two matchings predict different flips, take the one that the errors of the
                 model explain better (see `decoders.kernels.compare`); otherwise the second.
+            sure_gap: a shot is matched a second time only if some way across the code, through its events,
+                may make the first matching heavier by less than this, in units of log-likelihood; `inf`:
+                every shot is. Default: 0.85 to 1.25 times the weight that an edge has on average when it
+                happens, the more the more events there are in components that flip nothing. Where an
+                observable does not depend on boundaries alone (a torus), or more than 2,048 detectors lie
+                in components that flip something, every shot is matched twice.
 
         Raises:
             ValueError: an error has a component with more than two detectors, or `sure_gap` is no gap.

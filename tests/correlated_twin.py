@@ -1,7 +1,8 @@
-"""A slow twin of the second matching: the same new weights, matched from the start by PyMatching."""
+"""A slow twin of the second matching, matched from the start by PyMatching; and a model without ties."""
 
 import numpy as np
 import pymatching
+import stim
 from numpy.typing import NDArray
 
 from decoders.mwpm import MWPM
@@ -56,3 +57,24 @@ class Twin:
         flips = np.bitwise_xor.reduce(np.concatenate(words), axis=0)
         bits = np.unpackbits(flips.astype("<u8").view(np.uint8), bitorder="little")
         assert np.array_equal(bits[: prediction.shape[1]].astype(np.bool_), prediction[0])
+
+
+def with_uneven_errors(dem: stim.DetectorErrorModel, *, second: bool) -> stim.DetectorErrorModel:
+    """Errors of different probabilities, so that nothing is tied; and an observable for the other half."""
+    graph = MWPM.from_dem(dem).graph
+    flips = graph.edge_observables.any(axis=1)
+    half = graph.component[graph.edge_u[flips][0]]
+    rng = np.random.default_rng(4)
+    uneven = stim.DetectorErrorModel()
+    for error in dem.flattened():
+        if error.type != "error":
+            continue
+        targets: list[stim.DemTarget] = []
+        for part in error.target_groups():
+            ends = [target.val for target in part if target.is_relative_detector_id()]
+            targets += [*part]
+            if second and len(ends) == 1 and graph.component[ends[0]] != half and ends[0] % 2:
+                targets.append(stim.target_logical_observable_id(1))
+            targets.append(stim.target_separator())
+        uneven.append("error", error.args_copy()[0] * np.exp(rng.normal(0, 0.3)), targets[:-1])
+    return uneven

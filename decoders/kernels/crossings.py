@@ -90,6 +90,8 @@ def is_crossed(graph, work, size, first):
         if least + sides[first + crosser.spot].other - crosser.radius < sure:
             return True
         for at in range(size):
+            if at == here:
+                continue  # a pair is followed from one end to the other
             there = crossers[at]
             distance = graph.step * np.int64(apart[crosser.row + there.spot])
             cost = least + max(np.int64(0), distance - crosser.radius - there.radius)

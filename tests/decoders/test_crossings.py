@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from decoders.crossings import Crossings
+from decoders.crossings import EDGES_PER_EVENT, LEAST_EDGES, MOST_EDGES, Crossings
+from decoders.gauge import Gauge
 from decoders.mwpm import MWPM
 from decoders.mwpm_correlated import CorrelatedMWPM
-from tests.correlated_twin import Twin
+from tests.correlated_twin import Twin, with_uneven_errors
 from tests.strategies import dems
 
 
@@ -50,23 +51,23 @@ def test_only_large_gaps_are_sure(sure_gap: float, distance: int, rounds: int, p
     differ = (some.decode_batch(events) != every.decode_batch(events)).any(axis=1)
     gaps = first_gaps(every, events)
     assert gaps[differ].min(initial=np.inf) >= sure_gap
-    if sure_gap == 1:
-        assert differ.any()  # there are such shots, so they could have been lost below the gap as well
+    once = MWPM(graph=every.graph).decode_batch(events) != every.decode_batch(events)
+    assert np.count_nonzero(once.any(axis=1) & (gaps < sure_gap)) > 20  # which could have been lost
 
 
-@pytest.mark.parametrize("sure_gap", [0.0, 1.0])
+@pytest.mark.parametrize("sure_gap", [0.5, 1.0])
 def test_what_is_sure_is_not_matched_again(sure_gap: float) -> None:
-    """Almost all shots with a larger gap keep the first matching: the bound is not far below the gap."""
+    """Most shots with a larger gap keep the first matching: the bound is not far below the gap."""
     dem = surface_circuit(distance=5, rounds=5, p=0.01).detector_error_model(decompose_errors=True)
     events, _ = sample(dem, shots=4000, seed=4)
     decoder = CorrelatedMWPM.from_dem(dem, sure_gap=sure_gap, compare=False)
     once = MWPM(graph=decoder.graph).decode_batch(events)
     every = CorrelatedMWPM.from_dem(dem, sure_gap=np.inf, compare=False).decode_batch(events)
-    sure = first_gaps(decoder, events) >= max(sure_gap, 1e-9)
+    sure = first_gaps(decoder, events) >= sure_gap
     changed = sure & (once != every)[:, 0]
-    assert changed.sum() > 50
+    assert changed.sum() > 30
     kept = (decoder.decode_batch(events) == once)[:, 0]
-    assert np.count_nonzero(kept & changed) > 0.8 * changed.sum()
+    assert np.count_nonzero(kept & changed) > 0.6 * changed.sum()
 
 
 @settings(max_examples=60)
@@ -81,12 +82,15 @@ def test_any_model(dem: stim.DetectorErrorModel, seed: int, sure_gap: float | No
     events, _ = sample(dem, shots=6, seed=seed)
     predictions, found = decoder.decode_batch(events, return_weights=True)
     twin = Twin(decoder)
-    try:
-        gaps = first_gaps(decoder, events)
-    except ValueError:  # a loop flips an observable: every shot is matched twice
-        gaps = np.zeros(len(events))
     limit = Crossings.of(decoder.graph, sure_gap=sure_gap)
-    sure = 0 if limit is None else limit.sure_gap / decoder.graph.weight_scale
+    gaps = np.zeros(len(events))
+    sure = np.inf
+    if limit is not None:
+        gaps = first_gaps(decoder, events)
+        # The least gap that no event has a part in is none of the search's business.
+        gauges = [Gauge.of(decoder.graph, observable=index) for index in range(dem.num_observables)]
+        alone = min(limit.across / decoder.graph.weight_scale, *(gauge.unseen for gauge in gauges), np.inf)
+        sure = min(limit.sure_least / decoder.graph.weight_scale, alone)
     for shot, weight, gap in zip(events, found, gaps, strict=True):
         weights = twin.weights(shot)
         total = round(weight * decoder.graph.weight_scale) - decoder.correlated.offset
@@ -94,7 +98,7 @@ def test_any_model(dem: stim.DetectorErrorModel, seed: int, sure_gap: float | No
         assert weights[edges].sum() == total
         least = twin.least_weight(shot, weights)
         assert total >= least
-        if limit is None or (sure_gap is not None and gap < sure - 1e-9):
+        if gap < sure - 1e-9:
             assert total == least
     assert predictions.shape == (6, dem.num_observables)
 
@@ -110,28 +114,83 @@ def test_the_default_costs_next_to_nothing() -> None:
     assert ours < 1.02 * best < 0.8 * plain
 
 
-def test_two_observables_and_parts_without() -> None:
-    """Each observable has sides of its own; the gap of any of them counts."""
-    dem = stim.DetectorErrorModel("""
-        error(0.01) D0
-        error(0.01) D0 D1
-        error(0.01) D1 L0
-        error(0.02) D2
-        error(0.02) D2 D3
-        error(0.02) D3 L1
-        error(0.04) D4
-        error(0.009) D0 D1 ^ D2
-    """)
-    decoder = CorrelatedMWPM.from_dem(dem, sure_gap=2.0)
-    crossings = Crossings.of(decoder.graph, sure_gap=2.0)
+@pytest.mark.parametrize("shots", [12, 4000])
+def test_two_observables(shots: int) -> None:
+    """Each observable has ways across of its own, and the gap of either counts."""
+    circuit = surface_circuit(distance=3, rounds=4, p=0.02)
+    dem = with_uneven_errors(circuit.detector_error_model(decompose_errors=True), second=True)
+    events, _ = sample(dem, shots=shots, seed=5)
+    some = CorrelatedMWPM.from_dem(dem, sure_gap=1.5, compare=False)
+    every = CorrelatedMWPM.from_dem(dem, sure_gap=np.inf, compare=False)
+    found = some.decode_batch(events), every.decode_batch(events)
+    _, gaps = MWPM(graph=every.graph).decode_batch(events, return_gap=True)
+    near = gaps < 1.5
+    assert np.array_equal(found[0][near.any(axis=1)], found[1][near.any(axis=1)])
+    if shots > 100:
+        once = MWPM(graph=every.graph).decode_batch(events)
+        for one in (0, 1):
+            alone = near[:, one] & ~near[:, 1 - one]
+            assert np.count_nonzero(alone & (once != found[1])[:, one]) > 20
+        assert (found[0] != found[1]).any()
+
+
+def test_own_events_count_where_edges_imply_others_of_their_component() -> None:
+    circuit = surface_circuit(distance=3, rounds=3, p=0.01)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    apart = CorrelatedMWPM.from_dem(dem).search_graph.record[0]
+    assert apart.sure_least < apart.sure_gap
+    both = CorrelatedMWPM.from_dem(with_uneven_errors(dem, second=True)).search_graph.record[0]
+    assert both.sure_least == both.sure_gap
+
+
+def test_more_events_elsewhere_need_a_larger_gap() -> None:
+    """By default a shot is decoded as with the gap for its number of events in the other half."""
+    circuit = surface_circuit(distance=5, rounds=5, p=0.008)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    events, _ = sample(dem, shots=6000, seed=6)
+    decoder = CorrelatedMWPM.from_dem(dem)
+    graph = decoder.graph
+    crossings = Crossings.of(graph)
     assert crossings is not None
-    assert crossings.spots.tolist() == [0, 1, 2, 3, -1]
-    assert crossings.sides.size == 2 * 4
-    every = CorrelatedMWPM.from_dem(dem, sure_gap=np.inf)
-    shots = (np.arange(32)[:, np.newaxis] >> np.arange(5) & 1).astype(np.bool_)
-    gaps = first_gaps(every, shots)
-    differ = (decoder.decode_batch(shots) != every.decode_batch(shots)).any(axis=1)
-    assert not differ[gaps < 2].any()
+    watched = crossings.spots >= 0
+    elsewhere = events[:, ~watched].sum(axis=1)
+    edges = watched[graph.edge_u]
+    chance, weight = graph.edge_probability[edges], graph.edge_weight[edges] / graph.weight_scale
+    usual = chance @ weight / chance.sum()
+    _, found = decoder.decode_batch(events, return_weights=True)
+    others = []
+    for number in (0, 3, 6, 8, 12):
+        gap = min(LEAST_EDGES + EDGES_PER_EVENT * number, MOST_EDGES) * usual
+        one = CorrelatedMWPM.from_dem(dem, sure_gap=gap)
+        _, weights = one.decode_batch(events, return_weights=True)
+        assert np.array_equal(weights[elsewhere == number], found[elsewhere == number])
+        others.append(weights)
+    for number, weights in ((3, others[-1]), (8, others[0])):
+        assert (weights != found)[elsewhere == number].any()
+
+
+def test_infinitely_sure_is_never_sure() -> None:
+    """Also where no way across is possible, weights are those of second matchings."""
+    dem = stim.DetectorErrorModel("""
+        error(0.001) D0 L0
+        error(0.001) D0
+        error(0.01) D1
+        error(0.02) D1 D2
+        error(0.01) D2
+        error(0.012) D3
+        error(0.02) D3 D4
+        error(0.012) D4
+        error(0.05) D1 ^ D3
+        error(0.3) D5
+        error(0.001) D5 D6
+        error(0.001) D6
+        error(0.001) D6 D7
+        error(0.001) D7
+        error(0.01) D5 ^ D6 D7
+    """)
+    twin = Twin(CorrelatedMWPM.from_dem(dem, sure_gap=np.inf, compare=False))
+    for number in range(256):
+        twin.check((number >> np.arange(8) & 1).astype(np.bool_))
 
 
 def test_distances_by_hand() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import decoders
 from decoders.mwpm import MWPM
 from decoders.mwpm_correlated import CorrelatedMWPM
-from tests.correlated_twin import Twin
+from tests.correlated_twin import Twin, with_uneven_errors
 from tests.strategies import dems
 
 
@@ -112,27 +112,6 @@ def test_flips_alone_are_those_of_the_whole_matching(compare: bool, sure_gap: fl
     assert np.array_equal(alone[gaps[:, 0] > 1e-6], whole[gaps[:, 0] > 1e-6])
     once = MWPM(graph=decoder.graph).decode_batch(events, bit_packed=True)
     assert np.count_nonzero(once != whole) > 20
-
-
-def with_uneven_errors(dem: stim.DetectorErrorModel, *, second: bool) -> stim.DetectorErrorModel:
-    """Errors of different probabilities, so that nothing is tied; and an observable for the other half."""
-    graph = MWPM.from_dem(dem).graph
-    flips = graph.edge_observables.any(axis=1)
-    half = graph.component[graph.edge_u[flips][0]]
-    rng = np.random.default_rng(4)
-    uneven = stim.DetectorErrorModel()
-    for error in dem.flattened():
-        if error.type != "error":
-            continue
-        targets: list[stim.DemTarget] = []
-        for part in error.target_groups():
-            ends = [target.val for target in part if target.is_relative_detector_id()]
-            targets += [*part]
-            if second and len(ends) == 1 and graph.component[ends[0]] != half and ends[0] % 2:
-                targets.append(stim.target_logical_observable_id(1))
-            targets.append(stim.target_separator())
-        uneven.append("error", error.args_copy()[0] * np.exp(rng.normal(0, 0.3)), targets[:-1])
-    return uneven
 
 
 @pytest.mark.parametrize("second", [False, True])
