@@ -15,7 +15,7 @@ from decoders.workspace import Pools
 
 #: Gaps of a first matching, in edges, from which on a second hardly ever predicts otherwise: few events in
 #: other components make few edges lighter (measured: docs/pages/decoders.md).
-LEAST_EDGES, EDGES_PER_EVENT, MOST_EDGES = 0.85, 0.05, 1.25
+LEAST_EDGES, EDGES_PER_EVENT, MOST_EDGES = 0.85, 0.05, 1.5
 # The distances between all pairs of detectors that matter are known: in so many bytes at most.
 _MOST_BYTES = 1 << 22
 _MOST_STEPS = 255  # what a byte holds

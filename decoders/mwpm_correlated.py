@@ -106,7 +106,7 @@ class CorrelatedMWPM(MWPM):
                 model explain better (see `decoders.kernels.compare`); otherwise the second.
             sure_gap: a shot is matched a second time only if some way across the code, through its events,
                 may make the first matching heavier by less than this, in units of log-likelihood; `inf`:
-                every shot is. Default: 0.85 to 1.25 times the weight that an edge has on average when it
+                every shot is. Default: 0.85 to 1.5 times the weight that an edge has on average when it
                 happens, the more the more events there are in components that flip nothing. Where an
                 observable does not depend on boundaries alone (a torus), or more than 2,048 detectors lie
                 in components that flip something, every shot is matched twice.
