@@ -255,7 +255,6 @@ def improve(graph, work, count):
 def weigh_again(graph, work, count):
     """Let `weight` be what the first matching weighs with the weights that it implies, if anybody asks."""
     if work.only_flips == 0:
-        work.only_watched = 0
         list_edges(graph, work, count, True)
         keep_first_edges(work)
         lower_prices(graph, work)
@@ -272,7 +271,6 @@ def match_again(graph, work, count):
     """
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     work.num_rounds = 0
-    work.only_watched = work.only_flips
     leave_out(graph, work, count)
     list_edges(graph, work, count, True)
     keep_first_edges(work)

@@ -56,7 +56,7 @@ from decoders.kernels.pools import (
 def implied_by(graph, work, edge):
     """Where in `implied` the entries of an edge begin, and where those end that matter at present."""
     starts = implied_start_of(graph)
-    if work.only_watched:
+    if work.only_flips:
         return np.int64(starts[edge]), np.int64(implied_watched_of(graph)[edge])
     return np.int64(starts[edge]), np.int64(starts[edge + 1])
 
@@ -67,7 +67,7 @@ def leave_out(graph, work, count):
     events, detectors, limits = events_of(work), detectors_of(graph), limits_of(work)
     for index in range(count):
         watched = detectors[events[index].detector].flips & IS_WATCHED
-        limits[index].is_left_out = work.only_watched != 0 and watched == 0
+        limits[index].is_left_out = work.only_flips != 0 and watched == 0
 
 
 @kernel
