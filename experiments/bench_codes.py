@@ -71,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print and write; see `add_arguments`."""
     names = _decoders(args.decoders)
     _check_modes(args)
+    if args.seed < 0:
+        raise ValueError(f"--seed is {args.seed}: it must be at least 0")
     if args.json and not Path(args.json).parent.is_dir():
         raise FileNotFoundError(f"--json {args.json}: no folder {Path(args.json).parent}, make it first")
     if args.model is not None:

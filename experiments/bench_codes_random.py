@@ -9,7 +9,7 @@ import numpy as np
 import stim
 
 import decoders
-from experiments.bench_codes_runs import REFERENCE
+from experiments.bench_codes_runs import REFERENCE, decode_or_refuse
 from experiments.exact import ExactModel
 from experiments.random_models import random_model
 from experiments.tables import number, table
@@ -53,22 +53,15 @@ def exact_error(dem: stim.DetectorErrorModel, exact: ExactModel, name: str) -> t
         The rate, with refused syndromes counted as wrong, and how many syndromes were refused: all of them if
         the decoder refuses the model.
     """
-    events = exact.events()
+    events = np.packbits(exact.events(), axis=1, bitorder="little")
     try:
         decoder = decoders.from_dem(name, dem)
     except ValueError:
         return float(exact.joint.sum()), len(events)
-    try:
-        return float(exact.errors(decoder.decode_batch(events)).sum()), 0
-    except ValueError:
-        pass
-    predictions = np.zeros((len(events), exact.num_observables), dtype=np.bool_)
-    refused = np.zeros(len(events), dtype=np.bool_)
-    for shot, one in enumerate(events):
-        try:
-            predictions[shot] = decoder.decode(one)
-        except ValueError:
-            refused[shot] = True
+    packed, refused = decode_or_refuse(decoder, events)
+    predictions = np.unpackbits(packed, axis=1, count=exact.num_observables, bitorder="little").astype(
+        np.bool_
+    )
     rate = exact.errors(predictions)[~refused].sum() + exact.joint[refused].sum()
     return float(rate), int(refused.sum())
 

@@ -95,7 +95,7 @@ def measure(
         runs[name] = Run()
         try:
             ready[name] = decoders.from_dem(name, dem)
-            _decode(ready[name], shots.piece(0)[0][:_WARM_UP], dem.num_observables)
+            decode_or_refuse(ready[name], shots.piece(0)[0][:_WARM_UP])
         except ValueError as error:
             ready.pop(name, None)
             runs[name].note = f"refuses the model: {' '.join(str(error).split())}"
@@ -109,7 +109,7 @@ def measure(
             name = REFERENCE  # others follow, so that they never decode more than is compared
         run = runs[name]
         progress.show(f"{title}: {name} at {run.shots:,} shots, {deadline - time.monotonic():.0f} s left")
-        _turn(ready[name], run, shots, dem.num_observables, most=goal)
+        _turn(ready[name], run, shots, most=goal)
         if name == REFERENCE and (run.errors >= limits.errors or run.shots >= limits.shots):
             goal = run.shots
         if REFERENCE in ready and runs[REFERENCE].shots >= goal:
@@ -117,14 +117,14 @@ def measure(
         ready = {one: decoder for one, decoder in ready.items() if runs[one].shots < goal}
 
 
-def _turn(decoder: decoders.Decoder, run: Run, shots: Shots, num_observables: int, *, most: int) -> None:
+def _turn(decoder: decoders.Decoder, run: Run, shots: Shots, *, most: int) -> None:
     """Decode the next shots, at most to the end of a piece."""
     offset = run.shots % PIECE
     events, flips = shots.piece(run.shots // PIECE)
     size = _WARM_UP if not run.shots else max(1, round(_TURN * 1e6 / max(run.microseconds, 1e-3)))
     end = min(PIECE, offset + size, offset + most - run.shots)
     start = time.perf_counter_ns()
-    predictions, refused = _decode(decoder, events[offset:end], num_observables)
+    predictions, refused = decode_or_refuse(decoder, events[offset:end])
     run.time_ns += time.perf_counter_ns() - start
     wrong = np.any(predictions != flips[offset:end], axis=1) | refused
     run.wrong.append(wrong)
@@ -133,15 +133,17 @@ def _turn(decoder: decoders.Decoder, run: Run, shots: Shots, num_observables: in
     run.refused += int(refused.sum())
 
 
-def _decode(
-    decoder: decoders.Decoder, events: Packed, num_observables: int
-) -> tuple[Packed, NDArray[np.bool_]]:
-    """Predictions of a batch, and which shots were refused: their predictions are zero."""
+def decode_or_refuse(decoder: decoders.Decoder, events: Packed) -> tuple[Packed, NDArray[np.bool_]]:
+    """Decode a batch; where a shot is refused, decode the others one by one.
+
+    Returns:
+        Bit-packed predictions, and bool (shots,) which shots were refused: their predictions are zero.
+    """
     refused = np.zeros(len(events), dtype=np.bool_)
     try:
         return decoder.decode_batch(events, bit_packed=True), refused
     except ValueError:
-        predictions = np.zeros((len(events), (num_observables + 7) // 8), dtype=np.uint8)
+        predictions = np.zeros((len(events), (decoder.num_observables + 7) // 8), dtype=np.uint8)
     for shot in range(len(events)):
         try:
             predictions[shot] = decoder.decode_batch(events[shot : shot + 1], bit_packed=True)[0]

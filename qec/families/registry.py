@@ -65,7 +65,8 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
 
     Args:
         name: one of `names()`.
-        distance: least number of faults that cause an undetected logical error.
+        distance: of the code; least number of faults that cause an undetected logical error, except for
+            `colour-xyz`, whose circuit has fewer.
         p: strength of the noise; for `surface-erasure` the probability of an erasure.
         rounds: cycles (of each phase, where there are several); default: the distance. Honeycomb
             codes count in periods of six rounds and add one round. The distance of a stability experiment is
@@ -74,7 +75,12 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
     Raises:
         ValueError: an unknown name, or a distance, number of cycles or strength that it lacks.
     """
-    return family(name).build(distance, distance if rounds is None else rounds, p)
+    chosen = family(name)
+    rounds = distance if rounds is None else rounds
+    for word, number, least in (("distance", distance, 2), ("rounds", rounds, 1)):
+        if number < least:
+            raise ValueError(f"{word}={number}: must be at least {least}")
+    return chosen.build(distance, rounds, p)
 
 
 def error_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
