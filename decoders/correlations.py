@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from decoders.dem_reader import DemArrays, read_dem
 from decoders.graph import MatchingGraph
 from decoders.kernels import components
+from decoders.whole_errors import WholeErrors
 from decoders.workspace import Implied
 
 
@@ -21,6 +22,8 @@ class CorrelatedGraph(NamedTuple):
     offset: int
     #: Whether there are such errors.
     any_likely: bool
+    #: The errors that flip several edges, to compare matchings by.
+    errors: WholeErrors
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "CorrelatedGraph":
@@ -42,7 +45,14 @@ class CorrelatedGraph(NamedTuple):
         present = np.isin(arrays.component_error, likely) & (edge_of >= 0)
         odd = np.bincount(edge_of[present], minlength=graph.num_edges) % 2 == 1
         offset = -int(graph.edge_weight[odd].sum(dtype=np.int64))
-        return cls(graph, _implied(arrays, graph, edge_of), offset, bool(likely.size))
+        errors = WholeErrors.of(
+            error=arrays.component_error,
+            edge_of=edge_of,
+            probability=arrays.component_probability,
+            num_edges=graph.num_edges,
+            weight_scale=graph.weight_scale,
+        )
+        return cls(graph, _implied(arrays, graph, edge_of), offset, bool(likely.size), errors)
 
 
 def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:

@@ -77,7 +77,9 @@ class CorrelatedMWPM(MWPM):
             implied=correlated.implied,
             list_length=_LIST_LENGTH,
         )
-        self.search_graph.set(certain_weight=correlated.offset, compares=int(compare))
+        self.search_graph.set(certain_weight=correlated.offset)
+        if compare:
+            correlated.errors.add_to(self.search_graph)
         self.correlated = correlated
         self._compare = compare
         self._sure_gap = sure_gap

@@ -212,7 +212,7 @@ class SearchGraph(Pools):
             implied_watched=start[:-1] + watched.astype(np.int32),
         )
         own = bool(np.any(is_watched[graph.edge_u[given[useful]]] & in_watched[useful]))
-        self.set(num_implied=table.size, has_own_implied=int(own), compares=1)
+        self.set(num_implied=table.size, has_own_implied=int(own))
 
 
 class Workspace(Pools):
@@ -261,6 +261,8 @@ class Workspace(Pools):
         """What second matchings write to; nothing if no graph has any."""
         num_edges = max((int(graph.num_edges) for graph in graphs), default=0)
         num_events = num_detectors if graphs else 0
+        # An error removes at most two edges for each of its own, or adds that one.
+        max_changed = 3 * max((int(graph.largest_error) for graph in graphs), default=0)
         covers = np.zeros(num_events + 1, dtype=layout.COVER)
         covers["centre"] = covers["portal"] = layout.NONE
         self.own(
@@ -273,11 +275,15 @@ class Workspace(Pools):
             seen=np.zeros(num_edges, dtype=np.int64),
             used_by=np.zeros(num_edges, dtype=np.int32),
             first_edges=np.zeros(num_edges, dtype=np.int64),
+            second_edges=np.zeros(num_edges, dtype=np.int64),
+            listed_at=np.full(num_events, layout.NONE, dtype=np.int64),
+            listed_next=np.zeros(2 * num_edges, dtype=np.int64),
+            changed=np.zeros(max_changed, dtype=np.int64),
             lowered=np.full(num_edges, layout.NOT_LOWERED, dtype=np.int32),
             lowered_as=np.zeros(num_edges, dtype=np.int32),
             active=np.zeros(num_edges, dtype=np.int64),
         )
-        self.set(num_graph_edges=num_edges)
+        self.set(num_graph_edges=num_edges, max_changed=max_changed)
 
     def _resize(self, size: int) -> None:
         self.own(

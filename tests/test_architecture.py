@@ -80,8 +80,10 @@ ROOMS: Mapping[str, Room] = {
         "decoders.unexplained decoders.kernels",
         "stim numpy",
     ),
+    "decoders.whole_errors": Room("decoders.workspace decoders.kernels", "numpy"),
     "decoders.correlations": Room(
-        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
+        "decoders.dem_reader decoders.graph decoders.whole_errors decoders.workspace decoders.kernels",
+        "stim numpy",
     ),
     "decoders.mwpm_correlated": Room(
         "decoders.base decoders.correlations decoders.crossings decoders.gauge decoders.mwpm "

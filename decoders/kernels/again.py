@@ -9,7 +9,7 @@ until no edge is left on which regions overlap; every round lowers more.
 import numpy as np
 
 from decoders.kernels.anew import free_events, match_chosen
-from decoders.kernels.compare import flips_like_first, judge, keep_first_elsewhere, list_first_edges
+from decoders.kernels.compare import flips_like_first
 from decoders.kernels.implied import (
     activate,
     add_up,
@@ -26,7 +26,7 @@ from decoders.kernels.implied import (
     share_cuts,
 )
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import BETTER_ONCE, FREE, FULL, NONE, OK, PAIRED
+from decoders.kernels.layout import DIFFERENT, FREE, FULL, NONE, OK, PAIRED
 from decoders.kernels.matching import mate_path
 from decoders.kernels.pools import (
     active_of,
@@ -265,9 +265,8 @@ def match_again(graph, work, count):
     """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
 
     `flips` and `weight` are then those of the second matching; if only flips are asked for, components that
-    flip nothing may keep their first matching, and there is no weight. If the first matching is to be
-    preferred, the status is BETTER_ONCE, `weight` what it weighs with the new weights, and the events'
-    mates are lost.
+    flip nothing may keep their first matching, and there is no weight. The status is DIFFERENT if the two
+    matchings are to be compared and predict different flips; the edges of the second are then listed.
     """
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     work.num_rounds = 0
@@ -285,14 +284,4 @@ def match_again(graph, work, count):
     add_up(graph, work)
     if graph.compares == 0 or flips_like_first(graph, work):
         return OK
-    keep_first_elsewhere(graph, work)
-    second = judge(graph, work)
-    forget_edges(work)
-    weight = list_first_edges(graph, work)
-    first = judge(graph, work)
-    if work.overflow:
-        return FULL
-    if first >= second:
-        return OK
-    work.weight = graph.certain_weight + weight
-    return BETTER_ONCE
+    return DIFFERENT

@@ -2,9 +2,10 @@
 
 from decoders.kernels.again import forget_shot, match_again, weigh_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
+from decoders.kernels.compare import is_first_likelier, weigh_first
 from decoders.kernels.crossings import is_settled
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ADD, BETTER_ONCE, FREE, FULL, IS_WATCHED, OK, POSTPONED
+from decoders.kernels.layout import ADD, DIFFERENT, FREE, FULL, IS_WATCHED, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.pools import (
@@ -87,6 +88,34 @@ def flips_alike_again(graph, work, count):
 
 
 @kernel
+def choose_prediction(graph, work, count):
+    """Take the matching, of two that predict different flips, that errors explain better. Returns a status."""
+    status = DIFFERENT
+    if work.only_flips != 0:
+        # Only watched components have been matched a second time, and now all of it is needed.
+        forget_shot(work)
+        reset_flips(graph, work)
+        status = match_once(graph, work, count)
+        work.only_flips = 0
+        if status == OK:
+            status = match_again(graph, work, count)
+        work.only_flips = 1
+    if status != DIFFERENT:
+        return status
+    takes_first = is_first_likelier(graph, work)
+    if work.overflow:
+        return FULL
+    if takes_first:
+        weight = graph.certain_weight + weigh_first(graph, work)
+        forget_shot(work)
+        reset_flips(graph, work)
+        status = match_once(graph, work, count)
+        work.weight = weight
+        return status
+    return OK
+
+
+@kernel
 def match_found(graph, work, count):
     """Match the detectors found[0..count-1], twice if edges of the graph imply others. Returns a status.
 
@@ -103,12 +132,8 @@ def match_found(graph, work, count):
             weigh_again(graph, work, count)
         else:
             status = match_again(graph, work, count)
-    if status == BETTER_ONCE:
-        weight = work.weight
-        forget_shot(work)
-        reset_flips(graph, work)
-        status = match_once(graph, work, count)
-        work.weight = weight
+    if status == DIFFERENT:
+        status = choose_prediction(graph, work, count)
     for index in range(count):
         event_of[events[index].detector] = -1
     return status

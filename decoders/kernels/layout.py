@@ -35,7 +35,7 @@ NOT_LOWERED = np.int32((1 << 31) - 1)
 MOST_SIGHTS = _i8(16)  # events that a portal knows
 
 # Kernel status: zero is success.
-OK, NO_PARTNER, FULL, POSTPONED, BETTER_ONCE = _i8(0), _i8(1), _i8(2), _i8(3), _i8(4)
+OK, NO_PARTNER, FULL, POSTPONED, DIFFERENT = _i8(0), _i8(1), _i8(2), _i8(3), _i8(4)
 
 # Where an edge ends that leads out of a window (GRAPH.ends); -1 is the true boundary.
 BEYOND = _i8(-2)
@@ -117,6 +117,7 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
     edge=_i4,
     weight=_i4,
 )
+ERROR = _record(first=_i4, last=_i4, weight=_i4)  # an error that flips error_edges[first:last]
 LIMIT = _record(
     number=_i8,  # in `crossers`
     is_left_out=_i8,  # the second matching does not matter there
@@ -185,6 +186,11 @@ GRAPH = _record(
     implied=_i8,  # IMPLIED (num_implied,)
     implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
     implied_watched=_i8,  # int32 (num_edges,): those before implied[watched[e]] are in watched components
+    errors=_i8,  # ERROR (num_errors,): errors that flip two or more edges
+    error_edges=_i8,  # int32 (num_error_edges,)
+    errors_of_edge=_i8,  # int32 (num_error_edges,): the errors that flip each edge, one edge after the other
+    errors_of_edge_start=_i8,  # int32 (num_edges + 1,): those of edge e begin here
+    alone=_i8,  # int32 (num_edges,): weight of the lightest errors that flip this edge and no other
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
     spots=_i8,  # int32 (num_detectors,): numbers of those that ways across can pass, NONE; with num_crossings
     apart=_i8,  # uint8 (num_spots * num_spots,): their distances in steps, rounded down; 255 is any more
@@ -197,8 +203,11 @@ GRAPH = _record(
     num_adjacent=_i8,
     num_edges=_i8,
     num_implied=_i8,  # 0: shots are matched once
+    num_errors=_i8,
+    num_error_edges=_i8,
+    largest_error=_i8,  # edges of the error that flips most
     has_own_implied=_i8,  # whether edges of watched components imply others there
-    compares=_i8,  # whether the two matchings are compared where they predict different flips
+    compares=_i8,  # whether the two matchings are compared where they predict different flips; needs `errors`
     num_spots=_i8,
     num_crossings=_i8,  # observables with two classes; 0 if nothing is known of them
     step=_i8,
@@ -243,6 +252,10 @@ WORK = _record(
     seen=_i8,  # int64 (num_graph_edges,): where prices are not NOT_SEEN
     used_by=_i8,  # int32 (num_graph_edges,): the event on whose way to its mate an edge is
     first_edges=_i8,  # int64 (num_graph_edges,): the edges of the first matching
+    second_edges=_i8,  # int64 (num_graph_edges,): the edges of the second, while the two are compared
+    listed_at=_i8,  # int64 (num_detectors,): the last edge in `seen` at each detector, as 2 * place + end; NONE
+    listed_next=_i8,  # int64 (2 num_graph_edges,): the one before it
+    changed=_i8,  # int64 (max_changed,): edges that the error being weighed would remove or add
     lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
     lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
     active=_i8,  # int64 (num_graph_edges,): where slots are lowered
@@ -265,6 +278,10 @@ WORK = _record(
     shift_failed=_i8,  # a shifted region overlaps another on an active edge
     num_seen=_i8,
     num_first=_i8,
+    num_second=_i8,
+    max_changed=_i8,
+    num_removed=_i8,  # of those in `changed`, from the start
+    num_added=_i8,  # and from the end
     num_active=_i8,  # slots that are lowered; 0 in a first matching
     num_lowered=_i8,  # times that a slot was lowered, of all shots
     only_flips=_i8,  # no more is asked of a shot than what it flips: other components are matched once

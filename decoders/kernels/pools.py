@@ -20,6 +20,7 @@ from decoders.kernels.layout import (
     CROSSER,
     DETECTOR,
     EDGE,
+    ERROR,
     EVENT,
     HALF,
     IMPLIED,
@@ -245,6 +246,36 @@ def implied_of(graph):
 
 
 @kernel
+def errors_of(graph):
+    """The pool `errors` of a graph record."""
+    return view(graph.errors, graph.num_errors, ERROR)
+
+
+@kernel
+def error_edges_of(graph):
+    """The pool `error_edges` of a graph record."""
+    return view(graph.error_edges, graph.num_error_edges, np.int32)
+
+
+@kernel
+def errors_of_edge_of(graph):
+    """The pool `errors_of_edge` of a graph record."""
+    return view(graph.errors_of_edge, graph.num_error_edges, np.int32)
+
+
+@kernel
+def errors_of_edge_start_of(graph):
+    """The pool `errors_of_edge_start` of a graph record."""
+    return view(graph.errors_of_edge_start, graph.num_edges + 1, np.int32)
+
+
+@kernel
+def alone_of(graph):
+    """The pool `alone` of a graph record."""
+    return view(graph.alone, graph.num_edges, np.int32)
+
+
+@kernel
 def implied_start_of(graph):
     """The pool `implied_start` of a graph record."""
     return view(graph.implied_start, graph.num_edges + 1, np.int32)
@@ -296,6 +327,30 @@ def seen_of(work):
 def used_by_of(work):
     """The pool `used_by` of a work record."""
     return view(work.used_by, work.num_graph_edges, np.int32)
+
+
+@kernel
+def second_edges_of(work):
+    """The pool `second_edges` of a work record."""
+    return view(work.second_edges, work.num_graph_edges, np.int64)
+
+
+@kernel
+def listed_at_of(work):
+    """The pool `listed_at` of a work record."""
+    return view(work.listed_at, work.num_detectors, np.int64)
+
+
+@kernel
+def listed_next_of(work):
+    """The pool `listed_next` of a work record."""
+    return view(work.listed_next, 2 * work.num_graph_edges, np.int64)
+
+
+@kernel
+def changed_of(work):
+    """The pool `changed` of a work record."""
+    return view(work.changed, work.max_changed, np.int64)
 
 
 @kernel

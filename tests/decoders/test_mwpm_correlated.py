@@ -139,49 +139,6 @@ def test_a_few_shots() -> None:
         assert np.array_equal(alone, twin.decoder.decode_batch(shot[np.newaxis], return_weights=True)[0])
 
 
-def measure(decoder: CorrelatedMWPM, edges: NDArray[np.int64]) -> int:
-    """Weight of a solution, less what pairs of its edges save, the largest saving first."""
-    graph, implied = decoder.graph, decoder.correlated.implied
-    chosen = set(edges.tolist())
-    savings = []
-    for edge in chosen:
-        for entry in range(implied.start[edge], implied.start[edge + 1]):
-            other = int(implied.edge[entry])
-            if other in chosen:
-                savings.append((int(graph.edge_weight[other]) - int(implied.weight[entry]), edge, other))
-    total = int(graph.edge_weight[edges].sum(dtype=np.int64))
-    for saved, edge, other in sorted(savings, reverse=True):
-        if {edge, other} <= chosen:
-            chosen -= {edge, other}
-            total -= saved
-    return total
-
-
-def test_of_two_predictions_the_better_explained_one() -> None:
-    dem = surface_dem(distance=3, rounds=10, p=0.004)
-    decoder = CorrelatedMWPM.from_dem(dem)
-    second = CorrelatedMWPM.from_dem(dem, compare=False)
-    first = MWPM(graph=decoder.graph)
-    packed, _ = sample(dem, shots=4000, seed=6)
-    shots = np.unpackbits(packed, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_)
-    once, twice, ours = (one.decode_batch(shots)[:, 0] for one in (first, second, decoder))
-    assert np.array_equal(ours[once == twice], once[once == twice])
-    graph = decoder.graph
-    half = graph.component[graph.edge_u[graph.edge_observables.any(axis=1)][0]]
-    flips_something = graph.component[graph.edge_u] == half
-    taken = {False: 0, True: 0}
-    for shot in np.flatnonzero(once != twice):
-        edges, others = (one.decode_to_edge_numbers(shots[shot]) for one in (first, second))
-        # What flips nothing is judged by its first edges in both.
-        mixed = np.concatenate([others[flips_something[others]], edges[~flips_something[edges]]])
-        takes_first = measure(decoder, edges) < measure(decoder, mixed)
-        taken[takes_first] += 1
-        expected = (first if takes_first else second).decode_to_edge_numbers(shots[shot])
-        assert np.array_equal(decoder.decode_to_edge_numbers(shots[shot]), expected)
-        assert ours[shot] == (once if takes_first else twice)[shot]
-    assert min(taken.values()) > 5
-
-
 def errors(
     name: str, dem: stim.DetectorErrorModel, events: NDArray[np.uint8], flips: NDArray[np.uint8]
 ) -> int:
