@@ -117,7 +117,12 @@ def test_verdicts() -> None:
     ]
     assert scores[1].pairs["mwpm"].z == pytest.approx(-3 / math.sqrt(7))
     words = text(scores, errors=1000)
-    assert "0 of 2 bars met" in words
+    assert "0 of 2 bars met, missed:" in words
+    assert "belief-matching: 20 errors, mwpm 10, on 100 shots, z = +3.2" in words
+    summary = next(
+        line.split() for line in words.splitlines() if line.split()[:4] == ["toric", "3", "0.01", "10"]
+    )
+    assert summary[4:] == ["0.70!", "2.0!", "-", "0.10"]
     assert "toric, d = 3, p = 0.01, ensemble: refuses the model: why" in words
     assert "1 of 1 cells have a decoder that is compared on fewer than 1000 errors" in words
     refusing = Score(cell, "mwpm", 3, 1.0, scores[0].pairs, "")
