@@ -185,15 +185,15 @@ def test_table_of_outcomes() -> None:
     outcomes = [
         Outcome(1, 0.1, {"mwpm": 0.1, "ensemble": 0.2}, {"mwpm": 0, "ensemble": 0}),
         Outcome(2, 0.3, {"mwpm": 0.6, "ensemble": 0.3}, {"mwpm": 4, "ensemble": 0}),
-        Outcome(3, 0.0, {"mwpm": 0.0, "ensemble": 0.0}, {"mwpm": 1, "ensemble": 0}),
+        Outcome(3, 0.0, {"mwpm": 0.0, "ensemble": 0.2}, {"mwpm": 1, "ensemble": 0}),
     ]
     lines = bench_codes_random.text(outcomes).splitlines()
     plain, ensemble = (
         next(line.split() for line in lines if line.split()[:1] == [n]) for n in outcomes[0].rates
     )
-    # mean / mean, median, 99th percentile, worst, its seed, above the optimum, above mwpm, refused
-    assert plain == ["mwpm", "1.750000", "1", "2.000", "2.000", "2", "1", "5", "in", "2", "models"]
-    assert ensemble == ["ensemble", "1.250000", "1", "2.000", "2.000", "1", "1", "1", "0"]
+    # mean / mean, median, 99th percentile, worst, its seed, above the optimum, above 0, above mwpm, refused
+    assert plain == ["mwpm", "1.750000", "2.000", "2.000", "2.000", "2", "1", "0", "5", "in", "2", "models"]
+    assert ensemble == ["ensemble", "1.750000", "2.000", "2.000", "2.000", "1", "2", "1", "2", "0"]
 
 
 def test_one_model_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
