@@ -8,7 +8,7 @@ import stim
 
 from qec import noise
 from qec.codes.repetition import RepetitionCode
-from qec.codes.surface import RotatedSurfaceCode
+from qec.codes.surface import RotatedSurfaceCode, Variant
 from qec.families.bias import with_bias
 from qec.families.decomposition import graphlike_dem
 from qec.families.erasure import with_erasure
@@ -96,9 +96,9 @@ def error_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
 
 
 def _surface(
-    distance: int, rounds: int, model: noise.NoiseModel | None, variant: str = "css"
+    distance: int, rounds: int, model: noise.NoiseModel | None, variant: Variant = "css"
 ) -> stim.Circuit:
-    code = RotatedSurfaceCode(distance, variant=variant, gates="cx")  # type: ignore[arg-type]
+    code = RotatedSurfaceCode(distance, variant=variant, gates="cx")
     return memory_circuit(code, rounds=rounds, noise=model)
 
 
