@@ -11,7 +11,7 @@ import stim
 
 import decoders
 from decoders.base import Decoder
-from experiments import bench_codes_random, bench_codes_runs, cli
+from experiments import bench_codes, bench_codes_random, bench_codes_runs, cli
 from experiments.bench_accuracy_runs import PIECE, Shots
 from experiments.bench_codes_random import Outcome, exact_error
 from experiments.bench_codes_report import Pair, Score, score_cell, text
@@ -85,6 +85,33 @@ def test_time_is_shared_and_bounded(tmp_path: Path) -> None:
     assert bench(tmp_path, *arguments, "--shots", "100000000", "--decoders", "pymatching") == 0
     plain, other = json.loads((tmp_path / "a.json").read_text())["cells"]
     assert 0 < other["pairs"]["mwpm"]["shots"] <= plain["pairs"]["mwpm"]["shots"] < 100_000_000
+
+
+def test_what_was_measured_before_ctrl_c_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = []
+
+    def stopped(cell: Cell, names: list[str], runs: dict[str, Run], *_: Any, **__: Any) -> None:
+        if measured:
+            raise KeyboardInterrupt
+        measured.append(cell)
+        runs["mwpm"] = run_of([1, 2], 10)
+
+    monkeypatch.setattr(bench_codes, "measure", stopped)
+    assert bench(tmp_path, "--families", *_CELL) == 130
+    printed = capsys.readouterr()
+    assert "stopped" in printed.err
+    (score,) = json.loads((tmp_path / "a.json").read_text())["cells"]
+    assert score["pairs"]["mwpm"]["errors"] == 2
+    assert "toric" in printed.out
+
+    def never(*_: Any) -> Outcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench_codes_random, "measure", never)
+    assert bench(tmp_path, "--random_models", "3") == 130
+    assert json.loads((tmp_path / "a.json").read_text())["random_models"] == []
 
 
 # --- the comparison
