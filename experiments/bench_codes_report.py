@@ -17,6 +17,8 @@ BARS = {
     "ensemble": (REFERENCE,),
 }
 _SIGMAS = 2.0
+# Ratios of fewer errors say little.
+_FEW = 100
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ def text(scores: Sequence[Score], *, errors: int) -> str:
         "",
         table(header, rows),
         "",
-        "Logical errors divided by those of plain matching on the same shots; ! marks a missed bar",
+        "Logical errors divided by those of plain matching on the same shots; ! marks a missed bar, and",
+        f"brackets what is compared on fewer than {_FEW} errors of plain matching",
         "",
         _summary(scores),
         "",
@@ -190,7 +193,8 @@ def _relative(score: Score) -> str:
     pair = score.pairs[REFERENCE]
     if not pair.others:
         return "-"
-    return number(pair.errors / pair.others, 2) + ("!" if score.failures else "")
+    ratio = number(pair.errors / pair.others, 2) + ("!" if score.failures else "")
+    return f"({ratio})" if pair.others < _FEW else ratio
 
 
 def plain_data(scores: Sequence[Score]) -> list[dict[str, Any]]:

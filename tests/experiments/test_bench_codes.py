@@ -149,7 +149,7 @@ def test_verdicts() -> None:
     summary = next(
         line.split() for line in words.splitlines() if line.split()[:4] == ["toric", "3", "0.01", "10"]
     )
-    assert summary[4:] == ["0.70!", "2.0!", "-", "0.10"]
+    assert summary[4:] == ["(0.70!)", "(2.0!)", "-", "(0.10)"]
     assert "toric, d = 3, p = 0.01, ensemble: refuses the model: why" in words
     assert "1 of 1 cells have a decoder that is compared on fewer than 1000 errors" in words
     refusing = Score(cell, "mwpm", 3, 1.0, scores[0].pairs, "")
