@@ -80,6 +80,8 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
     for word, number, least in (("distance", distance, 2), ("rounds", rounds, 1)):
         if number < least:
             raise ValueError(f"{word}={number}: must be at least {least}")
+    if not 0 <= p <= 0.75:
+        raise ValueError(f"p={p}: must be between 0 and 0.75")
     return chosen.build(distance, rounds, p)
 
 

@@ -272,6 +272,8 @@ def test_erasures_are_heralded() -> None:
         (lambda: families.circuit("lattice-surgery", distance=4, p=0.1), "distance=4"),
         (lambda: families.circuit("toric", distance=1, p=0.1), "distance=1"),
         (lambda: families.circuit("toric", distance=3, p=0.1, rounds=0), "rounds=0"),
+        (lambda: families.circuit("honeycomb", distance=2, p=2), "p=2: must be"),
+        (lambda: families.circuit("surface-erasure", distance=3, p=-0.1), "p=-0.1: must be"),
         (lambda: stability_circuit(width=3, rounds=3), "width=3"),
         (lambda: with_bias(stim.Circuit(), {"W": 1}), "weights="),
         (lambda: with_bias(stim.Circuit(), {}), "weights="),
