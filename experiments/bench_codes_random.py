@@ -17,6 +17,7 @@ from experiments.tables import number, table
 # Relative difference of two rates that are equal but for rounding.
 _ROUNDING = 1e-9
 _PEER = "pymatching-correlated"
+_LEVELS = (0.5, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
@@ -78,25 +79,36 @@ def _worse(outcomes: Sequence[Outcome], name: str, than: str) -> list[Outcome]:
 
 def text(outcomes: Sequence[Outcome]) -> str:
     """Table of all decoders over all models."""
-    header = ["decoder", "mean error / mean optimum", "median ratio", "99th percentile", "worst ratio"]
-    header += ["its seed", "above the optimum", "above mwpm", f"above {_PEER}", "refused syndromes"]
+    header = [
+        "decoder",
+        "mean error / mean optimum",
+        "median ratio",
+        "99th percentile",
+        "worst ratio",
+        "seed",
+    ]
+    header += ["above optimum", "above 0", "above mwpm", f"above {_PEER}", "refused syndromes"]
     mean = sum(one.optimum for one in outcomes)
     rows = []
     names = list(outcomes[0].rates)
+    uncertain = [one for one in outcomes if one.optimum > 0]
+    certain = [one for one in outcomes if one.optimum == 0]
     for name in names:
-        ratios = np.array([_ratio(one.rates[name], one.optimum) for one in outcomes])
-        worst = int(ratios.argmax())
+        ratios = np.array([one.rates[name] / one.optimum for one in uncertain])
+        quantiles = [
+            float(np.quantile(ratios, q, method="higher")) if uncertain else math.nan for q in _LEVELS
+        ]
+        above_zero = sum(one.rates[name] > 0 for one in certain)
         refusing = sum(one.refused[name] > 0 for one in outcomes)
         refused = sum(one.refused[name] for one in outcomes)
         rows.append(
             [
                 name,
                 f"{_ratio(sum(one.rates[name] for one in outcomes), mean):.6f}",
-                f"{np.quantile(ratios, 0.5, method='higher'):.6g}",
-                number(float(np.quantile(ratios, 0.99, method="higher")), 4),
-                number(float(ratios[worst]), 4),
-                str(outcomes[worst].seed),
-                str(int((ratios > 1 + _ROUNDING).sum())),
+                *(number(quantile, 4) for quantile in quantiles),
+                str(uncertain[int(ratios.argmax())].seed) if uncertain else "",
+                str(int((ratios > 1 + _ROUNDING).sum()) + above_zero),
+                str(above_zero),
                 "" if name == REFERENCE else str(len(_worse(outcomes, name, REFERENCE))),
                 "" if name == _PEER or _PEER not in names else str(len(_worse(outcomes, name, _PEER))),
                 f"{refused} in {refusing} models" if refused else "0",
@@ -106,7 +118,10 @@ def text(outcomes: Sequence[Outcome]) -> str:
         [
             f"Exact logical error rates on {len(outcomes)} random models, seeds {outcomes[0].seed} to "
             f"{outcomes[-1].seed}; mean optimum {number(mean / len(outcomes))}.",
-            "Ratio: a decoder's rate divided by the optimum of the model. The last columns count models.",
+            "Ratio: a decoder's rate divided by the optimum of the model, over the "
+            f"{len(uncertain)} models whose optimum is not 0.",
+            "Seed: of the worst ratio. Above: number of models whose rate is, by more than rounding, above",
+            "the optimum, above 0 where the optimum is 0, or above another decoder's rate.",
             "",
             table(header, rows),
             "",

@@ -17,6 +17,8 @@ BARS = {
     "ensemble": (REFERENCE,),
 }
 _SIGMAS = 2.0
+# Ratios of fewer errors say little.
+_FEW = 100
 
 
 @dataclass(frozen=True)
@@ -128,21 +130,33 @@ def text(scores: Sequence[Score], *, errors: int) -> str:
                 score.verdict,
             ]
         )
-        place = f"{score.cell.family}, d = {score.cell.distance}, p = {score.cell.p:g}, {score.decoder}"
         if score.note:
-            notes.append(f"{place}: {score.note}")
+            notes.append(f"{_place(score)}: {score.note}")
         if score.refused:
-            notes.append(f"{place}: refused {score.refused} shots (counted as errors)")
+            notes.append(f"{_place(score)}: refused {score.refused} shots (counted as errors)")
     judged = [score for score in scores if score.verdict not in ("", "no shots")]
     missed = [score for score in judged if score.failures]
     few = {score.cell for score in judged if score.pairs[REFERENCE].others < errors}
+    missing = [
+        f"  {_place(score)}: {pair.errors} errors, {other} {pair.others}, "
+        f"on {pair.shots} shots, z = {pair.z:+.1f}"
+        for score in missed
+        for other, pair in score.pairs.items()
+        if other in score.failures
+    ]
     lines = [
         "Logical errors on the same shots as plain matching (mwpm). z: (only it - only plain) / sqrt(sum);",
         f"a bar is missed where z > {_SIGMAS:g}. Among equals that happens in 2 of 100 comparisons.",
         "",
         table(header, rows),
         "",
-        f"{len(judged) - len(missed)} of {len(judged)} bars met",
+        "Logical errors divided by those of plain matching on the same shots; ! marks a missed bar, and",
+        f"brackets what is compared on fewer than {_FEW} errors of plain matching",
+        "",
+        _summary(scores),
+        "",
+        f"{len(judged) - len(missed)} of {len(judged)} bars met" + (", missed:" if missed else ""),
+        *missing,
     ]
     if few:
         lines.append(
@@ -150,6 +164,37 @@ def text(scores: Sequence[Score], *, errors: int) -> str:
             f"fewer than {errors} errors of plain matching: give more --minutes or --shots"
         )
     return "\n".join(lines + notes)
+
+
+def _place(score: Score) -> str:
+    return f"{score.cell.family}, d = {score.cell.distance}, p = {score.cell.p:g}, {score.decoder}"
+
+
+def _summary(scores: Sequence[Score]) -> str:
+    """One line a cell: relative errors of each decoder."""
+    names = [name for name in dict.fromkeys(score.decoder for score in scores) if name != REFERENCE]
+    by_cell: dict[Cell, dict[str, Score]] = {}
+    for score in scores:
+        by_cell.setdefault(score.cell, {})[score.decoder] = score
+    rows = [
+        [
+            cell.family,
+            str(cell.distance),
+            f"{cell.p:g}",
+            str(found[REFERENCE].pairs[REFERENCE].errors),
+            *(_relative(found[name]) if name in found else "" for name in names),
+        ]
+        for cell, found in by_cell.items()
+    ]
+    return table(["family", "d", "p", "mwpm's errors", *names], rows)
+
+
+def _relative(score: Score) -> str:
+    pair = score.pairs[REFERENCE]
+    if not pair.others:
+        return "-"
+    ratio = number(pair.errors / pair.others, 2) + ("!" if score.failures else "")
+    return f"({ratio})" if pair.others < _FEW else ratio
 
 
 def plain_data(scores: Sequence[Score]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Codes, noise, memory experiments, statistics and experiment folders. Knows stim, knows no decoder."""
 
-from qec import datasets, noise, priors, statistics
+from qec import datasets, families, noise, priors, statistics
 from qec.codes import RepetitionCode, RotatedSurfaceCode, code_by_name, code_names
 from qec.memory import memory_circuit, memory_metadata, patch_detectors
 
@@ -10,6 +10,7 @@ __all__ = [
     "code_by_name",
     "code_names",
     "datasets",
+    "families",
     "memory_circuit",
     "memory_metadata",
     "noise",

@@ -1,12 +1,10 @@
 """Circuit builder with absolute measurement numbers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import stim
 
 from qec.codes.code import Coordinate
-
-Records = tuple[int, ...]
 
 
 class CircuitBuilder:
@@ -85,8 +83,3 @@ class CircuitBuilder:
             else:
                 odd[record] = None
         return [stim.target_rec(record - self._num_measurements) for record in odd]
-
-
-def latest(cycles: Sequence[Mapping[Coordinate, int]], at: Coordinate) -> Records:
-    """Number of the last measurement of a check, as a tuple; empty if it was never measured."""
-    return tuple(cycle[at] for cycle in cycles[-1:] if at in cycle)

@@ -8,7 +8,7 @@ import stim
 
 from qec import noise
 from qec.codes.repetition import RepetitionCode
-from qec.codes.surface import RotatedSurfaceCode
+from qec.codes.surface import RotatedSurfaceCode, Variant
 from qec.families.bias import with_bias
 from qec.families.decomposition import graphlike_dem
 from qec.families.erasure import with_erasure
@@ -21,7 +21,7 @@ from qec.families.toric import toric_circuit
 from qec.families.transversal_cnot import transversal_cnot_circuit
 from qec.memory import memory_circuit
 
-#: Noise of the gates next to the erasures of `surface-erasure`.
+#: Noise of everything but the erasures of `surface-erasure` and `repetition-erasure`.
 ERASURE_BACKGROUND = 0.001
 #: Ratio of Z errors to X and Y errors together in `surface-biased` and `xzzx`.
 BIAS = 100.0
@@ -67,7 +67,7 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
         name: one of `names()`.
         distance: of the code; least number of faults that cause an undetected logical error, except for
             `colour-xyz`, whose circuit has fewer.
-        p: strength of the noise; for `surface-erasure` the probability of an erasure.
+        p: strength of the noise; probability of an erasure in `surface-erasure` and `repetition-erasure`.
         rounds: cycles (of each phase, where there are several); default: the distance. Honeycomb
             codes count in periods of six rounds and add one round. The distance of a stability experiment is
             its number of cycles.
@@ -80,6 +80,8 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
     for word, number, least in (("distance", distance, 2), ("rounds", rounds, 1)):
         if number < least:
             raise ValueError(f"{word}={number}: must be at least {least}")
+    if not 0 <= p <= 0.75:
+        raise ValueError(f"p={p}: must be between 0 and 0.75")
     return chosen.build(distance, rounds, p)
 
 
@@ -96,9 +98,9 @@ def error_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
 
 
 def _surface(
-    distance: int, rounds: int, model: noise.NoiseModel | None, variant: str = "css"
+    distance: int, rounds: int, model: noise.NoiseModel | None, variant: Variant = "css"
 ) -> stim.Circuit:
-    code = RotatedSurfaceCode(distance, variant=variant, gates="cx")  # type: ignore[arg-type]
+    code = RotatedSurfaceCode(distance, variant=variant, gates="cx")
     return memory_circuit(code, rounds=rounds, noise=model)
 
 
@@ -128,6 +130,10 @@ def _xzzx(distance: int, rounds: int, p: float) -> stim.Circuit:
 
 def _repetition(distance: int, rounds: int, model: noise.NoiseModel) -> stim.Circuit:
     return memory_circuit(RepetitionCode(distance, gates="cx"), rounds=rounds, noise=model)
+
+
+def _repetition_erasure(distance: int, rounds: int, p: float) -> stim.Circuit:
+    return with_erasure(_repetition(distance, rounds, noise.uniform(ERASURE_BACKGROUND)), p)
 
 
 def _stability(distance: int, rounds: int, p: float) -> stim.Circuit:
@@ -205,13 +211,19 @@ FAMILIES = MappingProxyType(
                 "repetition-circuit",
                 "repetition code memory, uniform circuit noise",
                 lambda d, r, p: _repetition(d, r, noise.uniform(p)),
-                ((3, 0.005), (5, 0.01), (13, 0.04), (29, 0.05)),
+                ((3, 0.006), (5, 0.015), (13, 0.04), (29, 0.05)),
             ),
             Family(
                 "repetition-phenomenological",
                 "repetition code memory, phenomenological noise",
                 lambda d, r, p: _repetition(d, r, noise.phenomenological(p)),
                 ((3, 0.02), (5, 0.05), (13, 0.1), (29, 0.12)),
+            ),
+            Family(
+                "repetition-erasure",
+                f"repetition code memory, heralded erasure, circuit noise of {ERASURE_BACKGROUND:.1%}",
+                _repetition_erasure,
+                ((3, 0.1), (9, 0.3)),
             ),
             Family(
                 "toric",

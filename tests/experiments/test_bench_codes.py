@@ -11,7 +11,7 @@ import stim
 
 import decoders
 from decoders.base import Decoder
-from experiments import bench_codes_random, bench_codes_runs, cli
+from experiments import bench_codes, bench_codes_random, bench_codes_runs, cli
 from experiments.bench_accuracy_runs import PIECE, Shots
 from experiments.bench_codes_random import Outcome, exact_error
 from experiments.bench_codes_report import Pair, Score, score_cell, text
@@ -87,6 +87,33 @@ def test_time_is_shared_and_bounded(tmp_path: Path) -> None:
     assert 0 < other["pairs"]["mwpm"]["shots"] <= plain["pairs"]["mwpm"]["shots"] < 100_000_000
 
 
+def test_what_was_measured_before_ctrl_c_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = []
+
+    def stopped(cell: Cell, names: list[str], runs: dict[str, Run], *_: Any, **__: Any) -> None:
+        if measured:
+            raise KeyboardInterrupt
+        measured.append(cell)
+        runs["mwpm"] = run_of([1, 2], 10)
+
+    monkeypatch.setattr(bench_codes, "measure", stopped)
+    assert bench(tmp_path, "--families", *_CELL) == 130
+    printed = capsys.readouterr()
+    assert "stopped" in printed.err
+    (score,) = json.loads((tmp_path / "a.json").read_text())["cells"]
+    assert score["pairs"]["mwpm"]["errors"] == 2
+    assert "toric" in printed.out
+
+    def never(*_: Any) -> Outcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench_codes_random, "measure", never)
+    assert bench(tmp_path, "--random_models", "3") == 130
+    assert json.loads((tmp_path / "a.json").read_text())["random_models"] == []
+
+
 # --- the comparison
 
 
@@ -117,7 +144,12 @@ def test_verdicts() -> None:
     ]
     assert scores[1].pairs["mwpm"].z == pytest.approx(-3 / math.sqrt(7))
     words = text(scores, errors=1000)
-    assert "0 of 2 bars met" in words
+    assert "0 of 2 bars met, missed:" in words
+    assert "belief-matching: 20 errors, mwpm 10, on 100 shots, z = +3.2" in words
+    summary = next(
+        line.split() for line in words.splitlines() if line.split()[:4] == ["toric", "3", "0.01", "10"]
+    )
+    assert summary[4:] == ["(0.70!)", "(2.0!)", "-", "(0.10)"]
     assert "toric, d = 3, p = 0.01, ensemble: refuses the model: why" in words
     assert "1 of 1 cells have a decoder that is compared on fewer than 1000 errors" in words
     refusing = Score(cell, "mwpm", 3, 1.0, scores[0].pairs, "")
@@ -180,15 +212,15 @@ def test_table_of_outcomes() -> None:
     outcomes = [
         Outcome(1, 0.1, {"mwpm": 0.1, "ensemble": 0.2}, {"mwpm": 0, "ensemble": 0}),
         Outcome(2, 0.3, {"mwpm": 0.6, "ensemble": 0.3}, {"mwpm": 4, "ensemble": 0}),
-        Outcome(3, 0.0, {"mwpm": 0.0, "ensemble": 0.0}, {"mwpm": 1, "ensemble": 0}),
+        Outcome(3, 0.0, {"mwpm": 0.0, "ensemble": 0.2}, {"mwpm": 1, "ensemble": 0}),
     ]
     lines = bench_codes_random.text(outcomes).splitlines()
     plain, ensemble = (
         next(line.split() for line in lines if line.split()[:1] == [n]) for n in outcomes[0].rates
     )
-    # mean / mean, median, 99th percentile, worst, its seed, above the optimum, above mwpm, refused
-    assert plain == ["mwpm", "1.750000", "1", "2.000", "2.000", "2", "1", "5", "in", "2", "models"]
-    assert ensemble == ["ensemble", "1.250000", "1", "2.000", "2.000", "1", "1", "1", "0"]
+    # mean / mean, median, 99th percentile, worst, its seed, above the optimum, above 0, above mwpm, refused
+    assert plain == ["mwpm", "1.750000", "2.000", "2.000", "2.000", "2", "1", "0", "5", "in", "2", "models"]
+    assert ensemble == ["ensemble", "1.750000", "2.000", "2.000", "2.000", "1", "2", "1", "2", "0"]
 
 
 def test_one_model_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

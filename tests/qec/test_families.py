@@ -55,7 +55,7 @@ def component_sizes(dem: stim.DetectorErrorModel) -> set[int]:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in families.names() if name != "surface-erasure"])
+@pytest.mark.parametrize("name", [name for name in families.names() if "erasure" not in name])
 def test_without_noise_nothing_happens(name: str) -> None:
     clean = circuit(name, p=0)
     assert not clean.detector_error_model().num_errors
@@ -272,6 +272,8 @@ def test_erasures_are_heralded() -> None:
         (lambda: families.circuit("lattice-surgery", distance=4, p=0.1), "distance=4"),
         (lambda: families.circuit("toric", distance=1, p=0.1), "distance=1"),
         (lambda: families.circuit("toric", distance=3, p=0.1, rounds=0), "rounds=0"),
+        (lambda: families.circuit("honeycomb", distance=2, p=2), "p=2: must be"),
+        (lambda: families.circuit("surface-erasure", distance=3, p=-0.1), "p=-0.1: must be"),
         (lambda: stability_circuit(width=3, rounds=3), "width=3"),
         (lambda: with_bias(stim.Circuit(), {"W": 1}), "weights="),
         (lambda: with_bias(stim.Circuit(), {}), "weights="),
