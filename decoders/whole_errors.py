@@ -21,7 +21,7 @@ class WholeErrors(NamedTuple):
     edge: NDArray[np.int32]
     #: int32 (num_errors,): integer weight of each error, even, not negative.
     weight: NDArray[np.int32]
-    #: int32 (num_edges,): integer weight of the lightest set of errors found that flips this edge and no other.
+    #: int32 (num_edges,): integer weight of the lightest set of errors that flips this edge and no other.
     alone: NDArray[np.int32]
 
     @classmethod

@@ -89,7 +89,7 @@ def flips_alike_again(graph, work, count):
 
 @kernel
 def choose_prediction(graph, work, count):
-    """Take the matching, of two that predict different flips, that errors explain better. Returns a status."""
+    """Choose between two matchings that predict different flips. Returns a status."""
     status = DIFFERENT
     if work.only_flips != 0:
         # Only watched components have been matched a second time, and now all of it is needed.

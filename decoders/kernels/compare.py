@@ -115,7 +115,7 @@ def flip_alike(graph, edge, one, other):
 
 @kernel
 def edge_in_set(graph, work, detector, end, edge, one):
-    """Find an edge of the set from a detector to an end that makes, with edge `one`, another edge; or NONE."""
+    """Find an edge of the set from a detector to an end that makes another edge with `one`; or NONE."""
     ends, prices, seen = ends_of(graph), prices_of(work), seen_of(work)
     listed_next = listed_next_of(work)
     at = listed_at_of(work)[detector]
@@ -130,9 +130,9 @@ def edge_in_set(graph, work, detector, end, edge, one):
 
 @kernel
 def remove_equivalent(graph, work, edge):
-    """Remove the heaviest two edges of the set that flip what an edge flips; returns the weight they had alone.
+    """Remove the heaviest two edges of the set that flip what an edge flips.
 
-    0 if there are none.
+    Returns the weight that they had alone, 0 if there are none.
     """
     ends, prices, seen, alone = ends_of(graph), prices_of(work), seen_of(work), alone_of(graph)
     listed_next = listed_next_of(work)
@@ -196,7 +196,7 @@ def savings(graph, work, error, applies):
 
 @kernel
 def offer_errors(graph, work, edge, size):
-    """Queue the errors that an edge of the set is part of and that save something; returns the queue's size."""
+    """Queue the errors with an edge of the set that make it lighter; returns the queue's size."""
     errors, error_edges, starts = errors_of(graph), error_edges_of(graph), errors_of_edge_start_of(graph)
     prices, queue, of_edge = prices_of(work), queue_of(work), errors_of_edge_of(graph)
     for entry in range(starts[edge], starts[edge + 1]):

@@ -243,7 +243,7 @@ _CASES = [
 
 @pytest.mark.parametrize(("name", "distance", "p", "shots"), _CASES)
 def test_fewer_errors_on_other_codes(name: str, distance: int, p: float, shots: int) -> None:
-    """Not more logical errors than either matching alone, within two standard deviations of the difference."""
+    """Not more logical errors than either matching alone, within two standard deviations."""
     circuit = families.circuit(name, distance=distance, p=p)
     dem = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
     events, flips = circuit.compile_detector_sampler(seed=4).sample(
