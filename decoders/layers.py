@@ -7,6 +7,7 @@ the one before, or with a period of several cycles; one period serves a memory o
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import stim
@@ -51,7 +52,8 @@ class LayeredModel:
     longest_reach: int
     #: Least number of errors that flip an observable unseen, 0 if there is none.
     distance: int
-    #: bool (columns,): whether an error in the detector's component, in any layer, flips an observable.
+    #: bool (layers seen, columns): whether an error in the detector's component flips an observable; the same
+    #: for all layers of the bulk at one place in the period.
     watched: NDArray[np.bool_]
     #: What the edges of each layer seen imply; None if windows are matched once.
     implied: tuple[LayerImplied, ...] | None = None
@@ -72,6 +74,27 @@ class LayeredModel:
         start = len(self.first)
         counts = (self.seen_detectors[start : start + len(self.bulk)] >= 0).sum(axis=0)
         return -(-self.period // int(counts[counts > 0].min(initial=self.period)))
+
+    @cached_property
+    def foreign_columns(self) -> NDArray[np.bool_]:
+        """Columns of detectors that last cycles have where the bulk has none, bool (columns,)."""
+        return self._foreign.any(axis=0)
+
+    @cached_property
+    def num_foreign(self) -> int:
+        """How many layers before the data readout's such detectors reach back."""
+        rows = np.flatnonzero(self._foreign.any(axis=1))
+        return len(self._foreign) - int(rows[0]) if rows.size else 0
+
+    @cached_property
+    def _foreign(self) -> NDArray[np.bool_]:
+        """Detectors of last cycles, without the data readout, that are not in the bulk."""
+        stop = len(self.seen_detectors) - len(self.last)
+        rows = np.arange(stop, len(self.seen_detectors) - 1)
+        if not self.bulk:
+            return np.zeros((0, self.num_columns), dtype=np.bool_)
+        like = len(self.first) + (rows - stop) % self.period
+        return (self.seen_detectors[rows] >= 0) & (self.seen_detectors[like] < 0)
 
     @property
     def num_detectors(self) -> int:
@@ -144,7 +167,7 @@ class LayeredModel:
             weight_scale=graph.weight_scale,
             longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
             distance=_distance(short.dem),
-            watched=_watched(graph, layered.places.column, layered.places.stabilizers.shape[0]),
+            watched=_watched(graph, layered.detectors, slice(start, stop), period),
             implied=implied,
         )
 
@@ -210,6 +233,16 @@ class LayeredModel:
             layers.append(self.first[at] if at < len(self.first) else self.bulk_layer(at - len(self.first)))
         return (layers + ending)[-count:] if count else []
 
+    def seen_layers(self, first: int, count: int, *, to_end: bool) -> NDArray[np.int64]:
+        """Which of the layers seen have the edges of `layer_edges`, int64 (count,)."""
+        start = len(self.first)
+        like = np.arange(first, first + count)
+        like = np.where(like < start, like, start + (like - start) % self.period)
+        if to_end and self.last:
+            ending = np.arange(len(self.seen_detectors) - len(self.last), len(self.seen_detectors))
+            like = np.concatenate([like[: max(0, count - ending.size)], ending])[-count:]
+        return like
+
     def sample_layers(self, num_layers: int, *, seed: int) -> NDArray[np.uint8]:
         """Draw the detection events of one shot from the edges' probabilities, uint8 (layers, columns).
 
@@ -246,10 +279,17 @@ def _seen_for_whole_periods(block: Block, layered: Layered) -> int:
     return block.repeats - (block.repeats - block.seen) // each * each
 
 
-def _watched(graph: MatchingGraph, column: NDArray[np.int64], columns: int) -> NDArray[np.bool_]:
-    """Which columns have a detector whose component flips an observable."""
+def _watched(
+    graph: MatchingGraph, detectors: NDArray[np.int64], bulk: slice, period: int
+) -> NDArray[np.bool_]:
+    """Which detectors of each layer, int64 (layers, columns), are in a component that flips an observable."""
     flipping = np.unique(graph.component[graph.edge_u[graph.edge_observables.any(axis=1)]])
-    return np.bincount(column[np.isin(graph.component, flipping)], minlength=columns) > 0
+    known = np.append(np.isin(graph.component, flipping), False)
+    watched = known[detectors]
+    for phase in range(period):
+        rows = watched[bulk][phase::period]
+        rows[:] = rows.any(axis=0)
+    return watched
 
 
 def _distance(dem: stim.DetectorErrorModel) -> int:

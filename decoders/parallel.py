@@ -61,6 +61,11 @@ class ParallelStreamingDecoder:
             raise ValueError(
                 f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
             )
+        if model.num_foreign:
+            raise ValueError(
+                "the last cycles of this memory have detectors where the repeated ones have none: use "
+                "StreamingDecoder"
+            )
         for name, cycles in (("commit", plan.commit), ("buffer", plan.buffer)):
             if cycles % model.period:
                 raise ValueError(f"{name}={cycles}: a multiple of the model's period, {model.period}")

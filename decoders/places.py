@@ -52,7 +52,8 @@ def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
 
     Returns:
         The only coordinate that is ever shifted, if there is just one; the third (the second where
-        detectors have two), by convention; the last; BY_ORDER.
+        detectors have two), by convention; the last (before the third if only the last advances from detector
+        to detector); BY_ORDER.
 
     Raises:
         ValueError: a detector has fewer than two coordinates.
@@ -72,7 +73,10 @@ def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
     moved = [int(axis) for axis in np.flatnonzero(shift) if axis < dimensions]
     axes = [*(moved if len(moved) == 1 else []), default]
     if dimensions > 3:
-        axes.append(dimensions - 1)
+        # Detectors are declared in the order of time.
+        last, usual = (np.diff(_times(coordinates, axis)) for axis in (dimensions - 1, default))
+        is_time = (last >= 0).all() and last.any() and ((usual < 0).any() or not usual.any())
+        axes.insert(len(axes) - 1 if is_time else len(axes), dimensions - 1)
     known = [axis for axis in dict.fromkeys(axes) if not np.isnan(_times(coordinates, axis)).any()]
     return [*known, BY_ORDER]
 

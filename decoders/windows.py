@@ -54,9 +54,11 @@ class WindowPlan:
         commit = (
             _multiple(max(4 * distance, commit_least), period) if commit is None else _whole("commit", commit)
         )
-        buffer = (
-            _multiple(max(distance, buffer_least), period) if buffer is None else _whole("buffer", buffer)
-        )
+        if buffer is None:
+            # The last layers of a buffer may be last cycles, for which the bulk's edges are wrong.
+            buffer = _multiple(max(distance + model.num_foreign, buffer_least), period)
+        else:
+            buffer = _whole("buffer", buffer)
         if not model.bulk and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
             return cls(commit=commit, buffer=buffer)  # the whole memory is one window
         if commit < commit_least:
@@ -106,7 +108,7 @@ def cut_graph(
         implied = _cut_implied(
             model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
         )
-    watched = np.tile(model.watched, count)
+    watched = model.watched[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
     search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
     if commit is not None:
         neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
@@ -173,6 +175,8 @@ def _cut_edges(
         parts += [
             _reach_in(model.bulk_layer(start + at), at, columns) for at in range(-model.longest_reach, 0)
         ]
+    if open_future and not to_end and model.num_foreign:
+        parts.append(_foreign(model, first, count))
     u, v, weight, probability, observables = (np.concatenate(values) for values in zip(*parts, strict=True))
     swap = (v >= 0) & (v < u)
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -243,6 +247,26 @@ def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bo
     there = at + edges.later
     v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
+
+
+def _foreign(model: LayeredModel, first: int, count: int) -> _Edges:
+    """Edges to BEYOND, of weight 0, for detectors that only last cycles have.
+
+    A window does not know whether its last layers are last cycles. With these edges the events of such
+    detectors change nothing; they are decoded with the ending.
+    """
+    layers = np.arange(count - model.num_foreign, count)
+    like = model.seen_layers(first, count, to_end=False)[layers]
+    absent = (model.seen_detectors[like] < 0) & model.foreign_columns
+    row, column = np.nonzero(absent)
+    size = row.size
+    return (
+        layers[row] * model.num_columns + column,
+        np.full(size, int(BEYOND), dtype=np.int64),
+        np.zeros(size, dtype=np.int64),
+        np.full(size, 0.5),
+        np.zeros((size, model.bulk_layer(0).observables.shape[1]), dtype=np.uint64),
+    )
 
 
 def _reach_in(edges: LayerEdges, at: int, columns: int) -> _Edges:

@@ -99,7 +99,8 @@ ROOMS: Mapping[str, Room] = {
     "decoders.measurements": Room("decoders.layers decoders.places decoders.repeats", "stim numpy"),
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room(
-        "decoders.layers decoders.layer_edges decoders.layer_correlations decoders.graph decoders.workspace decoders.kernels",
+        "decoders.layers decoders.layer_edges decoders.layer_correlations decoders.graph "
+        "decoders.workspace decoders.kernels",
         "numpy",
     ),
     "decoders.parallel": Room(
