@@ -78,7 +78,8 @@ class LayeredModel:
     @cached_property
     def foreign_columns(self) -> NDArray[np.bool_]:
         """Columns of detectors that last cycles have where the bulk has none, bool (columns,)."""
-        return self._foreign.any(axis=0)
+        columns: NDArray[np.bool_] = np.logical_or.reduce(self._foreign, axis=0)
+        return columns
 
     @cached_property
     def num_foreign(self) -> int:
