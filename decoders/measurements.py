@@ -1,5 +1,6 @@
 """Detection events from raw measurements as they arrive: the parities that a circuit's detectors are."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ import stim
 from numpy.typing import NDArray
 
 from decoders.layers import LayeredModel
-from decoders.repeats import SEEN_REPEATS
+from decoders.places import find_places
+from decoders.repeats import SEEN_REPEATS, shorten_circuit
 
 
 class _Terms(NamedTuple):
@@ -21,7 +23,7 @@ class _Terms(NamedTuple):
 
 
 class Parities(NamedTuple):
-    """The parities of the first cycles, of the data readout and of a cycle of the bulk, in this order."""
+    """The parities of the first cycles, of the data readout and of a period of the bulk, in this order."""
 
     #: int64 (layers + 1,): the terms of layer i are start[i]..start[i + 1]-1.
     start: NDArray[np.int64]
@@ -43,7 +45,7 @@ class MeasurementModel:
         at_end: int,
         num_columns: int,
         first: list[_Terms],
-        bulk: _Terms | None,
+        bulk: list[_Terms],
         last: _Terms,
     ) -> None:
         self.per_cycle = per_cycle
@@ -52,16 +54,18 @@ class MeasurementModel:
         self._first = first
         self._bulk = bulk
         self._last = last
-        all_terms = [*first, last, *([bulk] if bulk else [])]
+        all_terms = [*first, last, *bulk]
         earliest = min((int(terms.offset.min(initial=0)) for terms in all_terms), default=0)
         #: Cycles at the beginning whose parities differ.
         self.num_first = len(first)
+        #: Cycles after which the parities repeat; 0 if they do not.
+        self.period = len(bulk)
         #: How many cycles back the parities of a cycle reach.
         self.reach = -(earliest // max(1, per_cycle)) if earliest < 0 else 0
 
     def parities(self) -> Parities:
         """All parities as arrays, for kernels."""
-        layers = [*self._first, self._last, *([self._bulk] if self._bulk else [])]
+        layers = [*self._first, self._last, *self._bulk]
         return Parities(
             start=np.cumsum([0, *(terms.column.size for terms in layers)], dtype=np.int64),
             column=np.concatenate([terms.column for terms in layers]),
@@ -78,38 +82,50 @@ class MeasurementModel:
         """
         if circuit.num_sweep_bits:
             return None
-        short = _shorten(circuit)
-        coordinates = short.get_detector_coordinates()
-        layered = LayeredModel.from_dem(_positions(coordinates))
-        if not np.array_equal(layered.stabilizers, model.stabilizers, equal_nan=True):
-            return None
-        numbers = layered.seen_detectors
+        for seen in range(SEEN_REPEATS, 2 * SEEN_REPEATS):
+            short, left_out = shorten_circuit(circuit, seen=seen)
+            found, per_period = cls._from_short(short, model, is_whole=not left_out)
+            if found is None or not any(detectors % per_period for detectors in left_out):
+                return found  # what is left out is whole periods
+        return None
+
+    @classmethod
+    def _from_short(
+        cls, short: stim.Circuit, model: LayeredModel, *, is_whole: bool
+    ) -> "tuple[MeasurementModel | None, int]":
+        """Read the parities of a circuit with short REPEAT blocks; `is_whole` if it had no longer ones.
+
+        Returns also the number of detectors in a period.
+        """
+        detectors = short.get_detector_coordinates()
+        places = find_places(_as_array(detectors), axis=model.clock.axis, unit=model.clock.unit)
+        if not np.array_equal(places.stabilizers, model.stabilizers, equal_nan=True):
+            return None, 1
+        num_layers = int(places.layer.max(initial=0)) + 1
+        numbers = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
+        numbers[places.layer, places.column] = np.arange(places.layer.size)
         contents = _detector_measurements(short)
         noiseless = short.reference_sample()
-        num_layers = numbers.shape[0]
         per_cycle = _measurements_per_cycle(numbers, contents)
         at_end = short.num_measurements - (num_layers - 1) * per_cycle
         if per_cycle <= 0 or at_end < 0:
-            return None
+            return None, 1
         layers = [_terms(numbers[t], contents, noiseless, t * per_cycle) for t in range(num_layers)]
-        stop = num_layers - 1
-        start = stop
-        while start > 0 and _equal(layers[start - 1], layers[stop - 1]):
-            start -= 1
-        repeats = stop - start >= 2
-        if circuit.num_measurements != short.num_measurements and not repeats:
-            return None
         inside = all((t.offset < per_cycle).all() for t in layers[:-1])
         if not inside or (layers[-1].offset >= at_end).any():
-            return None
-        return cls(
+            return None, 1
+        start, period = _bulk(layers[:-1])
+        if not is_whole and not period:
+            return None, 1
+        found = cls(
             per_cycle=per_cycle,
             at_end=at_end,
             num_columns=numbers.shape[1],
-            first=layers[: start if repeats else stop],
-            bulk=layers[start] if repeats else None,
+            first=layers[:start],
+            bulk=layers[start : start + period],
             last=layers[-1],
         )
+        return found, max(1, int((numbers[start : start + period] >= 0).sum()))
 
     def events(
         self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8], first_cycle: int
@@ -136,13 +152,15 @@ class MeasurementModel:
             values = stacked[origin + row * self.per_cycle + terms.offset]
             events[row] = terms.expected
             np.bitwise_xor.at(events[row], terms.column, values)
-        if special < len(measurements):
-            if self._bulk is None:
-                raise ValueError(f"this memory has only {len(self._first)} cycles before its data readout")
-            rows = np.arange(special, len(measurements))[:, np.newaxis]
-            values = stacked[origin + rows * self.per_cycle + self._bulk.offset]
-            events[special:] = self._bulk.expected
-            np.bitwise_xor.at(events[special:].T, self._bulk.column, values.T)
+        if special < len(measurements) and not self._bulk:
+            raise ValueError(f"this memory has only {len(self._first)} cycles before its data readout")
+        for phase, terms in enumerate(self._bulk):
+            begin = special + (phase - (first_cycle + special - self.num_first)) % self.period
+            rows = np.arange(begin, len(measurements), self.period)
+            values = stacked[origin + rows[:, np.newaxis] * self.per_cycle + terms.offset]
+            found = np.repeat(terms.expected[np.newaxis], len(rows), axis=0)
+            np.bitwise_xor.at(found.T, terms.column, values.T)
+            events[rows] = found
         return events
 
     def last_events(self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -153,23 +171,29 @@ class MeasurementModel:
         return events
 
 
-def _shorten(circuit: stim.Circuit) -> stim.Circuit:
-    """Shorten long REPEAT blocks that contain detectors."""
-    short = stim.Circuit()
-    for instruction in circuit:
-        if isinstance(instruction, stim.CircuitRepeatBlock) and instruction.repeat_count > SEEN_REPEATS:
-            short.append(stim.CircuitRepeatBlock(SEEN_REPEATS, instruction.body_copy()))
-        else:
-            short.append(instruction)
-    return short
-
-
-def _positions(coordinates: dict[int, list[float]]) -> stim.DetectorErrorModel:
-    """A model with nothing but detectors at these coordinates, for their layers and columns."""
-    model = stim.DetectorErrorModel()
+def _as_array(coordinates: dict[int, list[float]]) -> NDArray[np.float64]:
+    """Coordinates as float64 (detectors, k), NaN where a detector has fewer than k."""
+    width = max((len(place) for place in coordinates.values()), default=0)
+    array = np.full((len(coordinates), width), np.nan)
     for detector, place in coordinates.items():
-        model.append("detector", place, [stim.target_relative_detector_id(detector)])
-    return model
+        array[detector, : len(place)] = place
+    return array
+
+
+def _bulk(layers: Sequence[_Terms]) -> tuple[int, int]:
+    """Start and period of the parities that repeat up to the last cycle; (cycles, 0) if there are none."""
+    kinds = np.zeros(len(layers), dtype=np.int64)
+    known: dict[tuple[bytes, ...], int] = {}
+    for at, terms in enumerate(layers):
+        kinds[at] = known.setdefault(tuple(field.tobytes() for field in terms), len(known))
+    backwards = kinds[::-1]
+    best, fewest = (len(layers), 0), len(layers)
+    for period in range(1, len(layers) // 2 + 1):
+        differ = np.flatnonzero(backwards[period:] != backwards[:-period])
+        start = len(layers) - period - (int(differ[0]) if differ.size else len(layers) - period)
+        if len(layers) - start >= 2 * period and start + period < fewest:
+            best, fewest = (start, period), start + period
+    return best
 
 
 def _detector_measurements(circuit: stim.Circuit) -> list[list[int]]:
@@ -185,13 +209,16 @@ def _detector_measurements(circuit: stim.Circuit) -> list[list[int]]:
 
 
 def _measurements_per_cycle(numbers: NDArray[np.int64], contents: list[list[int]]) -> int:
-    """By how much the latest measurement of a stabilizer's detectors moves on from cycle to cycle."""
-    steps = []
-    for earlier, later in pairwise(numbers[:-1]):
-        both = (earlier >= 0) & (later >= 0)
-        pairs = zip(earlier[both], later[both], strict=True)
-        steps += [max(contents[b]) - max(contents[a]) for a, b in pairs if contents[a] and contents[b]]
-    return steps[0] if steps and min(steps) == max(steps) else 0
+    """By how much the latest measurement of a stabilizer's detectors moves on from cycle to cycle; 0 if that
+    differs."""
+    found = set()
+    for column in numbers[:-1].T:
+        layers = [layer for layer in np.flatnonzero(column >= 0) if contents[column[layer]]]
+        for earlier, later in pairwise(layers):
+            step = max(contents[column[later]]) - max(contents[column[earlier]])
+            found.add(step / (later - earlier))
+    (step,) = found if len(found) == 1 else (0,)
+    return int(step) if step == int(step) else 0
 
 
 def _terms(
@@ -208,7 +235,3 @@ def _terms(
     expected = np.zeros(detectors.size, dtype=np.uint8)
     np.bitwise_xor.at(expected, column, noiseless[origin + offset].astype(np.uint8))
     return _Terms(column=column, offset=offset, expected=expected)
-
-
-def _equal(a: _Terms, b: _Terms) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in _Terms._fields)

@@ -57,10 +57,18 @@ class ParallelStreamingDecoder:
             raise ValueError(f"block={block}: at least 1 cycle")
         if threads < 1:
             raise ValueError(f"threads={threads}: at least 1")
-        if model.bulk is None:
+        if not model.bulk:
             raise ValueError(
                 f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
             )
+        if model.num_foreign:
+            raise ValueError(
+                "the last cycles of this memory have detectors where the repeated ones have none: use "
+                "StreamingDecoder"
+            )
+        for name, cycles in (("commit", plan.commit), ("buffer", plan.buffer)):
+            if cycles % model.period:
+                raise ValueError(f"{name}={cycles}: a multiple of the model's period, {model.period}")
         _check_gap(model, plan)
         windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
         self._model = model
@@ -81,8 +89,9 @@ class ParallelStreamingDecoder:
         )
         self._gap = cut_graph(model, first=bulk, count=plan.buffer, to_end=False, open_future=False)
         self._endings: dict[tuple[bool, bool, int], SearchGraph] = {}
-        longest_start = self._ending(max(plan.window, bulk + len(model.last)), 0)
-        self._largest = [self._open, longest_start, self._ending(plan.buffer + plan.window, plan.buffer)]
+        longest_start = self._ending(model.longest_length(plan.window), 0)
+        longest = model.longest_length(plan.buffer + plan.window)
+        self._largest = [self._open, longest_start, self._ending(longest, plan.buffer)]
         self._pool = ThreadPoolExecutor(max_workers=threads)
         self._most_running = 2 * threads
         self._idle: deque[_Worker] = deque()
@@ -296,12 +305,15 @@ class ParallelStreamingDecoder:
 
 def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
     """Check that a gap can explain whatever its two blocks leave in it, an odd number of events, too."""
-    assert model.bulk is not None
     first = len(model.first)
     gap, _ = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False)
-    in_use = np.union1d(model.bulk.column, model.bulk.other)
+    in_use = np.zeros((model.period, model.num_columns), dtype=np.bool_)
+    for layer, edges in enumerate(model.bulk):
+        in_use[layer, edges.column] = True
+        inner = edges.other >= 0
+        in_use[(layer + edges.later[inner]) % model.period, edges.other[inner]] = True
     has_boundary = gap.component_has_boundary[gap.component].reshape(plan.buffer, model.num_columns)
-    if not has_boundary[:, in_use[in_use >= 0]].all():
+    if not has_boundary[np.tile(in_use, (plan.buffer // model.period, 1))].all():
         raise ValueError(
             f"buffer={plan.buffer}: some detectors have no way to a boundary within so many cycles; use "
             "StreamingDecoder"

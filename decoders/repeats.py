@@ -1,4 +1,7 @@
-"""Long REPEAT blocks of a detector error model, cut short."""
+"""Long REPEAT blocks of a detector error model, shortened; the repeating part of a sequence of layers."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import stim
@@ -7,51 +10,165 @@ from numpy.typing import NDArray
 # Repetitions of a block that are looked at; enough for a bulk between first and last cycles that differ.
 SEEN_REPEATS = 12
 
+# Longest period that is looked for, in layers.
+_LONGEST_PERIOD = 2000
 
-def shorten(dem: stim.DetectorErrorModel) -> tuple[stim.DetectorErrorModel, int, list[slice]]:
+
+_Model = TypeVar("_Model", stim.DetectorErrorModel, stim.Circuit)
+
+
+class Block(NamedTuple):
+    """A REPEAT block that was shortened."""
+
+    #: Its number among the instructions of the model with `unnested` blocks.
+    number: int
+    #: Detectors in one repetition.
+    detectors: int
+    #: Repetitions in all, and those kept.
+    repeats: int
+    seen: int
+    #: The detectors from the middle of the block. If they repeat with a period, so do those left out.
+    middle: slice
+
+    @property
+    def detectors_left_out(self) -> int:
+        """Number of detectors in the repetitions left out."""
+        return (self.repeats - self.seen) * self.detectors
+
+
+class Shortened(NamedTuple):
+    """A model with short REPEAT blocks."""
+
+    dem: stim.DetectorErrorModel
+    blocks: list[Block]
+    #: float64 (m,): total shift of the coordinates in the whole model.
+    shift: NDArray[np.float64]
+
+
+def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = None) -> Shortened:
     """Shorten long REPEAT blocks.
 
-    Returns also how many cycles that leaves out, and for every such block the detectors from its middle:
-    if their layers are all the same, so are those left out.
+    Args:
+        dem: any model.
+        seen: how many repetitions to keep of the block of this number (see `Block`); default SEEN_REPEATS.
     """
     short = stim.DetectorErrorModel()
-    left_out = offset = 0
-    repeated = []
-    for instruction in dem:
+    shift, offset = np.zeros(0), 0
+    blocks = []
+    for index, instruction in enumerate(_unnested(dem)):
         if isinstance(instruction, stim.DemRepeatBlock):
             body, count = instruction.body_copy(), instruction.repeat_count
-            cycles, detectors = _advance(body)
-            if count > SEEN_REPEATS and cycles > 0 and detectors > 0:
-                left_out += (count - SEEN_REPEATS) * cycles
-                count = SEEN_REPEATS
-                third = SEEN_REPEATS // 3 * detectors
-                repeated.append(slice(offset + third, offset + 2 * third))
-            short.append(stim.DemRepeatBlock(count, body))
-            offset += count * detectors
+            inner, detectors = _total_shift(body)
+            kept = min(count, (seen or {}).get(index, SEEN_REPEATS)) if detectors else count
+            if kept < count:
+                third = kept // 3 * detectors
+                middle = slice(offset + third, offset + 2 * third)
+                blocks.append(Block(index, detectors, count, kept, middle))
+            short.append(stim.DemRepeatBlock(kept, body))
+            offset += kept * detectors
+            shift = _sum(shift, count * inner)
             continue
         if instruction.type == "shift_detectors":
             offset += instruction.targets_copy()[0]
+            shift = _sum(shift, np.array(instruction.args_copy(), dtype=np.float64))
         short.append(instruction)
-    return short, left_out, repeated
+    return Shortened(short, blocks, shift)
 
 
-def _advance(body: stim.DetectorErrorModel) -> tuple[int, int]:
-    """By how many cycles (0 if that is not a whole number) and detectors one repetition moves on."""
-    shift, detectors = _total_shift(body)
-    time = shift[2] or shift[1]
-    return int(time) if time == int(time) and time > 0 else 0, detectors
+def shorten_circuit(circuit: stim.Circuit, *, seen: int = SEEN_REPEATS) -> tuple[stim.Circuit, list[int]]:
+    """Shorten long REPEAT blocks that have detectors; returns also how many detectors each of them loses."""
+    short, left_out = stim.Circuit(), []
+    for instruction in _unnested(circuit):
+        if isinstance(instruction, stim.CircuitRepeatBlock) and instruction.repeat_count > seen:
+            body = instruction.body_copy()
+            if body.num_detectors:
+                left_out.append((instruction.repeat_count - seen) * body.num_detectors)
+                short.append(stim.CircuitRepeatBlock(seen, body))
+                continue
+        short.append(instruction)
+    return short, left_out
+
+
+class Run(NamedTuple):
+    """Layers start..stop-1 repeat with a period that divides both `start` and their number."""
+
+    start: int
+    stop: int
+    period: int
+
+    @property
+    def num_periods(self) -> int:
+        """How often the period occurs."""
+        return (self.stop - self.start) // self.period
+
+
+def repeating_part(kinds: NDArray[np.int64]) -> Run | None:
+    """Find the run of layers that leaves the fewest layers to store: those outside, and one period.
+
+    Args:
+        kinds: int64 (layers,), equal for equal layers.
+
+    Returns:
+        A run of at least two periods; None if no layers repeat.
+    """
+    num_layers = kinds.size
+    best, fewest = None, num_layers
+    for period in range(1, min(num_layers // 2, _LONGEST_PERIOD) + 1):
+        if period >= fewest:
+            break
+        same = np.concatenate([[False], kinds[period:] == kinds[:-period], [False]])
+        change = np.flatnonzero(np.diff(same))
+        for first, behind in zip(change[::2], change[1::2], strict=True):
+            start = -(-int(first) // period) * period
+            stop = start + (int(behind) + period - start) // period * period
+            stored = num_layers - (stop - start) + period
+            if stop - start >= 2 * period and stored < fewest:
+                best, fewest = Run(start, stop, period), stored
+    return best
+
+
+def _unnested(model: _Model) -> _Model:
+    """Write out blocks of few repetitions that have blocks inside, and those of one repetition."""
+    repeats = [part for part in model if isinstance(part, (stim.DemRepeatBlock, stim.CircuitRepeatBlock))]
+    if not any(part.repeat_count == 1 or _is_nested(part) for part in repeats):
+        return model
+    flat = type(model)()
+    for instruction in model:
+        if not isinstance(instruction, (stim.DemRepeatBlock, stim.CircuitRepeatBlock)):
+            flat.append(instruction)
+            continue
+        count, body = instruction.repeat_count, _unnested(instruction.body_copy())
+        if count == 1 or (_is_nested(instruction) and count <= SEEN_REPEATS):
+            for _ in range(count):
+                for inner in body:
+                    flat.append(inner)
+        else:
+            flat.append(type(instruction)(count, body))
+    return flat
+
+
+def _is_nested(block: stim.DemRepeatBlock | stim.CircuitRepeatBlock) -> bool:
+    return any(isinstance(inner, type(block)) for inner in block.body_copy())
 
 
 def _total_shift(body: stim.DetectorErrorModel) -> tuple[NDArray[np.float64], int]:
-    shift = np.zeros(3)
+    """By how much one repetition shifts coordinates, float64 (m,), and detectors."""
+    shift = np.zeros(0)
     detectors = 0
     for instruction in body:
         if isinstance(instruction, stim.DemRepeatBlock):
             inner, count = _total_shift(instruction.body_copy())
-            shift += instruction.repeat_count * inner
+            shift = _sum(shift, instruction.repeat_count * inner)
             detectors += instruction.repeat_count * count
         elif instruction.type == "shift_detectors":
-            values = instruction.args_copy()[:3]
-            shift[: len(values)] += values
+            shift = _sum(shift, np.array(instruction.args_copy(), dtype=np.float64))
             detectors += instruction.targets_copy()[0]
     return shift, detectors
+
+
+def _sum(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add vectors; the shorter one has zeros behind its end."""
+    total = np.zeros(max(one.size, other.size))
+    total[: one.size] += one
+    total[: other.size] += other
+    return total

@@ -46,8 +46,10 @@ class StreamParts(NamedTuple):
     most_layers: int
     #: Layers of the shortest shot.
     fewest_layers: int
-    #: Whether shots may have any length; otherwise `fewest_layers` is the only one.
+    #: Whether shots may be longer by any number of periods; otherwise `fewest_layers` is the only length.
     repeats: bool
+    #: Layers of a period.
+    period: int
     num_columns: int
     measurements: MeasurementModel | None
     #: SHA-256 of model and windows.
@@ -75,7 +77,9 @@ class StreamingDecoder:
         self._finished = False
         self._endings: dict[tuple[bool, int], SearchGraph] = {}
         self._windows: list[SearchGraph] = []
-        if model.bulk is not None:
+        if model.bulk:
+            if plan.commit % model.period:
+                raise ValueError(f"commit={plan.commit}: a multiple of the model's period, {model.period}")
             self._windows = [
                 cut_graph(model, first=first, count=plan.window, to_end=False, commit=(0, plan.commit))
                 for first in (0, len(model.first))
@@ -316,10 +320,11 @@ class StreamingDecoder:
     def typical_rows(self, cycles: int, *, seed: int) -> NDArray[np.uint8]:
         """A shot drawn from the error model, uint8 (cycles + 1, columns), the readout's row included.
 
-        A memory that has only one length has that one, whatever `cycles` says; others at least the shortest.
+        A memory that has only one length has that one, whatever `cycles` says; others at least the shortest,
+        and more cycles than asked for where not all lengths are possible.
         """
         shortest = len(self._model.first) + len(self._model.last)
-        num_layers = max(cycles + 1, shortest) if self._windows else self._model.num_layers
+        num_layers = self._model.longest_length(max(cycles + self._model.period, shortest))
         return self._model.sample_layers(num_layers, seed=seed)
 
     def parts(self) -> StreamParts:
@@ -331,10 +336,13 @@ class StreamingDecoder:
         longest = self._plan.window if self._windows else self._model.num_layers
         shortest = len(self._model.first) + len(self._model.last)
         endings = np.zeros((2, longest + 1), dtype=layout.GRAPH)
-        for count in range(shortest, longest + 1):
+        period = self._model.period
+        for count in range(shortest, longest + 1, period):
             endings[0, count] = self._ending(0, count).record[0]
         if self._windows:
             for count in range(self._plan.buffer + 1, longest + 1):
+                if (count - shortest) % period:
+                    continue
                 endings[1, count] = self._ending(self._plan.commit, count).record[0]
         return StreamParts(
             stream=self._record,
@@ -344,6 +352,7 @@ class StreamingDecoder:
             most_layers=longest,
             fewest_layers=shortest,
             repeats=bool(self._windows),
+            period=period,
             num_columns=self._model.num_columns,
             measurements=self._reader.measurements,
             digest=self._digest(),
@@ -355,7 +364,7 @@ class StreamingDecoder:
         name = "mwpm" if model.implied is None else "mwpm-correlated"
         digest = hashlib.sha256(f"{name} {self._plan} {self.num_observables}".encode())
         digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
-        for edges in (*model.first, *([model.bulk] if model.bulk else []), *model.last):
+        for edges in (*model.first, *model.bulk, *model.last):
             for name in ("column", "later", "other", "weight", "observables"):
                 digest.update(getattr(edges, name).tobytes())
         return digest.digest()
@@ -363,7 +372,7 @@ class StreamingDecoder:
     def _start(self) -> None:
         """Allocate everything that shots write to."""
         model, plan = self._model, self._plan
-        most_rows = max(plan.window, model.num_layers if model.bulk is None else 0) + 1
+        most_rows = max(plan.window, 0 if model.bulk else model.num_layers) + 1
         flip_bytes = (model.num_observables + 7) // 8
         self._pools = Pools(layout.STREAM)
         self._pools.own(
@@ -384,13 +393,13 @@ class StreamingDecoder:
         for at, graph in enumerate(self._windows):
             self._graphs[at] = graph.record[0]
         # An ending has at most as many layers as a window; the longest has the most of everything.
-        longest = plan.window if self._windows else model.num_layers
+        longest = model.longest_length(plan.window) if self._windows else model.num_layers
         self._work = Workspace(*self._windows, self._ending(0, longest), self._ending(plan.commit, longest))
         self._finished = False
 
     def _ending(self, first_layer: int, count: int) -> SearchGraph:
         """The graph of the last `count` layers of a shot that begin at `first_layer`."""
-        first = 0 if first_layer == 0 or self._model.bulk is None else len(self._model.first)
+        first = 0 if first_layer == 0 or not self._model.bulk else len(self._model.first)
         key = (first == 0, count)
         if key not in self._endings:
             self._endings[key] = cut_graph(self._model, first=first, count=count, to_end=True)

@@ -15,7 +15,8 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import neighbours
 from decoders.kernels.layout import BEYOND
 from decoders.layer_correlations import PlacedLayer, window_implied
-from decoders.layers import LayerEdges, LayeredModel
+from decoders.layer_edges import LayerEdges
+from decoders.layers import LayeredModel
 from decoders.workspace import Implied, SearchGraph
 
 
@@ -39,20 +40,36 @@ class WindowPlan:
     def for_model(cls, model: LayeredModel, *, commit: int | None, buffer: int | None) -> "WindowPlan":
         """The plan for a model; what is not given is chosen from its distance.
 
+        Where a place has no detector in most cycles, an error chain of one detector per recurrence is the
+        longer in cycles; default regions are, too.
+
         Raises:
-            ValueError: a commit or buffer region that is no integer or too short for the model.
+            ValueError: a commit or buffer region that is no integer or too short for the model, or a commit
+                region that is no multiple of the model's period.
         """
-        distance = model.distance or 5
+        period = model.period
+        distance = (model.distance or 5) * model.recurrence
         commit_least = max(1, len(model.first))
         buffer_least = max(model.longest_reach, len(model.last))
-        commit = max(4 * distance, commit_least) if commit is None else _whole("commit", commit)
-        buffer = max(distance, buffer_least) if buffer is None else _whole("buffer", buffer)
-        if model.bulk is None and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
+        commit = (
+            _multiple(max(4 * distance, commit_least), period) if commit is None else _whole("commit", commit)
+        )
+        if buffer is None:
+            # The last layers of a buffer may be last cycles, for which the bulk's edges are wrong.
+            buffer = _multiple(max(distance + model.num_foreign, buffer_least), period)
+        else:
+            buffer = _whole("buffer", buffer)
+        if not model.bulk and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
             return cls(commit=commit, buffer=buffer)  # the whole memory is one window
         if commit < commit_least:
             raise ValueError(f"commit={commit}: at least {commit_least}, the first cycles that differ")
         if buffer < buffer_least:
             raise ValueError(f"buffer={buffer}: at least {buffer_least}, the last cycles that differ")
+        if commit % period:
+            raise ValueError(
+                f"commit={commit}: a multiple of {period}, the period of this model's cycles; "
+                f"use {_multiple(commit, period)}"
+            )
         return cls(commit=commit, buffer=buffer)
 
 
@@ -61,6 +78,11 @@ def _whole(name: str, cycles: int) -> int:
         return operator.index(cycles)
     except TypeError:
         raise ValueError(f"{name}={cycles!r}: expected a whole number of cycles") from None
+
+
+def _multiple(cycles: int, period: int) -> int:
+    """The least multiple of the period that is at least `cycles`."""
+    return -(-cycles // period) * period
 
 
 def cut_graph(
@@ -86,7 +108,7 @@ def cut_graph(
         implied = _cut_implied(
             model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
         )
-    watched = np.tile(model.watched, count)
+    watched = model.watched[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
     search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
     if commit is not None:
         neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
@@ -108,7 +130,7 @@ def cut_layers(
 
     Args:
         model: what to cut from.
-        first: number of the first layer; only whether it is one of the model's first layers matters.
+        first: number of the first layer; after the model's first ones only its place in the period matters.
         count: number of layers, at least 1.
         to_end: whether the last of them is the last layer of the memory.
         open_past, open_future: whether edges from earlier and to later layers lead to a boundary; otherwise
@@ -149,8 +171,12 @@ def _cut_edges(
         for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end))
     ]
     if open_past:
-        assert model.bulk is not None
-        parts += [_reach_in(model.bulk, at, columns) for at in range(-model.longest_reach, 0)]
+        start = first - len(model.first)
+        parts += [
+            _reach_in(model.bulk_layer(start + at), at, columns) for at in range(-model.longest_reach, 0)
+        ]
+    if open_future and not to_end and model.num_foreign:
+        parts.append(_foreign(model, first, count))
     u, v, weight, probability, observables = (np.concatenate(values) for values in zip(*parts, strict=True))
     swap = (v >= 0) & (v < u)
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -165,7 +191,7 @@ def _cut_implied(
     """What the edges of a cut imply.
 
     A layer of the cut stands for one of the memory as it was seen: near the memory's ends for that one,
-    otherwise for one in the middle of the bulk.
+    otherwise for one in the middle of the bulk, at the same place in the period.
     """
     assert model.implied is not None
     *_, order = _cut_edges(
@@ -175,8 +201,10 @@ def _cut_implied(
     numbers[order] = np.arange(order.size)
     num_first, num_last, num_seen = len(model.first), len(model.last), len(model.implied)
     stop = num_seen - num_last  # of the bulk
-    middle = (num_first + stop) // 2
-    kinds = [*range(num_first), *[num_first] * (stop - num_first), *range(stop, num_seen)]
+    period = model.period
+    middle = num_first + (stop - num_first) // period // 2 * period
+    bulk_kinds = [num_first + layer % period for layer in range(stop - num_first)]
+    kinds = [*range(num_first), *bulk_kinds, *range(stop, num_seen)]
     layers: dict[int, PlacedLayer] = {}
     used = 0
 
@@ -188,20 +216,22 @@ def _cut_implied(
         layers[at] = PlacedLayer(seen, kinds[seen], own)
 
     for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end)):
-        from_start = first + at if first < num_first or model.bulk is None else middle
-        from_end = num_seen - (count - at) if to_end else middle
+        inner = middle + (first + at - num_first) % period
+        from_start = first + at if first < num_first or not model.bulk else inner
+        from_end = num_seen - (count - at) if to_end else inner
         if from_end >= stop or from_start < num_first:
             seen = from_end if from_end >= stop else from_start
-        elif from_start < middle:
+        elif from_start < inner:
             seen = from_start
         else:
-            seen = max(middle, from_end)
+            seen = max(inner, from_end)
         inside = at + edges.later < count if not open_future else np.ones(edges.later.size, dtype=np.bool_)
         place(at, seen, edges, inside)
     if open_past:
-        assert model.bulk is not None
         for at in range(-model.longest_reach, 0):
-            place(at, middle, model.bulk, (model.bulk.other >= 0) & (at + model.bulk.later >= 0))
+            phase = (first + at - num_first) % period
+            edges = model.bulk[phase]
+            place(at, middle + phase, edges, (edges.other >= 0) & (at + edges.later >= 0))
     return window_implied(layers, seen=model.implied, seen_kinds=kinds, num_edges=order.size)
 
 
@@ -217,6 +247,26 @@ def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bo
     there = at + edges.later
     v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
+
+
+def _foreign(model: LayeredModel, first: int, count: int) -> _Edges:
+    """Edges to BEYOND, of weight 0, for detectors that only last cycles have.
+
+    A window does not know whether its last layers are last cycles. With these edges the events of such
+    detectors change nothing; they are decoded with the ending.
+    """
+    layers = np.arange(count - model.num_foreign, count)
+    like = model.seen_layers(first, count, to_end=False)[layers]
+    absent = (model.seen_detectors[like] < 0) & model.foreign_columns
+    row, column = np.nonzero(absent)
+    size = row.size
+    return (
+        layers[row] * model.num_columns + column,
+        np.full(size, int(BEYOND), dtype=np.int64),
+        np.zeros(size, dtype=np.int64),
+        np.full(size, 0.5),
+        np.zeros((size, model.bulk_layer(0).observables.shape[1]), dtype=np.uint64),
+    )
 
 
 def _reach_in(edges: LayerEdges, at: int, columns: int) -> _Edges:

@@ -57,14 +57,15 @@ def sample(request: dict[str, Any]) -> dict[str, Any]:
 
 def _layers(model: LayeredModel, events: NDArray[np.uint8], first: int, last: int) -> NDArray[np.uint8]:
     """Layers first to last - 1 of a bit-packed shot, uint8 (layers, columns)."""
-    seen, per_layer = model.seen_detectors, model.detectors_per_layer
+    seen, per_period = model.seen_detectors, model.detectors_per_period
     left_out = model.num_layers - len(seen)
     layers = np.arange(first, last)
     # Every layer is one that was seen, some repetitions of the bulk later.
     start, stop = len(model.first), len(seen) - len(model.last)
-    like = np.where(layers < start, layers, np.where(layers >= stop + left_out, layers - left_out, start))
+    inner = start + (layers - start) % model.period
+    like = np.where(layers < start, layers, np.where(layers >= stop + left_out, layers - left_out, inner))
     present = seen[like] >= 0
-    numbers = np.where(present, seen[like] + ((layers - like) * per_layer)[:, np.newaxis], 0)
+    numbers = np.where(present, seen[like] + ((layers - like) // model.period * per_period)[:, np.newaxis], 0)
     bits: NDArray[np.uint8] = (events[numbers >> 3] >> (numbers & 7).astype(np.uint8)) & 1
     bits[~present] = 0
     return bits

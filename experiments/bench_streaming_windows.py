@@ -50,7 +50,7 @@ class PyMatchingWindows:
         flips = np.zeros(self._model.num_observables, dtype=np.uint8)
         first = 0
         # The data readout's layer is decoded with the ending only.
-        while self._model.bulk is not None and num_layers - 1 - first >= self._window:
+        while self._model.bulk and num_layers - 1 - first >= self._window:
             graph = self._graph(first, self._window, to_end=False)
             found = graph.decode(rows[first * width : (first + self._window) * width])
             flips ^= found[: len(flips)]
@@ -63,7 +63,7 @@ class PyMatchingWindows:
     def _graph(self, first: int, count: int, *, to_end: bool) -> pymatching.Matching:
         key = (first == 0, count, to_end)
         if key not in self._graphs:
-            layer = first if self._model.bulk is None or first == 0 else len(self._model.first)
+            layer = first if not self._model.bulk or first == 0 else len(self._model.first)
             self._graphs[key] = self._make(layer, count, to_end)
         return self._graphs[key]
 

@@ -77,10 +77,7 @@ class _Places:
 
     def __init__(self, model: LayeredModel) -> None:
         self._model = model
-        self._per_layer = model.detectors_per_layer
-        seen = model.seen_detectors
-        self._num_first = int((seen[: len(model.first)] >= 0).sum())
-        self._num_last = int((seen[len(seen) - len(model.last) :] >= 0).sum())
+        self._per_period = model.detectors_per_period
         self.layer = 0
 
     def write(self, events: _Bits, rows: _Bytes, at: int) -> None:
@@ -100,26 +97,32 @@ class _Places:
         model, seen = self._model, self._model.seen_detectors
         num_first, end = len(model.first), len(seen) - len(model.last)
         skipped = model.num_layers - len(seen)
-        shift = skipped * self._per_layer
-        bulk_start = int(seen[num_first][seen[num_first] >= 0].min()) if end > num_first else -1
-        bulk_stop = bulk_start + (model.num_layers - num_first - len(model.last)) * self._per_layer
+        shift = skipped // model.period * self._per_period
+        if not self._per_period:  # numbered in another order: all layers are known
+            num_first = end
         for row, later in [*((t, 0) for t in range(num_first)), *((t, 1) for t in range(end, len(seen)))]:
             numbers = seen[row] + later * shift
             there = np.flatnonzero((seen[row] >= 0) & (numbers >= start) & (numbers < stop))
             if there.size:
                 yield np.array([row + later * skipped]), there, numbers[there] - start
-        if bulk_start < 0:
-            return
-        columns = np.flatnonzero(seen[num_first] >= 0)
-        order = seen[num_first][columns] - bulk_start
-        low, high = max(start, bulk_start), min(stop, bulk_stop)
-        if low >= high:
-            return
-        first, last = (low - bulk_start) // self._per_layer, -(-(high - bulk_start) // self._per_layer)
-        base = bulk_start + np.arange(first, last) * self._per_layer
-        if base[0] < start or base[-1] + self._per_layer > stop:
-            raise ValueError("the repeated part of this circuit does not consist of whole cycles")
-        yield num_first + np.arange(first, last), columns, (base[:, np.newaxis] + order - start).reshape(-1)
+        periods = (model.num_layers - num_first - len(model.last)) // model.period
+        for phase in range(model.period if self._per_period else 0):
+            columns = np.flatnonzero(seen[num_first + phase] >= 0)
+            if not columns.size:
+                continue
+            # The periods in which a column's detector is among these; those common to all are one group.
+            numbers = seen[num_first + phase, columns]
+            first = np.clip(-((numbers - start) // self._per_period), 0, periods)
+            last = np.clip(-((numbers - stop) // self._per_period), 0, periods)
+            common = np.arange(first.max(), max(first.max(), last.min()))
+            layers = num_first + phase + common * model.period
+            if common.size:
+                positions = numbers + common[:, np.newaxis] * self._per_period - start
+                yield layers, columns, positions.reshape(-1)
+            for period in np.setdiff1d(np.arange(first.min(), last.max()), common):
+                some = (first <= period) & (period < last)
+                layer = np.array([num_first + phase + period * model.period])
+                yield layer, columns[some], numbers[some] + period * self._per_period - start
 
 
 def _portions(circuit: stim.Circuit, *, shots: int, seed: int) -> Iterator[tuple[_Bits, _Bits]]:

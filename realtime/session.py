@@ -169,11 +169,7 @@ class Session:
         policy = SessionLimits(policy=policy or self.limits.policy).policy
         max_cycles = self.limits.max_cycles
         measured = self._parts.measurements
-        if (
-            kind == "measurements"
-            and measured is not None
-            and len(self.arrays.parities[0]) == (measured.num_first + 2)
-        ):
+        if kind == "measurements" and measured is not None and not measured.period:
             max_cycles = min(max_cycles, measured.num_first)  # no repeating cycle
         record = self.arrays.sessions
         kept = {name: int(record[name][0]) for name in (*layout.COUNTERS, "max_backlog")}
@@ -189,6 +185,7 @@ class Session:
             fewest_layers=self._parts.fewest_layers,
             most_layers=self._parts.most_layers,
             repeats=int(self._parts.repeats),
+            period=self._parts.period,
             max_cycles=max_cycles,
             cycle_ns=cycle_ns,
             soft_ns=self.limits.soft_ns,
@@ -198,6 +195,7 @@ class Session:
             commit_gap_ns=commit_gap_ns,
             digest=self.digest,
             num_first=measured.num_first if measured else 0,
+            parity_period=max(1, measured.period) if measured else 1,
             last_shot=-1,
             **kept,
         )
@@ -304,7 +302,10 @@ class Session:
     def _play_zeros(self, kind: Kind, take: Callable[[bytes], object]) -> None:
         self.begin(session=1, kind=kind, commits=True, policy="block")
         bits, final_bits = self.widths(kind)
-        cycles = self._parts.most_layers + 2 if self._parts.repeats else self._parts.fewest_layers - 1
+        cycles = self._parts.fewest_layers - 1
+        if self._parts.repeats:  # a window and more, of a length that the memory can have
+            more, period = self._parts.most_layers + 3 - self._parts.fewest_layers, self._parts.period
+            cycles += -(-more // period) * period
         width = wire.row_bytes(bits)
         for cycle in range(cycles + 1):
             message = wire.encode_frame(

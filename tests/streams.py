@@ -77,3 +77,51 @@ def in_one_layer(dem: stim.DetectorErrorModel) -> stim.DetectorErrorModel:
     if dem.num_observables:  # one that only an empty block names
         kept.append("logical_observable", [], [stim.target_logical_observable_id(dem.num_observables - 1)])
     return kept
+
+
+#: Measurement noise of the cycles of a period.
+PERIODS = {2: (0.01, 0.03), 3: (0.01, 0.01, 0.04)}
+
+
+@cache
+def alternating(period: int, *, repeats: int) -> stim.Circuit:
+    """A surface code whose REPEAT body has cycles with different noise; some cycles before and after it."""
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z",
+        distance=3,
+        rounds=5,
+        after_clifford_depolarization=0.004,
+        before_measure_flip_probability=0.002,
+    )
+    made = stim.Circuit()
+    for instruction in circuit:
+        if isinstance(instruction, stim.CircuitRepeatBlock):
+            body = stim.Circuit()
+            for p in PERIODS[period]:
+                body += stim.Circuit(str(instruction.body_copy()).replace("(0.002)", f"({p})"))
+            made.append(stim.CircuitRepeatBlock(repeats, body))
+        else:
+            made.append(instruction)
+    return made
+
+
+@cache
+def chequered(*, rounds: int) -> stim.Circuit:
+    """A repetition code of four checks; two are measured in even cycles, two in odd ones."""
+    lines = ["R 0 1 2 3 4 5 6 7 8"]
+    for cycle in range(rounds):
+        lines += ["DEPOLARIZE1(0.02) 0 2 4 6 8"]
+        checks = (1, 5) if cycle % 2 == 0 else (3, 7)
+        for check in checks:
+            lines.append(f"CX {check - 1} {check} {check + 1} {check}")
+        lines += [f"X_ERROR(0.01) {checks[0]} {checks[1]}", f"MR {checks[0]} {checks[1]}"]
+        for at, check in enumerate(checks):
+            before = f"rec[{at - 6}]" if cycle > 1 else ""
+            lines.append(f"DETECTOR({check}, 0, {cycle}) rec[{at - 2}] {before}")
+    lines += ["X_ERROR(0.01) 0 2 4 6 8", "M 0 2 4 6 8"]
+    latest = {check: at for at, check in enumerate((1, 5, 3, 7) if rounds % 2 == 0 else (3, 7, 1, 5))}
+    for check in (1, 3, 5, 7):
+        data = f"rec[{check // 2 - 5}] rec[{check // 2 - 4}]"
+        lines.append(f"DETECTOR({check}, 0, {rounds - 1}) {data} rec[{latest[check] - 9}]")
+    lines.append("OBSERVABLE_INCLUDE(0) rec[-1]")
+    return stim.Circuit("\n".join(lines))

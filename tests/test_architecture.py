@@ -92,13 +92,18 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.repeats": Room("", "stim numpy"),
     "decoders.layer_correlations": Room("decoders.workspace", "numpy"),
+    "decoders.places": Room("", "numpy"),
+    "decoders.layer_edges": Room("decoders.graph decoders.places decoders.repeats", "numpy"),
     "decoders.layers": Room(
-        "decoders.correlations decoders.graph decoders.layer_correlations decoders.repeats", "stim numpy"
+        "decoders.correlations decoders.graph decoders.layer_correlations decoders.layer_edges "
+        "decoders.places decoders.repeats",
+        "stim numpy",
     ),
-    "decoders.measurements": Room("decoders.layers decoders.repeats", "stim numpy"),
+    "decoders.measurements": Room("decoders.layers decoders.places decoders.repeats", "stim numpy"),
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room(
-        "decoders.layers decoders.layer_correlations decoders.graph decoders.workspace decoders.kernels",
+        "decoders.layers decoders.layer_edges decoders.layer_correlations decoders.graph "
+        "decoders.workspace decoders.kernels",
         "numpy",
     ),
     "decoders.parallel": Room(

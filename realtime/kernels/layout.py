@@ -43,6 +43,7 @@ SESSION = _record(
     "fewest_layers",
     "most_layers",
     "repeats",  # 0: fewest_layers is the only length
+    "period",  # layers by which lengths differ
     "max_cycles",
     "cycle_ns",
     "soft_ns",  # a frame later than this is counted
@@ -53,6 +54,7 @@ SESSION = _record(
     "digest",
     "reach",  # measurements: cycles that the history holds, less one
     "num_first",
+    "parity_period",  # measurements: cycles after which the parities repeat, at least 1
     # --- where it stands
     "next_sequence",
     "is_open",

@@ -145,7 +145,7 @@ def take_row(session, stream, parities, history, rows, frame, at):
             history[base + bit] = (frame[at + (bit >> 3)] >> (bit & 7)) & 1
         layer = session.cycles
         if layer >= session.num_first:
-            layer = np.int64(session.num_first + 1)
+            layer = session.num_first + 1 + (layer - session.num_first) % session.parity_period
         fill_events(session, parities, layer, history, frame, np.int64(-1), rows[0])
         add_row(stream, rows[1], np.int64(0))
     else:
@@ -180,7 +180,8 @@ def session_resume(session, stream, windows, endings, work, parities, history, r
         session.next_row += 1
     if status == DECODED and flags & _LAST:
         layers = session.cycles + 1
-        if layers < session.fewest_layers or (not session.repeats and layers != session.fewest_layers):
+        more = layers - session.fewest_layers
+        if more < 0 or (more > 0 and not session.repeats) or more % session.period != 0:
             latch(session, MALFORMED)
         else:
             if session.next_row == cycles:

@@ -1,5 +1,6 @@
 """Shots made ahead: portions of a circuit together are the circuit; arrays keep their meaning."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from qec import noise
 from realtime import sampling
 from realtime.playlist import Playlist
 from realtime.sampling import sample_events
+from tests.streams import alternating
 
 
 def memory(distance: int, cycles: int, p: float = 0.003) -> stim.Circuit:
@@ -148,3 +150,20 @@ def test_wrong_arguments_are_named() -> None:
             bits=8,
             last_bits=8,
         )
+
+
+@pytest.mark.parametrize("period", [2, 3])
+@pytest.mark.parametrize("chunk", [1 << 26, 1 << 15, 1 << 13])
+def test_portions_of_cycles_that_differ(period: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_CHUNK_BITS", chunk)
+    circuit = alternating(period, repeats=57)
+    model = layers(circuit)
+    surely = stim.Circuit(re.sub(r"X_ERROR\(0.0[34]\) (\d+).*", r"X_ERROR(1) \1", str(circuit)))
+    surely = stim.Circuit(re.sub(r"\(0\.\d+\)", "(0)", str(surely)))
+    assert "X_ERROR(1)" in str(surely)
+    shots = sample_events(surely, shots=3, seed=5, model=model)
+    events, flips = surely.compile_detector_sampler(seed=1).sample(3, separate_observables=True)
+    assert events.any()
+    wanted = Playlist.from_events(model=model, detection_events=events, observable_flips=flips)
+    np.testing.assert_array_equal(shots.rows, wanted.rows)
+    np.testing.assert_array_equal(shots.last, wanted.last)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoders import StreamingDecoder
+from decoders.frames import Kind
 from decoders.workspace import Workspace
 from realtime import wire
 from realtime.kernels import loop
@@ -19,7 +20,13 @@ from realtime.session import Session, SessionLimits
 from realtime.wire import Flags, Result, Status
 from tests.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames_of, shots
 from tests.strategies import data_frames
+from tests.streams import alternating, chequered
 
+PERIODIC = {
+    "two": alternating(2, repeats=20),
+    "three": alternating(3, repeats=13),
+    "chequered": chequered(rounds=40),
+}
 _SESSION = Session(decoder=StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3))
 
 
@@ -122,6 +129,55 @@ def test_measurements_are_answered_as_offline() -> None:
     assert summary(results) == [(number, Status.OK) for number in range(6)]
     assert [result.flips[0] for result in results] == expected[:, 0].tolist()
     assert len({bytes(row) for row in expected}) == 2
+
+
+@pytest.mark.parametrize("kind", ["events", "measurements"])
+@pytest.mark.parametrize("name", ["two", "three", "chequered"])
+def test_cycles_that_repeat_with_a_period(name: str, kind: Kind) -> None:
+    model = PERIODIC[name]
+    offline = StreamingDecoder.from_circuit(model, commit=6, buffer=6)
+    measured = model.compile_sampler(seed=4).sample(5)
+    detectors, _ = model.compile_m2d_converter().convert(measurements=measured, separate_observables=True)
+    frames = offline.to_frames(detectors)
+    expected = offline.decode_frames(frames).copy()
+    cycles = frames.shape[1] - 1
+    session = Session(decoder=StreamingDecoder.from_circuit(model, commit=6, buffer=6))
+    session.warm_up()
+    session.begin(session=SESSION, kind=kind, policy="block")
+    bits, final_bits = session.widths(kind)
+    results: list[Result] = []
+    sequence = 0
+    for number in range(6):
+        shot = number % 5
+        rows, final = frames[shot, :-1], frames[shot, -1]
+        if kind == "measurements":
+            rows, final = (
+                measured[shot, : cycles * bits].reshape(cycles, bits),
+                measured[shot, cycles * bits :],
+            )
+        # The last shot has one cycle less: not a whole number of periods.
+        length = cycles - (number == 5)
+        for start in range(0, length, 7):
+            is_last = start + 7 >= length
+            message = wire.encode_frame(
+                session=SESSION,
+                stream=0,
+                shot=number,
+                sequence=sequence,
+                first_cycle=start,
+                due_ns=0,
+                kind=wire.Payload.EVENTS if kind == "events" else wire.Payload.MEASUREMENTS,
+                rows=np.packbits(rows[start : min(start + 7, length)], axis=1, bitorder="little"),
+                bits_per_cycle=bits,
+                final=np.packbits(final, bitorder="little") if is_last else None,
+                final_bits=final_bits if is_last else 0,
+                flags=Flags.FIRST if start == 0 else 0,
+            )
+            sequence += 1
+            results += play(session, [message])
+    session.end(now_ns=9)
+    assert summary(results) == [*((number, Status.OK) for number in range(5)), (5, Status.MALFORMED)]
+    assert [result.flips[0] for result in results[:5]] == expected[:, 0].tolist()
 
 
 STEPS = st.sampled_from(

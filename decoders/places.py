@@ -1,0 +1,202 @@
+"""Layer and column of each detector, derived from its coordinates and its number.
+
+A layer holds the detectors of one time, a column those of one place. Times may start anywhere and advance in
+steps of any size; several detectors may share a place and a time. Detectors made from the data readout often
+have the time of the last cycle: they become a layer of their own.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Instead of a coordinate: a layer ends where a place occurs for the second time, in order of detectors.
+BY_ORDER = -1
+
+# Times closer than this are equal: sums of shifts are not exact.
+_SAME_TIME = 1e-6
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Clock(NamedTuple):
+    """How times are read."""
+
+    #: Index of the time coordinate, or BY_ORDER.
+    axis: int
+    #: Length of a cycle in units of the time coordinate.
+    unit: float
+
+
+class Places(NamedTuple):
+    """Detectors as a grid of layers and columns."""
+
+    #: int64 (detectors,): layer of each detector; every layer has detectors.
+    layer: Integers
+    #: int64 (detectors,): column of each detector; no two of a layer share one.
+    column: Integers
+    #: float64 (columns, k): coordinates without time; equal rows where detectors share a place and a time.
+    stabilizers: Floats
+    #: The most detectors of one place that have the same time, as far as times are distinguished.
+    most_at_one_place: int
+    clock: Clock
+
+
+def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
+    """List the coordinates that may be the time, the most plausible first.
+
+    Args:
+        coordinates: float64 (detectors, k), NaN where a detector has fewer than k.
+        shift: float64 (m,), total shift of each coordinate in the model.
+
+    Returns:
+        The only coordinate that is ever shifted, if there is just one; the third (the second where
+        detectors have two), by convention; the last (before the third if only the last advances from detector
+        to detector); BY_ORDER.
+
+    Raises:
+        ValueError: a detector has fewer than two coordinates.
+    """
+    dimensions = coordinates.shape[1]
+    if not len(coordinates):
+        return [1]
+    default = 2 if dimensions > 2 else 1
+    unknown = np.arange(len(coordinates))
+    if dimensions > 1:
+        unknown = np.flatnonzero(np.isnan(_times(coordinates, default)))
+    if unknown.size:
+        raise ValueError(
+            f"detector D{unknown[0]} has no time coordinate ({unknown.size} such in all): streaming needs "
+            "DETECTOR instructions with coordinates (x, y, t); decode whole shots with 'mwpm' instead"
+        )
+    moved = [int(axis) for axis in np.flatnonzero(shift) if axis < dimensions]
+    axes = [*(moved if len(moved) == 1 else []), default]
+    if dimensions > 3:
+        # Detectors are declared in the order of time.
+        last, usual = (np.diff(_times(coordinates, axis)) for axis in (dimensions - 1, default))
+        is_time = (last >= 0).all() and last.any() and ((usual < 0).any() or not usual.any())
+        axes.insert(len(axes) - 1 if is_time else len(axes), dimensions - 1)
+    known = [axis for axis in dict.fromkeys(axes) if not np.isnan(_times(coordinates, axis)).any()]
+    return [*known, BY_ORDER]
+
+
+def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) -> Places:
+    """Sort detectors into layers and columns.
+
+    Args:
+        coordinates: float64 (detectors, k), NaN where a detector has fewer than k.
+        axis: one of `possible_axes`.
+        unit: length of a cycle; found from the times if not given.
+    """
+    num_detectors, dimensions = coordinates.shape
+    if not num_detectors:
+        empty = np.zeros(0, dtype=np.int64)
+        return Places(empty, empty, coordinates[:, : max(0, dimensions - 1)], 0, Clock(axis, unit or 1.0))
+    where = np.nan_to_num(coordinates, nan=np.inf)
+    if axis == BY_ORDER:
+        place, at = np.unique(where, axis=0, return_inverse=True)
+        at = at.reshape(-1).astype(np.int64)
+        layer = _layers_in_order(at)
+        unit, crowd = unit or 1.0, 1
+    else:
+        time = _times(coordinates, axis)
+        if axis == 2:
+            where[np.isnan(coordinates[:, 2]), 1] = 0  # (x, t): the place is x
+        where[:, axis] = 0
+        place, at = np.unique(where, axis=0, return_inverse=True)
+        at = at.reshape(-1).astype(np.int64)
+        unit = unit or _cycle_length(time, at)
+        origin = np.floor(time.min()) if unit == 1 else time.min()
+        _, layer = np.unique(np.floor((time - origin) / unit + _SAME_TIME), return_inverse=True)
+        layer = layer.reshape(-1).astype(np.int64)
+        crowd = int(np.unique(layer * len(place) + at, return_counts=True)[1].max())
+        layer = _split_readout(layer, at)
+    rank = _ranks(layer, at)
+    ranks = int(rank.max()) + 1
+    used, column = np.unique(at * ranks + rank, return_inverse=True)
+    column = column.reshape(-1).astype(np.int64)
+    stabilizers = place[used // ranks]
+    # Columns in the order of the detectors of a full layer: then a window that holds a whole shot numbers
+    # its detectors in their own order, and equal weights are decided as in whole-history decoding.
+    full = np.flatnonzero(layer == np.argmax(np.bincount(layer)))
+    first = np.full(used.size, num_detectors)
+    first[column[full]] = full
+    order = np.argsort(first, kind="stable")
+    stabilizers, column = stabilizers[order], np.argsort(order)[column]
+    stabilizers[np.isinf(stabilizers)] = np.nan
+    if axis != BY_ORDER:
+        stabilizers = np.delete(stabilizers, axis, axis=1)
+    return Places(layer, column, stabilizers, crowd, Clock(axis, unit))
+
+
+def _times(coordinates: Floats, axis: int) -> Floats:
+    time = coordinates[:, axis]
+    if axis == 2:
+        time = np.where(np.isnan(time), coordinates[:, 1], time)
+    return time
+
+
+def _cycle_length(time: Floats, place: Integers) -> float:
+    """Find the usual time from one detector of a place to the next; 1 if that is a whole number.
+
+    So times that count cycles are taken as they are, also where no place has a detector in every cycle, while
+    other times (0, 0.5, 1, ... or 0, 1.1, 2.2, ...) are counted in steps.
+    """
+    order = np.lexsort((time, place))
+    steps = np.diff(time[order])[np.diff(place[order]) == 0]
+    steps = np.round(steps[steps > _SAME_TIME], 6)
+    if not steps.size:
+        return 1.0
+    values, counts = np.unique(steps, return_counts=True)
+    usual = float(values[np.argmax(counts)])
+    return 1.0 if usual >= 1 and abs(usual - round(usual)) <= _SAME_TIME else usual
+
+
+def _layers_in_order(place: Integers) -> Integers:
+    """Begin a layer where a place occurs again, in order of detectors."""
+    layer = np.zeros(place.size, dtype=np.int64)
+    latest = np.full(int(place.max()) + 1, -1)
+    current = 0
+    for detector, at in enumerate(place.tolist()):
+        if latest[at] == current:
+            current += 1
+        latest[at] = current
+        layer[detector] = current
+    return layer
+
+
+def _ranks(layer: Integers, place: Integers) -> Integers:
+    """Number the detectors of each layer and place from 0."""
+    order = np.lexsort((place, layer))
+    group = layer[order] * (int(place.max()) + 1) + place[order]
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    rank = np.empty(layer.size, dtype=np.int64)
+    rank[order] = np.arange(layer.size) - np.repeat(starts, np.diff(starts, append=layer.size))
+    return rank
+
+
+def _split_readout(layer: Integers, place: Integers) -> Integers:
+    """Move the data readout's detectors to a layer of their own where they have the time of the last cycle.
+
+    They show as places with more detectors in the last layer than in one of the layers before. The readout
+    comes after the cycle, so the cut is at one position of the last layer's detectors. Where several would
+    do, the cycle gets as many detectors as the one before has.
+    """
+    last = int(layer.max())
+    rank = _ranks(layer, place)
+    usual = np.ones(int(place.max()) + 1, dtype=np.int64)
+    earlier = (layer < last) & (layer >= min(1, last - 1))
+    np.maximum.at(usual, place[earlier], rank[earlier] + 1)
+    here = np.flatnonzero(layer == last)
+    surplus = rank[here] >= usual[place[here]]
+    if not surplus.any():
+        return layer
+    before = np.isin(place[here], place[here][surplus]) & (rank[here] == 0)
+    stop = int(np.argmax(surplus))
+    start = min(stop, int(np.flatnonzero(before[: stop + 1]).max(initial=0)) + 1)
+    cut = min(stop, max(start, int((layer == last - 1).sum())))
+    surplus[cut:] = True
+    layer = layer.copy()
+    layer[here[surplus]] = last + 1
+    return layer
