@@ -115,8 +115,10 @@ class SearchGraph(Pools):
         at_boundary = graph.edge_v < 0
         boundary_weight = np.full(num_detectors, layout.FAR, dtype=np.int64)
         boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
-        lightest = np.flatnonzero(at_boundary)[np.argsort(-weight[at_boundary], kind="stable")]
-        boundary_weight[graph.edge_u[lightest]] = weight[lightest]  # the last, lightest one stays
+        # The last one written stays: the lightest, and the first of equals, as in `slots`.
+        candidates = np.flatnonzero(at_boundary)[::-1]
+        lightest = candidates[np.argsort(-weight[candidates], kind="stable")]
+        boundary_weight[graph.edge_u[lightest]] = weight[lightest]
         boundary_edge[graph.edge_u[lightest]] = lightest
         ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
         if beyond is not None:

@@ -1,4 +1,4 @@
-"""`qec bench`: measurements of speed, one module each."""
+"""`qec bench`: measurements of speed and accuracy, one module each."""
 
 import argparse
 import importlib
@@ -9,6 +9,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "accuracy": (
         "experiments.bench_accuracy",
         "logical errors against time: our decoders and other libraries",
+    ),
+    "codes": (
+        "experiments.bench_codes",
+        "logical errors on circuits of many code families, and exactly on random small models",
     ),
     "streaming": (
         "experiments.bench_streaming",

@@ -30,6 +30,7 @@ ROOMS: Mapping[str, Room] = {
     "qec.codes": Room("", "numpy"),
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
+    "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
     "qec.kernels": Room("", "numba llvmlite numpy"),

@@ -149,9 +149,9 @@ def share_cuts(work, count):
     events, halves, limits = events_of(work), halves_of(work), limits_of(work)
     for index in range(count):
         cut = limits[index].cut
-        if cut == 0 or mate_entry(work, index) == -2:
-            continue
         mate = events[index].mate
+        if cut == 0 or (mate != AT_BOUNDARY and mate_entry(work, index) == -2):
+            continue  # the other event of the pair holds the cut of both
         ours = own_dual(work, index)
         theirs = np.int64(0)
         if mate != AT_BOUNDARY:
@@ -236,6 +236,7 @@ def activate(graph, work, edge, weight):
         work.num_active += 1
     else:
         lowered[lowered_as[slot]] = NOT_LOWERED
+    work.num_lowered += 1
     lowered[slot] = weight
     lowered_as[slot] = edge
     lowered[edge] = weight  # so that its price is known where it is not the lightest of the graph's
@@ -325,9 +326,6 @@ def overlap(graph, work, entry):
         u, v = v, u
     owner = covers[u].owner
     is_active = lowered_of(work)[other.edge] <= other.weight
-    in_use = prices_of(work)[other.edge] >= 0
-    if in_use and not is_active and limits_of(work)[used_by_of(work)[other.edge]].is_cut == 0:
-        return False  # the regions were not cut, but lowering what is in use can do no harm
     height = covers[u].potential - other.weight
     is_one = v < graph.num_detectors and (covers[v].potential == 0 or covers[v].owner == owner)
     excess = height + covers[v].potential
@@ -391,7 +389,7 @@ def check_all(graph, work):
 def lower(graph, work, count):
     """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
     limits = limits_of(work)
-    num_active = work.num_active
+    num_lowered = work.num_lowered
     work.may_shift = 1
     work.has_shifts = 0
     tries = 0
@@ -400,7 +398,7 @@ def lower(graph, work, count):
         work.shift_failed = 0
         while check_all(graph, work):  # a region that reaches farther may come to any other edge
             pass
-        if work.num_active > num_active:
+        if work.num_lowered > num_lowered:  # also a parallel edge in place of one that is active already
             return True
         if work.num_shifts == 0 and work.shift_failed == 0:
             return False

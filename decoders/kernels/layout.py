@@ -266,6 +266,7 @@ WORK = _record(
     num_seen=_i8,
     num_first=_i8,
     num_active=_i8,  # slots that are lowered; 0 in a first matching
+    num_lowered=_i8,  # times that a slot was lowered, of all shots
     only_flips=_i8,  # no more is asked of a shot than what it flips: other components are matched once
     num_rounds=_i8,  # times that part of the last shot was matched anew
     num_detectors=_i8,

@@ -1,0 +1,92 @@
+"""Circuit builder with absolute measurement numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import stim
+
+from qec.codes.code import Coordinate
+
+Records = tuple[int, ...]
+
+
+class CircuitBuilder:
+    """Write a circuit whose measurements are named by their absolute numbers.
+
+    Every measurement returns its number, which is turned into one of stim's relative record targets when it
+    is used: detectors that compare distant or many measurements need no counting.
+    Circuits come out flat, without REPEAT blocks. `QUBIT_COORDS[data]` and `TICK[cycle]` are tagged for
+    `NoiseModel.apply`.
+
+    Args:
+        data: places of the data qubits.
+        ancillas: places of all other qubits.
+    """
+
+    def __init__(self, *, data: Iterable[Coordinate], ancillas: Iterable[Coordinate] = ()) -> None:
+        self.circuit = stim.Circuit()
+        self._num_measurements = 0
+        marked = dict.fromkeys(data, "data")
+        places = {**marked, **{at: "" for at in ancillas if at not in marked}}
+        order = sorted(places, key=lambda at: (at[1], at[0]))
+        self.index: dict[Coordinate, int] = {at: number for number, at in enumerate(order)}
+        for at, number in self.index.items():
+            self.circuit.append("QUBIT_COORDS", [number], at, tag=places[at])
+
+    def tick(self, *, cycle: bool = False) -> None:
+        """End a layer; with `cycle` mark the beginning of a cycle."""
+        self.circuit.append("TICK", tag="cycle" if cycle else "")
+
+    def gate(self, name: str, places: Iterable[Coordinate]) -> None:
+        """Append a gate or reset; two-qubit gates take pairs one after the other. No places, no gate."""
+        targets = [self.index[at] for at in places]
+        if targets:
+            self.circuit.append(name, targets)
+
+    def measure(self, name: str, places: Iterable[Coordinate]) -> dict[Coordinate, int]:
+        """Measure qubits one by one; returns the number of each result."""
+        order = list(places)
+        self.gate(name, order)
+        return self._take(order)
+
+    def measure_products(self, pauli: str, pairs: Sequence[tuple[int, int]], *, flip: float) -> list[int]:
+        """Measure two-qubit Pauli products with MPP; returns the number of each result.
+
+        Args:
+            pauli: "X", "Y" or "Z", on both qubits of every pair.
+            pairs: qubit indices.
+            flip: probability of a wrong result.
+        """
+        targets: list[stim.GateTarget] = []
+        for a, b in pairs:
+            targets += [stim.target_pauli(a, pauli), stim.target_combiner(), stim.target_pauli(b, pauli)]
+        self.circuit.append("MPP", targets, flip or None)
+        first = self._num_measurements
+        self._num_measurements += len(pairs)
+        return list(range(first, self._num_measurements))
+
+    def detector(self, records: Iterable[int], coordinates: Sequence[float]) -> None:
+        """Declare the parity of measurements as a detector; measurements that occur twice cancel."""
+        self.circuit.append("DETECTOR", self._targets(records), coordinates)
+
+    def observable(self, number: int, records: Iterable[int]) -> None:
+        """Include measurements in an observable; measurements that occur twice cancel."""
+        self.circuit.append("OBSERVABLE_INCLUDE", self._targets(records), number)
+
+    def _take(self, order: Sequence[Coordinate]) -> dict[Coordinate, int]:
+        first = self._num_measurements
+        self._num_measurements += len(order)
+        return {at: first + offset for offset, at in enumerate(order)}
+
+    def _targets(self, records: Iterable[int]) -> list[stim.GateTarget]:
+        odd: dict[int, None] = {}
+        for record in records:
+            if record in odd:
+                del odd[record]
+            else:
+                odd[record] = None
+        return [stim.target_rec(record - self._num_measurements) for record in odd]
+
+
+def latest(cycles: Sequence[Mapping[Coordinate, int]], at: Coordinate) -> Records:
+    """Number of the last measurement of a check, as a tuple; empty if it was never measured."""
+    return tuple(cycle[at] for cycle in cycles[-1:] if at in cycle)

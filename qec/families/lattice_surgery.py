@@ -1,0 +1,66 @@
+"""Lattice surgery: merge two rotated patches to measure ZZ, then split them."""
+
+import stim
+
+from qec.codes.surface import RotatedSurfaceCode
+from qec.families import css
+from qec.families.builder import CircuitBuilder
+
+
+def lattice_surgery_circuit(*, distance: int, rounds: int) -> stim.Circuit:
+    """Clean circuit: two patches in |00>, separate, merged, separate again, measured in basis Z.
+
+    The patches lie above each other with one row of data qubits between them, prepared in |+> for the merge
+    and measured in basis X at the split. New Z checks next to that row are random; their product in the first
+    merged cycle is the result of the ZZ measurement (Horsman et al., arXiv 1111.4022). Observables: 0 and 1
+    are the logical Z of the upper and the lower patch at the end, 2 is the ZZ result.
+
+    Args:
+        distance: of each patch, odd and at least 3.
+        rounds: cycles of each of the three phases, at least 1.
+    """
+    if distance < 3 or distance % 2 == 0:
+        raise ValueError(f"distance={distance}: lattice surgery needs an odd distance of at least 3")
+    upper = RotatedSurfaceCode(distance, gates="cx")
+    lower = RotatedSurfaceCode(distance, gates="cx", origin=(0, 2 * (distance + 1)))
+    both = RotatedSurfaceCode(distance_x=2 * distance + 1, distance_z=distance, gates="cx")
+    patches = [*upper.data_qubits, *lower.data_qubits]
+    seam = [at for at in both.data_qubits if at not in set(patches)]
+    apart = css.checks_of(upper) + css.checks_of(lower)
+    merged = css.checks_of(both)
+    alone = {check.at: check for check in apart}
+    builder = CircuitBuilder(data=both.data_qubits, ancillas=[check.at for check in merged])
+
+    time = 0
+    builder.gate("R", patches)
+    before = css.known(apart, "z")
+    for _ in range(rounds):
+        now = css.measure_checks(builder, apart)
+        css.compare(builder, apart, now, before, time=time)
+        before, time = css.single(now), time + 1
+
+    # X checks at the seam grow by data qubits in |+>, so their values carry over; Z checks there are new.
+    builder.gate("RX", seam)
+    for cycle in range(rounds):
+        now = css.measure_checks(builder, merged)
+        css.compare(builder, merged, now, before, time=time)
+        if cycle == 0:
+            new = [check.at for check in merged if check.basis == "z" and check.at not in alone]
+            builder.observable(2, [now[at] for at in new])
+        before, time = css.single(now), time + 1
+
+    measured = builder.measure("MX", seam)
+    before = {
+        check.at: (now[check.at], *(measured[at] for at in check.support if at in measured))
+        for check in merged
+        if check.at in alone
+    }
+    for _ in range(rounds):
+        now = css.measure_checks(builder, apart)
+        css.compare(builder, apart, now, before, time=time)
+        before, time = css.single(now), time + 1
+    data = builder.measure("M", patches)
+    css.readout_detectors(builder, apart, "z", now, data, time=time)
+    for number, patch in enumerate((upper, lower)):
+        builder.observable(number, [data[at] for at, _ in patch.logical("z")])
+    return builder.circuit
