@@ -36,10 +36,10 @@ class EdgeMerger:
         self._num_detectors = num_detectors
         self._words = (num_observables + 63) // 64
         self._num_edges = 0
-        self._arrays = self._room_for(0)
-        self._table = np.empty(0, dtype=np.int32)
+        size = _FEW + 4 * num_detectors
+        self._arrays = self._room_for(size)  # takes memory only where it is written to
+        self._make_table(size)
         self._place_of = np.empty(0, dtype=np.int32)  # sorted place of each edge, less the undetectable ones
-        self._grow(_FEW + 4 * num_detectors)
 
     def add(self, components: Components, *, edge_of: NDArray[np.int32] | None = None) -> None:
         """Merge a batch.
@@ -66,7 +66,7 @@ class EdgeMerger:
             )
             if start == size:
                 return
-            self._grow(2 * self._num_edges)
+            self._grow(self._num_edges + self._num_edges // 2)
 
     def finish(self) -> tuple[MergedEdges, MergedEdges]:
         """Sort what has been merged: the edges that detectors see, and what none sees. Empties the merger."""
@@ -91,7 +91,7 @@ class EdgeMerger:
 
     def renumber(self, edge_of: NDArray[np.int32]) -> None:
         """Turn what `add` wrote into places in the sorted edges, negative where no detector sees it."""
-        np.take(self._place_of, edge_of, out=edge_of)
+        np.take(self._place_of, edge_of, out=edge_of, mode="clip")  # unbuffered; all are in range
 
     def _room_for(self, size: int) -> MergedEdges:
         return MergedEdges(
@@ -106,6 +106,10 @@ class EdgeMerger:
         for array in self._arrays:
             # Nothing else refers to them. Large arrays are grown in place, without a copy.
             array.resize((size, *array.shape[1:]), refcheck=False)
+        self._make_table(size)
+
+    def _make_table(self, size: int) -> None:
+        """Enter all edges in a table with room for `size`."""
         places = 1 << (size + size // 3).bit_length()  # at most three quarters are ever filled
         self._table = np.full(places, -1, dtype=np.int32)
         first, second, _, _, observables = self._arrays

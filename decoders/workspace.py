@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.graph import MatchingGraph
-from decoders.kernels import layout, neighbours, repeats
+from decoders.kernels import implied_edges, layout, neighbours, repeats
 
 #: How many neighbours each detector knows by heart; more are found by searching the graph. 88 entries
 #: are 11 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
@@ -219,38 +219,18 @@ class SearchGraph(Pools):
                 implied_watched=np.zeros(0, dtype=np.int32),
             )
             return
-        # The lightest edge between the ends of each edge: the first of each run of parallel edges, by weight.
-        order = np.lexsort((weight, graph.edge_v, graph.edge_u))
-        u, v = graph.edge_u[order], graph.edge_v[order]
-        is_first = np.ones(order.size, dtype=np.bool_)
-        is_first[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
-        slot = np.empty(order.size, dtype=np.int32)
-        slot[order] = order[is_first][np.cumsum(is_first) - 1]
-        is_lighter = implied.weight < weight[slot[implied.edge]]
-        # What is implied in watched components comes first.
-        given = np.repeat(np.arange(graph.num_edges), np.diff(implied.start))
-        in_watched = is_watched[graph.edge_u[implied.edge]]
-        order = np.lexsort((~in_watched, given))
-        useful = order[is_lighter[order]]
-        edge = implied.edge[useful]
-        table = np.zeros(edge.size, dtype=layout.IMPLIED)
-        table["u"], table["v"] = graph.edge_u[edge], graph.edge_v[edge]
-        table["v"][table["v"] < 0] = graph.num_detectors
-        table["edge"], table["weight"] = edge, implied.weight[useful]
-        each, watched = (
-            np.bincount(given[part], minlength=graph.num_edges)
-            for part in (useful, useful[in_watched[useful]])
+        edges = graph.edge_u, graph.edge_v, weight
+        slots = np.empty(graph.num_edges, dtype=np.int32)
+        implied_edges.fill_slots(*edges, slots)
+        table = np.empty(implied.edge.size, dtype=layout.IMPLIED)
+        start = np.empty(graph.num_edges + 1, dtype=np.int32)
+        in_watched = np.empty(graph.num_edges, dtype=np.int32)
+        used, has_own = implied_edges.fill_implied(
+            *implied, *edges, slots, is_watched, table, start, in_watched
         )
-        start = np.concatenate([[0], np.cumsum(each)]).astype(np.int32)
-        self.own(
-            weights=weight,
-            slots=slot,
-            implied=table,
-            implied_start=start,
-            implied_watched=start[:-1] + watched.astype(np.int32),
-        )
-        own = bool(np.any(is_watched[graph.edge_u[given[useful]]] & in_watched[useful]))
-        self.set(num_implied=table.size, has_own_implied=int(own), compares=1)
+        table.resize(used, refcheck=False)
+        self.own(weights=weight, slots=slots, implied=table, implied_start=start, implied_watched=in_watched)
+        self.set(num_implied=used, has_own_implied=int(has_own), compares=1)
 
 
 class Workspace(Pools):
