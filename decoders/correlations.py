@@ -6,11 +6,16 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.dem_reader import DemArrays, read_dem
+from decoders.dem_reader import Components, DemArrays, read_dem
+from decoders.edges import EdgeMerger
 from decoders.graph import MatchingGraph
 from decoders.kernels import components
+from decoders.kernels import edges as edge_kernels
 from decoders.whole_errors import WholeErrors
 from decoders.workspace import Implied
+
+# Components that are worked on at a time.
+_BATCH = 1 << 16
 
 
 class CorrelatedGraph(NamedTuple):
@@ -39,8 +44,7 @@ class CorrelatedGraph(NamedTuple):
             ValueError: an error has a component with more than two detectors.
         """
         arrays, likely = _with_likely_errors_present(read_dem(dem))
-        graph, _ = MatchingGraph.from_arrays(arrays)
-        arrays = _recombined(arrays, graph)
+        arrays = _recombined(arrays)
         graph, edge_of = MatchingGraph.from_arrays(arrays)
         present = np.isin(arrays.component_error, likely) & (edge_of >= 0)
         odd = np.bincount(edge_of[present], minlength=graph.num_edges) % 2 == 1
@@ -72,17 +76,21 @@ def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[n
     ), which
 
 
-def _recombined(arrays: DemArrays, graph: MatchingGraph) -> DemArrays:
-    ends, probability = arrays.component_ends.copy(), arrays.component_probability.copy()
-    observables, error = arrays.component_observables.copy(), arrays.component_error.copy()
+def _recombined(arrays: DemArrays) -> DemArrays:
+    """Put components together that are one edge of the model; overwrites the arrays."""
+    ends, probability = arrays.component_ends, arrays.component_probability
+    observables, error = arrays.component_observables, arrays.component_error
+    merger = EdgeMerger(num_detectors=arrays.num_detectors, num_observables=arrays.num_observables)
+    merger.add(Components(ends, probability, observables, error))
+    edges, _ = merger.finish()
     count = components.recombine(
         ends,
         probability,
         observables,
         error,
-        graph.edge_u,
-        graph.edge_v,
-        graph.edge_observables,
+        edges.first,
+        edges.second,
+        edges.observables,
         np.zeros(observables.shape[1], dtype=np.uint64),
     )
     return arrays._replace(
@@ -96,32 +104,46 @@ def _recombined(arrays: DemArrays, graph: MatchingGraph) -> DemArrays:
 def _implied(arrays: DemArrays, graph: MatchingGraph, edge_of: NDArray[np.int32]) -> Implied:
     """For every edge, the edges that are in one error with it, and their weights where it has happened."""
     error, probability = arrays.component_error, arrays.component_probability
-    given, other, chance = [], [], []
-    apart = 1
-    while True:
-        together = np.flatnonzero(error[:-apart] == error[apart:])
-        if not together.size:
-            break
-        a, b = edge_of[together], edge_of[together + apart]
-        seen = (a >= 0) & (b >= 0) & (a != b)
-        given += [a[seen], b[seen]]
-        other += [b[seen], a[seen]]
-        chance += 2 * [probability[together[seen]]]
+    # Pairs of edges in one error, merged as components are: an odd number of the errors that contain both.
+    merger = EdgeMerger(num_detectors=graph.num_edges, num_observables=0)
+    apart, found = 1, True
+    while found:
+        found = False
+        for first in range(0, error.size - apart, _BATCH):
+            last = min(first + _BATCH, error.size - apart)
+            together = first + np.flatnonzero(error[first:last] == error[first + apart : last + apart])
+            found |= together.size > 0
+            a, b = edge_of[together], edge_of[together + apart]
+            seen = (a >= 0) & (b >= 0) & (a != b)
+            a, b, together = a[seen], b[seen], together[seen]
+            pairs = Components(
+                ends=np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1),
+                probability=probability[together],
+                observables=np.empty((together.size, 0), dtype=np.uint64),
+                error=error[together],
+            )
+            merger.add(pairs)
         apart += 1
+    pairs_of_edges, _ = merger.finish()
     start = np.zeros(graph.num_edges + 1, dtype=np.int32)
-    if not given:
-        return Implied(start, np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
-    key = np.concatenate(given).astype(np.int64) * graph.num_edges + np.concatenate(other)
-    pair, index = np.unique(key, return_inverse=True)
-    # An odd number of the errors that contain both.
-    with np.errstate(divide="ignore"):
-        decay = np.bincount(index, weights=np.log1p(-2 * np.concatenate(chance)), minlength=pair.size)
-    joint = -np.expm1(decay) / 2
-    edge, target = pair // graph.num_edges, pair % graph.num_edges
-    conditional = np.minimum(0.5, joint / graph.edge_probability[edge])
+    target, pair = np.empty((2, 2 * pairs_of_edges.first.size), dtype=np.int32)
+    edge_kernels.build_adjacency(
+        pairs_of_edges.first,
+        pairs_of_edges.second,
+        start,
+        np.empty(graph.num_edges, dtype=np.int32),
+        target,
+        pair,
+    )
+    conditional = pairs_of_edges.probability[pair]
+    del pairs_of_edges, pair
+    edge = np.repeat(np.arange(graph.num_edges, dtype=np.int32), np.diff(start))
+    conditional /= graph.edge_probability[edge]
+    np.minimum(conditional, 0.5, out=conditional)
     with np.errstate(divide="ignore", over="ignore"):
         steps = np.rint(np.log((1 - conditional) / conditional) * graph.weight_scale / 2)
+    del conditional
     lighter = 2 * steps < graph.edge_weight[target]
     edge, target = edge[lighter], target[lighter]
     start[1:] = np.cumsum(np.bincount(edge, minlength=graph.num_edges))
-    return Implied(start, target.astype(np.int32), (2 * steps[lighter]).astype(np.int32))
+    return Implied(start, target, (2 * steps[lighter]).astype(np.int32))

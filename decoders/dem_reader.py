@@ -1,14 +1,32 @@
-"""Every error component, certain flip and detector coordinate of a DEM, as arrays."""
+"""Error components, certain flips and detector coordinates of a DEM, as arrays."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.kernels import dem_text
+from decoders.kernels import dem_text, dem_unroll
 
 _LIMIT = 2**31 - 1
+# So many instructions of a DEM are turned into text at a time: some megabytes of a flattened one.
+_PORTION = 1 << 15
+
+
+class Components(NamedTuple):
+    """Some error components, in their order; fields as in `DemArrays`."""
+
+    ends: NDArray[Any]  # int32; int64 where they are relative
+    probability: NDArray[np.float64]
+    observables: NDArray[np.uint64]
+    error: NDArray[np.int32]
+
+    def first(self, count: int) -> "Components":
+        """The first `count` components."""
+        return Components(
+            self.ends[:count], self.probability[:count], self.observables[:count], self.error[:count]
+        )
 
 
 class DemArrays(NamedTuple):
@@ -36,76 +54,177 @@ class DemArrays(NamedTuple):
     num_cancelled: int
 
 
-def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
-    """Read a DEM into arrays.
+class DemReader:
+    """Read a DEM in batches of error components, without ever holding all of its text or components.
 
-    Errors of probability zero are left out. The components of an error (`^` separates them) are
-    listed one by one; targets that appear twice in one component cancel, as they do when stim
-    samples. A component that flips nothing is left out.
+    Iterate over it once; certain flips, coordinates and counts are complete when the iteration has ended.
+    Errors of probability zero are left out. The components of an error (`^` separates them) are listed one
+    by one; targets that appear twice in one component cancel, as they do when stim samples. A component that
+    flips nothing is left out.
+    """
+
+    def __init__(self, dem: stim.DetectorErrorModel, *, most: int | None = None) -> None:
+        """Of a DEM; a batch has at most `most` components, or as many as a text of the DEM gives."""
+        self._dem = dem
+        self._most = most
+        self.num_detectors = dem.num_detectors
+        self.num_observables = dem.num_observables
+        _check_size(self.num_detectors, 0)
+        words = (self.num_observables + 63) // 64
+        #: As in `DemArrays`.
+        self.certain_detectors = np.zeros(self.num_detectors, dtype=np.bool_)
+        self.certain_observables = np.zeros(words, dtype=np.uint64)
+        self.coordinates = np.empty((self.num_detectors, 0))
+        self._declared = np.zeros(self.num_detectors, dtype=np.bool_)
+        self._shift = np.zeros(0)
+        self._state = np.zeros(dem_unroll.STATES, dtype=np.int64)
+        self._num_steps = 0.0
+
+    @property
+    def num_certain(self) -> int:
+        """How many errors of probability one there were so far."""
+        return int(self._state[dem_unroll.NUM_CERTAIN])
+
+    @property
+    def num_cancelled(self) -> int:
+        """How many targets cancelled an earlier equal one in their component so far."""
+        return int(self._state[dem_unroll.NUM_CANCELLED])
+
+    def __iter__(self) -> Iterator[Components]:
+        """Give the components in batches; a batch is overwritten by the next one if `most` is given."""
+        buffer = None
+        for start in range(0, len(self._dem), _PORTION):
+            part = self._dem if len(self._dem) <= _PORTION else self._dem[start : start + _PORTION]
+            text = np.frombuffer(str(part).encode(), dtype=np.uint8)
+            steps, numbers, components, counts = _parse(text, words=self.certain_observables.size)
+            depth = int(counts[dem_text.DEPTH])
+            num_steps, size = dem_unroll.count_unrolled(steps, np.empty(depth + 1))
+            self._num_steps += num_steps
+            _check_size(self.num_detectors, max(self._num_steps, size))
+            self._make_room_for_numbers(int(counts[dem_text.MOST_NUMBERS]))
+            room = int(size) if self._most is None else self._most
+            if buffer is None or self._most is None:
+                buffer = _room_for(room, words=self.certain_observables.size)
+            blocks = np.empty((depth, 2), dtype=np.int64)
+            self._state[[dem_unroll.STEP, dem_unroll.PLACE, dem_unroll.BLOCKS]] = 0
+            answer = dem_unroll.BUFFER_FULL
+            while answer == dem_unroll.BUFFER_FULL:
+                count, answer = dem_unroll.unroll(
+                    steps,
+                    numbers,
+                    *components,
+                    self._state,
+                    blocks,
+                    self._shift,
+                    *buffer,
+                    self.certain_detectors,
+                    self.certain_observables,
+                    self.coordinates,
+                    self._declared,
+                )
+                if answer == dem_unroll.HYPEREDGE_MET:
+                    place = int(steps[self._state[dem_unroll.STEP], dem_text.FIRST])
+                    raise ValueError(self._explain_hyperedge(text[place:]))
+                yield buffer.first(count)
+
+    def _make_room_for_numbers(self, dimensions: int) -> None:
+        """Widen the coordinates, should an instruction have more of them than any before."""
+        known = self.coordinates.shape[1]
+        if dimensions > known:
+            wider = np.full((self.num_detectors, dimensions), np.nan)
+            wider[:, :known] = self.coordinates
+            self.coordinates = wider
+            self._shift = np.append(self._shift, np.zeros(dimensions - known))
+
+    def _explain_hyperedge(self, text: NDArray[np.uint8]) -> str:
+        shift = int(self._state[dem_unroll.DETECTOR_SHIFT])
+        line = bytes(text).split(b"\n", 1)[0].decode()
+        where = f" (detector indices shifted by {shift})" if shift else ""
+        return (
+            f"'{line}'{where} has a component with more than two detectors, which is no edge: make the "
+            "DEM with circuit.detector_error_model(decompose_errors=True)"
+        )
+
+
+def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
+    """Read a DEM into arrays, see `DemReader`.
 
     Raises:
         ValueError: an error of probability strictly between 0 and 1 has a component with more than
             two detectors, or there are more than 2**31 - 1 detectors or unrolled instructions.
     """
-    num_detectors = dem.num_detectors
-    num_observables = dem.num_observables
-    words = (num_observables + 63) // 64
-    text = np.frombuffer(str(dem).encode(), dtype=np.uint8)
-    measures = np.empty(dem_text.MEASURES)
-    # A block takes at least four lines' characters, so this is more levels than any text can hold.
-    dem_text.measure_dem(text, np.empty(text.size // 8 + 1), measures)
-    if max(num_detectors, measures.max()) > _LIMIT:
+    reader = DemReader(dem)
+    batches = list(reader)
+    if len(batches) == 1:
+        (components,) = batches
+    else:
+        batches.append(_room_for(0, words=reader.certain_observables.size))
+        components = Components(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
+    return DemArrays(
+        num_detectors=reader.num_detectors,
+        num_observables=reader.num_observables,
+        component_ends=components.ends,
+        component_probability=components.probability,
+        component_observables=components.observables,
+        component_error=components.error,
+        certain_detectors=reader.certain_detectors,
+        certain_observables=reader.certain_observables,
+        coordinates=reader.coordinates,
+        num_certain=reader.num_certain,
+        num_cancelled=reader.num_cancelled,
+    )
+
+
+def _check_size(num_detectors: int, num_instructions: float) -> None:
+    if max(num_detectors, num_instructions) > _LIMIT:
         raise ValueError(
-            f"the DEM has {num_detectors} detectors and {measures[dem_text.NUM_INSTRUCTIONS]:.0f} unrolled "
-            f"instructions, more than {_LIMIT}: use fewer cycles"
+            f"the DEM has {num_detectors} detectors and {num_instructions:.0f} unrolled instructions, "
+            f"more than {_LIMIT}: use fewer cycles"
         )
-    num_components, dimensions, num_targets, depth = (int(value) for value in measures[1:])
-    ends = np.empty((num_components, 2), dtype=np.int32)
-    probability = np.empty(num_components)
-    error = np.empty(num_components, dtype=np.int32)
-    # One row more than components: the reader clears no row behind itself.
-    observables = np.zeros((num_components + 1, words), dtype=np.uint64)
-    certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
-    certain_observables = np.zeros(words, dtype=np.uint64)
-    coordinates = np.full((num_detectors, dimensions), np.nan)
-    out = np.zeros(dem_text.RESULTS, dtype=np.int64)
-    status = dem_text.read_dem(
+
+
+def _room_for(size: int, *, words: int) -> Components:
+    return Components(
+        np.empty((size, 2), dtype=np.int32),
+        np.empty(size),
+        np.empty((size, words), dtype=np.uint64),
+        np.empty(size, dtype=np.int32),
+    )
+
+
+def _parse(
+    text: NDArray[np.uint8], *, words: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], Components, NDArray[np.int64]]:
+    """Parse a text; returns steps, numbers, components with relative ends, and counts."""
+    bounds = np.empty(5, dtype=np.int64)
+    dem_text.measure_text(text, bounds)
+    lines, components, targets, numbers, blocks = bounds.tolist()
+    steps = np.empty((lines + components + targets, dem_text.COLUMNS), dtype=np.int64)
+    values = np.empty(numbers)
+    ends = np.empty((components, 2), dtype=np.int64)
+    probability = np.empty(components)
+    # One row more than components: the parser clears no row after the last one.
+    observables = np.zeros((components + 1, words), dtype=np.uint64)
+    error = np.empty(components, dtype=np.int32)
+    counts = np.empty(dem_text.COUNTS, dtype=np.int64)
+    dem_text.parse_dem(
         text,
-        np.empty((depth, 2), dtype=np.int64),
-        np.empty(num_targets, dtype=np.int64),
-        np.zeros(dimensions),
-        np.empty(dimensions),
+        np.empty(blocks, dtype=np.int64),
+        np.empty(targets, dtype=np.int64),
+        steps,
+        values,
         ends,
         probability,
         observables,
         error,
-        certain_detectors,
-        certain_observables,
-        coordinates,
-        np.zeros(num_detectors, dtype=np.bool_),
-        out,
+        counts,
     )
-    if status == dem_text.HYPEREDGE:
-        place, shift = int(out[dem_text.HYPEREDGE_PLACE]), int(out[dem_text.HYPEREDGE_SHIFT])
-        line = bytes(text[place:]).split(b"\n", 1)[0].decode()
-        where = f" (detector indices shifted by {shift})" if shift else ""
-        raise ValueError(
-            f"'{line}'{where} has a component with more than two detectors, which is no edge: make the "
-            "DEM with circuit.detector_error_model(decompose_errors=True)"
-        )
-    count = int(out[dem_text.COMPONENTS])
-    return DemArrays(
-        num_detectors=num_detectors,
-        num_observables=num_observables,
-        component_ends=ends[:count],
-        component_probability=probability[:count],
-        component_observables=observables[:count],
-        component_error=error[:count],
-        certain_detectors=certain_detectors,
-        certain_observables=certain_observables,
-        coordinates=coordinates,
-        num_certain=int(out[dem_text.CERTAIN_ERRORS]),
-        num_cancelled=int(out[dem_text.CANCELLED_TARGETS]),
+    count = int(counts[dem_text.NUM_COMPONENTS])
+    return (
+        steps[: counts[dem_text.STEPS]],
+        values[: counts[dem_text.NUMBERS]],
+        Components(ends, probability, observables, error).first(count),
+        counts,
     )
 
 

@@ -6,12 +6,15 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.dem_reader import DemArrays, read_dem
+from decoders.dem_reader import Components, DemArrays, DemReader
+from decoders.edges import EdgeMerger
 from decoders.kernels import edges as edge_kernels
 from decoders.rounds import cycle_of_detectors
 
 #: PyMatching's number of weight steps; ours must be the same for total weights to be comparable.
 NUM_DISTINCT_WEIGHTS = 1 << 24
+# Components and edges that are worked on at a time.
+_BATCH = 1 << 14
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,7 +79,11 @@ class MatchingGraph:
         Raises:
             ValueError: an error has a component with more than two detectors.
         """
-        return cls.from_arrays(read_dem(dem))[0]
+        reader = DemReader(dem, most=_BATCH)
+        merger = EdgeMerger(num_detectors=reader.num_detectors, num_observables=reader.num_observables)
+        for components in reader:
+            merger.add(components)
+        return cls._from_merged(reader, merger)
 
     @classmethod
     def from_arrays(cls, arrays: DemArrays) -> tuple["MatchingGraph", NDArray[np.int32]]:
@@ -85,51 +92,40 @@ class MatchingGraph:
         Returns also the edge that each component became part of, int32 (components,), negative where no
         detector sees it.
         """
-        num_components = arrays.component_probability.size
-        num_detectors = arrays.num_detectors
-        first = np.ascontiguousarray(arrays.component_ends[:, 0])
-        second = np.ascontiguousarray(arrays.component_ends[:, 1])
-        ends = np.empty((2, num_components), dtype=np.int32)
-        chance = np.empty((2, num_components))
-        observables = np.empty_like(arrays.component_observables)
-        order = np.empty((2, num_components), dtype=np.int32)
-        edge_of = np.empty(num_components, dtype=np.int32)
-        count = edge_kernels.merge_components(
-            first,
-            second,
-            arrays.component_probability,
-            arrays.component_observables,
-            order[0],
-            order[1],
-            np.empty(num_detectors + 2, dtype=np.int64),
-            ends[0],
-            ends[1],
-            chance[0],
-            chance[1],
-            observables,
-            edge_of,
+        merger = EdgeMerger(num_detectors=arrays.num_detectors, num_observables=arrays.num_observables)
+        edge_of = np.empty(arrays.component_probability.size, dtype=np.int32)
+        merger.add(
+            Components(
+                ends=arrays.component_ends,
+                probability=arrays.component_probability,
+                observables=arrays.component_observables,
+                error=arrays.component_error,
+            ),
+            edge_of=edge_of,
         )
-        # Components without a detector have ends (-1, -1) and so come first.
-        start = int(np.searchsorted(ends[0, :count], 0))
-        edge_u, edge_v = ends[:, start:count].copy()
-        probability, complement = chance[:, start:count].copy()
-        weight, scale = _integer_weights(probability=probability, complement=complement)
-        graph = cls.from_edges(
-            num_detectors=num_detectors,
-            num_observables=arrays.num_observables,
-            edge_u=edge_u,
-            edge_v=edge_v,
+        graph = cls._from_merged(arrays, merger)
+        merger.renumber(edge_of)
+        return graph, edge_of
+
+    @classmethod
+    def _from_merged(cls, model: DemArrays | DemReader, merger: EdgeMerger) -> "MatchingGraph":
+        edges, undetectable = merger.finish()
+        weight, scale = _integer_weights(probability=edges.probability, complement=edges.complement)
+        return cls.from_edges(
+            num_detectors=model.num_detectors,
+            num_observables=model.num_observables,
+            edge_u=edges.first,
+            edge_v=edges.second,
             edge_weight=weight,
-            edge_probability=probability,
-            edge_observables=observables[start:count].copy(),
+            edge_probability=edges.probability,
+            edge_observables=edges.observables,
             weight_scale=scale,
-            detector_coordinates=arrays.coordinates,
-            certain_detectors=arrays.certain_detectors,
-            certain_observables=arrays.certain_observables,
-            undetectable_probability=chance[0, :start].copy(),
-            undetectable_observables=observables[:start].copy(),
+            detector_coordinates=model.coordinates,
+            certain_detectors=model.certain_detectors,
+            certain_observables=model.certain_observables,
+            undetectable_probability=undetectable.probability,
+            undetectable_observables=undetectable.observables,
         )
-        return graph, edge_of - np.int32(start)
 
     @classmethod
     def from_edges(
@@ -201,14 +197,23 @@ def _integer_weights(
 ) -> tuple[NDArray[np.int32], float]:
     """Even integer weights of log(complement / probability), and the factor between the two."""
     with np.errstate(over="ignore"):
-        weight = np.log(complement / probability)
+        weight = complement / probability
+        np.log(weight, out=weight)
     huge = np.isinf(weight)  # a probability below 1e-308
-    weight[huge] = np.log(complement[huge]) - np.log(probability[huge])
-    if np.array_equal(weight, np.rint(weight)):
+    if huge.any():
+        weight[huge] = np.log(complement[huge]) - np.log(probability[huge])
+    # In portions: some megabytes of intermediate results, not several times the weights.
+    portions = [weight[start : start + _BATCH] for start in range(0, weight.size, _BATCH)]
+    if all(np.array_equal(portion, np.rint(portion)) for portion in portions):
         steps_per_unit = 1.0
     else:
-        steps_per_unit = (NUM_DISTINCT_WEIGHTS - 1) / float(np.abs(weight).max())
-    # Halves are rounded away from zero, as C's round() does.
-    scaled = weight * steps_per_unit
-    steps = np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int32)
-    return 2 * steps, 2 * steps_per_unit
+        largest = max(float(np.abs(portion).max()) for portion in portions)
+        steps_per_unit = (NUM_DISTINCT_WEIGHTS - 1) / largest
+    steps = np.empty(weight.size, dtype=np.int32)
+    for start, portion in zip(range(0, weight.size, _BATCH), portions, strict=True):
+        # Halves are rounded away from zero, as C's round() does.
+        scaled = portion * steps_per_unit
+        scaled += np.copysign(0.5, scaled)
+        steps[start : start + _BATCH] = np.trunc(scaled, out=scaled)
+    steps *= 2
+    return steps, 2 * steps_per_unit

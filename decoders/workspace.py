@@ -6,11 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.graph import MatchingGraph
-from decoders.kernels import layout, neighbours
+from decoders.kernels import implied_edges, layout, neighbours, repeats
 
 #: How many neighbours each detector knows by heart; more are found by searching the graph. 88 entries
 #: are 11 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
 LIST_LENGTH = 88
+# Where few detectors share their lists, these are shorter: so many entries in all, but at least so many each.
+_MOST_ENTRIES, _SHORT_LIST = 1 << 22, 16
+# Ranges in which a graph repeats itself, and how many detectors a range has that is looked at.
+_MOST_STRETCHES, _SHORTEST_RANGE = 64, 128
+# Room for the lists at the beginning of such ranges.
+_MORE_LISTS = 1 << 8
 
 
 def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
@@ -117,7 +123,7 @@ class SearchGraph(Pools):
         ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
         if beyond is not None:
             ends[beyond, 1] = layout.BEYOND
-        adjacent = np.zeros(2 * num_edges, dtype=layout.ADJACENT)
+        adjacent = np.empty(2 * num_edges, dtype=layout.ADJACENT)
         indptr = np.zeros(num_detectors + 1, dtype=np.int32)
         edge_has_flips = edge_flips.any(axis=1) if flip_bytes else np.zeros(num_edges, dtype=np.bool_)
         num_adjacent = neighbours.fill_adjacency(
@@ -129,14 +135,15 @@ class SearchGraph(Pools):
             indptr,
             adjacent,
         )
+        adjacent.resize(num_adjacent, refcheck=False)
         self.own(
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
-            near=np.zeros(num_detectors * list_length + 1, dtype=layout.NEAR),
-            parents=np.zeros(num_detectors * list_length + 1, dtype=np.int16),
-            steps=np.zeros(num_detectors * list_length + 1, dtype=np.int32),
+            near=np.zeros(1, dtype=layout.NEAR),
+            parents=np.zeros(1, dtype=np.int16),
+            steps=np.zeros(1, dtype=np.int32),
             outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
-            adjacent=adjacent[:num_adjacent].copy(),
+            adjacent=adjacent,
             boundary_edge=boundary_edge,
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
@@ -149,7 +156,7 @@ class SearchGraph(Pools):
         )
         self.set(
             num_detectors=num_detectors,
-            num_near=num_detectors * list_length + 1,
+            num_near=1,
             num_adjacent=num_adjacent,
             num_edges=num_edges,
             flip_bytes=flip_bytes,
@@ -161,12 +168,43 @@ class SearchGraph(Pools):
         self._own_implied(graph, implied, is_watched)
         work = Workspace(self)
         neighbours.measure_boundary(self.record, work.record, boundary_weight)
-        used = neighbours.fill_lists(self.record, work.record, list_length)
-        # Detectors of a small graph have shorter lists: give back what is left, but for one entry, for
-        # kernels read the first entry even of an empty list.
-        self.own(**{name: self.arrays[name][: used + 1].copy() for name in ("near", "parents", "steps")})
-        self.set(num_near=used + 1)
+        self._fill_lists(work, list_length)
         self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
+
+    def _fill_lists(self, work: "Workspace", list_length: int) -> None:
+        """Fill the neighbour lists; detectors whose surroundings repeat share theirs."""
+        num_detectors = int(self.record["num_detectors"][0])
+        stretches = np.zeros((_MOST_STRETCHES, 3), dtype=np.int64)
+        count = repeats.find_stretches(
+            self.record,
+            work.record,
+            list_length,
+            max(_SHORTEST_RANGE, num_detectors // _MOST_STRETCHES),
+            np.zeros((2 * _MOST_STRETCHES, 2), dtype=np.int64),
+            stretches,
+        )
+        stretches = stretches[:count]
+        num_own = num_detectors - int((stretches[:, 1] - stretches[:, 0]).sum())
+        list_length = min(list_length, max(_SHORT_LIST, _MOST_ENTRIES // max(num_own, 1)))
+        low, high = np.empty((2, num_detectors), dtype=np.int32)
+        source, used, guess = 0, 0, int(layout.FAR)
+        self._resize_lists(min(num_detectors, num_own + _MORE_LISTS) * list_length + 1)
+        while True:
+            source, used, guess = neighbours.fill_lists(
+                self.record, work.record, list_length, stretches, low, high, source, used, guess
+            )
+            if source == num_detectors:
+                break
+            self._resize_lists(2 * used + list_length + 1)
+        # Give back what is left, but for one entry: kernels read the first entry even of an empty list.
+        self._resize_lists(used + 1)
+
+    def _resize_lists(self, size: int) -> None:
+        for name in ("near", "parents", "steps"):
+            # Nothing else refers to them. Large arrays are resized in place, without a copy.
+            self.arrays[name].resize(size, refcheck=False)
+            self.own(**{name: self.arrays[name]})
+        self.set(num_near=size)
 
     def _own_implied(
         self, graph: MatchingGraph, implied: Implied | None, is_watched: NDArray[np.bool_]
@@ -181,38 +219,18 @@ class SearchGraph(Pools):
                 implied_watched=np.zeros(0, dtype=np.int32),
             )
             return
-        # The lightest edge between the ends of each edge: the first of each run of parallel edges, by weight.
-        order = np.lexsort((weight, graph.edge_v, graph.edge_u))
-        u, v = graph.edge_u[order], graph.edge_v[order]
-        is_first = np.ones(order.size, dtype=np.bool_)
-        is_first[1:] = (u[1:] != u[:-1]) | (v[1:] != v[:-1])
-        slot = np.empty(order.size, dtype=np.int32)
-        slot[order] = order[is_first][np.cumsum(is_first) - 1]
-        is_lighter = implied.weight < weight[slot[implied.edge]]
-        # What is implied in watched components comes first.
-        given = np.repeat(np.arange(graph.num_edges), np.diff(implied.start))
-        in_watched = is_watched[graph.edge_u[implied.edge]]
-        order = np.lexsort((~in_watched, given))
-        useful = order[is_lighter[order]]
-        edge = implied.edge[useful]
-        table = np.zeros(edge.size, dtype=layout.IMPLIED)
-        table["u"], table["v"] = graph.edge_u[edge], graph.edge_v[edge]
-        table["v"][table["v"] < 0] = graph.num_detectors
-        table["edge"], table["weight"] = edge, implied.weight[useful]
-        each, watched = (
-            np.bincount(given[part], minlength=graph.num_edges)
-            for part in (useful, useful[in_watched[useful]])
+        edges = graph.edge_u, graph.edge_v, weight
+        slots = np.empty(graph.num_edges, dtype=np.int32)
+        implied_edges.fill_slots(*edges, slots)
+        table = np.empty(implied.edge.size, dtype=layout.IMPLIED)
+        start = np.empty(graph.num_edges + 1, dtype=np.int32)
+        in_watched = np.empty(graph.num_edges, dtype=np.int32)
+        used, has_own = implied_edges.fill_implied(
+            *implied, *edges, slots, is_watched, table, start, in_watched
         )
-        start = np.concatenate([[0], np.cumsum(each)]).astype(np.int32)
-        self.own(
-            weights=weight,
-            slots=slot,
-            implied=table,
-            implied_start=start,
-            implied_watched=start[:-1] + watched.astype(np.int32),
-        )
-        own = bool(np.any(is_watched[graph.edge_u[given[useful]]] & in_watched[useful]))
-        self.set(num_implied=table.size, has_own_implied=int(own))
+        table.resize(used, refcheck=False)
+        self.own(weights=weight, slots=slots, implied=table, implied_start=start, implied_watched=in_watched)
+        self.set(num_implied=used, has_own_implied=int(has_own))
 
 
 class Workspace(Pools):

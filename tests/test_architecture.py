@@ -39,7 +39,10 @@ ROOMS: Mapping[str, Room] = {
     "decoders.kernels": Room("", "numba llvmlite numpy"),
     "decoders.rounds": Room("", "stim numpy"),
     "decoders.dem_reader": Room("decoders.kernels", "stim numpy"),
-    "decoders.graph": Room("decoders.dem_reader decoders.rounds decoders.kernels", "stim numpy"),
+    "decoders.edges": Room("decoders.dem_reader decoders.kernels", "numpy"),
+    "decoders.graph": Room(
+        "decoders.dem_reader decoders.edges decoders.rounds decoders.kernels", "stim numpy"
+    ),
     "decoders.base": Room("decoders.graph decoders.rounds decoders.kernels", "stim numpy sinter"),
     # One file per decoder, and what stands between them and the registry.
     "decoders": Room(
@@ -82,7 +85,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.whole_errors": Room("decoders.workspace decoders.kernels", "numpy"),
     "decoders.correlations": Room(
-        "decoders.dem_reader decoders.graph decoders.whole_errors decoders.workspace decoders.kernels",
+        "decoders.dem_reader decoders.edges decoders.graph decoders.whole_errors decoders.workspace "
+        "decoders.kernels",
         "stim numpy",
     ),
     "decoders.mwpm_correlated": Room(

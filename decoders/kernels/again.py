@@ -62,7 +62,7 @@ def nearest_portal(graph, work, index, reach):
         return np.int64(0)
     at = around.first
     while at < around.last and near[at].span < reach:
-        if covers[near[at].detector].portal >= 0:
+        if covers[detector + near[at].detector].portal >= 0:
             return np.int64(near[at].span & ~1)
         at += 1
     return min(reach, around.radius)

@@ -1,12 +1,10 @@
-"""Reads the text that `str(stim.DetectorErrorModel)` prints, one pass over its bytes.
+"""Parse the text of a detector error model into steps that `dem_unroll` runs.
 
-Only that printed form is understood: one instruction per line, single spaces, numbers with up to 19
-digits, tags without a raw `]` or line end (stim escapes both). Walking the instructions as Python
-objects takes several times longer than building the whole matching graph from the text.
-`repeat` blocks are unrolled by reading their lines again, so nothing needs to be flattened first.
+Only the form that `str(stim.DetectorErrorModel)` prints is understood: one instruction per line, single
+spaces, numbers with up to 19 digits, tags without a raw `]` or line end (stim escapes both). Walking the
+instructions as Python objects takes several times longer than building the whole matching graph from the
+text. Each line is parsed once, however often the `repeat` blocks around it run.
 """
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +12,22 @@ from numpy.typing import NDArray
 from decoders.kernels.decimals import read_integer, read_number
 from decoders.kernels.jit import kernel
 
-# What `read_dem` answers.
-OK = 0
-HYPEREDGE = 1
+# Kinds of steps, and what the columns of a step hold.
+COMPONENTS = 0  # first, last: components; errors: how many; cancelled: targets that cancelled another
+FLIP_DETECTOR = 1  # first: detector flipped by an error of probability one
+FLIP_OBSERVABLE = 2  # first: observable flipped by an error of probability one
+CERTAIN_ERROR = 3  # one error of probability one has been listed
+HYPEREDGE = 4  # first: place in the text of an error with more than two detectors in a component
+DECLARE = 5  # first, last: coordinates; index: the detector
+SHIFT = 6  # first, last: coordinates; index: by how much detector indices move
+OPEN = 7  # first: repetitions; last: the step after the block
+CLOSE = 8
+KIND, FIRST, LAST, ERRORS, CANCELLED, COLUMNS = 0, 1, 2, 3, 4, 5
+INDEX = ERRORS
 
-# Rows of the array that `measure_dem` fills (float64, so that huge repeat counts cannot overflow).
-NUM_INSTRUCTIONS, NUM_COMPONENTS, NUM_COORDINATES, NUM_TARGETS, DEPTH, MEASURES = 0, 1, 2, 3, 4, 5
-
-# Places of the array that `read_dem` fills.
-COMPONENTS, CERTAIN_ERRORS, CANCELLED_TARGETS, HYPEREDGE_PLACE, HYPEREDGE_SHIFT, RESULTS = 0, 1, 2, 3, 4, 5
+# Places of the array that `parse_dem` fills: how many steps, components and numbers there are, the most
+# coordinates of one instruction, and the deepest nesting of blocks.
+STEPS, NUM_COMPONENTS, NUMBERS, MOST_NUMBERS, DEPTH, COUNTS = 0, 1, 2, 3, 4, 5
 
 _LINE = ord("\n")
 _SPACE = ord(" ")
@@ -75,105 +80,54 @@ def _skip_line(text: NDArray[np.uint8], at: int) -> int:
 
 
 @kernel
-def _skip_block(text: NDArray[np.uint8], at: int) -> int:
-    """The place behind a block's closing brace, from any place in its first line's header."""
-    depth = 1
-    while depth > 0:
-        at = _skip_line(text, at)
-        if text[at] == _REPEAT:
-            depth += 1
-        elif text[at] == _CLOSE_BLOCK:
-            depth -= 1
-    return at + 1
+def measure_text(text: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
+    """Bound what `parse_dem` will write: int64 (5,) lines, components, targets, numbers, `repeat` blocks."""
+    out[:] = 0
+    out[0] = 1
+    for char in text:
+        out[0] += char == _LINE
+        out[1] += char == _HAT
+        out[2] += char == _SPACE
+        out[3] += (char == _COMMA) | (char == _OPEN)
+        out[4] += char == _CLOSE_BLOCK
+    out[1] += out[0]
 
 
 @kernel
-def measure_dem(text: NDArray[np.uint8], block_factor: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """Count what `read_dem` will meet, so that its arrays can be made.
-
-    text: uint8 (bytes,). block_factor: float64 scratch, longer than blocks are nested. out: float64
-    (MEASURES,): instructions and components after unrolling, most coordinates of one instruction,
-    most targets of one error, deepest nesting of blocks.
-    """
-    out[:] = 0.0
-    depth = 0
-    factor = 1.0
-    at = 0
-    while at < text.size:
-        kind = text[at]
-        if kind == _ERROR:
-            at = _skip_name(text, at)
-            components = 1
-            targets = 1
-            while at < text.size and text[at] != _LINE:
-                components += text[at] == _HAT
-                targets += text[at] == _SPACE
-                at += 1
-            out[NUM_COMPONENTS] += factor * components
-            out[NUM_TARGETS] = max(out[NUM_TARGETS], targets)
-        elif kind in (_DETECTOR, _SHIFT):
-            at = _skip_name(text, at)
-            if at < text.size and text[at] == _OPEN:
-                coordinates = 1
-                while text[at] != _CLOSE:
-                    coordinates += text[at] == _COMMA
-                    at += 1
-                out[NUM_COORDINATES] = max(out[NUM_COORDINATES], coordinates)
-        elif kind == _REPEAT:
-            repetitions, at = read_integer(text, _skip_name(text, at) + 1)
-            block_factor[depth] = factor
-            factor *= repetitions
-            depth += 1
-            out[DEPTH] = max(out[DEPTH], depth)
-        elif kind == _CLOSE_BLOCK:
-            depth -= 1
-            factor = block_factor[depth]
-        out[NUM_INSTRUCTIONS] += factor
-        at = _skip_line(text, at)
-
-
-@kernel
-def read_dem(
+def parse_dem(
     text: NDArray[np.uint8],
     blocks: NDArray[np.int64],
     detectors: NDArray[np.int64],
-    shift: NDArray[np.float64],
+    steps: NDArray[np.int64],
     numbers: NDArray[np.float64],
-    component_ends: NDArray[np.int32],
+    component_ends: NDArray[np.int64],
     component_probability: NDArray[np.float64],
     component_observables: NDArray[np.uint64],
     component_error: NDArray[np.int32],
-    certain_detectors: NDArray[np.bool_],
-    certain_observables: NDArray[np.uint64],
-    coordinates: NDArray[np.float64],
-    declared: NDArray[np.bool_],
     out: NDArray[np.int64],
-) -> int:
-    """Read every error component and every detector's coordinates.
+) -> None:
+    """Parse a text into steps.
 
     Scratch:
-        blocks: int64 (depth, 2).
+        blocks: int64 (depth,), the steps that open the blocks around a line.
         detectors: int64 (most targets of one error,).
-        shift, numbers: float64 (most coordinates of one instruction,); shift zero on entry.
-    Filled:
-        component_ends: int32 (components, 2), smaller detector first; one detector (d, -1), none (-1, -1).
+    Filled, with room for what `measure_text` counts:
+        steps: int64 (steps, COLUMNS).
+        numbers: float64 (numbers,), the coordinates of the steps DECLARE and SHIFT.
+        component_ends: int64 (components, 2), relative to the detector shift, smaller detector first; one
+            detector (d, -1), none (-1, -1).
         component_probability: float64 (components,).
         component_observables: uint64 (components + 1, words), zero on entry.
-        component_error: int32 (components,), which error it is part of; these are numbered in their order.
-        certain_detectors, certain_observables: bool (detectors,), uint64 (words,), zero on entry: the
-            flips of all errors of probability one together.
-        coordinates: float64 (detectors, most coordinates), NaN on entry.
-        declared: bool (detectors,), False on entry.
-        out: int64 (RESULTS,), zero on entry: how many components, errors of probability one, and
-            targets that cancelled another; on HYPEREDGE the error's place in the text and the shift
-            of detector indices there.
+        component_error: int32 (components,), which error of its step a component is part of.
+        out: int64 (COUNTS,).
 
-    Errors of probability zero do nothing and are left out, whatever they touch; targets that
-    appear twice in a component cancel.
+    Errors of probability zero do nothing and are left out, whatever they touch; targets that appear twice
+    in a component cancel.
     """
+    out[:] = 0
+    num_steps = 0
     num_components = 0
-    num_errors = 0
-    detector_shift: Any = np.int64(0)
+    num_numbers = 0
     depth = 0
     at = 0
     while at < text.size:
@@ -186,7 +140,16 @@ def read_dem(
                 at = _skip_line(text, at)
                 continue
             certain = probability == 1.0
-            out[CERTAIN_ERRORS] += certain
+            if certain:
+                steps[num_steps, KIND] = CERTAIN_ERROR
+                num_steps += 1
+            elif num_steps == 0 or steps[num_steps - 1, KIND] != COMPONENTS:
+                steps[num_steps, KIND] = COMPONENTS
+                steps[num_steps, FIRST] = num_components
+                steps[num_steps, ERRORS] = 0
+                steps[num_steps, CANCELLED] = 0
+                num_steps += 1
+            step = num_steps - 1
             num_detectors = 0
             row = num_components
             while True:
@@ -194,37 +157,37 @@ def read_dem(
                 more = at < text.size and text[at] != _LINE
                 if more and text[at + 1] != _HAT:
                     index, behind = read_integer(text, at + 2)
-                    if text[at + 1] == _CAPITAL_D:
-                        index += detector_shift
-                        if certain:
-                            certain_detectors[index] ^= True
+                    is_detector = text[at + 1] == _CAPITAL_D
+                    at = behind
+                    if certain:
+                        steps[num_steps, KIND] = FLIP_DETECTOR if is_detector else FLIP_OBSERVABLE
+                        steps[num_steps, FIRST] = index
+                        num_steps += 1
+                    elif is_detector:
+                        place = 0
+                        while place < num_detectors and detectors[place] != index:
+                            place += 1
+                        if place < num_detectors:
+                            num_detectors -= 1
+                            detectors[place] = detectors[num_detectors]
+                            steps[step, CANCELLED] += 1
                         else:
-                            place = 0
-                            while place < num_detectors and detectors[place] != index:
-                                place += 1
-                            if place < num_detectors:
-                                num_detectors -= 1
-                                detectors[place] = detectors[num_detectors]
-                                out[CANCELLED_TARGETS] += 1
-                            else:
-                                detectors[place] = index
-                                num_detectors += 1
+                            detectors[place] = index
+                            num_detectors += 1
                     else:
                         bit = np.uint64(1) << np.uint64(index & 63)
-                        if certain:
-                            certain_observables[index >> 6] ^= bit
-                        else:
-                            if component_observables[row, index >> 6] & bit:
-                                out[CANCELLED_TARGETS] += 1
-                            component_observables[row, index >> 6] ^= bit
-                    at = behind
+                        if component_observables[row, index >> 6] & bit:
+                            steps[step, CANCELLED] += 1
+                        component_observables[row, index >> 6] ^= bit
                     continue
                 if not certain:
                     if num_detectors > 2:
-                        out[HYPEREDGE_PLACE] = start
-                        out[HYPEREDGE_SHIFT] = detector_shift
-                        return HYPEREDGE
-                    if num_detectors > 0 or component_observables[row].any():
+                        steps[num_steps, KIND] = HYPEREDGE
+                        steps[num_steps, FIRST] = start
+                        num_steps += 1
+                        for word in range(component_observables.shape[1]):
+                            component_observables[row, word] = 0
+                    elif num_detectors > 0 or component_observables[row].any():
                         first = np.int64(-1)
                         second = np.int64(-1)
                         if num_detectors == 1:
@@ -235,42 +198,40 @@ def read_dem(
                         component_ends[row, 0] = first
                         component_ends[row, 1] = second
                         component_probability[row] = probability
-                        component_error[row] = num_errors
+                        component_error[row] = steps[step, ERRORS]
                         num_components += 1
                         row = num_components
                     num_detectors = 0
                 if not more:
                     break
                 at += 2
-            num_errors += 1
-        elif kind == _DETECTOR:
-            dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
-            index, at = read_integer(text, at + 2)
-            index += detector_shift
-            if not declared[index]:  # the first declaration counts
-                declared[index] = True
-                for dimension in range(dimensions):
-                    coordinates[index, dimension] = numbers[dimension] + shift[dimension]
-        elif kind == _SHIFT:
-            dimensions, at = _read_numbers(text, _skip_name(text, at), numbers)
-            for dimension in range(dimensions):
-                shift[dimension] += numbers[dimension]
-            amount, at = read_integer(text, at + 1)
-            detector_shift += amount
+            if not certain:
+                steps[step, ERRORS] += 1
+                steps[step, LAST] = num_components
+        elif kind in (_DETECTOR, _SHIFT):
+            steps[num_steps, KIND] = DECLARE if kind == _DETECTOR else SHIFT
+            steps[num_steps, FIRST] = num_numbers
+            count, at = _read_numbers(text, _skip_name(text, at), numbers[num_numbers:])
+            num_numbers += count
+            out[MOST_NUMBERS] = max(out[MOST_NUMBERS], count)
+            steps[num_steps, LAST] = num_numbers
+            index, at = read_integer(text, at + (2 if kind == _DETECTOR else 1))
+            steps[num_steps, INDEX] = index
+            num_steps += 1
         elif kind == _REPEAT:
             repetitions, at = read_integer(text, _skip_name(text, at) + 1)
-            if repetitions == 0:
-                at = _skip_block(text, at)
-            else:
-                blocks[depth, 0] = at
-                blocks[depth, 1] = repetitions
-                depth += 1
+            steps[num_steps, KIND] = OPEN
+            steps[num_steps, FIRST] = repetitions
+            blocks[depth] = num_steps
+            num_steps += 1
+            depth += 1
+            out[DEPTH] = max(out[DEPTH], depth)
         elif kind == _CLOSE_BLOCK:
-            blocks[depth - 1, 1] -= 1
-            if blocks[depth - 1, 1] > 0:
-                at = blocks[depth - 1, 0]
-            else:
-                depth -= 1
+            depth -= 1
+            steps[num_steps, KIND] = CLOSE
+            num_steps += 1
+            steps[blocks[depth], LAST] = num_steps
         at = _skip_line(text, at)
-    out[COMPONENTS] = num_components
-    return OK
+    out[STEPS] = num_steps
+    out[NUM_COMPONENTS] = num_components
+    out[NUMBERS] = num_numbers

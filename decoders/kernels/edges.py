@@ -1,5 +1,7 @@
 """From error components to edges: merging, adjacency, connected components. All linear in the input."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,65 +25,132 @@ def _stable_order(
 
 
 @kernel
-def merge_components(
+def _home(table: NDArray[np.int32], first: Any, num_detectors: Any, mixed: Any) -> Any:
+    """The place where an edge is looked for first: edges of near detectors are near in memory."""
+    mask = np.int64(table.size - 1)
+    spread = max(np.int64(1), np.int64(table.size) // (num_detectors + 1))
+    return ((first + 1) * spread + (mixed & 15)) & mask
+
+
+@kernel
+def _mix(first: Any, second: Any, observables: NDArray[np.uint64], row: Any) -> Any:
+    """Hash the ends and the observables of an edge, to a number of up to 62 bits."""
+    # Factors below 2**30, numbers below 2**32: no product overflows, which would be a warning in Python.
+    mixed = (first + 2) * np.int64(0x2545F491) + (second + 2) * np.int64(0x1B873593)
+    for word in range(observables.shape[1]):
+        bits = observables[row, word]
+        if bits != 0:
+            for half in (bits & np.uint64(0xFFFFFFFF), bits >> np.uint64(32)):
+                mixed = ((mixed ^ (mixed >> 31)) & np.int64(0x7FFFFFFF)) ^ np.int64(half)
+                mixed = mixed * np.int64(0x2545F491) + 1
+    mixed = ((mixed ^ (mixed >> 31)) & np.int64(0x7FFFFFFF)) * np.int64(0x27D4EB2F)
+    return mixed ^ (mixed >> 31)
+
+
+@kernel
+def fill_table(
+    table: NDArray[np.int32],
+    num_detectors: int,
     first: NDArray[np.int32],
     second: NDArray[np.int32],
+    observables: NDArray[np.uint64],
+    num_edges: int,
+) -> None:
+    """Enter the edges 0..num_edges-1, all different, in a table of another size, all of it -1 on entry."""
+    mask = np.int64(table.size - 1)
+    for edge in range(num_edges):
+        mixed = _mix(np.int64(first[edge]), np.int64(second[edge]), observables, edge)
+        place = _home(table, np.int64(first[edge]), np.int64(num_detectors), mixed)
+        while table[place] >= 0:
+            place = (place + ((mixed >> 4) | 1)) & mask
+        table[place] = edge
+
+
+@kernel
+def add_components(
+    ends: NDArray[np.int32],
     probability: NDArray[np.float64],
     observables: NDArray[np.uint64],
-    order: NDArray[np.int32],
-    other_order: NDArray[np.int32],
-    starts: NDArray[np.int64],
+    start: int,
+    num_edges: int,
+    table: NDArray[np.int32],
+    num_detectors: int,
     edge_first: NDArray[np.int32],
     edge_second: NDArray[np.int32],
     edge_probability: NDArray[np.float64],
     edge_complement: NDArray[np.float64],
     edge_observables: NDArray[np.uint64],
     edge_of: NDArray[np.int32],
-) -> int:
-    """Merge components with the same two ends and the same observables; returns the number of edges.
+) -> tuple[int, int]:
+    """Merge components, from number `start` on, with the edges that have the same ends and observables.
 
-    In: first, second int32 (components,), -1 where there is no detector; probability; observables
-    uint64 (components, words). Scratch: order, other_order int32 (components,); starts int64
-    (detectors + 2,). Out, all with room for every component: edges sorted by (first, second), then
-    by first appearance; edge_of int32 (components,), the edge that each component became part of. An odd
-    number of independent mechanisms flips the edge; its probability and one minus it are both kept as sums
-    of positive terms, exact even next to one.
+    In: ends int32 (components, 2), -1 where there is no detector; probability; observables uint64
+    (components, words). Updated: table int32 (a power of two,), edges by their hash, -1 where it is empty;
+    the edges, in order of their first components; edge_of int32 (components,), the edge that each component
+    became part of, or (0,) if that is of no interest. Returns the number of components that have been merged
+    and the number of edges: a new edge that finds the arrays of edges full ends the call.
+
+    An odd number of independent mechanisms flips the edge; its probability and one minus it are both kept as
+    sums of positive terms, exact even next to one.
     """
-    num_components = first.size
     words = observables.shape[1]
-    for index in range(num_components):
-        order[index] = index
-    _stable_order(second, order, starts, other_order)
-    _stable_order(first, other_order, starts, order)
-    num_edges = 0
-    run = 0  # the first edge with the current two ends
-    for index in order:
-        if num_edges == run or edge_first[run] != first[index] or edge_second[run] != second[index]:
-            run = num_edges
-        edge = run
-        while edge < num_edges:
-            word = 0
-            while word < words and edge_observables[edge, word] == observables[index, word]:
-                word += 1
-            if word == words:
+    mask = np.int64(table.size - 1)
+    for index in range(start, probability.size):
+        first, second = np.int64(ends[index, 0]), np.int64(ends[index, 1])
+        mixed = _mix(first, second, observables, index)
+        place = _home(table, first, np.int64(num_detectors), mixed)
+        while True:
+            edge = np.int64(table[place])
+            if edge < 0:
                 break
-            edge += 1
-        edge_of[index] = edge
+            if edge_first[edge] == first and edge_second[edge] == second:
+                word = 0
+                while word < words and edge_observables[edge, word] == observables[index, word]:
+                    word += 1
+                if word == words:
+                    break
+            # Steps of double hashing: the edges of a detector with many are not searched one by one.
+            place = (place + ((mixed >> 4) | 1)) & mask
         p = probability[index]
-        if edge == num_edges:
-            edge_first[edge] = first[index]
-            edge_second[edge] = second[index]
+        if edge < 0:
+            if num_edges == edge_first.size:
+                return index, num_edges
+            edge = np.int64(num_edges)
+            num_edges += 1
+            table[place] = edge
+            edge_first[edge] = first
+            edge_second[edge] = second
             edge_probability[edge] = p
             edge_complement[edge] = 1.0 - p
             for word in range(words):
                 edge_observables[edge, word] = observables[index, word]
-            num_edges += 1
         else:
             q = edge_probability[edge]
             not_q = edge_complement[edge]
             edge_probability[edge] = p * not_q + q * (1.0 - p)
             edge_complement[edge] = p * q + (1.0 - p) * not_q
-    return num_edges
+        if edge_of.size:
+            edge_of[index] = edge
+    return probability.size, num_edges
+
+
+@kernel
+def sort_edges(
+    first: NDArray[np.int32],
+    second: NDArray[np.int32],
+    other_order: NDArray[np.int32],
+    order: NDArray[np.int32],
+    starts: NDArray[np.int64],
+) -> None:
+    """Write the order of edges by (first, second), then by number, to `order`.
+
+    first, second int32 (edges,), at least -1; other_order int32 (edges,), starts int64 (detectors + 2,):
+    scratch.
+    """
+    for index in range(order.size):
+        order[index] = index
+    _stable_order(second, order, starts, other_order)
+    _stable_order(first, other_order, starts, order)
 
 
 @kernel

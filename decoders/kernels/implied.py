@@ -197,7 +197,7 @@ def spread(graph, work, detector, height, owner):
         return
     at = around.first
     while at < around.last and (near[at].span & ~1) < height:
-        raise_potential(work, np.int64(near[at].detector), height - (near[at].span & ~1), owner)
+        raise_potential(work, detector + near[at].detector, height - (near[at].span & ~1), owner)
         at += 1
 
 
@@ -279,7 +279,7 @@ def overreach(graph, work, detector, height, owner, mate):
         return FAR
     at = around.first
     while at < around.last and (near[at].span & ~1) < limit:
-        there = covers[near[at].detector]
+        there = covers[detector + near[at].detector]
         if there.centre != NONE and there.owner != owner and there.owner != mate:
             most = max(most, height + there.centre - (near[at].span & ~1))
         at += 1

@@ -53,7 +53,7 @@ def _record(**fields: Any) -> np.dtype[np.record]:
 DETECTOR = _record(
     boundary=_i8,  # distance to the boundary, FAR without one
     radius=_i8,  # every detector nearer than this is in the list
-    first=_i8,  # its neighbour list is near[first:last], nearest first
+    first=_i8,  # its neighbour list is near[first:last], nearest first; others may share it
     last=_i8,
     outward=_i8,  # next detector on the way to the boundary, -1 at the last step
     flips=_i8,  # FLIPS_SOMETHING if the way to the boundary does, LEADS_BEYOND if it leaves the window,
@@ -61,7 +61,7 @@ DETECTOR = _record(
     #             IS_WATCHED if an edge of the detector's component does
 )
 NEAR = _record(
-    detector=_i4,
+    detector=_i4,  # its number less that of the list's detector: those with equal surroundings share lists
     span=_i4,  # distance, even; the lowest bit tells whether any edge of the path flips observables
 )
 EVENT = _record(
@@ -174,7 +174,7 @@ GRAPH = _record(
     detectors=_i8,  # DETECTOR (num_detectors,)
     near=_i8,  # NEAR (num_near,)
     parents=_i8,  # int16 (num_near,): the place in the list one step nearer, -1 at the first step
-    steps=_i8,  # int32 (num_near,): the edge of that step
+    steps=_i8,  # int32 (num_near,): the edge of that step, less the first adjacent one of the list's detector
     outward_edges=_i8,  # int32 (num_detectors,): the first edge on the way to the boundary, -1 without one
     indptr=_i8,  # int32 (num_detectors + 1,), adjacency without the boundary
     adjacent=_i8,  # ADJACENT (num_adjacent,)

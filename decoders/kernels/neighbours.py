@@ -76,11 +76,18 @@ def measure_boundary(graphs, works, edge_weight):
 
 
 @kernel
-def fill_lists(graphs, works, longest):
-    """Write each detector's `longest` nearest detectors to `near`; returns how many entries are used.
+def fill_lists(graphs, works, longest, stretches, low, high, source, used, guess):
+    """Write each detector's `longest` nearest detectors to `near`, from detector `source` on.
+
+    Returns the detector where room for another list ran out (the number of detectors if it did not), how many
+    entries are used, and `guess`: call again with these. At first they are 0, 0 and FAR.
 
     How far to look is guessed from the detector before, so that the search need not touch what no list will
     hold; a list that comes out short is still complete up to its radius.
+
+    In a stretch (`repeats.find_stretches`) the list of the detector one period before is taken again if all
+    adjacency that its search has read repeats: a new search would go through the same steps. low, high int32
+    (num_detectors,) receive the first and the last detector whose adjacency was read, less the source.
     """
     graph, work = graphs[0], works[0]
     detectors, near, parents, steps, nodes = (
@@ -90,11 +97,29 @@ def fill_lists(graphs, works, longest):
         steps_of(graph),
         ball_nodes_of(work),
     )
-    used = 0
-    guess = FAR
-    for source in range(graph.num_detectors):
+    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    number = 0
+    while source < graph.num_detectors:
         detector = detectors[source]
+        while number < len(stretches) and source >= stretches[number, 1]:
+            number += 1
+        if number < len(stretches) and source >= stretches[number, 0]:
+            twin = source - stretches[number, 2]
+            is_repeated = source + low[twin] >= stretches[number, 0]
+            if is_repeated and source + high[twin] < stretches[number, 1]:
+                detector.first = detectors[twin].first
+                detector.last = detectors[twin].last
+                detector.radius = detectors[twin].radius
+                low[source] = low[twin]
+                high[source] = high[twin]
+                source += 1
+                continue
+        if graph.num_near - used <= longest:
+            break
+        own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
         detector.first = used
+        lowest = np.int64(source)
+        highest = np.int64(source)
         ball_start(work, source)
         work.ball_limit = guess
         ball_next(graph, work)
@@ -105,24 +130,29 @@ def fill_lists(graphs, works, longest):
                 if guess < FAR:
                     radius = guess  # even: beyond it lies what was not looked at
                 break
+            lowest = min(lowest, there)
+            highest = max(highest, there)
             node = nodes[there]
             if used - detector.first == longest or node.distance >= LIST_LIMIT:
                 radius = node.distance
                 break
             node.entry = used - detector.first
-            near[used].detector = there
+            near[used].detector = there - source
             near[used].span = node.distance | node.flips
             parents[used] = nodes[node.parent].entry
-            steps[used] = node.edge
+            steps[used] = node.edge - own
             used += 1
         ball_end(work)
+        low[source] = lowest - source
+        high[source] = highest - source
         detector.last = used
         detector.radius = radius
         if used - detector.first == longest:
             guess = radius + 2 * (radius >> 4)
         elif guess < FAR:
             guess = guess + 2 * (guess >> 3) + 2 if 4 * (used - detector.first) < 3 * longest else guess
-    return used
+        source += 1
+    return source, used, guess
 
 
 @kernel
@@ -140,11 +170,11 @@ def mark_detours(graphs, low, high):
                 detector.flips |= LEADS_INSIDE
             here = detectors[here].outward
         for entry in range(detector.first, detector.last):
-            if low <= near[entry].detector < high:
+            if low <= source + near[entry].detector < high:
                 continue
             place = parents[entry]
             while place >= 0:
-                if low <= near[detector.first + place].detector < high:
+                if low <= source + near[detector.first + place].detector < high:
                     detector.flips |= LEADS_INSIDE
                 place = parents[detector.first + place]
 

@@ -27,8 +27,9 @@ def match_few(graph, work, count):
     if count == 2:
         limit += detectors[found[1]].boundary
         at = first.first
+        offset = found[1] - found[0]
         while at < first.last and (near[at].span & ~1) < limit:
-            if near[at].detector == found[1]:
+            if near[at].detector == offset:
                 events[0].detector = found[0]
                 events[1].detector = found[1]
                 events[0].scan = at + 1
@@ -84,7 +85,7 @@ def find_nearest(graph, work, count):
             distance = near[at].span & ~1
             if distance >= limit:
                 break
-            nearest = np.int64(event_of[near[at].detector])
+            nearest = np.int64(event_of[event.detector + near[at].detector])
             at += 1
             if nearest >= 0:
                 reach = distance

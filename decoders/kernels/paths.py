@@ -49,8 +49,9 @@ def path_in_list(graph, work, detector, entry, length):
     """Write the edges from a detector to an entry of its list to `path` behind others, now so many."""
     parents, path, steps = parents_of(graph), path_of(work), steps_of(graph)
     first = detectors_of(graph)[detector].first
+    own = adjacent_of(graph)[indptr_of(graph)[detector]].edge
     while True:
-        path[length] = steps[entry]
+        path[length] = own + steps[entry]
         length += 1
         if parents[entry] < 0:
             return length

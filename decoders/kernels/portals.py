@@ -113,7 +113,7 @@ def look_around(graph, work, here, horizon):
         portal.num_sights = 1
     at = around.first
     while at < around.last and near[at].span < horizon:
-        detector = near[at].detector
+        detector = portal.detector + near[at].detector
         distance = near[at].span & ~1
         if covers[detector].portal >= 0:
             link_portals(work, here, detector, distance)
@@ -217,7 +217,7 @@ def find_ways_from(graph, work, event, horizon):
         here = covers[detector].portal
         if at >= around.first:
             via = at
-            here = covers[near[at].detector].portal
+            here = covers[detector + near[at].detector].portal
             distance = near[at].span & ~1
         while here >= 0:
             if portals[here].other >= 0:

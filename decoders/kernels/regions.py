@@ -125,7 +125,7 @@ def scan_list(graph, work, event, limit):
     detector = detectors[e.detector]
     at = e.scan
     while at < detector.last and near[at].span < limit:
-        other = np.int64(event_of[near[at].detector])
+        other = np.int64(event_of[e.detector + near[at].detector])
         at += 1
         if other >= 0:
             e.scan = at

@@ -214,6 +214,7 @@ def look_around(graph, reweight, work, source, used):
     indptr, adjacent = indptr_of(graph), adjacent_of(graph)
     event_of, boundary_weight = event_of_of(work), boundary_weight_of(reweight)
     first = used
+    own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
     ball_start(work, source)
     size = work.ball_size
     boundary = boundary_weight[source]
@@ -236,10 +237,10 @@ def look_around(graph, reweight, work, source, used):
                 break
             node = nodes[here]
             node.entry = used - first
-            near[used].detector = here
+            near[used].detector = here - source
             near[used].span = distance | node.flips
             parents[used] = nodes[node.parent].entry
-            steps[used] = node.edge
+            steps[used] = node.edge - own
             used += 1
             if event_of[here] >= 0:
                 radius = distance

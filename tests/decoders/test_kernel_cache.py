@@ -13,7 +13,7 @@ import pytest
 import stim
 
 from decoders import MatchingGraph
-from decoders.kernels import dem_text, edges, jit
+from decoders.kernels import dem_text, dem_unroll, edges, jit
 
 CALLEE = """
 from decoders.kernels.jit import kernel
@@ -143,9 +143,13 @@ def test_kernels_of_the_graph_are_compiled_once() -> None:
     for text in ["", "error(0.1) D0", "error(0.1) D0 D1 L0 ^ D2 L70\ndetector(1, 2, 3) D0", "repeat 2 {\n}"]:
         MatchingGraph.from_dem(stim.DetectorErrorModel(text))
     for function in [
-        dem_text.measure_dem,
-        dem_text.read_dem,
-        edges.merge_components,
+        dem_text.measure_text,
+        dem_text.parse_dem,
+        dem_unroll.count_unrolled,
+        dem_unroll.unroll,
+        edges.add_components,
+        edges.fill_table,
+        edges.sort_edges,
         edges.build_adjacency,
         edges.label_components,
     ]:
