@@ -1,4 +1,4 @@
-"""What the edges of a memory's layers imply, for windows cut out of a memory of any length."""
+"""Implied edges and whole errors of a memory's layers, for windows cut out of a memory of any length."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from decoders.whole_errors import WholeErrors
 from decoders.workspace import Implied
 
 Integers = NDArray[np.int64]
@@ -45,6 +46,48 @@ def implied_by_layer(
         LayerImplied(*(field[order[bounds[layer] : bounds[layer + 1]]] for field in rows))
         for layer in range(num_layers)
     ]
+
+
+class LayerErrors(NamedTuple):
+    """The errors whose earliest edge is in one layer, and the weight of each edge alone."""
+
+    #: int64 (errors + 1,): error e flips the edges start[e]:start[e + 1].
+    start: Integers
+    #: int64 (entries,) each: by how many layers the edge's layer is later, and the edge.
+    later: Integers
+    edge: Integers
+    #: int64 (errors,) and int64 (edges of the layer,): as in `WholeErrors`.
+    weight: Integers
+    alone: Integers
+
+
+def errors_by_layer(
+    errors: WholeErrors, *, layer_of: Integers, place_of: Integers, num_layers: int
+) -> list[LayerErrors]:
+    """Sort whole errors by the layer of their earliest edge; arguments as in `implied_by_layer`."""
+    size = np.diff(errors.start).astype(np.int64)
+    layer, place = layer_of[errors.edge], place_of[errors.edge]
+    of_entry = np.repeat(np.arange(size.size), size)
+    earliest = np.full(size.size, num_layers, dtype=np.int64)
+    np.minimum.at(earliest, of_entry, layer)
+    later = layer - earliest[of_entry]
+    found = []
+    for at in range(num_layers):
+        mine = earliest == at
+        entries = mine[of_entry]
+        in_layer = np.flatnonzero(layer_of == at)
+        alone = np.empty(in_layer.size, dtype=np.int64)
+        alone[place_of[in_layer]] = errors.alone[in_layer]
+        found.append(
+            LayerErrors(
+                start=np.concatenate([[0], np.cumsum(size[mine])]),
+                later=later[entries],
+                edge=place[entries],
+                weight=errors.weight[mine].astype(np.int64),
+                alone=alone,
+            )
+        )
+    return found
 
 
 class PlacedLayer(NamedTuple):
@@ -100,4 +143,47 @@ def window_implied(
         start,
         np.concatenate(other)[order].astype(np.int32),
         np.concatenate(weight)[order].astype(np.int32),
+    )
+
+
+def window_errors(
+    layers: dict[int, PlacedLayer],
+    *,
+    seen: Sequence[LayerErrors],
+    seen_kinds: Sequence[int],
+    edge_weight: NDArray[np.int32],
+) -> WholeErrors:
+    """The whole errors of a window.
+
+    Of an error that reaches out of the window the edges inside are kept. Edges that no layer of the memory as
+    it was seen has count alone with their own weight.
+
+    Args:
+        layers, seen, seen_kinds: as in `window_implied`.
+        edge_weight: int32 (num_edges,), integer weights of the window's edges.
+    """
+    alone = edge_weight.astype(np.int64)
+    sizes, edges, weights = [], [], []
+    for at, layer in layers.items():
+        rows = seen[layer.seen]
+        inside = layer.numbers >= 0
+        alone[layer.numbers[inside]] = rows.alone[inside]
+        numbers = np.full(rows.edge.size, -1, dtype=np.int64)
+        for later in np.unique(rows.later):
+            target, place = layers.get(at + int(later)), layer.seen + int(later)
+            if target is None or not 0 <= place < len(seen) or seen_kinds[place] != target.kind:
+                continue
+            chosen = rows.later == later
+            numbers[chosen] = target.numbers[rows.edge[chosen]]
+        of_entry = np.repeat(np.arange(rows.weight.size), np.diff(rows.start))
+        size = np.bincount(of_entry[numbers >= 0], minlength=rows.weight.size)
+        several = size >= 2
+        sizes.append(size[several])
+        edges.append(numbers[(numbers >= 0) & several[of_entry]])
+        weights.append(rows.weight[several])
+    return WholeErrors(
+        start=np.concatenate([[0], *sizes]).cumsum().astype(np.int32),
+        edge=np.concatenate([np.zeros(0), *edges]).astype(np.int32),
+        weight=np.concatenate([np.zeros(0), *weights]).astype(np.int32),
+        alone=alone.astype(np.int32),
     )

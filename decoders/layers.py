@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from decoders.correlations import CorrelatedGraph
 from decoders.graph import MatchingGraph
-from decoders.layer_correlations import LayerImplied, implied_by_layer
+from decoders.layer_correlations import LayerErrors, LayerImplied, errors_by_layer, implied_by_layer
 from decoders.layer_edges import Layered, LayerEdges, find_layers
 from decoders.places import Clock
 from decoders.repeats import Block, shorten
@@ -57,6 +57,8 @@ class LayeredModel:
     watched: NDArray[np.bool_]
     #: What the edges of each layer seen imply; None if windows are matched once.
     implied: tuple[LayerImplied, ...] | None = None
+    #: The whole errors of each layer seen, with `implied`.
+    errors: tuple[LayerErrors, ...] | None = None
 
     @property
     def num_columns(self) -> int:
@@ -145,16 +147,14 @@ class LayeredModel:
         skipped = (
             sum(block.detectors_left_out for block in short.blocks) // max(1, layered.per_period) * period
         )
-        implied = None
+        implied, errors = None, None
         if found is not None:
-            implied = tuple(
-                implied_by_layer(
-                    found.implied,
-                    layer_of=layered.layer_of_edge,
-                    place_of=layered.number_in_layer,
-                    num_layers=seen_layers,
-                )
-            )
+            by_layer = {
+                "layer_of": layered.layer_of_edge,
+                "place_of": layered.number_in_layer,
+            }
+            implied = tuple(implied_by_layer(found.implied, **by_layer, num_layers=seen_layers))
+            errors = tuple(errors_by_layer(found.errors, **by_layer, num_layers=seen_layers))
         return cls(
             num_observables=graph.num_observables,
             num_layers=seen_layers + skipped,
@@ -170,6 +170,7 @@ class LayeredModel:
             distance=_distance(short.dem),
             watched=_watched(graph, layered.detectors, slice(start, stop), period),
             implied=implied,
+            errors=errors,
         )
 
     def detector_numbers(self, num_layers: int) -> NDArray[np.int64]:

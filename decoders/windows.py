@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from decoders.graph import MatchingGraph
 from decoders.kernels import neighbours
 from decoders.kernels.layout import BEYOND
-from decoders.layer_correlations import PlacedLayer, window_implied
+from decoders.layer_correlations import PlacedLayer, window_errors, window_implied
 from decoders.layer_edges import LayerEdges
 from decoders.layers import LayeredModel
+from decoders.whole_errors import WholeErrors
 from decoders.workspace import Implied, SearchGraph
 
 
@@ -103,13 +104,21 @@ def cut_graph(
     graph, beyond = cut_layers(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
-    implied = None
+    implied, errors = None, None
     if model.implied is not None:
-        implied = _cut_implied(
-            model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
+        implied, errors = _cut_correlations(
+            model,
+            first=first,
+            count=count,
+            to_end=to_end,
+            open_past=open_past,
+            open_future=open_future,
+            edge_weight=graph.edge_weight,
         )
     watched = model.watched[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
     search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
+    if errors is not None:
+        errors.add_to(search_graph)
     if commit is not None:
         neighbours.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
     return search_graph
@@ -185,15 +194,23 @@ def _cut_edges(
     return u, v, weight, probability, observables, beyond, order
 
 
-def _cut_implied(
-    model: LayeredModel, *, first: int, count: int, to_end: bool, open_past: bool, open_future: bool
-) -> Implied:
-    """What the edges of a cut imply.
+def _cut_correlations(
+    model: LayeredModel,
+    *,
+    first: int,
+    count: int,
+    to_end: bool,
+    open_past: bool,
+    open_future: bool,
+    edge_weight: NDArray[np.int32],
+) -> tuple[Implied, WholeErrors]:
+    """What the edges of a cut, which have these weights, imply, and the whole errors they are part of.
 
     A layer of the cut stands for one of the memory as it was seen: near the memory's ends for that one,
     otherwise for one in the middle of the bulk, at the same place in the period.
     """
     assert model.implied is not None
+    assert model.errors is not None
     *_, order = _cut_edges(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
@@ -232,7 +249,10 @@ def _cut_implied(
             phase = (first + at - num_first) % period
             edges = model.bulk[phase]
             place(at, middle + phase, edges, (edges.other >= 0) & (at + edges.later >= 0))
-    return window_implied(layers, seen=model.implied, seen_kinds=kinds, num_edges=order.size)
+    return (
+        window_implied(layers, seen=model.implied, seen_kinds=kinds, num_edges=order.size),
+        window_errors(layers, seen=model.errors, seen_kinds=kinds, edge_weight=edge_weight),
+    )
 
 
 _Edges = tuple[

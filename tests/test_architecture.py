@@ -95,7 +95,7 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),
-    "decoders.layer_correlations": Room("decoders.workspace", "numpy"),
+    "decoders.layer_correlations": Room("decoders.whole_errors decoders.workspace", "numpy"),
     "decoders.places": Room("", "numpy"),
     "decoders.layer_edges": Room("decoders.graph decoders.places decoders.repeats", "numpy"),
     "decoders.layers": Room(
@@ -107,7 +107,7 @@ ROOMS: Mapping[str, Room] = {
     "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
     "decoders.windows": Room(
         "decoders.layers decoders.layer_edges decoders.layer_correlations decoders.graph "
-        "decoders.workspace decoders.kernels",
+        "decoders.whole_errors decoders.workspace decoders.kernels",
         "numpy",
     ),
     "decoders.parallel": Room(

@@ -62,6 +62,37 @@ def test_a_window_of_the_whole_memory_implies_what_the_memory_does(rounds: int) 
     assert len(ours) > 0.99 * len(expected)
 
 
+@pytest.mark.parametrize("rounds", [3, 7, 25])
+def test_a_window_of_the_whole_memory_has_its_whole_errors(rounds: int) -> None:
+    dem = memory(distance=3, rounds=rounds, p=0.01).detector_error_model(decompose_errors=True)
+    model = LayeredModel.from_dem(dem, correlated=True)
+    window = cut_graph(model, first=0, count=model.num_layers, to_end=True)
+    found = CorrelatedGraph.from_dem(dem)
+    graph, errors = found.graph, found.errors
+    of_graph = [
+        (*sorted(ends), flips)
+        for *ends, flips in zip(
+            graph.edge_u.tolist(), graph.edge_v.tolist(), graph.edge_observables[:, 0].tolist(), strict=True
+        )
+    ]
+    expected = {
+        (frozenset(of_graph[edge] for edge in errors.edge[first:last]), int(weight))
+        for first, last, weight in zip(errors.start[:-1], errors.start[1:], errors.weight, strict=True)
+    }
+    place = np.append(model.detector_numbers(model.num_layers).reshape(-1), -1)
+    ends = place[window.arrays["ends"].reshape(-1, 2)].tolist()
+    flips = window.arrays["edge_flips"].tolist()
+    of_window = [(*sorted(pair), flip) for pair, flip in zip(ends, flips, strict=True)]
+    edges = window.arrays["error_edges"]
+    ours = {
+        (frozenset(of_window[edge] for edge in edges[one["first"] : one["last"]]), int(one["weight"]))
+        for one in window.arrays["errors"]
+    }
+    assert ours == expected
+    alone = dict(zip(of_window, window.arrays["alone"].tolist(), strict=True))
+    assert alone == dict(zip(of_graph, errors.alone.tolist(), strict=True))
+
+
 def test_as_good_as_whole_histories() -> None:
     dem = CIRCUIT.detector_error_model(decompose_errors=True)
     events, flips = sample(CIRCUIT, shots=12_000, seed=1)
