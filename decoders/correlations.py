@@ -29,6 +29,8 @@ class CorrelatedGraph(NamedTuple):
     any_likely: bool
     #: The errors that flip several edges, to compare matchings by.
     errors: WholeErrors
+    #: The graph of all components as they stand in the DEM, if some shots have a matching in it alone.
+    parts: MatchingGraph | None
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "CorrelatedGraph":
@@ -38,14 +40,19 @@ class CorrelatedGraph(NamedTuple):
         `decompose_errors=True` does not see: it splits an error first by what its Pauli operators flip.
         Where edge a has happened, with probability P(a), edge b has with P(a and b) / P(a) (Fowler, arXiv
         1310.0863); that is at most one half here, a weight of zero, and only counts where it makes b lighter.
-        Errors more likely than not are taken as present.
+        Errors more likely than not are taken as present. An edge that only stands for a component of such
+        a pair is left out of the graph.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
         """
         arrays, likely = _with_likely_errors_present(read_dem(dem))
+        num_components = arrays.component_error.size
         arrays = _recombined(arrays)
         graph, edge_of = MatchingGraph.from_arrays(arrays)
+        parts = None
+        if arrays.component_error.size < num_components and not graph.component_has_boundary.all():
+            parts = MatchingGraph.from_dem(dem)
         present = np.isin(arrays.component_error, likely) & (edge_of >= 0)
         odd = np.bincount(edge_of[present], minlength=graph.num_edges) % 2 == 1
         offset = -int(graph.edge_weight[odd].sum(dtype=np.int64))
@@ -56,7 +63,7 @@ class CorrelatedGraph(NamedTuple):
             num_edges=graph.num_edges,
             weight_scale=graph.weight_scale,
         )
-        return cls(graph, _implied(arrays, graph, edge_of), offset, bool(likely.size), errors)
+        return cls(graph, _implied(arrays, graph, edge_of), offset, bool(likely.size), errors, parts)
 
 
 def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:

@@ -16,6 +16,7 @@ from decoders.kernels import implied_gaps, layout
 from decoders.mwpm import MWPM
 from decoders.reweighted import ReweightedGraph
 from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
+from decoders.unexplained import explain_failure, unexplained
 from decoders.workspace import Workspace, read_only
 
 # Second matchings look farther: 23 cache lines of neighbours instead of 11.
@@ -59,6 +60,9 @@ class CorrelatedMWPM(MWPM):
     Where only predictions are asked for, components without observables are matched once: they decide
     nothing more. Of matchings that are equally light, another one may be found then.
 
+    Shots that the components of errors explain, but no matching in which pairs of them are put together,
+    are decoded by plain matching.
+
     The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
     the lightest of all, both with the second matching's edge weights; 0 where the first matching was taken
     and the second predicts otherwise.
@@ -89,6 +93,7 @@ class CorrelatedMWPM(MWPM):
                 crossings.add_to(self.search_graph)
         self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
         self._idle_desks: list[_Desk] = []
+        self._parts_decoder: MWPM | None = None  # made when a shot needs it
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         return partial(
@@ -118,7 +123,55 @@ class CorrelatedMWPM(MWPM):
         """
         return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare, sure_gap=sure_gap)
 
+    def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
+        in_parts = self._only_in_parts(packed)
+        if in_parts is None:
+            return super()._decode_packed(packed, weights=weights, threads=threads)
+        predictions = np.zeros((packed.shape[0], (self.num_observables + 7) // 8), dtype=np.uint8)
+        found = np.zeros(packed.shape[0])
+        for chosen, decode in ((~in_parts, super()._decode_packed), (in_parts, self._plain()._decode_packed)):
+            predictions[chosen], some = decode(packed[chosen], weights=weights, threads=threads)
+            if some is not None:
+                found[chosen] = some
+        return predictions, found if weights else None
+
+    def _only_in_parts(self, packed: Packed) -> NDArray[np.bool_] | None:
+        """Which shots only the components of errors explain; None if no shot.
+
+        Raises:
+            ValueError: a shot that not even those explain.
+        """
+        parts = self.correlated.parts
+        if parts is None:
+            return None
+        in_parts = unexplained(self.graph, packed)
+        if not in_parts.any():
+            return None
+        impossible = np.flatnonzero(unexplained(parts, packed))
+        if impossible.size:
+            number = int(impossible[0])
+            toggles = np.packbits(parts.certain_detectors, bitorder="little")
+            raise ValueError(explain_failure(parts, packed[number] ^ toggles, number))
+        return in_parts
+
+    def _plain(self) -> MWPM:
+        assert self.correlated.parts is not None
+        if self._parts_decoder is None:
+            self._parts_decoder = MWPM(graph=self.correlated.parts)
+        return self._parts_decoder
+
     def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        in_parts = self._only_in_parts(packed)
+        if in_parts is None:
+            return self._second_gaps(packed, threads=threads)
+        predictions = np.zeros((packed.shape[0], (self.num_observables + 7) // 8), dtype=np.uint8)
+        weights, gaps = np.zeros(packed.shape[0]), np.zeros((packed.shape[0], self.num_observables))
+        for chosen, decode in ((~in_parts, self._second_gaps), (in_parts, self._plain()._decode_with_gaps)):
+            predictions[chosen], weights[chosen], gaps[chosen] = decode(packed[chosen], threads=threads)
+        return predictions, weights, gaps
+
+    def _second_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        """Gaps of shots that have a matching in the graph, with the second matching's weights."""
         if self._gauges is None:
             self._gauges = gauges_of(self.graph)
         # Of equally light matchings another may be found where weights are asked for as well.

@@ -39,3 +39,16 @@ def first_unexplained(graph: MatchingGraph, shots: NDArray[np.uint8]) -> int:
         if ((counts % 2 == 1) & ~graph.component_has_boundary).any():
             return number
     return -1
+
+
+def unexplained(graph: MatchingGraph, shots: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which shots have no perfect matching, bool (shots,).
+
+    shots: uint8 (shots, ceil(detectors / 8)), as they are given to a decoder.
+    """
+    found = np.zeros(shots.shape[0], dtype=np.bool_)
+    shots = shots ^ np.packbits(graph.certain_detectors, bitorder="little")
+    for component in np.flatnonzero(~graph.component_has_boundary):
+        members = np.packbits(graph.component == component, bitorder="little")
+        found |= np.bitwise_count(shots & members).sum(axis=1) % 2 == 1
+    return found

@@ -91,7 +91,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.mwpm_correlated": Room(
         "decoders.base decoders.correlations decoders.crossings decoders.gauge decoders.mwpm "
-        "decoders.reweighted decoders.rivals decoders.workspace decoders.kernels",
+        "decoders.reweighted decoders.rivals decoders.unexplained decoders.workspace decoders.kernels",
         "stim numpy",
     ),
     "decoders.repeats": Room("", "stim numpy"),

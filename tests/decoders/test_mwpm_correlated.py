@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import decoders
 from decoders.mwpm import MWPM
 from decoders.mwpm_correlated import CorrelatedMWPM
+from decoders.unexplained import unexplained
 from tests.correlated_twin import Twin, with_uneven_errors
 from tests.strategies import dems
 
@@ -181,3 +182,77 @@ def test_every_single_fault_of_distance_three_is_corrected(basis: str) -> None:
             elif target.is_logical_observable_id():
                 flipped = not flipped
         assert decoder.decode(events).tolist() == [flipped], str(error)
+
+
+def test_shots_that_only_parts_of_errors_explain() -> None:
+    """Two components that are one edge of the model may still come alone in a shot."""
+    dem = stim.DetectorErrorModel("""
+        error(0.027) D1 L0 ^ D0
+        error(0.01) D0 D1 L0
+        error(0.02) D2
+        error(0.02) D2 D3
+        error(0.05) D2 ^ D0 D1 L0
+        error(0.05) D3
+    """)
+    decoder, plain = decoders.from_dem("mwpm-correlated", dem), decoders.from_dem("mwpm", dem)
+    shots = (np.arange(16)[:, np.newaxis] >> np.arange(4) & 1).astype(np.bool_)
+    predictions, weights = decoder.decode_batch(shots, return_weights=True)
+    expected, plain_weights = plain.decode_batch(shots, return_weights=True)
+    alone = shots[:, 0] != shots[:, 1]
+    assert np.array_equal(predictions[alone], expected[alone])
+    assert weights[alone] == pytest.approx(plain_weights[alone])
+    whole = decoders.from_dem("mwpm-correlated", dem).decode_batch(shots[~alone])
+    assert np.array_equal(predictions[~alone], whole)
+    with_gaps, _ = decoder.decode_batch(shots, return_gap=True)
+    assert np.array_equal(with_gaps, decoder.decode_batch(shots))
+    never = stim.DetectorErrorModel(f"{dem}\nerror(0.1) D4 D5")
+    with pytest.raises(ValueError, match=r"shot 1: .*D5"):
+        decoders.from_dem("mwpm-correlated", never).decode_batch(
+            np.array([[1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 1]], dtype=np.bool_)
+        )
+
+
+# Random models found them; each lost one of the rules by which regions are laid out on lighter edges.
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        # An event at the boundary, whose way there becomes lighter.
+        ("error(0.1) D1 D4 L1 ^ D0 D2\nerror(0.02) D0 D2 ^ D2 D4\nerror(0.2) D4 L0 ^ D1", [0]),
+        # Of two parallel edges to the boundary that become lighter, the second is lighter still.
+        (
+            "error(0.11) D4 ^ D1 D2 ^ D4 D5\nerror(0.009) D2 L0 ^ D2 ^ D4 L0\nerror(0.12) D5 ^ D0 ^ D2 D3 L0\n"
+            "error(0.1) D5 D1 ^ D5\nerror(0.0068) D5 ^ D3 L0\nerror(0.022) D3 D0 ^ D0 D3\n"
+            "error(0.0028) D2 D3 ^ D5",
+            [1, 2, 4, 5],
+        ),
+    ],
+)
+def test_implied_edges_of_the_same_component(text: str, events: list[int]) -> None:
+    dem = stim.DetectorErrorModel(text)
+    shot = np.zeros(dem.num_detectors, dtype=np.bool_)
+    shot[events] = True
+    Twin(CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf)).check(shot)
+
+
+def test_random_models_equal_the_twin() -> None:
+    """Errors of up to three components anywhere, so that edges imply others of their own component."""
+    rng = np.random.default_rng(1)
+    checked = 0
+    for _ in range(250):
+        size = int(rng.integers(3, 9))
+        lines = [f"detector D{size - 1}"]
+        for _ in range(int(rng.integers(size, 3 * size))):
+            parts = []
+            for _ in range(int(rng.integers(1, 4))):
+                ends = rng.choice(size, size=int(rng.integers(1, 3)), replace=False)
+                parts.append(" ".join(f"D{end}" for end in ends) + (" L0" if rng.random() < 0.2 else ""))
+            lines.append(f"error({10 ** rng.uniform(-4, -0.5)}) {' ^ '.join(parts)}")
+        dem = stim.DetectorErrorModel("\n".join(lines))
+        twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf))
+        events, _ = sample(dem, shots=12, seed=1)
+        unpacked = np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little")
+        for shot in np.unique(unpacked.astype(np.bool_), axis=0):
+            if not unexplained(twin.graph, np.packbits(shot, bitorder="little")[np.newaxis])[0]:
+                twin.check(shot)
+                checked += 1
+    assert checked > 800
