@@ -84,7 +84,7 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "decoders.correlations": Room(
-        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "stim numpy"
+        "decoders.dem_reader decoders.edges decoders.graph decoders.workspace decoders.kernels", "stim numpy"
     ),
     "decoders.mwpm_correlated": Room(
         "decoders.base decoders.correlations decoders.crossings decoders.gauge decoders.mwpm "
