@@ -66,7 +66,7 @@ class EdgeMerger:
             )
             if start == size:
                 return
-            self._grow(self._num_edges + self._num_edges // 2)
+            self._grow(self._num_edges + self._num_edges // 2 + 1)
 
     def finish(self) -> tuple[MergedEdges, MergedEdges]:
         """Sort what has been merged: the edges that detectors see, and what none sees. Empties the merger."""

@@ -12,7 +12,7 @@ from decoders.kernels import implied_edges, layout, neighbours, repeats
 #: are 11 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
 LIST_LENGTH = 88
 # Where few detectors share their lists, these are shorter: so many entries in all, but at least so many each.
-_MOST_ENTRIES, _SHORT_LIST = 1 << 22, 16
+_MOST_ENTRIES, _SHORT_LIST = 1 << 22, 32
 # Ranges in which a graph repeats itself, and how many detectors a range has that is looked at.
 _MOST_STRETCHES, _SHORTEST_RANGE = 64, 128
 # Room for the lists at the beginning of such ranges.

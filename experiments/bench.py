@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench_codes",
         "logical errors on circuits of many code families, and exactly on random small models",
     ),
+    "build": ("experiments.bench_build", "time and memory of building decoders for long memories"),
     "streaming": (
         "experiments.bench_streaming",
         "a shot of a million cycles: time, memory, logical errors, PyMatching beside it",

@@ -82,15 +82,22 @@ def _skip_line(text: NDArray[np.uint8], at: int) -> int:
 @kernel
 def measure_text(text: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
     """Bound what `parse_dem` will write: int64 (5,) lines, components, targets, numbers, `repeat` blocks."""
-    out[:] = 0
-    out[0] = 1
+    lines = 1
+    hats = 0
+    spaces = 0
+    numbers = 0
+    blocks = 0
     for char in text:
-        out[0] += char == _LINE
-        out[1] += char == _HAT
-        out[2] += char == _SPACE
-        out[3] += (char == _COMMA) | (char == _OPEN)
-        out[4] += char == _CLOSE_BLOCK
-    out[1] += out[0]
+        lines += char == _LINE
+        hats += char == _HAT
+        spaces += char == _SPACE
+        numbers += (char == _COMMA) | (char == _OPEN)
+        blocks += char == _CLOSE_BLOCK
+    out[0] = lines
+    out[1] = lines + hats
+    out[2] = spaces
+    out[3] = numbers
+    out[4] = blocks
 
 
 @kernel

@@ -1,0 +1,116 @@
+"""`qec bench build`: time and memory of building decoders for long memories, against PyMatching."""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pymatching
+import stim
+
+import decoders
+
+_TASKS = {"repetition": "repetition_code:memory", "surface": "surface_code:rotated_memory_x"}
+_P = 0.001
+_PEERS = {"mwpm": "pymatching", "mwpm-correlated": "pymatching-correlated"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec bench build`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "Every decoder is built in a process of its own, ours and PyMatching's in turns, kernels compiled. "
+        "Memory is the peak of the process less what it had when the DEM was made."
+    )
+    add("--codes", nargs="+", choices=list(_TASKS), default=list(_TASKS), help="default: both")
+    add("--decoders", nargs="+", choices=list(_PEERS), default=["mwpm"], help="default: mwpm")
+    add("--distance", type=int, default=5, metavar="D", help="default: 5")
+    add("--cycles", type=int, default=100_000, metavar="R", help="default: 100000")
+    add("--flattened", action="store_true", help="without `repeat` blocks in the DEM")
+    add("--repeats", type=int, default=3, metavar="N", help="processes of each; default: 3")
+    add("--child", help=argparse.SUPPRESS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print a table."""
+    if args.child:
+        print(json.dumps(measure(**json.loads(args.child))))
+        return 0
+    if args.cycles < 2 or args.distance < 2 or args.repeats < 1:
+        sys.exit("error: --cycles and --distance must be at least 2, --repeats at least 1")
+    print(f"d = {args.distance}, {args.cycles} cycles, p = {_P}; medians of {args.repeats} processes")
+    print("time, memory: ratios of ours to PyMatching's")
+    print(f"{'code':>10} {'decoder':>21} {'seconds':>8} {'peak MB':>8} {'time':>6} {'memory':>6}")
+    for code in args.codes:
+        for name in args.decoders:
+            found: dict[str, list[dict[str, float]]] = {name: [], _PEERS[name]: []}
+            for _ in range(args.repeats):
+                for each in found:
+                    found[each].append(_in_a_process(args, code=code, name=each))
+            seconds, peak = (
+                [statistics.median(row[key] for row in rows) for rows in found.values()]
+                for key in ("seconds", "peak_mb")
+            )
+            ratios = statistics.median(
+                ours["seconds"] / theirs["seconds"] for ours, theirs in zip(*found.values(), strict=True)
+            )
+            print(f"{code:>10} {_PEERS[name]:>21} {seconds[1]:8.2f} {peak[1]:8.0f}")
+            print(
+                f"{code:>10} {name:>21} {seconds[0]:8.2f} {peak[0]:8.0f} {ratios:6.2f} "
+                f"{peak[0] / peak[1] if peak[1] else float('nan'):6.2f}",
+                flush=True,
+            )
+    return 0
+
+
+def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool) -> dict[str, float]:
+    """Build a decoder once; returns seconds and the growth of the peak memory in MB."""
+
+    def model(rounds: int) -> stim.DetectorErrorModel:
+        circuit = stim.Circuit.generated(
+            _TASKS[code],
+            distance=distance,
+            rounds=rounds,
+            after_clifford_depolarization=_P,
+            before_round_data_depolarization=_P,
+            before_measure_flip_probability=_P,
+            after_reset_flip_probability=_P,
+        )
+        dem = circuit.detector_error_model(decompose_errors=True)
+        return dem.flattened() if flattened else dem
+
+    def build(dem: stim.DetectorErrorModel) -> Any:
+        if name in _PEERS:
+            return decoders.from_dem(name, dem)
+        # Not by our adapter, which reads the DEM once more to check it.
+        return pymatching.Matching.from_detector_error_model(
+            dem, enable_correlations=name == "pymatching-correlated"
+        )
+
+    build(model(20))  # loads or compiles the kernels
+    dem = model(cycles)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    kept = build(dem)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    del kept
+    return {"seconds": seconds, "peak_mb": (peak - before) / 1024}
+
+
+def _in_a_process(args: argparse.Namespace, *, code: str, name: str) -> dict[str, float]:
+    arguments = {
+        "code": code,
+        "name": name,
+        "distance": args.distance,
+        "cycles": args.cycles,
+        "flattened": args.flattened,
+    }
+    command = [sys.executable, "-m", "experiments.cli", "bench", "build", "--child", json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
