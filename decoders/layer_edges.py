@@ -96,11 +96,12 @@ def _sort(graph: MatchingGraph, places: Places, blocks: Sequence[Block]) -> tupl
     detectors = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
     detectors[places.layer, places.column] = np.arange(places.layer.size)
     edges, layer_of, number = _edges_by_layer(graph, places.layer, places.column, num_layers)
-    run = repeating_part(_kinds(edges, detectors >= 0))
-    for block in blocks:
-        layers = places.layer[block.middle]
-        if run is None or not ((run.start <= layers) & (layers < run.stop)).all():
-            return None, _changing(edges, detectors >= 0, layers, run)
+    kinds = _kinds(edges, detectors >= 0)
+    repeated = [places.layer[block.middle] for block in blocks]
+    layers = np.concatenate(repeated) if blocks else np.zeros(0, dtype=np.int64)
+    run = repeating_part(kinds, including=layers)
+    if blocks and run is None:
+        return None, _changing(kinds, edges, detectors >= 0, layers)
     per_period = 0
     if run is not None:
         per_period = int((detectors[run.start : run.start + run.period] >= 0).sum())
@@ -171,13 +172,16 @@ def _kinds(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> NDArray[n
 
 
 def _changing(
-    edges: Sequence[LayerEdges], present: NDArray[np.bool_], layers: NDArray[np.int64], run: Run | None
+    kinds: NDArray[np.int64],
+    edges: Sequence[LayerEdges],
+    present: NDArray[np.bool_],
+    layers: NDArray[np.int64],
 ) -> str:
-    """Say how the cycles of a REPEAT block, which has these layers, differ."""
+    """Say how the cycles of REPEAT blocks, which have these layers, differ."""
     first = int(layers[0])
-    others = range(first + 1, int(layers.max()) + 1) if run is None else [run.start]
-    kinds = _kinds(edges, present)
-    second = next((at for at in others if kinds[at] != kinds[first]), first)
+    others = np.unique(layers)
+    differ = others[kinds[others] != kinds[first]]
+    second = int(differ[0]) if differ.size else first
     counts = [(int(present[at].sum()), edges[at].column.size) for at in (first, second)]
     found = f"one has {counts[0][0]} detectors and {counts[0][1]} edges"
     if counts[0] == counts[1]:

@@ -154,13 +154,14 @@ class MeasurementModel:
             np.bitwise_xor.at(events[row], terms.column, values)
         if special < len(measurements) and not self._bulk:
             raise ValueError(f"this memory has only {len(self._first)} cycles before its data readout")
+        if special == len(measurements):
+            return events
         for phase, terms in enumerate(self._bulk):
             begin = special + (phase - (first_cycle + special - self.num_first)) % self.period
-            rows = np.arange(begin, len(measurements), self.period)
-            values = stacked[origin + rows[:, np.newaxis] * self.per_cycle + terms.offset]
-            found = np.repeat(terms.expected[np.newaxis], len(rows), axis=0)
-            np.bitwise_xor.at(found.T, terms.column, values.T)
-            events[rows] = found
+            rows = np.arange(begin, len(measurements), self.period)[:, np.newaxis]
+            values = stacked[origin + rows * self.per_cycle + terms.offset]
+            events[begin :: self.period] = terms.expected
+            np.bitwise_xor.at(events[begin :: self.period].T, terms.column, values.T)
         return events
 
     def last_events(self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -102,15 +102,20 @@ class Run(NamedTuple):
         return (self.stop - self.start) // self.period
 
 
-def repeating_part(kinds: NDArray[np.int64]) -> Run | None:
+def repeating_part(kinds: NDArray[np.int64], *, including: NDArray[np.int64] | None = None) -> Run | None:
     """Find the run of layers that leaves the fewest layers to store: those outside, and one period.
 
     Args:
         kinds: int64 (layers,), equal for equal layers.
+        including: layers that must be part of the run; default: none.
 
     Returns:
         A run of at least two periods; None if no layers repeat.
     """
+    if including is None or not including.size:
+        least, most = kinds.size, -1
+    else:
+        least, most = int(including.min()), int(including.max())
     num_layers = kinds.size
     best, fewest = None, num_layers
     for period in range(1, min(num_layers // 2, _LONGEST_PERIOD) + 1):
@@ -122,6 +127,8 @@ def repeating_part(kinds: NDArray[np.int64]) -> Run | None:
             start = -(-int(first) // period) * period
             stop = start + (int(behind) + period - start) // period * period
             stored = num_layers - (stop - start) + period
+            if start > least or stop <= most:
+                continue
             if stop - start >= 2 * period and stored < fewest:
                 best, fewest = Run(start, stop, period), stored
     return best

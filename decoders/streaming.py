@@ -104,9 +104,10 @@ class StreamingDecoder:
         """Make a streaming decoder for a memory circuit; a million cycles cost no more than a hundred.
 
         Args:
-            circuit: detectors have coordinates (x, y, t) or (x, t).
+            circuit: detectors have coordinates, usually (x, y, t) or (x, t); see `decoders.places`.
             commit, buffer: cycles that a window makes final, and that it looks ahead. Default: four times
-                the distance, and the distance, which decodes a quarter of all cycles twice.
+                the distance, and the distance, which decodes a quarter of all cycles twice. Where cycles
+                repeat with a period, `commit` is a multiple of it.
             decoder: what matches each window; "mwpm" or "mwpm-correlated".
 
         Raises:
