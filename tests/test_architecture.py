@@ -51,7 +51,10 @@ ROOMS: Mapping[str, Room] = {
     "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.tanner": Room(
-        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy"
+        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy scipy"
+    ),
+    "decoders.error_sets": Room(
+        "decoders.graph decoders.tanner decoders.workspace decoders.kernels", "numpy"
     ),
     "decoders.crossings": Room(
         "decoders.gap decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy scipy"

@@ -1,8 +1,10 @@
 """Belief propagation on the error mechanisms of a DEM and the detectors they flip, LANES shots at a time.
 
-Sum-product with a serial schedule: one detector after the other tells each of its mechanisms how likely it
-is, given what the others have said last, and beliefs change at once, so that a sweep does the work of about
-two parallel rounds. (Higgott, Bohdanowicz, Kubica, Flammia and Campbell, PRX 13, 031007, appendix.)
+Sum-product with a serial schedule: detectors are updated one after the other, and odds change at once, so
+that a sweep does the work of about two parallel rounds (Higgott, Bohdanowicz, Kubica, Flammia and Campbell,
+PRX 13, 031007, appendix). Sweeps run forward and backward over the rows of detectors. Rows are ordered by
+falling distance from a root, so the first two sweeps are the upward and the downward pass that are exact on
+trees, whatever the diameter; further sweeps change nothing there.
 
 Beliefs are kept as odds p / (1 - p), so that they multiply, and messages of detectors as tanh(x / 2), x the
 log-likelihood ratio: no exponential and no logarithm, and two divisions for each link and sweep.
@@ -15,7 +17,6 @@ from decoders.kernels.belief_pools import (
     before_of,
     chances_of,
     differences_of,
-    finished_of,
     links_of,
     mechanisms_of,
     messages_of,
@@ -65,8 +66,8 @@ def forget_beliefs(tanner, belief):
 
 
 @kernel
-def sweep(tanner, belief):
-    """Every detector, in order, updates the odds of its mechanisms; in the active lanes."""
+def sweep(tanner, belief, number):
+    """Update the odds of every detector's mechanisms in the active lanes, rows forward if `number` is odd."""
     links, mechanisms, odds, messages = (
         links_of(tanner),
         mechanisms_of(tanner),
@@ -77,7 +78,8 @@ def sweep(tanner, belief):
     one, surest, unsurest = spread(_ONE), spread(_SUREST), spread(-_SUREST)
     least, most = spread(_LEAST_ODDS), spread(_MOST_ODDS)
     active = load(active_of(belief), 0)
-    for detector in range(tanner.num_detectors):
+    for place in range(tanner.num_detectors):
+        detector = place if number & 1 else tanner.num_detectors - 1 - place
         first, size = np.int64(links[detector]), np.int64(links[detector + 1] - links[detector])
         product = load(signs, detector)
         for at in range(size):
@@ -102,10 +104,7 @@ def sweep(tanner, belief):
 
 @kernel
 def rest_explained(tanner, belief):
-    """Take lanes out of work where what is more likely than not explains all events; whether any is left.
-
-    `finished` tells which lanes these are.
-    """
+    """Deactivate lanes where the mechanisms of odds above 1 explain all events. Returns whether any is active."""
     links, mechanisms, odds, signs = (
         links_of(tanner),
         mechanisms_of(tanner),
@@ -121,7 +120,6 @@ def rest_explained(tanner, belief):
         worst = smaller(worst, parity)
     before = load(active, 0)
     store(active, 0, pick(worst, none, before))
-    store(finished_of(belief), 0, before - load(active, 0))
     left = False
     for lane in range(LANES):
         left = left or active[lane] > 0
@@ -130,33 +128,43 @@ def rest_explained(tanner, belief):
 
 @kernel
 def note_chances(tanner, belief, number):
-    """Note what is believed after sweep `number`, where that is the answer; elsewhere the mean over sweeps.
+    """Update the mean of the probabilities over sweeps 2 to `number` in the active lanes.
 
-    Beliefs that do not settle go back and forth between answers: their mean is worth more than where they
-    happen to stand at the end. The first sweep is not part of it unless it is the only one.
+    Beliefs that do not settle oscillate between explanations: their mean is worth more than their last
+    value. The first sweep is left out unless it is the only one.
     """
     odds, chances, one = odds_of(belief), chances_of(belief), spread(_ONE)
-    active, finished = load(active_of(belief), 0), load(finished_of(belief), 0)
+    active = load(active_of(belief), 0)
     part = _ONE / np.float32(max(1, number - 1))
     new, kept = spread(part), spread(_ONE - part)
     for mechanism in range(tanner.num_mechanisms):
         has, mean = load(odds, mechanism), load(chances, mechanism)
-        now = has / (one + has)
-        store(chances, mechanism, pick(finished, now, pick(active, now * new + mean * kept, mean)))
+        store(chances, mechanism, pick(active, has / (one + has) * new + mean * kept, mean))
+
+
+@kernel
+def note_settled(tanner, belief):
+    """Write the probabilities after the last sweep in the lanes that are no longer active."""
+    odds, chances, one = odds_of(belief), chances_of(belief), spread(_ONE)
+    active = load(active_of(belief), 0)
+    for mechanism in range(tanner.num_mechanisms):
+        has, mean = load(odds, mechanism), load(chances, mechanism)
+        store(chances, mechanism, pick(active, mean, has / (one + has)))
 
 
 @kernel
 def propagate(tanner, belief, max_sweeps):
     """Sweep until all events of every active lane are explained, or `max_sweeps` times.
 
-    Afterwards `chances` has the probability that each mechanism is believed to have.
+    Afterwards `chances` has the mean probabilities of mechanisms in the lanes that are still active;
+    `note_settled` writes the others.
     """
     for number in range(1, max_sweeps + 1):
-        sweep(tanner, belief)
-        left = rest_explained(tanner, belief)
-        note_chances(tanner, belief, number)
-        if not left:
+        sweep(tanner, belief, number)
+        if not rest_explained(tanner, belief):
             break
+        if number > 1 or max_sweeps == 1:
+            note_chances(tanner, belief, number)
 
 
 @kernel

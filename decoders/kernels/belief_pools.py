@@ -56,6 +56,12 @@ def links_of(tanner):
 
 
 @kernel
+def row_of_of(tanner):
+    """The pool `row_of` of a tanner record."""
+    return view(tanner.row_of, tanner.num_detectors, np.int32)
+
+
+@kernel
 def mechanisms_of(tanner):
     """The pool `mechanisms` of a tanner record."""
     return view(tanner.mechanisms, tanner.num_links, np.int32)
@@ -88,7 +94,7 @@ def flippers_of(tanner):
 @kernel
 def flipped_of(tanner):
     """The pool `flipped` of a tanner record."""
-    return view(tanner.flipped, tanner.num_flippers * tanner.flip_bytes, np.uint8)
+    return view(tanner.flipped, tanner.num_mechanisms * tanner.flip_bytes, np.uint8)
 
 
 @kernel
@@ -131,12 +137,6 @@ def differences_of(belief):
 def active_of(belief):
     """The pool `active` of a belief record."""
     return view(belief.active, LANES, np.float32)
-
-
-@kernel
-def finished_of(belief):
-    """The pool `finished` of a belief record."""
-    return view(belief.finished, LANES, np.float32)
 
 
 @kernel
