@@ -35,7 +35,7 @@ class _Desk:
         self.work = Workspace(self.graph)
         self.plain_work = Workspace(decoder.plain_graph)
         self.sets = SetSearch(decoder.errors, decoder.tanner)
-        self.beliefs = Beliefs(decoder.tanner, max_sweeps=decoder.max_sweeps)
+        self.beliefs = Beliefs(decoder.tanner, max_sweeps=decoder.max_sweeps, max_waiting=_PORTION)
         self.rivals = Rivals(self.graph, gauges)
 
 
@@ -87,8 +87,8 @@ class BeliefMatching(Decoder):
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process.
-        parts = {"graph": self.graph, "tanner": self.tanner, "errors": self.errors}
-        return partial(type(self), **parts, max_sweeps=self.max_sweeps), ()
+        made = partial(type(self), graph=self.graph, tanner=self.tanner, errors=self.errors)
+        return partial(made, max_sweeps=self.max_sweeps), ()
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, max_sweeps: int = MAX_SWEEPS) -> Self:
@@ -171,6 +171,7 @@ class BeliefMatching(Decoder):
             desk = _Desk(self, gauges)
         try:
             at, status = 0, layout.FULL
+            desk.beliefs.set(num_waiting=0)
             while status == layout.FULL:
                 at, status = belief_matching.decode_in_lanes(
                     self.tanner.record,

@@ -17,7 +17,7 @@ MAX_ROWS = 512
 
 
 class ErrorSets(Pools):
-    """The mechanisms of a DEM with their weights, and the sets of edges that each may flip. Read only once made."""
+    """The mechanisms of a DEM with their weights, and the sets of edges that each may flip; read only."""
 
     def __init__(self, *, differs: bool, **arrays: NDArray[Any]) -> None:
         """Of the arrays that `kernels.error_sets.ERRORS` describes."""
@@ -60,7 +60,9 @@ class ErrorSets(Pools):
         alone[edge[single]] = mechanism[part[single]]
         p = graph.edge_probability
         by_itself = np.rint((np.log1p(-p) - np.log(p)) * float(belief.SCALE)).astype(np.int64)
-        price = np.where(alone >= 0, weight[alone], by_itself + error_sets.LEFT_OVER) if alone.size else by_itself
+        price = (
+            np.where(alone >= 0, weight[alone], by_itself + error_sets.LEFT_OVER) if alone.size else by_itself
+        )
 
         seen = np.zeros((first.size, errors.observables.shape[1]), dtype=np.uint64)
         np.bitwise_xor.at(seen, part, graph.edge_observables[edge])

@@ -39,7 +39,7 @@ class WholeErrors(NamedTuple):
 
     @classmethod
     def of(cls, arrays: DemArrays, *, graph: MatchingGraph, edge_of: NDArray[np.int32]) -> "WholeErrors":
-        """Put errors together; `graph` and `edge_of` are what `MatchingGraph.from_arrays` makes of `arrays`."""
+        """Put errors together; `graph` and `edge_of` are what `MatchingGraph.from_arrays` returns."""
         error, first = np.unique(arrays.component_error, return_index=True)
         index = np.searchsorted(error, arrays.component_error)
         owner, detector = _odd_pairs(
@@ -84,7 +84,7 @@ class TannerGraph(Pools):
             num_shares=arrays["share"].size,
             num_flippers=arrays["flippers"].size,
             flip_bytes=arrays["flipped"].size // max(arrays["prior"].size, 1),
-            longest_row=int(np.diff(arrays["links"]).max(initial=0)),
+            longest_row=int(np.diff(arrays["links"]).max(initial=1)),
         )
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
@@ -101,7 +101,10 @@ class TannerGraph(Pools):
 
         # The links of the first error of each mechanism are those of all.
         leads = np.isin(errors.link_error, errors.leader)
-        link_mechanism, link_detector = errors.mechanism[errors.link_error[leads]], errors.link_detector[leads]
+        link_mechanism, link_detector = (
+            errors.mechanism[errors.link_error[leads]],
+            errors.link_detector[leads],
+        )
         row_of = _rows_by_distance(link_detector, link_mechanism, graph.num_detectors, num_mechanisms)
         link_row = row_of[link_detector]
         order = np.lexsort((link_mechanism, link_row))
@@ -128,7 +131,8 @@ class TannerGraph(Pools):
 class Beliefs(Pools):
     """Everything that belief propagation writes to, for one thread and LANES shots."""
 
-    def __init__(self, tanner: TannerGraph, *, max_sweeps: int) -> None:
+    def __init__(self, tanner: TannerGraph, *, max_sweeps: int, max_waiting: int = LANES) -> None:
+        """Of the sizes of a Tanner graph; `max_waiting`: shots that can wait to be started once more."""
         super().__init__(layout.BELIEF)
         names = "num_detectors", "num_mechanisms", "num_links", "num_edges", "longest_row"
         sizes = {name: int(tanner.record[name][0]) for name in names}
@@ -146,8 +150,10 @@ class Beliefs(Pools):
             weights=np.zeros(LANES * sizes["num_edges"], dtype=np.int32),
             shot_weights=np.zeros(sizes["num_edges"], dtype=np.int32),
             shot_events=np.zeros(sizes["num_detectors"], dtype=np.int64),
+            group=np.zeros(LANES, dtype=np.int64),
+            waiting=np.zeros(max_waiting, dtype=np.int64),
         )
-        self.set(**sizes, max_sweeps=max_sweeps)
+        self.set(**sizes, max_sweeps=max_sweeps, max_waiting=max_waiting)
 
 
 def _rows_by_distance(

@@ -61,8 +61,9 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.unexplained": Room("decoders.graph", "numpy"),
     "decoders.belief_matching": Room(
-        "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.workspace "
-        "decoders.reweighted decoders.rivals decoders.tanner decoders.unexplained decoders.kernels",
+        "decoders.base decoders.dem_reader decoders.error_sets decoders.gauge decoders.graph "
+        "decoders.workspace decoders.reweighted decoders.rivals decoders.tanner decoders.unexplained "
+        "decoders.kernels",
         "stim numpy",
     ),
     "decoders.mechanisms": Room("decoders.dem_reader", "numpy"),

@@ -48,21 +48,52 @@ _LEAST_ODDS, _MOST_ODDS = np.float32(1e-30), np.float32(1e30)
 _LEAST_CHANCE = np.float32(1e-14)
 #: Integer weights of edges are this many times -log of their chances, at most 2.2 million.
 SCALE = np.float32(1 << 16)
+# Rows between two looks at whether any lane can still be explained, less one.
+_STRIDE = 15
 _ONE, _NONE = np.float32(1), np.float32(0)
 
 
 @kernel
 def forget_beliefs(tanner, belief):
     """Back to the priors, no events in any lane, all lanes to be worked on."""
-    odds, prior, messages, signs = odds_of(belief), prior_of(tanner), messages_of(belief), signs_of(belief)
-    one, none = spread(_ONE), spread(_NONE)
+    odds, prior, signs = odds_of(belief), prior_of(tanner), signs_of(belief)
+    one = spread(_ONE)
     for mechanism in range(tanner.num_mechanisms):
         store(odds, mechanism, spread(prior[mechanism]))
-    for link in range(tanner.num_links):
-        store(messages, link, none)
     for detector in range(tanner.num_detectors):
         store(signs, detector, one)
     store(active_of(belief), 0, one)
+
+
+@kernel
+def first_sweep(tanner, belief):
+    """Update the odds of every detector's mechanisms from the priors, rows forward; in all lanes."""
+    links, mechanisms, odds, messages = (
+        links_of(tanner),
+        mechanisms_of(tanner),
+        odds_of(belief),
+        messages_of(belief),
+    )
+    signs, before, differences = signs_of(belief), before_of(belief), differences_of(belief)
+    one, surest, unsurest = spread(_ONE), spread(_SUREST), spread(-_SUREST)
+    least, most = spread(_LEAST_ODDS), spread(_MOST_ODDS)
+    for detector in range(tanner.num_detectors):
+        first, size = np.int64(links[detector]), np.int64(links[detector + 1] - links[detector])
+        product = load(signs, detector)
+        for at in range(size):
+            has = load(odds, np.int64(mechanisms[first + at]))
+            difference = (one - has) / (one + has)  # 1 - 2p
+            store(before, at, product)
+            store(differences, at, difference)
+            product = product * difference
+        product = one
+        for at in range(size - 1, -1, -1):
+            mechanism = np.int64(mechanisms[first + at])
+            says = smaller(larger(load(before, at) * product, unsurest), surest)
+            product = product * load(differences, at)
+            new = load(odds, mechanism) * (one - says) / (one + says)
+            store(messages, first + at, says)
+            store(odds, mechanism, smaller(larger(new, least), most))
 
 
 @kernel
@@ -104,21 +135,30 @@ def sweep(tanner, belief, number):
 
 @kernel
 def rest_explained(tanner, belief):
-    """Deactivate lanes where the mechanisms of odds above 1 explain all events. Returns whether any is active."""
+    """Deactivate lanes where the mechanisms of odds above 1 explain all events; say whether any stays."""
     links, mechanisms, odds, signs = (
         links_of(tanner),
         mechanisms_of(tanner),
         odds_of(belief),
         signs_of(belief),
     )
-    active, one, none = active_of(belief), spread(_ONE), spread(_NONE)
-    worst = one
+    active, scratch = active_of(belief), before_of(belief)
+    one, none = spread(_ONE), spread(_NONE)
+    before = load(active, 0)
+    # An inactive lane cannot become active again.
+    worst = pick(before, one, none - one)
     for detector in range(tanner.num_detectors):
         parity = load(signs, detector)
         for link in range(links[detector], links[detector + 1]):
             parity = turned(parity, one - load(odds, np.int64(mechanisms[link])))
         worst = smaller(worst, parity)
-    before = load(active, 0)
+        if detector & _STRIDE == _STRIDE:
+            store(scratch, 0, worst)
+            any_left = False
+            for lane in range(LANES):
+                any_left = any_left or scratch[lane] > 0
+            if not any_left:
+                return True
     store(active, 0, pick(worst, none, before))
     left = False
     for lane in range(LANES):
@@ -153,18 +193,36 @@ def note_settled(tanner, belief):
 
 
 @kernel
-def propagate(tanner, belief, max_sweeps):
+def num_active(belief):
+    """Number of active lanes."""
+    active = active_of(belief)
+    count = 0
+    for lane in range(LANES):
+        count += active[lane] > 0
+    return count
+
+
+@kernel
+def propagate(tanner, belief, max_sweeps, may_stop):
     """Sweep until all events of every active lane are explained, or `max_sweeps` times.
 
     Afterwards `chances` has the mean probabilities of mechanisms in the lanes that are still active;
-    `note_settled` writes the others.
+    `note_settled` writes the others. With `may_stop`, stop also where it costs less to start the shots of the
+    active lanes once more in full vectors than to go on with the others idle. Returns whether that is so;
+    then active lanes have no result.
     """
     for number in range(1, max_sweeps + 1):
-        sweep(tanner, belief, number)
+        if number == 1:
+            first_sweep(tanner, belief)
+        else:
+            sweep(tanner, belief, number)
         if not rest_explained(tanner, belief):
             break
+        if may_stop and num_active(belief) * max_sweeps < (max_sweeps - number) * LANES:
+            return True
         if number > 1 or max_sweeps == 1:
             note_chances(tanner, belief, number)
+    return False
 
 
 @kernel

@@ -1,22 +1,25 @@
 """Belief propagation, then matching on weights by what each mechanism is believed.
 
-The answer is compared with plain matching's where the two predict different observables: that of the lighter
-set of whole errors is taken. Ties go to belief propagation, which has seen how many errors there are of either
-kind. So on a model whose errors are single edges, the answer is always one of minimum weight.
+The answer is compared with plain matching's where the two predict different observables: that of the
+lighter set of whole errors is taken. Ties go to belief propagation, which takes into account how many sets of
+errors there are of either kind. So if every error of the model is a single edge, the answer is always one of
+minimum weight.
 """
 
 import numpy as np
 
 from decoders.kernels.batch import match_shot
-from decoders.kernels.belief import forget_beliefs, note_settled, propagate, weigh_edges
+from decoders.kernels.belief import forget_beliefs, note_settled, num_active, propagate, weigh_edges
 from decoders.kernels.belief_pools import (
     active_of,
     flippers_of,
+    group_of,
     odds_of,
     row_of_of,
     shot_events_of,
     shot_weights_of,
     signs_of,
+    waiting_of,
     weights_of,
 )
 from decoders.kernels.bits import set_bits_toggled
@@ -39,20 +42,21 @@ from decoders.kernels.rivals import find_gaps
 
 
 @kernel
-def load_lanes(tanner, graph, belief, shots, order, first, last):
-    """Put the events of shots order[first:last] into the lanes; those without a shot need no work."""
-    toggles, events, signs, active = (
+def load_lanes(tanner, graph, belief, shots, count):
+    """Put the events of the first `count` shots of `group` into the lanes; the other lanes are inactive."""
+    toggles, events, signs, active, group, row_of = (
         toggles_of(graph),
         shot_events_of(belief),
         signs_of(belief),
         active_of(belief),
+        group_of(belief),
+        row_of_of(tanner),
     )
-    row_of = row_of_of(tanner)
     for lane in range(LANES):
-        if first + lane >= last:
+        if lane >= count:
             active[lane] = 0
             continue
-        for at in range(set_bits_toggled(shots[order[first + lane]], toggles, events)):
+        for at in range(set_bits_toggled(shots[group[lane]], toggles, events)):
             signs[row_of[events[at]] * LANES + lane] = -1
 
 
@@ -87,10 +91,10 @@ def reset_prediction(graph, flips):
 def is_predicted(graph, work, prediction):
     """Whether a matching flips the observables predicted."""
     flips = flips_of(work)
+    differ = np.uint8(0)
     for byte in range(graph.flip_bytes):
-        if flips[byte] != prediction[byte]:
-            return False
-    return True
+        differ |= flips[byte] ^ prediction[byte]
+    return differ == 0
 
 
 @kernel
@@ -205,6 +209,81 @@ def gaps_of_lane(
 
 
 @kernel
+def decode_group(
+    tanner,
+    belief,
+    graph,
+    reweight,
+    work,
+    plain_graph,
+    plain_work,
+    errors,
+    sets,
+    class_graphs,
+    class_reweights,
+    rivals,
+    rival_work,
+    shots,
+    count,
+    may_stop,
+    predictions,
+    gaps,
+):
+    """Decode the first `count` shots of `group`, or put some of them off if `may_stop`. Returns a status."""
+    active, group, waiting = active_of(belief), group_of(belief), waiting_of(belief)
+    forget_beliefs(tanner, belief)
+    load_lanes(tanner, graph, belief, shots, count)
+    stopped = propagate(tanner, belief, belief.max_sweeps, may_stop)
+    if len(rivals) > 0:
+        note_settled(tanner, belief)
+    if len(rivals) > 0 or (not stopped and num_active(belief) > 0):
+        weigh_edges(tanner, belief)
+    for lane in range(count):
+        settled = active[lane] == 0
+        if stopped and not settled:
+            continue
+        shot = group[lane]
+        status = decide(
+            tanner,
+            belief,
+            graph,
+            reweight,
+            work,
+            plain_graph,
+            plain_work,
+            errors,
+            sets,
+            shots[shot],
+            lane,
+            settled,
+            predictions[shot],
+        )
+        if status == OK and len(rivals) > 0:
+            status = gaps_of_lane(
+                graph,
+                reweight,
+                work,
+                belief,
+                class_graphs,
+                class_reweights,
+                rivals,
+                rival_work,
+                shots[shot],
+                lane,
+                not settled,
+                predictions[shot],
+                gaps[shot],
+            )
+        if status != OK:
+            return status
+    for lane in range(count):
+        if stopped and active[lane] > 0:
+            waiting[belief.num_waiting] = group[lane]
+            belief.num_waiting += 1
+    return OK
+
+
+@kernel
 def decode_in_lanes(
     tanners,
     beliefs,
@@ -227,58 +306,47 @@ def decode_in_lanes(
 ):
     """Decode bit-packed shots in the order given, from place `first` of it on, up to the first that fails.
 
-    `order` int64 (n,); `predictions` uint8 (shots, flip_bytes). With `rivals`, `gaps` int64 (shots,
-    observables) receives those of the matchings on the shots' weights. Returns where in `order` it stopped
-    and a status.
+    `order` int64 (n,), with n at most max_waiting; `predictions` uint8 (shots, flip_bytes). With `rivals`,
+    `gaps` int64 (shots, observables) receives those of the matchings on the shots' weights. `num_waiting`
+    must be 0 at the start. Returns the place in `order` at which to continue in a larger workspace, and a
+    status.
     """
-    tanner, belief, graph, reweight, work = tanners[0], beliefs[0], graphs[0], reweights[0], works[0]
-    active = active_of(belief)
-    while first < len(order):
-        last = min(first + LANES, len(order))
-        forget_beliefs(tanner, belief)
-        load_lanes(tanner, graph, belief, shots, order, first, last)
-        propagate(tanner, belief, belief.max_sweeps)
-        unsettled = False
-        for lane in range(last - first):
-            unsettled = unsettled or active[lane] > 0
-        if len(rivals) > 0:
-            note_settled(tanner, belief)
-        if unsettled or len(rivals) > 0:
-            weigh_edges(tanner, belief)
-        for at in range(first, last):
-            settled = active[at - first] == 0
-            status = decide(
-                tanner,
-                belief,
-                graph,
-                reweight,
-                work,
-                plain_graphs[0],
-                plain_works[0],
-                errors[0],
-                sets[0],
-                shots[order[at]],
-                at - first,
-                settled,
-                predictions[order[at]],
-            )
-            if status == OK and len(rivals) > 0:
-                status = gaps_of_lane(
-                    graph,
-                    reweight,
-                    work,
-                    belief,
-                    class_graphs,
-                    class_reweights,
-                    rivals,
-                    rival_works[0],
-                    shots[order[at]],
-                    at - first,
-                    not settled,
-                    predictions[order[at]],
-                    gaps[order[at]],
-                )
-            if status != OK:
-                return at, status
-        first = last
+    belief = beliefs[0]
+    group, waiting = group_of(belief), waiting_of(belief)
+    while first < len(order) or belief.num_waiting > 0:
+        may_stop = first < len(order)
+        if may_stop:
+            count = min(LANES, len(order) - first)
+            for lane in range(count):
+                group[lane] = order[first + lane]
+        else:
+            count = min(LANES, belief.num_waiting)
+            for lane in range(count):
+                group[lane] = waiting[belief.num_waiting - count + lane]
+        status = decode_group(
+            tanners[0],
+            belief,
+            graphs[0],
+            reweights[0],
+            works[0],
+            plain_graphs[0],
+            plain_works[0],
+            errors[0],
+            sets[0],
+            class_graphs,
+            class_reweights,
+            rivals,
+            rival_works[0],
+            shots,
+            count,
+            may_stop,
+            predictions,
+            gaps,
+        )
+        if status != OK:
+            return first, status
+        if may_stop:
+            first += count
+        else:
+            belief.num_waiting -= count
     return first, OK

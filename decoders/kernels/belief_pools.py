@@ -161,3 +161,15 @@ def shot_weights_of(belief):
 def shot_events_of(belief):
     """The pool `shot_events` of a belief record."""
     return view(belief.shot_events, belief.num_detectors, np.int64)
+
+
+@kernel
+def group_of(belief):
+    """The pool `group` of a belief record."""
+    return view(belief.group, LANES, np.int64)
+
+
+@kernel
+def waiting_of(belief):
+    """The pool `waiting` of a belief record."""
+    return view(belief.waiting, belief.max_waiting, np.int64)

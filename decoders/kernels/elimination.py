@@ -1,8 +1,8 @@
 """Gaussian elimination for a set of whole errors that explains a shot, ordered by beliefs.
 
-Start from all mechanisms believed more likely than not. The detection events that they leave are explained by
-changing further mechanisms, those nearest to even odds first: ordered statistics decoding of order 0 (Panteleev
-and Kalachev, Quantum 5, 585, 2021, section 4). Only mechanisms within a region around these events take part.
+Start from all mechanisms believed more likely than not. The detection events that they leave are explained
+by changing further mechanisms, those nearest to even odds first: ordered statistics decoding of order 0
+(Panteleev and Kalachev, Quantum 5, 585, 2021). Only mechanisms within a region around these events take part.
 """
 
 import numpy as np
@@ -85,7 +85,12 @@ def grow_region(tanner, errors, belief, sets, lane):
         chances_of(belief),
         signs_of(belief),
     )
-    number_of, region, rows, first_row = number_of_of(sets), region_of(sets), rows_of(errors), first_row_of(errors)
+    number_of, region, rows, first_row = (
+        number_of_of(sets),
+        region_of(sets),
+        rows_of(errors),
+        first_row_of(errors),
+    )
     size = 0
     for row in range(tanner.num_detectors):
         odd = signs[row * LANES + lane] < 0
@@ -120,7 +125,12 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
     Returns the size of the queue and the number of mechanisms whose state is set.
     """
     links, mechanisms, chances = links_of(tanner), mechanisms_of(tanner), chances_of(belief)
-    number_of, region, rows, first_row = number_of_of(sets), region_of(sets), rows_of(errors), first_row_of(errors)
+    number_of, region, rows, first_row = (
+        number_of_of(sets),
+        region_of(sets),
+        rows_of(errors),
+        first_row_of(errors),
+    )
     states, seen, queue = states_of(sets), seen_of(sets), queue_of(sets)
     num_seen = 0
     queued = 0
@@ -154,7 +164,7 @@ def lowest_bit(basis, start, words):
 
 @kernel
 def reduce_column(sets, start, words):
-    """Add columns of the basis to the one at `start` while its lowest row is a pivot. Returns that row, or -1."""
+    """Add columns of the basis to the one at `start` until its lowest row is no pivot. Returns that row, or -1."""
     basis, pivots = basis_of(sets), pivots_of(sets)
     stride = 2 * sets.max_words
     while True:
@@ -214,14 +224,14 @@ def eliminate(errors, sets, num_unexplained, size, queued):
 def solve_by_beliefs(tanner, errors, belief, sets, lane, flips):
     """Find a set of whole errors that explains the events of a lane, from its mean probabilities.
 
-    `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns the
-    weight of the set, or IMPOSSIBLE, or NOT_FOUND.
+    `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns
+    the weight of the set, or IMPOSSIBLE, or NOT_FOUND.
     """
     number_of, region, states, seen = number_of_of(sets), region_of(sets), states_of(sets), seen_of(sets)
     chances, weight = chances_of(belief), weight_of(errors)
     num_unexplained, size, complete = grow_region(tanner, errors, belief, sets, lane)
     solved = num_unexplained == 0
-    num_seen = 0
+    num_seen = np.int64(0)
     if not solved and size <= sets.max_rows:
         queued, num_seen = queue_mechanisms(tanner, errors, belief, sets, lane, size)
         solved = eliminate(errors, sets, num_unexplained, size, queued)

@@ -1,10 +1,10 @@
 """Sets of whole errors that give a set of edges, and what they weigh.
 
-A matching is a set of edges, but errors flip several edges at once. The weight of a solution is therefore that
-of a set of whole errors: the sum of log((1 - p) / p) over them. A greedy search covers the edges of a matching
-by errors, always taking the error that saves most. Edges that no error flips alone, and that no error chosen
-accounts for, are left over: such a solution is possible for parts of errors only, and weighs more than any that
-is possible.
+A matching is a set of edges, but errors flip several edges at once. The weight of a solution is therefore
+that of a set of whole errors: the sum of log((1 - p) / p) over them. A greedy search covers the edges of a
+matching by errors, always taking the error that saves most. Edges that no error flips alone, and that no
+error chosen accounts for, are left over: such a solution is possible for parts of errors only, and weighs
+more than any that is possible.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ _i8 = np.int64
 LEFT_OVER = _i8(1 << 40)
 _IN_SET, _LISTED = np.uint8(1), np.uint8(2)
 
-#: The errors of a DEM as sets of edges; read only. A variant is a mechanism together with one of the sets of edges
-#: into which its errors are decomposed.
+#: The errors of a DEM as sets of edges; read only. A variant is a mechanism together with one of the sets of
+#: edges into which its errors are decomposed.
 ERRORS = _record(
     weight=_i8,  # int64 (num_mechanisms,): log((1 - p) / p) * SCALE, not negative
     first_row=_i8,  # int32 (num_mechanisms + 1,)
@@ -171,7 +171,12 @@ def toggle_edge(sets, edge):
 @kernel
 def saving_of(errors, sets, variant):
     """By how much the edges to be covered get lighter if a variant's mechanism explains its edges."""
-    marks, price, edges, first_edge = marks_of(sets), price_of(errors), edges_of(errors), first_edge_of(errors)
+    marks, price, edges, first_edge = (
+        marks_of(sets),
+        price_of(errors),
+        edges_of(errors),
+        first_edge_of(errors),
+    )
     saving = -weight_of(errors)[mechanism_of(errors)[variant]]
     for at in range(first_edge[variant], first_edge[variant + 1]):
         edge = edges[at]
@@ -196,8 +201,8 @@ def offer_edge(errors, sets, edge, size):
 def cover_edges(tanner, errors, sets, graph, flips):
     """Find a light set of whole errors for the edges that were toggled, and forget them.
 
-    `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns the
-    weight, LEFT_OVER or more if an edge is left over.
+    `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns
+    the weight, LEFT_OVER or more if an edge is left over.
     """
     queue, marks, listed = queue_of(sets), marks_of(sets), listed_of(sets)
     edges, first_edge, mechanism = edges_of(errors), first_edge_of(errors), mechanism_of(errors)

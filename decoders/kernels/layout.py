@@ -354,10 +354,14 @@ BELIEF = _record(
     weights=_i8,  # int32 vectors (num_edges,)
     shot_weights=_i8,  # int32 (num_edges,): of one of the shots
     shot_events=_i8,  # int64 (num_detectors,): of one of the shots
+    group=_i8,  # int64 (LANES,): the shots in the lanes
+    waiting=_i8,  # int64 (max_waiting,): shots to be started once more
     num_detectors=_i8,
     num_mechanisms=_i8,
     num_links=_i8,
     num_edges=_i8,
     longest_row=_i8,
     max_sweeps=_i8,
+    num_waiting=_i8,
+    max_waiting=_i8,
 )
