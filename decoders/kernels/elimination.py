@@ -164,7 +164,7 @@ def lowest_bit(basis, start, words):
 
 @kernel
 def reduce_column(sets, start, words):
-    """Add columns of the basis to the one at `start` until its lowest row is no pivot. Returns that row, or -1."""
+    """Reduce the column at `start` by the basis. Returns its lowest row, or -1 if nothing is left."""
     basis, pivots = basis_of(sets), pivots_of(sets)
     stride = 2 * sets.max_words
     while True:
