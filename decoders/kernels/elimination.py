@@ -147,7 +147,7 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
                 inside = inside and number_of[rows[place]] >= 0
             if inside:
                 chance = np.float64(chances[mechanism * LANES + lane])
-                chance = min(max(chance, 1e-30), 1 - 1e-8)
+                chance = np.float64(min(max(chance, 1e-30), 1 - 1e-8))
                 reliability = np.int64(abs(np.log(chance / (1 - chance))) * _STEPS)
                 queued = push(queue, queued, reliability, mechanism)
     return queued, num_seen
@@ -194,15 +194,15 @@ def eliminate(errors, sets, num_unexplained, size, queued):
         basis[events + word] = 0
     for row in range(num_unexplained):
         basis[events + (row >> 6)] |= np.uint64(1) << np.uint64(row & 63)
-    rank = 0
+    rank = np.int64(0)
     while queued > 0:
         mechanism = queue[0].what
         queued = drop_first(queue, queued)
         for word in range(stride):
             basis[column + word] = 0
         for place in range(first_row[mechanism], first_row[mechanism + 1]):
-            row = np.int64(number_of[rows[place]])
-            basis[column + (row >> 6)] |= np.uint64(1) << np.uint64(row & 63)
+            number = np.int64(number_of[rows[place]])
+            basis[column + (number >> 6)] |= np.uint64(1) << np.uint64(number & 63)
         lowest = reduce_column(sets, column, words)
         if lowest < 0:
             continue
