@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.dem_reader import read_dem, with_likely_errors_present
+from decoders.error_sets import ErrorSets, SetSearch
 from decoders.gauge import Gauge
 from decoders.graph import MatchingGraph
 from decoders.kernels import belief, belief_matching, layout
 from decoders.reweighted import ReweightedGraph
 from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
-from decoders.tanner import Beliefs, TannerGraph
+from decoders.tanner import Beliefs, TannerGraph, WholeErrors
 from decoders.unexplained import explain_failure, first_unexplained
-from decoders.workspace import Workspace, read_only
+from decoders.workspace import SearchGraph, Workspace, read_only
 
 #: Sweeps after which beliefs that explain no shot are taken as they are.
 MAX_SWEEPS = 5
@@ -32,29 +33,44 @@ class _Desk:
     def __init__(self, decoder: "BeliefMatching", gauges: list[Gauge]) -> None:
         self.graph = ReweightedGraph(decoder.graph)
         self.work = Workspace(self.graph)
-        self.beliefs = Beliefs(decoder.tanner, max_sweeps=decoder.max_sweeps)
+        self.plain_work = Workspace(decoder.plain_graph)
+        self.sets = SetSearch(decoder.errors, decoder.tanner)
+        self.beliefs = Beliefs(decoder.tanner, max_sweeps=decoder.max_sweeps, max_waiting=_PORTION)
         self.rivals = Rivals(self.graph, gauges)
 
 
 class BeliefMatching(Decoder):
     """Belief matching (Higgott, Bohdanowicz, Kubica, Flammia and Campbell, PRX 13, 031007, 2023).
 
-    Matching sees an error that flips more than two detectors as several edges, each by itself. Belief
-    propagation sees it whole: given a shot's detection events it estimates how likely every error is, and
+    Matching treats an error that flips more than two detectors as several independent edges. Belief
+    propagation treats it as one: given a shot's detection events it estimates how likely every error is, and
     each edge gets the weight -log(q) for the estimated probability q that it is part of the shot's errors.
-    Then the events are matched, exactly for these weights.
+    Then the events are matched, exactly for these weights. Where the most likely errors explain all events by
+    themselves, they are the answer.
+
+    Belief propagation is exact on trees only. So its answer is compared with that of plain matching wherever
+    the two differ: the lighter set of whole errors that gives either of them wins. If no set gives either,
+    another one is looked for by Gaussian elimination in the order of the beliefs, among the mechanisms around
+    the events in question. A shot that only parts of errors explain gets the answer of plain matching.
 
     The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
-    the lightest of all, under the shot's own weights -log(q). It is 0 where belief propagation explains all
-    events, so that its answer is taken, and the lightest solution disagrees with it. It tells which shots are
-    less certain than others, but predicts too few errors: beliefs count the same evidence several times.
+    the lightest of all, under the shot's own weights -log(q). It is 0 where the prediction is not that of the
+    lightest of all. Gaps rank shots by reliability, but predict too few errors: in loops, belief propagation
+    counts the same evidence several times.
     """
 
     uses_threads = True
     gives_weights = False
     gives_gaps = True
 
-    def __init__(self, *, graph: MatchingGraph, tanner: TannerGraph, max_sweeps: int = MAX_SWEEPS) -> None:
+    def __init__(
+        self,
+        *,
+        graph: MatchingGraph,
+        tanner: TannerGraph,
+        errors: ErrorSets,
+        max_sweeps: int = MAX_SWEEPS,
+    ) -> None:
         super().__init__(
             name="belief-matching", num_detectors=graph.num_detectors, num_observables=graph.num_observables
         )
@@ -62,6 +78,8 @@ class BeliefMatching(Decoder):
             raise ValueError(f"max_sweeps={max_sweeps}: belief propagation needs at least 1 sweep")
         self.graph = graph
         self.tanner = tanner
+        self.errors = errors
+        self.plain_graph = SearchGraph(graph)
         self.max_sweeps = max_sweeps
         self._idle: list[_Desk] = []
         self._idle_with_gaps: list[_Desk] = []
@@ -69,7 +87,8 @@ class BeliefMatching(Decoder):
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process.
-        return partial(type(self), graph=self.graph, tanner=self.tanner, max_sweeps=self.max_sweeps), ()
+        made = partial(type(self), graph=self.graph, tanner=self.tanner, errors=self.errors)
+        return partial(made, max_sweeps=self.max_sweeps), ()
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, max_sweeps: int = MAX_SWEEPS) -> Self:
@@ -78,16 +97,19 @@ class BeliefMatching(Decoder):
         Args:
             dem: errors with at most two detectors per component, as `decompose_errors=True` makes them. The
                 components of an error are matched as edges and believed together.
-            max_sweeps: how often belief propagation goes over all detectors, unless it explains all events
-                before. One sweep does about as much as two iterations that update all messages in parallel.
+            max_sweeps: how often belief propagation goes over all detectors, forward and backward in turn,
+                unless it explains all events before. One sweep does about as much as two iterations that
+                update all messages in parallel. Two are exact where the errors and detectors form a tree.
 
         Raises:
             ValueError: an error has a component with more than two detectors, or max_sweeps is below 1.
         """
         arrays = with_likely_errors_present(read_dem(dem))
         graph, edge_of = MatchingGraph.from_arrays(arrays)
-        tanner = TannerGraph.from_arrays(arrays, graph=graph, edge_of=edge_of)
-        return cls(graph=graph, tanner=tanner, max_sweeps=max_sweeps)
+        whole = WholeErrors.of(arrays, graph=graph, edge_of=edge_of)
+        tanner = TannerGraph.from_errors(whole, graph=graph)
+        errors = ErrorSets.from_errors(whole, graph=graph, tanner=tanner)
+        return cls(graph=graph, tanner=tanner, errors=errors, max_sweeps=max_sweeps)
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
@@ -149,6 +171,7 @@ class BeliefMatching(Decoder):
             desk = _Desk(self, gauges)
         try:
             at, status = 0, layout.FULL
+            desk.beliefs.set(num_waiting=0)
             while status == layout.FULL:
                 at, status = belief_matching.decode_in_lanes(
                     self.tanner.record,
@@ -156,6 +179,10 @@ class BeliefMatching(Decoder):
                     desk.graph.record,
                     desk.graph.reweight.record,
                     desk.work.record,
+                    self.plain_graph.record,
+                    desk.plain_work.record,
+                    self.errors.record,
+                    desk.sets.record,
                     *desk.rivals.records,
                     packed,
                     order,
@@ -165,6 +192,7 @@ class BeliefMatching(Decoder):
                 )
                 if status == layout.FULL:
                     desk.work.grow()
+                    desk.plain_work.grow()
                     desk.rivals.grow()
         finally:
             idle.append(desk)

@@ -55,15 +55,19 @@ ROOMS: Mapping[str, Room] = {
     "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
     "decoders.tanner": Room(
-        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy"
+        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy scipy"
+    ),
+    "decoders.error_sets": Room(
+        "decoders.graph decoders.tanner decoders.workspace decoders.kernels", "numpy"
     ),
     "decoders.crossings": Room(
         "decoders.gap decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy scipy"
     ),
     "decoders.unexplained": Room("decoders.graph", "numpy"),
     "decoders.belief_matching": Room(
-        "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.workspace "
-        "decoders.reweighted decoders.rivals decoders.tanner decoders.unexplained decoders.kernels",
+        "decoders.base decoders.dem_reader decoders.error_sets decoders.gauge decoders.graph "
+        "decoders.workspace decoders.reweighted decoders.rivals decoders.tanner decoders.unexplained "
+        "decoders.kernels",
         "stim numpy",
     ),
     "decoders.mechanisms": Room("decoders.dem_reader", "numpy"),

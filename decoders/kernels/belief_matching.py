@@ -1,55 +1,72 @@
-"""Belief propagation, then matching on weights by what each mechanism is believed."""
+"""Belief propagation, then matching on weights by what each mechanism is believed.
 
-from decoders.kernels.belief import forget_beliefs, propagate, weigh_edges
+The answer is compared with plain matching's where the two predict different observables: that of the
+lighter set of whole errors is taken. Ties go to belief propagation, which takes into account how many sets of
+errors there are of either kind. So if every error of the model is a single edge, the answer is always one of
+minimum weight.
+"""
+
+import numpy as np
+
+from decoders.kernels.batch import match_shot
+from decoders.kernels.belief import forget_beliefs, note_settled, num_active, propagate, weigh_edges
 from decoders.kernels.belief_pools import (
     active_of,
-    flipped_of,
     flippers_of,
+    group_of,
     odds_of,
+    row_of_of,
     shot_events_of,
     shot_weights_of,
     signs_of,
+    waiting_of,
     weights_of,
 )
 from decoders.kernels.bits import set_bits_toggled
+from decoders.kernels.elimination import IMPOSSIBLE, solve_by_beliefs
+from decoders.kernels.error_sets import (
+    LEFT_OVER,
+    cover_edges,
+    flip_mechanism,
+    set_flips_of,
+    toggle_edge,
+    weigh_believed,
+)
 from decoders.kernels.jit import kernel
 from decoders.kernels.lanes import LANES
 from decoders.kernels.layout import OK
-from decoders.kernels.pools import (
-    certain_flips_of,
-    flips_of,
-    toggles_of,
-)
+from decoders.kernels.matching import mate_path
+from decoders.kernels.pools import certain_flips_of, flips_of, path_of, toggles_of
 from decoders.kernels.reweighted import match_reweighted
 from decoders.kernels.rivals import find_gaps
 
 
 @kernel
-def load_lanes(graph, belief, shots, order, first, last):
-    """Put the events of shots order[first:last] into the lanes; those without a shot need no work."""
-    toggles, events, signs, active = (
+def load_lanes(tanner, graph, belief, shots, count):
+    """Put the events of the first `count` shots of `group` into the lanes; the other lanes are inactive."""
+    toggles, events, signs, active, group, row_of = (
         toggles_of(graph),
         shot_events_of(belief),
         signs_of(belief),
         active_of(belief),
+        group_of(belief),
+        row_of_of(tanner),
     )
     for lane in range(LANES):
-        if first + lane >= last:
+        if lane >= count:
             active[lane] = 0
             continue
-        for at in range(set_bits_toggled(shots[order[first + lane]], toggles, events)):
-            signs[events[at] * LANES + lane] = -1
+        for at in range(set_bits_toggled(shots[group[lane]], toggles, events)):
+            signs[row_of[events[at]] * LANES + lane] = -1
 
 
 @kernel
-def flip_believed(tanner, belief, work, lane):
+def flip_believed(tanner, belief, lane, flips):
     """Apply the observables of all mechanisms that are more likely than not in a lane."""
-    odds, flippers, flipped, flips = odds_of(belief), flippers_of(tanner), flipped_of(tanner), flips_of(work)
-    width = tanner.flip_bytes
+    odds, flippers = odds_of(belief), flippers_of(tanner)
     for index in range(tanner.num_flippers):
         if odds[flippers[index] * LANES + lane] > 1:
-            for byte in range(width):
-                flips[byte] ^= flipped[index * width + byte]
+            flip_mechanism(tanner, np.int64(flippers[index]), flips)
 
 
 @kernel
@@ -60,6 +77,97 @@ def match_lane(graph, reweight, work, belief, shot, lane):
         shot_weights[edge] = weights[edge * LANES + lane]
     count = set_bits_toggled(shot, toggles_of(graph), events)
     return match_reweighted(graph, reweight, work, events, count, shot_weights)
+
+
+@kernel
+def reset_prediction(graph, flips):
+    """Predict the observables that are always flipped."""
+    certain_flips = certain_flips_of(graph)
+    for byte in range(graph.flip_bytes):
+        flips[byte] = certain_flips[byte]
+
+
+@kernel
+def is_predicted(graph, work, prediction):
+    """Whether a matching flips the observables predicted."""
+    flips = flips_of(work)
+    differ = np.uint8(0)
+    for byte in range(graph.flip_bytes):
+        differ |= flips[byte] ^ prediction[byte]
+    return differ == 0
+
+
+@kernel
+def weigh_matching(tanner, errors, sets, graph, work, count, flips):
+    """Find a light set of whole errors for the matching of `count` events in `work`.
+
+    `flips` receives what the set flips. Returns its weight, LEFT_OVER or more if the matching has edges that
+    no error of the set accounts for.
+    """
+    path = path_of(work)
+    for index in range(count):
+        for at in range(mate_path(graph, work, index)):
+            toggle_edge(sets, path[at])
+    reset_prediction(graph, flips)
+    return cover_edges(tanner, errors, sets, graph, flips)
+
+
+@kernel
+def decide(
+    tanner,
+    belief,
+    graph,
+    reweight,
+    work,
+    plain_graph,
+    plain_work,
+    errors,
+    sets,
+    shot,
+    lane,
+    settled,
+    prediction,
+):
+    """Predict the observables of the shot in a lane.
+
+    The candidates are the mechanisms believed if they are `settled`, else the matching on believed weights
+    (left in `work`), and plain matching. If neither is possible for whole errors, Gaussian elimination looks
+    for a set that is; a shot that no set of whole errors explains gets plain matching's answer.
+    `prediction` uint8 (flip_bytes,) receives the answer. Returns a status.
+    """
+    plain_work.only_flips = 1
+    plain_count, status = match_shot(plain_graph, plain_work, shot)
+    if status != OK:
+        return status
+    if settled:
+        reset_prediction(graph, prediction)
+        flip_believed(tanner, belief, lane, prediction)
+        if is_predicted(graph, plain_work, prediction):
+            return OK
+        weight = weigh_believed(errors, belief, lane)
+    else:
+        count, status = match_lane(graph, reweight, work, belief, shot, lane)
+        if status != OK:
+            return status
+        flips = flips_of(work)
+        for byte in range(graph.flip_bytes):
+            prediction[byte] = flips[byte]
+        if errors.differs == 0 and is_predicted(graph, plain_work, prediction):
+            return OK
+        weight = weigh_matching(tanner, errors, sets, graph, work, count, prediction)
+    flips = set_flips_of(sets)
+    plain_weight = weigh_matching(tanner, errors, sets, plain_graph, plain_work, plain_count, flips)
+    if min(weight, plain_weight) >= LEFT_OVER:
+        reset_prediction(graph, flips)
+        plain_weight = solve_by_beliefs(tanner, errors, belief, sets, lane, flips)
+        if plain_weight == IMPOSSIBLE:
+            flips = flips_of(plain_work)
+        elif plain_weight < 0:
+            return OK
+    if plain_weight < weight:
+        for byte in range(graph.flip_bytes):
+            prediction[byte] = flips[byte]
+    return OK
 
 
 @kernel
@@ -101,12 +209,91 @@ def gaps_of_lane(
 
 
 @kernel
+def decode_group(
+    tanner,
+    belief,
+    graph,
+    reweight,
+    work,
+    plain_graph,
+    plain_work,
+    errors,
+    sets,
+    class_graphs,
+    class_reweights,
+    rivals,
+    rival_work,
+    shots,
+    count,
+    may_stop,
+    predictions,
+    gaps,
+):
+    """Decode the first `count` shots of `group`, or put some of them off if `may_stop`. Returns a status."""
+    active, group, waiting = active_of(belief), group_of(belief), waiting_of(belief)
+    forget_beliefs(tanner, belief)
+    load_lanes(tanner, graph, belief, shots, count)
+    stopped = propagate(tanner, belief, belief.max_sweeps, may_stop)
+    if len(rivals) > 0:
+        note_settled(tanner, belief)
+    if len(rivals) > 0 or (not stopped and num_active(belief) > 0):
+        weigh_edges(tanner, belief)
+    for lane in range(count):
+        settled = active[lane] == 0
+        if stopped and not settled:
+            continue
+        shot = group[lane]
+        status = decide(
+            tanner,
+            belief,
+            graph,
+            reweight,
+            work,
+            plain_graph,
+            plain_work,
+            errors,
+            sets,
+            shots[shot],
+            lane,
+            settled,
+            predictions[shot],
+        )
+        if status == OK and len(rivals) > 0:
+            status = gaps_of_lane(
+                graph,
+                reweight,
+                work,
+                belief,
+                class_graphs,
+                class_reweights,
+                rivals,
+                rival_work,
+                shots[shot],
+                lane,
+                not settled,
+                predictions[shot],
+                gaps[shot],
+            )
+        if status != OK:
+            return status
+    for lane in range(count):
+        if stopped and active[lane] > 0:
+            waiting[belief.num_waiting] = group[lane]
+            belief.num_waiting += 1
+    return OK
+
+
+@kernel
 def decode_in_lanes(
     tanners,
     beliefs,
     graphs,
     reweights,
     works,
+    plain_graphs,
+    plain_works,
+    errors,
+    sets,
     class_graphs,
     class_reweights,
     rivals,
@@ -119,50 +306,47 @@ def decode_in_lanes(
 ):
     """Decode bit-packed shots in the order given, from place `first` of it on, up to the first that fails.
 
-    `order` int64 (n,); `predictions` uint8 (shots, flip_bytes). With `rivals`, `gaps` int64 (shots,
-    observables) receives those of the matchings on the shots' weights. Returns where in `order` it stopped
-    and a status.
+    `order` int64 (n,), with n at most max_waiting; `predictions` uint8 (shots, flip_bytes). With `rivals`,
+    `gaps` int64 (shots, observables) receives those of the matchings on the shots' weights. `num_waiting`
+    must be 0 at the start. Returns the place in `order` at which to continue in a larger workspace, and a
+    status.
     """
-    tanner, belief, graph, reweight, work = tanners[0], beliefs[0], graphs[0], reweights[0], works[0]
-    flips, certain_flips, active = flips_of(work), certain_flips_of(graph), active_of(belief)
-    while first < len(order):
-        last = min(first + LANES, len(order))
-        forget_beliefs(tanner, belief)
-        load_lanes(graph, belief, shots, order, first, last)
-        propagate(tanner, belief, belief.max_sweeps)
-        unexplained = False
-        for lane in range(last - first):
-            unexplained = unexplained or active[lane] > 0
-        if unexplained or len(rivals) > 0:
-            weigh_edges(tanner, belief)
-        for at in range(first, last):
-            if active[at - first] > 0:
-                _, status = match_lane(graph, reweight, work, belief, shots[order[at]], at - first)
-                if status != OK:
-                    return at, status
-            else:
-                for byte in range(graph.flip_bytes):
-                    flips[byte] = certain_flips[byte]
-                flip_believed(tanner, belief, work, at - first)
-            for byte in range(graph.flip_bytes):
-                predictions[order[at], byte] = flips[byte]
-            if len(rivals) > 0:
-                status = gaps_of_lane(
-                    graph,
-                    reweight,
-                    work,
-                    belief,
-                    class_graphs,
-                    class_reweights,
-                    rivals,
-                    rival_works[0],
-                    shots[order[at]],
-                    at - first,
-                    active[at - first] > 0,
-                    predictions[order[at]],
-                    gaps[order[at]],
-                )
-                if status != OK:
-                    return at, status
-        first = last
+    belief = beliefs[0]
+    group, waiting = group_of(belief), waiting_of(belief)
+    while first < len(order) or belief.num_waiting > 0:
+        may_stop = first < len(order)
+        if may_stop:
+            count = min(LANES, len(order) - first)
+            for lane in range(count):
+                group[lane] = order[first + lane]
+        else:
+            count = min(LANES, belief.num_waiting)
+            for lane in range(count):
+                group[lane] = waiting[belief.num_waiting - count + lane]
+        status = decode_group(
+            tanners[0],
+            belief,
+            graphs[0],
+            reweights[0],
+            works[0],
+            plain_graphs[0],
+            plain_works[0],
+            errors[0],
+            sets[0],
+            class_graphs,
+            class_reweights,
+            rivals,
+            rival_works[0],
+            shots,
+            count,
+            may_stop,
+            predictions,
+            gaps,
+        )
+        if status != OK:
+            return first, status
+        if may_stop:
+            first += count
+        else:
+            belief.num_waiting -= count
     return first, OK

@@ -56,6 +56,12 @@ def links_of(tanner):
 
 
 @kernel
+def row_of_of(tanner):
+    """The pool `row_of` of a tanner record."""
+    return view(tanner.row_of, tanner.num_detectors, np.int32)
+
+
+@kernel
 def mechanisms_of(tanner):
     """The pool `mechanisms` of a tanner record."""
     return view(tanner.mechanisms, tanner.num_links, np.int32)
@@ -88,7 +94,7 @@ def flippers_of(tanner):
 @kernel
 def flipped_of(tanner):
     """The pool `flipped` of a tanner record."""
-    return view(tanner.flipped, tanner.num_flippers * tanner.flip_bytes, np.uint8)
+    return view(tanner.flipped, tanner.num_mechanisms * tanner.flip_bytes, np.uint8)
 
 
 @kernel
@@ -134,12 +140,6 @@ def active_of(belief):
 
 
 @kernel
-def finished_of(belief):
-    """The pool `finished` of a belief record."""
-    return view(belief.finished, LANES, np.float32)
-
-
-@kernel
 def chances_of(belief):
     """The pool `chances` of a belief record."""
     return view(belief.chances, belief.num_mechanisms * LANES, np.float32)
@@ -161,3 +161,15 @@ def shot_weights_of(belief):
 def shot_events_of(belief):
     """The pool `shot_events` of a belief record."""
     return view(belief.shot_events, belief.num_detectors, np.int64)
+
+
+@kernel
+def group_of(belief):
+    """The pool `group` of a belief record."""
+    return view(belief.group, LANES, np.int64)
+
+
+@kernel
+def waiting_of(belief):
+    """The pool `waiting` of a belief record."""
+    return view(belief.waiting, belief.max_waiting, np.int64)

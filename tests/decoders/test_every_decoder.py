@@ -20,7 +20,7 @@ NAMES = decoders.names()
 # Reweighting after a first matching may go wrong where exact matching does not.
 HEURISTIC = {"pymatching-correlated"}
 # Errors as they are, not as edges.
-WHOLE = {"ensemble"}
+WHOLE = {"belief-matching", "ensemble"}
 # Streams of cycles: detectors need a place and a time, errors are no more likely than not.
 LAYERED = {"mwpm-stream"}
 
@@ -192,7 +192,7 @@ def test_likely_errors_are_assumed(name: str) -> None:
 def test_targets_that_cancel(name: str) -> None:
     decoder = made(name, dem_of("error(0.1) D0 D0 D1 L0 L1 L1\nerror(0.01) D0 L1 ^ L0\nerror(0.2) D2 D2"))
     assert decoder.decode(np.array([0, 1, 0])).tolist() == [True, False]
-    # Matching sees the parts of an error one by one, and one part here flips no detector.
+    # Plain matching treats the parts of an error as independent, and one part here flips no detector.
     assert decoder.decode(np.array([1, 0, 0])).tolist() == [name in WHOLE, True]
 
 
