@@ -221,7 +221,8 @@ def test_shots_that_only_parts_of_errors_explain() -> None:
         # Of two parallel edges to the boundary that become lighter, the second is lighter still.
         (
             "error(0.11) D4 ^ D1 D2 ^ D4 D5\nerror(0.009) D2 L0 ^ D2 ^ D4 L0\n"
-            "error(0.12) D5 ^ D0 ^ D2 D3 L0\nerror(0.1) D5 D1 ^ D5\nerror(0.0068) D5 ^ D3 L0\nerror(0.022) D3 D0 ^ D0 D3\n"
+            "error(0.12) D5 ^ D0 ^ D2 D3 L0\nerror(0.1) D5 D1 ^ D5\n"
+            "error(0.0068) D5 ^ D3 L0\nerror(0.022) D3 D0 ^ D0 D3\n"
             "error(0.0028) D2 D3 ^ D5",
             [1, 2, 4, 5],
         ),
