@@ -17,7 +17,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import belief, belief_matching, layout
 from decoders.reweighted import ReweightedGraph
 from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
-from decoders.tanner import Beliefs, TannerGraph, WholeErrors
+from decoders.tanner import Beliefs, TannerGraph, ErrorMechanisms
 from decoders.unexplained import explain_failure, first_unexplained
 from decoders.workspace import SearchGraph, Workspace, read_only
 
@@ -106,7 +106,7 @@ class BeliefMatching(Decoder):
         """
         arrays = with_likely_errors_present(read_dem(dem))
         graph, edge_of = MatchingGraph.from_arrays(arrays)
-        whole = WholeErrors.of(arrays, graph=graph, edge_of=edge_of)
+        whole = ErrorMechanisms.of(arrays, graph=graph, edge_of=edge_of)
         tanner = TannerGraph.from_errors(whole, graph=graph)
         errors = ErrorSets.from_errors(whole, graph=graph, tanner=tanner)
         return cls(graph=graph, tanner=tanner, errors=errors, max_sweeps=max_sweeps)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from decoders.graph import MatchingGraph
 from decoders.kernels import belief, error_sets, layout
-from decoders.tanner import TannerGraph, WholeErrors, same_rows, starts
+from decoders.tanner import TannerGraph, ErrorMechanisms, same_rows, starts
 from decoders.workspace import Pools
 
 #: Most detectors in the region that Gaussian elimination works on: 64 KiB for each thread.
@@ -38,7 +38,7 @@ class ErrorSets(Pools):
         return partial(type(self), differs=self._differs, **self.arrays), ()
 
     @classmethod
-    def from_errors(cls, errors: WholeErrors, *, graph: MatchingGraph, tanner: TannerGraph) -> Self:
+    def from_errors(cls, errors: ErrorMechanisms, *, graph: MatchingGraph, tanner: TannerGraph) -> Self:
         """Describe the errors that `tanner` was made of; `graph` is the matching graph of the same DEM."""
         weight = np.rint(-np.log(tanner.arrays["prior"].astype(np.float64)) * float(belief.SCALE))
         weight = weight.astype(np.int64)

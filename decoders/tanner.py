@@ -16,7 +16,7 @@ from decoders.kernels.lanes import LANES
 from decoders.workspace import Pools, as_bytes
 
 
-class WholeErrors(NamedTuple):
+class ErrorMechanisms(NamedTuple):
     """The errors of a DEM, components put together, and the mechanisms that they are cases of.
 
     What appears an even number of times in an error has cancelled.
@@ -38,7 +38,7 @@ class WholeErrors(NamedTuple):
     part_edge: NDArray[np.int64]
 
     @classmethod
-    def of(cls, arrays: DemArrays, *, graph: MatchingGraph, edge_of: NDArray[np.int32]) -> "WholeErrors":
+    def of(cls, arrays: DemArrays, *, graph: MatchingGraph, edge_of: NDArray[np.int32]) -> "ErrorMechanisms":
         """Put errors together; `graph` and `edge_of` are what `MatchingGraph.from_arrays` returns."""
         error, first = np.unique(arrays.component_error, return_index=True)
         index = np.searchsorted(error, arrays.component_error)
@@ -92,7 +92,7 @@ class TannerGraph(Pools):
         return partial(type(self), **self.arrays), ()
 
     @classmethod
-    def from_errors(cls, errors: WholeErrors, *, graph: MatchingGraph) -> Self:
+    def from_errors(cls, errors: ErrorMechanisms, *, graph: MatchingGraph) -> Self:
         """Make the graph of a DEM's errors; `graph` is the matching graph of the same DEM."""
         num_mechanisms = errors.leader.size
         probability = _odd_chance(errors.probability, errors.mechanism, num_mechanisms)

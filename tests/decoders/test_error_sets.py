@@ -12,7 +12,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import belief, elimination, error_sets
 from decoders.kernels.lanes import LANES
 from decoders.reweighted import ReweightedGraph
-from decoders.tanner import Beliefs, TannerGraph, WholeErrors
+from decoders.tanner import Beliefs, TannerGraph, ErrorMechanisms
 from tests.decoders.small_models import random_model
 
 
@@ -22,7 +22,7 @@ class Case:
     def __init__(self, dem: stim.DetectorErrorModel) -> None:
         arrays = read_dem(dem)
         self.graph, edge_of = MatchingGraph.from_arrays(arrays)
-        whole = WholeErrors.of(arrays, graph=self.graph, edge_of=edge_of)
+        whole = ErrorMechanisms.of(arrays, graph=self.graph, edge_of=edge_of)
         self.tanner = TannerGraph.from_errors(whole, graph=self.graph)
         self.errors = ErrorSets.from_errors(whole, graph=self.graph, tanner=self.tanner)
         self.sets = SetSearch(self.errors, self.tanner)

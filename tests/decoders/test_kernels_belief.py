@@ -14,7 +14,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import belief, lanes
 from decoders.kernels.jit import kernel
 from decoders.kernels.lanes import LANES
-from decoders.tanner import Beliefs, TannerGraph, WholeErrors
+from decoders.tanner import Beliefs, TannerGraph, ErrorMechanisms
 from tests.strategies import dems
 
 # Errors of one, two, three and four detectors that form a tree, some as edges, some decomposed.
@@ -76,7 +76,7 @@ def test_logarithms_at_the_seams(number: float) -> None:
 def tanner_of(dem: stim.DetectorErrorModel) -> tuple[TannerGraph, MatchingGraph]:
     arrays = read_dem(dem)
     graph, edge_of = MatchingGraph.from_arrays(arrays)
-    errors = WholeErrors.of(arrays, graph=graph, edge_of=edge_of)
+    errors = ErrorMechanisms.of(arrays, graph=graph, edge_of=edge_of)
     return TannerGraph.from_errors(errors, graph=graph), graph
 
 
