@@ -17,7 +17,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import belief, belief_matching, layout
 from decoders.reweighted import ReweightedGraph
 from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
-from decoders.tanner import Beliefs, TannerGraph, ErrorMechanisms
+from decoders.tanner import Beliefs, ErrorMechanisms, TannerGraph
 from decoders.unexplained import explain_failure, first_unexplained
 from decoders.workspace import SearchGraph, Workspace, read_only
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from decoders.graph import MatchingGraph
 from decoders.kernels import belief, error_sets, layout
-from decoders.tanner import TannerGraph, ErrorMechanisms, same_rows, starts
+from decoders.tanner import ErrorMechanisms, TannerGraph, same_rows, starts
 from decoders.workspace import Pools
 
 #: Most detectors in the region that Gaussian elimination works on: 64 KiB for each thread.

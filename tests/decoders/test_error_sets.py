@@ -12,7 +12,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import belief, elimination, error_sets
 from decoders.kernels.lanes import LANES
 from decoders.reweighted import ReweightedGraph
-from decoders.tanner import Beliefs, TannerGraph, ErrorMechanisms
+from decoders.tanner import Beliefs, ErrorMechanisms, TannerGraph
 from tests.decoders.small_models import random_model
 
 

@@ -14,7 +14,7 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import belief, lanes
 from decoders.kernels.jit import kernel
 from decoders.kernels.lanes import LANES
-from decoders.tanner import Beliefs, TannerGraph, ErrorMechanisms
+from decoders.tanner import Beliefs, ErrorMechanisms, TannerGraph
 from tests.strategies import dems
 
 # Errors of one, two, three and four detectors that form a tree, some as edges, some decomposed.
