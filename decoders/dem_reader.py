@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from decoders.kernels import dem_text
 
 _LIMIT = 2**31 - 1
+# Errors in messages are cut off here.
+_LONGEST_LINE = 80
+
+
+class HyperedgeError(ValueError):
+    """A DEM has an error component with more than two detectors, which no matching graph holds."""
 
 
 class DemArrays(NamedTuple):
@@ -44,8 +50,9 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
     samples. A component that flips nothing is left out.
 
     Raises:
-        ValueError: an error of probability strictly between 0 and 1 has a component with more than
-            two detectors, or there are more than 2**31 - 1 detectors or unrolled instructions.
+        HyperedgeError: an error of probability strictly between 0 and 1 has a component with more than
+            two detectors.
+        ValueError: there are more than 2**31 - 1 detectors or unrolled instructions.
     """
     num_detectors = dem.num_detectors
     num_observables = dem.num_observables
@@ -88,11 +95,7 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
     if status == dem_text.HYPEREDGE:
         place, shift = int(out[dem_text.HYPEREDGE_PLACE]), int(out[dem_text.HYPEREDGE_SHIFT])
         line = bytes(text[place:]).split(b"\n", 1)[0].decode()
-        where = f" (detector indices shifted by {shift})" if shift else ""
-        raise ValueError(
-            f"'{line}'{where} has a component with more than two detectors, which is no edge: make the "
-            "DEM with circuit.detector_error_model(decompose_errors=True)"
-        )
+        raise HyperedgeError(_describe_hyperedge(line, shift=shift))
     count = int(out[dem_text.COMPONENTS])
     return DemArrays(
         num_detectors=num_detectors,
@@ -106,6 +109,21 @@ def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
         coordinates=coordinates,
         num_certain=int(out[dem_text.CERTAIN_ERRORS]),
         num_cancelled=int(out[dem_text.CANCELLED_TARGETS]),
+    )
+
+
+def _describe_hyperedge(line: str, *, shift: int) -> str:
+    """Name the component of an error that is no edge, and what can be done."""
+    sizes = []
+    for component in line.rpartition(")")[2].split("^"):
+        targets = component.split()
+        sizes.append(sum(name[0] == "D" and targets.count(name) % 2 for name in set(targets)))
+    shown = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 4] + " ..."
+    where = f" (detector indices shifted by {shift})" if shift else ""
+    return (
+        f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: make "
+        "the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose this "
+        "circuit's errors, decode with 'ensemble', which takes whole errors"
     )
 
 

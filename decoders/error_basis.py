@@ -1,0 +1,37 @@
+"""Explanations of syndromes by linear algebra over GF(2), where a search found none."""
+
+from decoders.mechanisms import ErrorModel
+
+
+class ErrorBasis:
+    """A basis of the syndromes that errors can have, made of the most likely mechanisms.
+
+    Gaussian elimination takes the mechanisms by descending odds, as ordered-statistics decoding of order
+    zero does (Panteleev, Kalachev, arXiv 1904.02703).
+    """
+
+    def __init__(self, model: ErrorModel) -> None:
+        mechanisms = model.mechanisms
+        #: Highest detector -> reduced syndrome and its observables, both as bits of an integer.
+        self._rows: dict[int, tuple[int, int]] = {}
+        words = mechanisms.observables.tolist()
+        order = sorted(range(len(words)), key=lambda number: -mechanisms.odds[number])
+        for number in order:
+            syndrome = sum(1 << detector for detector in mechanisms.detectors[number])
+            flips = sum(word << 64 * place for place, word in enumerate(words[number]))
+            rest, flips = self._reduce(syndrome, flips)
+            if rest:
+                self._rows[rest.bit_length() - 1] = rest, flips
+            if len(self._rows) == model.num_detectors:
+                break
+
+    def observables_of(self, events: list[int]) -> int | None:
+        """Return the observables of an error set with these detection events as bits, None if there is none."""
+        rest, flips = self._reduce(sum(1 << detector for detector in events), 0)
+        return None if rest else flips
+
+    def _reduce(self, syndrome: int, flips: int) -> tuple[int, int]:
+        while syndrome and (row := self._rows.get(syndrome.bit_length() - 1)):
+            syndrome ^= row[0]
+            flips ^= row[1]
+        return syndrome, flips
