@@ -122,7 +122,8 @@ class Ensemble(Decoder):
                 not depend on boundaries alone) every shot with detection events is summed.
             beam: number of states that a sweep keeps at each detector.
             spread: states are dropped that are exp(spread) times less likely than the best.
-            sweeps: number of orders of the detectors, 1 to 6: along time, back, along other coordinates.
+            sweeps: number of orders of the detectors, 1 to 6: along each coordinate and back. A shot gets
+                further sweeps only if those before find no class or a second one within `gap` of the best.
 
         Models of up to 18 detectors and observables are tabulated unless gap is 0: nothing is approximated
         there, so `gap`, `beam`, `spread` and `sweeps` change no answer.
@@ -187,7 +188,7 @@ class Ensemble(Decoder):
         if self._joint and self._has_matching_gaps:
             unclear |= self._doubted(packed, predictions, np.flatnonzero(eventful & ~unclear), threads=threads)
         chosen = np.flatnonzero(unclear)
-        # Of edges that are errors of their own, a matching is one of the error sets to be summed.
+        # If every error is one edge, matching's solution is the most likely error set.
         known = None if self._joint else (self._words_of(predictions[chosen]), -weights[chosen])
         flips, scores, opposites = self._sweep(
             packed, chosen, threads=threads, opposites=with_gaps, known=known
@@ -303,7 +304,7 @@ class Ensemble(Decoder):
                 beam = (
                     Beam(plans, width=_CHECK_BEAM, spread=_CHECK_SPREAD)
                     if narrow
-                    else Beam(plans, width=self.beam, spread=self.spread)
+                    else Beam(plans, width=self.beam, spread=self.spread, sure=self.gap)
                 )
             try:
                 sweep.sweep_shots(

@@ -220,10 +220,10 @@ class _Hopes:
 
 
 def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
-    """Choose orders of the detectors: along time and back, then along the other coordinates and back.
+    """Choose orders of the detectors: along the coordinates and back, those with fewest open detectors first.
 
-    Without coordinates of time: breadth first from one end of the graph of detectors that share mechanisms,
-    and back.
+    Of equally many open detectors time comes first. Without coordinates of time: breadth first from one end
+    of the graph of detectors that share mechanisms, and back.
     """
     cycle = cycle_of_detectors(coordinates=model.coordinates)
     if (cycle >= 0).all() and model.num_detectors:
@@ -233,10 +233,24 @@ def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
         for axis in range(1, len(axes)):
             others = [axes[other] for other in range(len(axes)) if other != axis]
             ways.append(np.lexsort([*others[::-1], axes[axis]]))
+        ways.sort(key=lambda way: _most_open(way, model.mechanisms))
     else:
         ways = [_outwards(model.num_detectors, model.mechanisms)]
     both: list[Any] = [way for forward in ways for way in (forward, forward[::-1])]
     return [np.ascontiguousarray(way, dtype=np.int64) for way in both[:count]]
+
+
+def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
+    """Count the detectors that are open at the same time at most, as in `SweepPlan.num_open`."""
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    opened = np.arange(order.size)  # by place: the step that opens the detector
+    for detectors in mechanisms.detectors:
+        if detectors:
+            steps = place[list(detectors)]
+            opened[steps] = np.minimum(opened[steps], steps.min())
+    starts = np.bincount(opened, minlength=order.size)
+    return int((np.cumsum(starts) - np.arange(order.size)).max(initial=0))
 
 
 def _outwards(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:

@@ -342,7 +342,8 @@ def sweep_shots(
         toggles: uint8 (bytes,): detectors that are flipped for certain.
         chosen: int64 (chosen,): shots to sweep.
         known: uint64 (chosen, class words): observables of one error set of each shot.
-        known_score: float64 (chosen,): log of its odds; -inf if none is known.
+        known_score: float64 (chosen,): log of its odds, a lower bound of the class's score; -inf if none is
+            known.
         hidden: uint64 (m, class words): observables of the mechanisms that no detector sees.
         hidden_odds: float64 (m,): their odds.
         flips: uint64 (chosen, 2, class words): receives the observables of the best class and the second.
@@ -359,8 +360,6 @@ def sweep_shots(
     for index in range(len(chosen)):
         load_shot(beam, shots[chosen[index]], toggles)
         beam.num_classes = 0
-        if known_score[index] > -np.inf:
-            enter_class(beam, known[index], 0, known_score[index])
         for number in range(len(plans)):
             plan = plans[number]
             sweep(plan, beam)
@@ -370,6 +369,8 @@ def sweep_shots(
                 enter_class(beam, keys, state * beam.words + plan.open_words, score)
             if is_sure(beam):
                 break
+        if known_score[index] > -np.inf:
+            enter_class(beam, known[index], 0, known_score[index])
         for number in range(len(hidden)):
             add_hidden(beam, hidden[number], hidden_odds[number])
         choose_classes(beam, flips[index], scores[index])
