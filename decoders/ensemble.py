@@ -186,7 +186,9 @@ class Ensemble(Decoder):
         if self.gap == np.inf or (with_gaps and not self._has_matching_gaps):
             unclear = np.ones_like(eventful)
         if self._joint and self._has_matching_gaps:
-            unclear |= self._doubted(packed, predictions, np.flatnonzero(eventful & ~unclear), threads=threads)
+            unclear |= self._doubted(
+                packed, predictions, np.flatnonzero(eventful & ~unclear), threads=threads
+            )
         chosen = np.flatnonzero(unclear)
         # If every error is one edge, matching's solution is the most likely error set.
         known = None if self._joint else (self._words_of(predictions[chosen]), -weights[chosen])
@@ -194,8 +196,8 @@ class Ensemble(Decoder):
             packed, chosen, threads=threads, opposites=with_gaps, known=known
         )
         found = scores[:, 0] > -np.inf
-        if self.graph is None and not found.all():
-            self._explain_by_basis(packed, chosen[~found], predictions)
+        if not found.all():
+            gaps[self._explain_by_basis(packed, chosen[~found], predictions)] = 0.0
         better = np.flatnonzero(found)
         shots = chosen[better]
         changed = predictions[shots] ^ flips[better, 0]
@@ -219,8 +221,7 @@ class Ensemble(Decoder):
         if not possible.all():
             # Components of errors may explain what whole errors do not.
             matched, _, matched_gaps = self._match(packed, threads=threads)
-            if self.graph is None:
-                self._explain_by_basis(packed, np.flatnonzero(~possible), matched)
+            matched_gaps[self._explain_by_basis(packed, np.flatnonzero(~possible), matched)] = 0.0
             predictions[~possible] = matched[~possible]
             if with_gaps:
                 hidden = self._with_hidden_errors(matched_gaps, with_gaps=True)
@@ -334,25 +335,42 @@ class Ensemble(Decoder):
         found = self._bytes_of(flips.reshape(2 * chosen.size, num_words))
         return found.reshape(chosen.size, 2, found.shape[1]), scores, others
 
-    def _explain_by_basis(self, packed: Packed, shots: NDArray[np.int64], predictions: Packed) -> None:
-        """Predict shots for which sweeps found no error set, by the likeliest independent mechanisms."""
+    def _explain_by_basis(
+        self, packed: Packed, shots: NDArray[np.int64], predictions: Packed
+    ) -> NDArray[np.int64]:
+        """Check predictions of shots for which no error set was found, and replace those of no error set.
+
+        Matching's prediction stays if an error set has it, or if only components of errors explain the shot.
+
+        Returns:
+            int64: the shots that got another prediction, that of the likeliest independent mechanisms.
+
+        Raises:
+            ValueError: nothing explains a shot.
+        """
         if self._basis is None:
             self._basis = ErrorBasis(self._model)
+        changed = []
         for shot in shots.tolist():
-            bits = np.unpackbits(
-                packed[shot] ^ self._toggles, count=self.num_detectors, bitorder="little"
-            )
+            bits = np.unpackbits(packed[shot] ^ self._toggles, count=self.num_detectors, bitorder="little")
             events = np.flatnonzero(bits).tolist()
             flips = self._basis.observables_of(events)
-            if flips is None:
+            if flips is None and self.graph is None:
                 shown = ", ".join(f"D{detector}" for detector in events[:4])
                 shown += ", ..." if len(events) > 4 else ""
                 raise ValueError(
                     f"shot {shot}: no set of errors explains its detection events ({shown}): check that the "
                     "shots are of this model"
                 )
-            words = [flips >> 64 * word & (1 << 64) - 1 for word in range(words_of(self._model))]
-            predictions[shot] = self._bytes_of(np.array([words], dtype=np.uint64))[0]
+            if flips is None:
+                continue
+            matched = self._words_of(predictions[shot : shot + 1])[0].tolist()
+            before = sum(word << 64 * place for place, word in enumerate(matched))
+            if self.graph is None or not self._basis.are_alternatives(before, flips):
+                words = [flips >> 64 * word & (1 << 64) - 1 for word in range(len(matched))]
+                predictions[shot] = self._bytes_of(np.array([words], dtype=np.uint64))[0]
+                changed.append(shot)
+        return np.array(changed, dtype=np.int64)
 
     def _with_hidden_errors(self, gaps: Gaps, *, with_gaps: bool) -> Gaps:
         """Convolve log odds of each observable with the errors that no detector sees."""

@@ -116,9 +116,7 @@ class Beam(Pools):
         sure: no further sweep is made where the best class is this much ahead, in log-likelihood.
     """
 
-    def __init__(
-        self, plans: list[SweepPlan], *, width: int, spread: float, sure: float = np.inf
-    ) -> None:
+    def __init__(self, plans: list[SweepPlan], *, width: int, spread: float, sure: float = np.inf) -> None:
         super().__init__(layout.BEAM)
         words = max(int(plan.record["words"][0]) for plan in plans)
         num_detectors = int(plans[0].record["num_steps"][0])
