@@ -229,7 +229,7 @@ class Ensemble(Decoder):
         return predictions, gaps
 
     def _match(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
-        """Decode by matching: predictions, weights, gaps. Without matching, or where it has none, gaps are 0."""
+        """Decode by matching: predictions, weights, gaps. Gaps are 0 where matching has none."""
         no_gaps = np.zeros((packed.shape[0], self.num_observables))
         if self._matching is None:
             self._has_matching_gaps = False
@@ -386,7 +386,8 @@ class Ensemble(Decoder):
         odd = 0.5 - 0.5 * np.prod(1 - 2 * p[:, np.newaxis] * flipped, axis=0)
         other = np.exp(-gaps)
         with np.errstate(divide="ignore"):
-            return np.log((1 - odd) + odd * other) - np.log((1 - odd) * other + odd)
+            log_odds: Gaps = np.log((1 - odd) + odd * other) - np.log((1 - odd) * other + odd)
+        return log_odds
 
     def _bytes_of(self, flips: NDArray[np.uint64]) -> Packed:
         """Bit-packed predictions of classes, uint64 (shots, words), with what is flipped for certain."""
@@ -405,7 +406,7 @@ def words_of(model: ErrorModel) -> int:
     return int(model.certain_observables.size)
 
 
-def _check_options(*, gap: float, beam: int, spread: float, sweeps: int) -> None:
+def _check_options(*, gap: float, beam: float, spread: float, sweeps: float) -> None:
     if not gap >= 0:
         raise ValueError(
             f"gap={gap}: shots with a smaller complementary gap are summed; expected a number, at least 0"

@@ -30,7 +30,7 @@ class ErrorBasis:
                 break
 
     def observables_of(self, events: list[int]) -> int | None:
-        """Return the observables of an error set with these detection events as bits, None if there is none."""
+        """Return the observables, as bits, of an error set with these detection events, None without one."""
         rest, flips = self._reduce(sum(1 << detector for detector in events), 0)
         return None if rest else flips
 

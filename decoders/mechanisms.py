@@ -33,7 +33,7 @@ class Mechanisms(NamedTuple):
 
 
 class ErrorModel(NamedTuple):
-    """A DEM as mechanisms. Errors more likely than not are certain errors and mechanisms of probability 1 - p."""
+    """A DEM as mechanisms; an error of p > 1/2 is a certain one and a mechanism of probability 1 - p."""
 
     num_detectors: int
     num_observables: int

@@ -73,7 +73,7 @@ def add_hidden(beam, mask, odds):
 
 @kernel
 def is_sure(beam):
-    """Return whether the best class found is `sure` ahead of another one, so that no further sweep is needed."""
+    """Return whether a second class was found and the best one is `sure` ahead of it."""
     class_score = class_score_of(beam)
     best, second = -np.inf, -np.inf
     for number in range(beam.num_classes):

@@ -215,7 +215,7 @@ def test_nothing_explains_a_shot_of_whole_errors(tabulated: bool) -> None:
     decoder = decoder if tabulated else untabulated(decoder)
     assert decoder.decode([1, 1, 1, 1]).tolist() == [True]
     shots = np.array([[0, 0, 0, 1], [1, 1, 1, 1], [1, 0, 0, 1]])
-    with pytest.raises(ValueError, match="shot 2: no set of errors explains .*D0") as caught:
+    with pytest.raises(ValueError, match=r"shot 2: no set of errors explains .*D0") as caught:
         decoder.decode_batch(shots)
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="shot 2"):
@@ -270,6 +270,6 @@ def test_a_colour_code() -> None:
 
 
 def test_matching_alone_needs_edges() -> None:
-    with pytest.raises(ValueError, match="gap=0 .*3 detectors") as caught:
+    with pytest.raises(ValueError, match=r"gap=0 .*3 detectors") as caught:
         Ensemble.from_dem(stim.DetectorErrorModel("error(0.1) D0 D1 D2"), gap=0)
     assert "\n" not in str(caught.value)

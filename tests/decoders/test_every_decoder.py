@@ -156,7 +156,7 @@ def test_a_hyperedge_is_refused_or_taken_whole(name: str) -> None:
     if name in WHOLE:
         assert decoders.from_dem(name, dem).decode([1, 1, 1]).tolist() == [True]
         return
-    with pytest.raises(ValueError, match="3 detectors, .*decompose_errors=True.*'ensemble'") as caught:
+    with pytest.raises(ValueError, match=r"3 detectors, .*decompose_errors=True.*'ensemble'") as caught:
         decoders.from_dem(name, dem)
     assert "\n" not in str(caught.value)
 
