@@ -123,7 +123,7 @@ class Ensemble(Decoder):
             beam: number of states that a sweep keeps at each detector.
             spread: states are dropped that are exp(spread) times less likely than the best.
             sweeps: number of orders of the detectors, 1 to 6: along each coordinate and back. A shot gets
-                further sweeps only if those before find no class or a second one within `gap` of the best.
+                all, unless matching has gaps and the sweeps before find two classes at least `gap` apart.
 
         Models of up to 18 detectors and observables are tabulated unless gap is 0: nothing is approximated
         there, so `gap`, `beam`, `spread` and `sweeps` change no answer.
@@ -296,6 +296,9 @@ class Ensemble(Decoder):
         if known is None:
             known = np.zeros((chosen.size, num_words), dtype=np.uint64), np.full(chosen.size, -np.inf)
         hidden = slice(0, 0) if narrow else slice(None)
+        # Without matching's gaps (a torus, colour codes) a second sweep still finds better classes: 156
+        # errors become 149 on a toric code of size 8 with depolarizing errors.
+        sure = self.gap if self._has_matching_gaps else np.inf
 
         def run(first: int) -> None:
             part = slice(first, first + _PORTION)
@@ -305,7 +308,7 @@ class Ensemble(Decoder):
                 beam = (
                     Beam(plans, width=_CHECK_BEAM, spread=_CHECK_SPREAD)
                     if narrow
-                    else Beam(plans, width=self.beam, spread=self.spread, sure=self.gap)
+                    else Beam(plans, width=self.beam, spread=self.spread, sure=sure)
                 )
             try:
                 sweep.sweep_shots(
