@@ -12,6 +12,8 @@ from decoders.kernels import dem_text, dem_unroll
 _LIMIT = 2**31 - 1
 # So many instructions of a DEM are turned into text at a time: some megabytes of a flattened one.
 _PORTION = 1 << 15
+# Errors in messages are cut off here.
+_LONGEST_LINE = 80
 
 
 class Components(NamedTuple):
@@ -27,6 +29,10 @@ class Components(NamedTuple):
         return Components(
             self.ends[:count], self.probability[:count], self.observables[:count], self.error[:count]
         )
+
+
+class HyperedgeError(ValueError):
+    """A DEM has an error component with more than two detectors, which no matching graph holds."""
 
 
 class DemArrays(NamedTuple):
@@ -124,7 +130,9 @@ class DemReader:
                 )
                 if answer == dem_unroll.HYPEREDGE_MET:
                     place = int(steps[self._state[dem_unroll.STEP], dem_text.FIRST])
-                    raise ValueError(self._explain_hyperedge(text[place:]))
+                    line = bytes(text[place:]).split(b"\n", 1)[0].decode()
+                    shift = int(self._state[dem_unroll.DETECTOR_SHIFT])
+                    raise HyperedgeError(_describe_hyperedge(line, shift=shift))
                 yield buffer.first(count)
 
     def _make_room_for_numbers(self, dimensions: int) -> None:
@@ -136,22 +144,14 @@ class DemReader:
             self.coordinates = wider
             self._shift = np.append(self._shift, np.zeros(dimensions - known))
 
-    def _explain_hyperedge(self, text: NDArray[np.uint8]) -> str:
-        shift = int(self._state[dem_unroll.DETECTOR_SHIFT])
-        line = bytes(text).split(b"\n", 1)[0].decode()
-        where = f" (detector indices shifted by {shift})" if shift else ""
-        return (
-            f"'{line}'{where} has a component with more than two detectors, which is no edge: make the "
-            "DEM with circuit.detector_error_model(decompose_errors=True)"
-        )
-
 
 def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
     """Read a DEM into arrays, see `DemReader`.
 
     Raises:
-        ValueError: an error of probability strictly between 0 and 1 has a component with more than
-            two detectors, or there are more than 2**31 - 1 detectors or unrolled instructions.
+        HyperedgeError: an error of probability strictly between 0 and 1 has a component with more than
+            two detectors.
+        ValueError: there are more than 2**31 - 1 detectors or unrolled instructions.
     """
     reader = DemReader(dem)
     batches = list(reader)
@@ -225,6 +225,21 @@ def _parse(
         values[: counts[dem_text.NUMBERS]],
         Components(ends, probability, observables, error).first(count),
         counts,
+    )
+
+
+def _describe_hyperedge(line: str, *, shift: int) -> str:
+    """Name the component of an error that is no edge, and what can be done."""
+    sizes = []
+    for component in line.rpartition(")")[2].split("^"):
+        targets = component.split()
+        sizes.append(sum(name[0] == "D" and targets.count(name) % 2 for name in set(targets)))
+    shown = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 4] + " ..."
+    where = f" (detector indices shifted by {shift})" if shift else ""
+    return (
+        f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: make "
+        "the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose this "
+        "circuit's errors, decode with 'ensemble', which takes whole errors"
     )
 
 

@@ -31,7 +31,7 @@ def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder
 
     Args:
         name: one of `names()`.
-        dem: for matching decoders made with `decompose_errors=True`.
+        dem: for matching decoders made with `decompose_errors=True`; "ensemble" takes any.
         options: those of the decoder, see its class's `from_dem`.
 
     Raises:
@@ -46,7 +46,8 @@ def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder
             raise ValueError(f"decoder '{name}' has no option '{option}': {listed}")
     if isinstance(dem, stim.Circuit):
         raise ValueError(
-            "expected a DEM, got a circuit: pass circuit.detector_error_model(decompose_errors=True)"
+            "expected a DEM, got a circuit: pass circuit.detector_error_model(decompose_errors=True), or "
+            "for 'ensemble' also circuit.detector_error_model()"
         )
     if not isinstance(dem, stim.DetectorErrorModel):
         raise ValueError(f"expected a stim.DetectorErrorModel, got {type(dem).__name__}")

@@ -64,6 +64,9 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
     same settings and predict the same, so results under one name may be added up. The difference:
     ours refuse a DEM with undecomposed hyperedges, where PyMatching would leave these errors out.
 
+    sinter decomposes the errors of a task's circuit, which fails for some (colour codes). Give such a
+    task its model, `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())`, for "ensemble".
+
     Args:
         gap_thresholds: for each of them and each decoder that gives gaps one decoder more, such as
             "mwpm-gap-5": it discards shots with a gap below 5. The threshold stands in the name

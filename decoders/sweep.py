@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.graph import MatchingGraph
 from decoders.kernels import sweep_layout as layout
-from decoders.mechanisms import Mechanisms
+from decoders.mechanisms import ErrorModel, Mechanisms
+from decoders.rounds import cycle_of_detectors
 from decoders.workspace import Pools
 
 # A fired detector's hope is exp(-w * _PRICE / k) for the mechanism of weight w and k detectors of which this
@@ -19,6 +19,10 @@ _PRICE = 1.6
 _PRESSURE = 0.3
 # Hope where no mechanism is left.
 _NONE = 1e-26
+# Odds below this are judged as if they were this: products of hopes stay in the range of a float64.
+_LEAST_ODDS = 1e-100
+# A larger spread is as good as an infinite one, for the same reason.
+_LARGEST_SPREAD = 600.0
 
 
 class SweepPlan(Pools):
@@ -109,9 +113,10 @@ class Beam(Pools):
         plans: the sweeps that it must serve.
         width: how many states survive a step.
         spread: states are given up whose rank is less than exp(-spread) of the best one's.
+        sure: no further sweep is made where the best class is this much ahead, in log-likelihood.
     """
 
-    def __init__(self, plans: list[SweepPlan], *, width: int, spread: float) -> None:
+    def __init__(self, plans: list[SweepPlan], *, width: int, spread: float, sure: float = np.inf) -> None:
         super().__init__(layout.BEAM)
         words = max(int(plan.record["words"][0]) for plan in plans)
         num_detectors = int(plans[0].record["num_steps"][0])
@@ -142,7 +147,8 @@ class Beam(Pools):
             class_words=class_words,
             width=width,
         )
-        self.record["spread"] = np.exp(-spread)
+        self.record["spread"] = np.exp(-min(spread, _LARGEST_SPREAD))
+        self.record["sure"] = sure
         self.record["pressure"] = _PRESSURE
 
 
@@ -193,7 +199,7 @@ class _Hopes:
                 self._after[other][step] = current[other]
             for negative, steps, _ in reversed(group):
                 late.append(current[step])
-                hope = float((-negative) ** (_PRICE / len(steps)))
+                hope = float(max(-negative, _LEAST_ODDS) ** (_PRICE / len(steps)))
                 for other in steps:
                     current[other] = max(current[other], hope)
             self._late.append(late[::-1])
@@ -211,24 +217,38 @@ class _Hopes:
         return self._late[step][index]
 
 
-def orders_of(graph: MatchingGraph, mechanisms: Mechanisms, *, count: int) -> list[NDArray[np.int64]]:
-    """Different orders to sweep in: along time and back, then along the other coordinates and back.
+def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
+    """Choose orders of the detectors: along the coordinates and back, those with fewest open detectors first.
 
-    Without coordinates of time, outwards from one end of the graph of detectors that share mechanisms, and
-    back from the other.
+    Of equally many open detectors time comes first. Without coordinates of time: breadth first from one end
+    of the graph of detectors that share mechanisms, and back.
     """
-    if (graph.detector_cycle >= 0).all() and graph.num_detectors:
-        place = np.nan_to_num(graph.detector_coordinates)
-        cycle = graph.detector_cycle.astype(np.float64)
-        axes = [cycle, *(place[:, axis] for axis in range(min(2, place.shape[1] - 1)))]
+    cycle = cycle_of_detectors(coordinates=model.coordinates)
+    if (cycle >= 0).all() and model.num_detectors:
+        place = np.nan_to_num(model.coordinates)
+        axes = [cycle.astype(np.float64), *(place[:, axis] for axis in range(min(2, place.shape[1] - 1)))]
         ways = [np.lexsort([*axes[1:][::-1], axes[0]])]
         for axis in range(1, len(axes)):
             others = [axes[other] for other in range(len(axes)) if other != axis]
             ways.append(np.lexsort([*others[::-1], axes[axis]]))
+        ways.sort(key=lambda way: _most_open(way, model.mechanisms))
     else:
-        ways = [_outwards(graph.num_detectors, mechanisms)]
+        ways = [_outwards(model.num_detectors, model.mechanisms)]
     both: list[Any] = [way for forward in ways for way in (forward, forward[::-1])]
     return [np.ascontiguousarray(way, dtype=np.int64) for way in both[:count]]
+
+
+def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
+    """Count the detectors that are open at the same time at most, as in `SweepPlan.num_open`."""
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    opened = np.arange(order.size)  # by place: the step that opens the detector
+    for detectors in mechanisms.detectors:
+        if detectors:
+            steps = place[list(detectors)]
+            opened[steps] = np.minimum(opened[steps], steps.min())
+    starts = np.bincount(opened, minlength=order.size)
+    return int((np.cumsum(starts) - np.arange(order.size)).max(initial=0))
 
 
 def _outwards(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:

@@ -70,11 +70,15 @@ ROOMS: Mapping[str, Room] = {
         "decoders.kernels",
         "stim numpy",
     ),
-    "decoders.mechanisms": Room("decoders.dem_reader", "numpy"),
-    "decoders.sweep": Room("decoders.graph decoders.mechanisms decoders.workspace decoders.kernels", "numpy"),
+    "decoders.mechanisms": Room("decoders.dem_reader", "stim numpy"),
+    "decoders.sweep": Room(
+        "decoders.mechanisms decoders.rounds decoders.workspace decoders.kernels", "numpy"
+    ),
+    "decoders.likelihood_table": Room("decoders.mechanisms decoders.kernels", "numpy"),
+    "decoders.error_basis": Room("decoders.mechanisms", ""),
     "decoders.ensemble": Room(
-        "decoders.base decoders.dem_reader decoders.graph decoders.mechanisms decoders.mwpm decoders.sweep "
-        "decoders.workspace decoders.kernels",
+        "decoders.base decoders.dem_reader decoders.error_basis decoders.graph decoders.likelihood_table "
+        "decoders.mechanisms decoders.mwpm decoders.sweep decoders.workspace decoders.kernels",
         "stim numpy",
     ),
     "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),

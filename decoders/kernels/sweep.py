@@ -7,6 +7,7 @@ Without bounds this is exact; here only states of high rank are kept.
 
 import numpy as np
 
+from decoders.kernels.classes import add_hidden, choose_classes, enter_class, is_sure, score_opposites
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.sweep_layout import (
@@ -14,8 +15,6 @@ from decoders.kernels.sweep_layout import (
     IN_BUCKET,
     NUM_BUCKETS,
     changes_of,
-    class_flips_of,
-    class_score_of,
     counts_of,
     fired_of,
     hot_of,
@@ -158,7 +157,7 @@ def take(plan, beam, step, number, parent, factor, test_factor):
         link = links[at]
         hope *= link.despair if keys[parent * words + link.word] & link.bit != np.uint64(0) else link.hope
     chance = states[parent].chance * mechanism.odds
-    if chance * hope * test_factor < beam.floor:
+    if not chance * hope * test_factor >= beam.floor:
         return False
     if beam.hashed == 0:
         fill_table(beam)
@@ -256,7 +255,7 @@ def close_detector(plan, beam, step, number):
     best, best_state = 0.0, first
     for state in range(first, first + beam.num_states):
         if keys[state * words + step.word] & step.bit != np.uint64(0):
-            states[state].rank = 0.0
+            states[state].rank = -1.0  # below any limit, even that of an infinite spread
             continue
         touched = np.uint64(0)
         for word in range(plan.open_words):
@@ -299,7 +298,7 @@ def keep(beam, first, best, best_state):
         hot[word] = np.uint64(0)
     kept = 0
     for state in range(first, first + beam.num_states):
-        if states[state].rank < best * beam.spread:
+        if not states[state].rank >= best * beam.spread:
             continue
         bucket = min((best_bits - bits[4 * state + 2]) >> BUCKET_SHIFT, NUM_BUCKETS - 1)
         place = counts[bucket]
@@ -322,25 +321,6 @@ def keep(beam, first, best, best_state):
 
 
 @kernel
-def enter_class(beam, flips, start, score):
-    """Give a class of observables a score, unless it has a better one."""
-    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
-    width = beam.class_words
-    for number in range(beam.num_classes):
-        same = True
-        for word in range(width):
-            same = same and class_flips[number * width + word] == flips[start + word]
-        if same:
-            class_score[number] = max(class_score[number], score)
-            return
-    if beam.num_classes < beam.max_classes:
-        for word in range(width):
-            class_flips[beam.num_classes * width + word] = flips[start + word]
-        class_score[beam.num_classes] = score
-        beam.num_classes += 1
-
-
-@kernel
 def load_shot(beam, shot, toggles):
     """Unpack a shot, without the detectors that always fire."""
     fired = fired_of(beam)
@@ -350,32 +330,33 @@ def load_shot(beam, shot, toggles):
 
 
 @kernel
-def score_opposites(beam, flips, opposites):
-    """Write for each observable the score of the best class that differs in it from `flips`, -inf if none.
+def sweep_shots(
+    plans, beams, shots, toggles, chosen, known, known_score, hidden, hidden_odds, flips, scores, opposites
+):
+    """Find the most likely class of each chosen shot from all plans.
 
-    `flips` uint64 (class words,), `opposites` float64 (observables,).
-    """
-    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
-    for observable in range(len(opposites)):
-        opposites[observable] = -np.inf
-        word, bit = observable >> 6, np.uint64(1) << np.uint64(observable & 63)
-        for number in range(beam.num_classes):
-            if (class_flips[number * beam.class_words + word] ^ flips[word]) & bit != np.uint64(0):
-                opposites[observable] = max(opposites[observable], class_score[number])
+    Args:
+        plans: SWEEP records, one for each order.
+        beams: one BEAM record; written.
+        shots: uint8 (shots, bytes), bit-packed detection events.
+        toggles: uint8 (bytes,): detectors that are flipped for certain.
+        chosen: int64 (chosen,): shots to sweep.
+        known: uint64 (chosen, class words): observables of one error set of each shot.
+        known_score: float64 (chosen,): log of its odds, a lower bound of the class's score; -inf if none is
+            known.
+        hidden: uint64 (m, class words): observables of the mechanisms that no detector sees.
+        hidden_odds: float64 (m,): their odds.
+        flips: uint64 (chosen, 2, class words): receives the observables of the best class and the second.
+        scores: float64 (chosen, 2): receives their log-likelihoods relative to that of no error; -inf if
+            none was found.
+        opposites: float64 (chosen, observables): receives the scores of the best classes that differ in an
+            observable from the best of all (no columns: not asked for).
 
-
-@kernel
-def sweep_shots(plans, beams, shots, toggles, chosen, flips, scores, opposites):
-    """Find the likeliest class of each chosen shot, by all plans.
-
-    `flips` uint64 (chosen, 2, class words) receives the observables of the best class and of the second
-    best, `scores` float64 (chosen, 2) the logarithms of their chances, in units of that of no error;
-    -inf where none was found; `opposites` float64 (chosen, observables) those of the best classes that
-    differ in an observable from the best of all (no columns: not asked for). Returns a status.
+    Returns:
+        OK.
     """
     beam = beams[0]
     keys, states = keys_of(beam), states_of(beam)
-    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
     for index in range(len(chosen)):
         load_shot(beam, shots[chosen[index]], toggles)
         beam.num_classes = 0
@@ -386,22 +367,12 @@ def sweep_shots(plans, beams, shots, toggles, chosen, flips, scores, opposites):
             for state in range(first, first + beam.num_states):
                 score = np.log(states[state].chance) + beam.scale
                 enter_class(beam, keys, state * beam.words + plan.open_words, score)
-        scores[index, 0] = -np.inf
-        scores[index, 1] = -np.inf
-        best, second = -1, -1
-        for number in range(beam.num_classes):
-            if class_score[number] > scores[index, 0]:
-                second = best
-                scores[index, 1] = scores[index, 0]
-                best = number
-                scores[index, 0] = class_score[number]
-            elif class_score[number] > scores[index, 1]:
-                second = number
-                scores[index, 1] = class_score[number]
-        for word in range(beam.class_words):
-            if best >= 0:
-                flips[index, 0, word] = class_flips[best * beam.class_words + word]
-            if second >= 0:
-                flips[index, 1, word] = class_flips[second * beam.class_words + word]
+            if is_sure(beam):
+                break
+        if known_score[index] > -np.inf:
+            enter_class(beam, known[index], 0, known_score[index])
+        for number in range(len(hidden)):
+            add_hidden(beam, hidden[number], hidden_odds[number])
+        choose_classes(beam, flips[index], scores[index])
         score_opposites(beam, flips[index, 0], opposites[index])
     return OK

@@ -84,6 +84,7 @@ BEAM = _record(
     spread=_f8,  # states of less rank are given up
     floor=_f8,  # no state is begun of less rank than this: spread, or more when the beam is full
     pressure=_f8,  # then so much of the rank of the last state that was kept
+    sure=_f8,  # no further sweep is made where the best class is this much ahead, in log-likelihood
     scale=_f8,  # logarithm of what chances have been divided by
     best_with=_f8,
     best_without=_f8,

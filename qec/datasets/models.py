@@ -20,7 +20,7 @@ def read_circuit(path: Path) -> stim.Circuit:
 
 
 def read_error_model(path: Path) -> stim.DetectorErrorModel:
-    """Read a `.dem` file, or derive the model of a noisy `.stim` circuit (errors decomposed).
+    """Read a `.dem` file, or derive the model of a noisy `.stim` circuit (errors decomposed where stim can).
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -67,7 +67,11 @@ class ErrorModels(Mapping[str, stim.DetectorErrorModel]):
 
 
 def _derive(name: str) -> stim.DetectorErrorModel:
-    return stim.Circuit.from_file(name).detector_error_model(decompose_errors=True)
+    circuit = stim.Circuit.from_file(name)
+    try:
+        return circuit.detector_error_model(decompose_errors=True)
+    except ValueError:  # errors that are no edges, for decoders that take whole errors
+        return circuit.detector_error_model()
 
 
 def _read(path: Path, reader: Callable[[str], _Read]) -> _Read:

@@ -151,9 +151,14 @@ def test_odd_parity_without_boundary_names_the_shot(name: str) -> None:
     assert decoder.decode_batch(np.array([[1, 1, 0, 0], [0, 0, 0, 0]])).tolist() == [[True], [False]]
 
 
-def test_a_hyperedge_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="decompose_errors=True"):
-        decoders.from_dem(name, dem_of("error(0.1) D0\nerror(0.1) D0 D1 D2 L0"))
+def test_a_hyperedge_is_refused_or_taken_whole(name: str) -> None:
+    dem = dem_of("error(0.1) D0\nerror(0.1) D0 D1 D2 L0")
+    if name in WHOLE:
+        assert decoders.from_dem(name, dem).decode([1, 1, 1]).tolist() == [True]
+        return
+    with pytest.raises(ValueError, match=r"3 detectors, .*decompose_errors=True.*'ensemble'") as caught:
+        decoders.from_dem(name, dem)
+    assert "\n" not in str(caught.value)
 
 
 def test_many_observables(name: str) -> None:

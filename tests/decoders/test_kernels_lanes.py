@@ -13,6 +13,7 @@ PART = [
     "tests/decoders/test_ensemble.py::test_every_syndrome_gets_its_likeliest_class",
     "tests/decoders/test_ensemble.py::test_without_coordinates_or_boundaries",
     "tests/decoders/test_ensemble.py::test_gaps_of_sums_are_those_of_the_likelihoods",
+    "tests/decoders/test_ensemble_models.py::test_nothing_explains_a_shot_of_whole_errors",
     "tests/decoders/test_gap.py::test_strips[0]",
     "tests/decoders/test_gap.py::test_an_error_that_no_detector_sees_changes_the_class",
     "tests/decoders/test_belief_matching.py::test_copies_decode_alike",

@@ -74,6 +74,20 @@ def test_collect_uses_ours_under_such_a_name() -> None:
         sinter.collect(num_workers=1, tasks=[task], max_shots=10, custom_decoders=decoders.sinter_decoders())
 
 
+def test_collect_with_errors_that_are_no_edges() -> None:
+    circuit = stim.Circuit.generated(
+        "color_code:memory_xyz", distance=3, rounds=2, after_clifford_depolarization=0.01
+    )
+    task = sinter.Task(
+        circuit=circuit, detector_error_model=circuit.detector_error_model(), decoder="ensemble"
+    )
+    (row,) = sinter.collect(
+        num_workers=1, tasks=[task], max_shots=2000, custom_decoders=decoders.sinter_decoders()
+    )
+    assert row.shots == 2000
+    assert 0 < row.errors < 200
+
+
 def test_collect_in_processes() -> None:
     tasks = [
         sinter.Task(circuit=circuit(), decoder=name, json_metadata={"d": 5}) for name in decoders.names()

@@ -1,5 +1,6 @@
 """`qec decode` on files: every format, streams, counting, and what it says about wrong files."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,28 @@ def test_wrong_use_is_one_line(
     assert words in captured.err
     assert len(captured.err.splitlines()) == 1
     assert captured.out == ""
+
+
+def test_errors_that_are_no_edges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Matching says what can be done, and that works."""
+    circuit = stim.Circuit.generated(
+        "color_code:memory_xyz", distance=3, rounds=2, after_clifford_depolarization=0.01
+    )
+    circuit.detector_error_model().to_file(tmp_path / "model.dem")
+    circuit.compile_detector_sampler(seed=1).sample_write(
+        500,
+        filepath=str(tmp_path / "shots.b8"),
+        format="b8",
+        obs_out_filepath=str(tmp_path / "flips.b8"),
+        obs_out_format="b8",
+    )
+    arguments = ["decode", "--dem", str(tmp_path / "model.dem"), "--in", str(tmp_path / "shots.b8")]
+    arguments += ["--obs_in", str(tmp_path / "flips.b8"), "--decoder"]
+    assert cli.main([*arguments, "mwpm"]) != 0
+    message = capsys.readouterr().err
+    assert "detectors, but matching takes at most two" in message
+    assert "'ensemble'" in message
+    assert cli.main([*arguments, "ensemble"]) == 0
+    found = re.search(r"(\d+) errors", capsys.readouterr().out)
+    assert found is not None
+    assert 0 < int(found[1]) < 50
