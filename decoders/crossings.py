@@ -1,4 +1,4 @@
-"""Distances across a graph, which tell quickly whether another logical class is near."""
+"""Distances and kinds of boundary with which kernels prove that no other logical class can become lighter."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,17 @@ from decoders.graph import MatchingGraph
 from decoders.kernels import layout
 from decoders.workspace import Pools
 
-#: Gaps of a first matching, in edges, from which on a second hardly ever predicts otherwise: few events in
-#: other components make few edges lighter (measured: docs/pages/decoders.md).
-LEAST_EDGES, EDGES_PER_EVENT, MOST_EDGES = 0.85, 0.05, 1.5
-# The distances between all pairs of detectors that matter are known: in so many bytes at most.
+# Distances between all pairs of detectors in components that flip something: at most this many bytes.
 _MOST_BYTES = 1 << 22
-_MOST_STEPS = 255  # what a byte holds
-# A pair of a way across that is light enough is hardly ever longer than the gap and so many edges more.
-_EXTRA_EDGES = 4
+_MOST_STEPS = 255  # the largest number in a byte
+# The largest distance known, in edges of usual weight. Pairs of a cheap way across are hardly ever longer;
+# longer distances count as this one, which is less than they are.
+_LONGEST_EDGES = 5.5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Crossings:
-    """What `kernels.crossings` knows of the components that flip observables.
+    """Tables for `kernels.crossings`, of the components that flip observables.
 
     A way across leads from one kind of boundary of an observable to the other (see `Gauge`).
     """
@@ -38,27 +36,16 @@ class Crossings:
     step: int
     #: layout.SIDE (observables * spots,): distances to the two kinds of boundary.
     sides: NDArray[np.void]
-    #: Integer weight of the lightest way across.
-    across: int
-    #: Gaps, in integer weight, from which on a prediction is not questioned: this one, or
-    sure_gap: int
-    #: this one and
-    sure_least: int
-    #: so much more for each event in other components, if that is less.
-    sure_step: int
+    #: uint8 (observables * num_edges,): the kind of boundary to which each edge leads, 0 if to neither.
+    kinds: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, graph: MatchingGraph, *, sure_gap: float | None = None) -> "Crossings | None":
+    def of(cls, graph: MatchingGraph) -> "Crossings | None":
         """Measure a graph without negative weights.
 
-        None if that is of no use: no observable has two classes, or has them for other reasons than
-        boundaries, or too many detectors matter.
-
-        Args:
-            graph: the matching graph.
-            sure_gap: in units of log-likelihood. Default: `LEAST_EDGES` and `EDGES_PER_EVENT` for each event
-                in other components, at most `MOST_EDGES`, times the weight that an edge has on average when
-                it happens.
+        Returns:
+            The tables; None if no observable has two classes, or has them for other reasons than
+            boundaries, or more than 2,048 detectors lie in components that flip something.
         """
         flips = graph.edge_observables.any(axis=1)
         matters = np.bincount(graph.component[graph.edge_u[flips]], minlength=graph.num_detectors) > 0
@@ -69,51 +56,34 @@ class Crossings:
             gauges = [Gauge.of(graph, observable=index) for index in range(graph.num_observables)]
         except ValueError:
             return None
-        sides = [Sides(graph, gauge) for gauge in gauges if gauge.two_classes]
-        if not sides:
+        gauges = [gauge for gauge in gauges if gauge.two_classes]
+        if not gauges:
             return None
         spots = np.full(graph.num_detectors, -1, dtype=np.int32)
         spots[watched] = np.arange(watched.size)
         edges = spots[graph.edge_u] >= 0
         probability, weight = graph.edge_probability[edges], graph.edge_weight[edges]
         usual = float(probability @ weight / probability.sum())
-        least, per_event, most = LEAST_EDGES * usual, EDGES_PER_EVENT * usual, MOST_EDGES * usual
-        if sure_gap is not None:
-            most = min(sure_gap * graph.weight_scale, float(layout.FAR))
-            least, per_event = most, 0.0
-        step = max(1, int((MOST_EDGES + _EXTRA_EDGES) * usual / _MOST_STEPS))
-        table = np.zeros((len(sides), watched.size), dtype=layout.SIDE)
-        for row, side in zip(table, sides, strict=True):
-            row["one"], row["other"] = side.distances[:, watched]
+        step = max(1, int(_LONGEST_EDGES * usual / _MOST_STEPS))
+        sides = np.zeros((len(gauges), watched.size), dtype=layout.SIDE)
+        kinds = np.zeros((len(gauges), graph.num_edges), dtype=np.uint8)
+        for row, kind, gauge in zip(sides, kinds, gauges, strict=True):
+            row["one"], row["other"] = Sides(graph, gauge).distances[:, watched]
+            kind[graph.edge_v < 0] = layout.OTHER_SIDE
+            kind[gauge.flipping] = layout.ONE_SIDE
         return cls(
             spots=spots,
             apart=_steps_apart(graph, spots, watched.size, step).reshape(-1),
             step=step,
-            sides=table.reshape(-1),
-            across=min(int(side.across[0]) for side in sides),
-            sure_gap=int(most),
-            sure_least=int(least),
-            sure_step=int(per_event),
+            sides=sides.reshape(-1),
+            kinds=kinds.reshape(-1),
         )
 
     def add_to(self, search_graph: Pools) -> None:
-        """Let the kernels that work with a search graph know of them.
-
-        Where edges of a component that matters imply others there, its own events count as well: then the
-        largest of the default gaps is asked for, whatever the shot.
-        """
-        own = bool(search_graph.record["has_own_implied"][0])
-        search_graph.own(spots=self.spots, apart=self.apart, sides=self.sides)
+        """Give the tables to a search graph."""
         num_spots = int(self.spots.max()) + 1
-        search_graph.set(
-            num_spots=num_spots,
-            num_crossings=self.sides.size // num_spots,
-            step=self.step,
-            across=self.across,
-            sure_gap=self.sure_gap,
-            sure_least=self.sure_gap if own else self.sure_least,
-            sure_step=self.sure_step,
-        )
+        search_graph.own(spots=self.spots, apart=self.apart, sides=self.sides, kinds=self.kinds)
+        search_graph.set(num_spots=num_spots, num_crossings=self.sides.size // num_spots, step=self.step)
 
 
 def _steps_apart(graph: MatchingGraph, spots: NDArray[np.int32], size: int, step: int) -> NDArray[np.uint8]:

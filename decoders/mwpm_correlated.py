@@ -51,8 +51,8 @@ class CorrelatedMWPM(MWPM):
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
 
-    A shot whose first matching is farther from all other classes than `sure_gap` keeps it; a bound from its
-    dual solution tells (see `decoders.kernels.crossings`).
+    A shot keeps its first matching where its dual solution proves that no matching of another class is lighter
+    with the new weights (see `decoders.kernels.crossings`).
 
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
@@ -69,12 +69,8 @@ class CorrelatedMWPM(MWPM):
     """
 
     def __init__(
-        self, *, correlated: CorrelatedGraph, compare: bool = True, sure_gap: float | None = None
+        self, *, correlated: CorrelatedGraph, compare: bool = True, match_twice: bool = False
     ) -> None:
-        if sure_gap is not None and not sure_gap >= 0:
-            raise ValueError(
-                f"sure_gap={sure_gap!r}: expected a number, at least 0, or inf to match every shot twice"
-            )
         super().__init__(
             graph=correlated.graph,
             name="mwpm-correlated",
@@ -86,9 +82,9 @@ class CorrelatedMWPM(MWPM):
             correlated.errors.add_to(self.search_graph)
         self.correlated = correlated
         self._compare = compare
-        self._sure_gap = sure_gap
-        if correlated.implied.edge.size and sure_gap != np.inf:
-            crossings = Crossings.of(correlated.graph, sure_gap=sure_gap)
+        self._match_twice = match_twice
+        if correlated.implied.edge.size and not match_twice:
+            crossings = Crossings.of(correlated.graph)
             if crossings is not None:
                 crossings.add_to(self.search_graph)
         self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
@@ -97,12 +93,12 @@ class CorrelatedMWPM(MWPM):
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         return partial(
-            type(self), correlated=self.correlated, compare=self._compare, sure_gap=self._sure_gap
+            type(self), correlated=self.correlated, compare=self._compare, match_twice=self._match_twice
         ), ()
 
     @classmethod
     def from_dem(  # type: ignore[override]
-        cls, dem: stim.DetectorErrorModel, *, compare: bool = True, sure_gap: float | None = None
+        cls, dem: stim.DetectorErrorModel, *, compare: bool = True, match_twice: bool = False
     ) -> Self:
         """Make the decoder for a DEM.
 
@@ -111,17 +107,16 @@ class CorrelatedMWPM(MWPM):
                 makes them; without `^` this is plain matching.
             compare: where the two matchings predict different flips, take the one that the errors of the
                 model explain better (see `decoders.kernels.compare`); otherwise the second.
-            sure_gap: a shot is matched a second time only if some way across the code, through its events,
-                may make the first matching heavier by less than this, in units of log-likelihood; `inf`:
-                every shot is. Default: 0.85 to 1.5 times the weight that an edge has on average when it
-                happens, the more the more events there are in components that flip nothing. Where an
-                observable does not depend on boundaries alone (a torus), or more than 2,048 detectors lie
-                in components that flip something, every shot is matched twice.
+            match_twice: match every shot a second time. By default a shot keeps its first matching where
+                no matching of another class is lighter with the weights that the first one implies, as far
+                as its dual solution proves that. Predictions are the same, but for ties; weights are those
+                of the matching taken. Where an observable does not depend on boundaries alone (a torus), or
+                more than 2,048 detectors lie in components that flip something, every shot is matched twice.
 
         Raises:
-            ValueError: an error has a component with more than two detectors, or `sure_gap` is no gap.
+            ValueError: an error has a component with more than two detectors.
         """
-        return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare, sure_gap=sure_gap)
+        return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare, match_twice=match_twice)
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         in_parts = self._only_in_parts(packed)

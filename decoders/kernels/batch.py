@@ -1,6 +1,6 @@
 """One shot, and many shots in one call."""
 
-from decoders.kernels.again import forget_shot, match_again, weigh_again
+from decoders.kernels.again import forget_shot, match_again, prepare
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.compare import is_first_likelier, weigh_first
 from decoders.kernels.crossings import is_settled
@@ -98,6 +98,7 @@ def choose_prediction(graph, work, count):
         status = match_once(graph, work, count)
         work.only_flips = 0
         if status == OK:
+            prepare(graph, work, count)
             status = match_again(graph, work, count)
         work.only_flips = 1
     if status != DIFFERENT:
@@ -128,9 +129,8 @@ def match_found(graph, work, count):
         return OK
     status = match_once(graph, work, count)
     if status == OK and not once:
-        if is_settled(graph, work, count):
-            weigh_again(graph, work, count)
-        else:
+        prepare(graph, work, count)
+        if not is_settled(graph, work, count):
             status = match_again(graph, work, count)
     if status == DIFFERENT:
         status = choose_prediction(graph, work, count)

@@ -20,6 +20,7 @@ from decoders.kernels.layout import (
     CROSSER,
     DETECTOR,
     EDGE,
+    ENDPOINT,
     ERROR,
     EVENT,
     HALF,
@@ -453,3 +454,15 @@ def sides_of(graph):
 def crossers_of(work):
     """The pool `crossers` of a work record."""
     return view(work.crossers, work.max_events, CROSSER)
+
+
+@kernel
+def kinds_of(graph):
+    """The pool `kinds` of a graph record."""
+    return view(graph.kinds, graph.num_crossings * graph.num_edges, np.uint8)
+
+
+@kernel
+def endpoints_of(work):
+    """The pool `endpoints` of a work record."""
+    return view(work.endpoints, work.max_endpoints, ENDPOINT)

@@ -78,7 +78,7 @@ def test_components_that_are_another_edge_are_put_together() -> None:
 @settings(max_examples=60)
 @given(dem=dems(max_detectors=6, cancelling=False), seed=st.integers(0, 1000))
 def test_any_model_equals_the_twin(dem: stim.DetectorErrorModel, seed: int) -> None:
-    decoder = CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf)
+    decoder = CorrelatedMWPM.from_dem(dem, compare=False, match_twice=True)
     twin = Twin(decoder)
     events, _ = sample(dem, shots=6, seed=seed)
     for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
@@ -92,18 +92,18 @@ def test_any_model_equals_the_twin(dem: stim.DetectorErrorModel, seed: int) -> N
 @pytest.mark.parametrize("basis", ["x", "z"])
 def test_surface_codes_equal_the_twin(distance: int, rounds: int, p: float, shots: int, basis: str) -> None:
     dem = surface_dem(distance=distance, rounds=rounds, p=p, basis=basis)
-    twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf))
+    twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, match_twice=True))
     events, _ = sample(dem, shots=shots, seed=5)
     for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
         twin.check(shot)
 
 
-@pytest.mark.parametrize("sure_gap", [None, np.inf])
+@pytest.mark.parametrize("match_twice", [False, True])
 @pytest.mark.parametrize("compare", [False, True])
-def test_flips_alone_are_those_of_the_whole_matching(compare: bool, sure_gap: float | None) -> None:
+def test_flips_alone_are_those_of_the_whole_matching(compare: bool, match_twice: bool) -> None:
     """Where only flips are asked for, parts that flip nothing are matched once; ties may end either way."""
     dem = surface_dem(distance=5, rounds=5, p=0.01)
-    decoder = CorrelatedMWPM.from_dem(dem, compare=compare, sure_gap=sure_gap)
+    decoder = CorrelatedMWPM.from_dem(dem, compare=compare, match_twice=match_twice)
     events, _ = sample(dem, shots=3000, seed=11)
     alone = decoder.decode_batch(events, bit_packed=True)
     whole, _ = decoder.decode_batch(events, bit_packed=True, return_weights=True)
@@ -119,7 +119,7 @@ def test_flips_alone_are_those_of_the_whole_matching(compare: bool, sure_gap: fl
 @pytest.mark.parametrize("compare", [False, True])
 def test_flips_alone_of_one_or_both_halves(second: bool, compare: bool) -> None:
     dem = with_uneven_errors(surface_dem(distance=3, rounds=4, p=0.02), second=second)
-    decoder = CorrelatedMWPM.from_dem(dem, compare=compare, sure_gap=np.inf)
+    decoder = CorrelatedMWPM.from_dem(dem, compare=compare, match_twice=True)
     assert decoder.num_observables == 1 + second
     events, _ = sample(dem, shots=2000, seed=13)
     alone = decoder.decode_batch(events, bit_packed=True)
@@ -132,7 +132,7 @@ def test_flips_alone_of_one_or_both_halves(second: bool, compare: bool) -> None:
 def test_a_few_shots() -> None:
     """Small enough for the lanes without compilation and with bounds checks."""
     dem = surface_dem(distance=3, rounds=3, p=0.03)
-    twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf))
+    twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, match_twice=True))
     events, _ = sample(dem, shots=12, seed=9)
     for shot in np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little").astype(np.bool_):
         twin.check(shot)
@@ -232,7 +232,7 @@ def test_implied_edges_of_the_same_component(text: str, events: list[int]) -> No
     dem = stim.DetectorErrorModel(text)
     shot = np.zeros(dem.num_detectors, dtype=np.bool_)
     shot[events] = True
-    Twin(CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf)).check(shot)
+    Twin(CorrelatedMWPM.from_dem(dem, compare=False, match_twice=True)).check(shot)
 
 
 def test_random_models_equal_the_twin() -> None:
@@ -249,7 +249,7 @@ def test_random_models_equal_the_twin() -> None:
                 parts.append(" ".join(f"D{end}" for end in ends) + (" L0" if rng.random() < 0.2 else ""))
             lines.append(f"error({10 ** rng.uniform(-4, -0.5)}) {' ^ '.join(parts)}")
         dem = stim.DetectorErrorModel("\n".join(lines))
-        twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, sure_gap=np.inf))
+        twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False, match_twice=True))
         events, _ = sample(dem, shots=12, seed=1)
         unpacked = np.unpackbits(events, axis=1, count=dem.num_detectors, bitorder="little")
         for shot in np.unique(unpacked.astype(np.bool_), axis=0):
