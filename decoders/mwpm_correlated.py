@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from decoders.base import Gaps, Packed, Weights
 from decoders.correlations import CorrelatedGraph
-from decoders.crossings import Crossings
 from decoders.gauge import Gauge
 from decoders.kernels import implied_gaps, layout
 from decoders.mwpm import MWPM
@@ -51,9 +50,6 @@ class CorrelatedMWPM(MWPM):
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
 
-    A shot keeps its first matching where its dual solution proves that no matching of another class is lighter
-    with the new weights (see `decoders.kernels.crossings`).
-
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
 
@@ -68,9 +64,7 @@ class CorrelatedMWPM(MWPM):
     and the second predicts otherwise.
     """
 
-    def __init__(
-        self, *, correlated: CorrelatedGraph, compare: bool = True, match_twice: bool = False
-    ) -> None:
+    def __init__(self, *, correlated: CorrelatedGraph, compare: bool = True) -> None:
         super().__init__(
             graph=correlated.graph,
             name="mwpm-correlated",
@@ -82,23 +76,16 @@ class CorrelatedMWPM(MWPM):
             correlated.errors.add_to(self.search_graph)
         self.correlated = correlated
         self._compare = compare
-        self._match_twice = match_twice
-        if correlated.implied.edge.size and not match_twice:
-            crossings = Crossings.of(correlated.graph)
-            if crossings is not None:
-                crossings.add_to(self.search_graph)
         self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
         self._idle_desks: list[_Desk] = []
         self._parts_decoder: MWPM | None = None  # made when a shot needs it
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        return partial(
-            type(self), correlated=self.correlated, compare=self._compare, match_twice=self._match_twice
-        ), ()
+        return partial(type(self), correlated=self.correlated, compare=self._compare), ()
 
     @classmethod
     def from_dem(  # type: ignore[override]
-        cls, dem: stim.DetectorErrorModel, *, compare: bool = True, match_twice: bool = False
+        cls, dem: stim.DetectorErrorModel, *, compare: bool = True
     ) -> Self:
         """Make the decoder for a DEM.
 
@@ -107,16 +94,11 @@ class CorrelatedMWPM(MWPM):
                 makes them; without `^` this is plain matching.
             compare: where the two matchings predict different flips, take the one that the errors of the
                 model explain better (see `decoders.kernels.compare`); otherwise the second.
-            match_twice: match every shot a second time. By default a shot keeps its first matching where
-                no matching of another class is lighter with the weights that the first one implies, as far
-                as its dual solution proves that. Predictions are the same, but for ties; weights are those
-                of the matching taken. Where an observable does not depend on boundaries alone (a torus), or
-                more than 2,048 detectors lie in components that flip something, every shot is matched twice.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
         """
-        return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare, match_twice=match_twice)
+        return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare)
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         in_parts = self._only_in_parts(packed)

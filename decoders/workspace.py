@@ -148,10 +148,6 @@ class SearchGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
-            spots=np.zeros(0, dtype=np.int32),
-            apart=np.zeros(0, dtype=np.uint8),
-            sides=np.zeros(0, dtype=layout.SIDE),
-            kinds=np.zeros(0, dtype=np.uint8),
             toggles=np.packbits(toggles, bitorder="little"),
             certain_flips=certain_flips,
         )
@@ -282,12 +278,9 @@ class Workspace(Pools):
         num_events = num_detectors if graphs else 0
         # An error removes at most two edges for each of its own, or adds that one.
         max_changed = 3 * max((int(graph.largest_error) for graph in graphs), default=0)
-        num_endpoints = int(layout.MOST_ENDPOINTS) if graphs else 0
         covers = np.zeros(num_events + 1, dtype=layout.COVER)
         covers["centre"] = covers["portal"] = layout.NONE
         self.own(
-            crossers=np.zeros(num_events, dtype=layout.CROSSER),
-            endpoints=np.zeros(num_endpoints, dtype=layout.ENDPOINT),
             limits=np.zeros(num_events, dtype=layout.LIMIT),
             chosen=np.zeros(num_events, dtype=np.int64),
             covers=covers,
@@ -304,7 +297,7 @@ class Workspace(Pools):
             lowered_as=np.zeros(num_edges, dtype=np.int32),
             active=np.zeros(num_edges, dtype=np.int64),
         )
-        self.set(num_graph_edges=num_edges, max_changed=max_changed, max_endpoints=num_endpoints)
+        self.set(num_graph_edges=num_edges, max_changed=max_changed)
 
     def _resize(self, size: int) -> None:
         self.own(

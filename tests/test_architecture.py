@@ -60,9 +60,6 @@ ROOMS: Mapping[str, Room] = {
     "decoders.error_sets": Room(
         "decoders.graph decoders.tanner decoders.workspace decoders.kernels", "numpy"
     ),
-    "decoders.crossings": Room(
-        "decoders.gap decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy scipy"
-    ),
     "decoders.unexplained": Room("decoders.graph", "numpy"),
     "decoders.belief_matching": Room(
         "decoders.base decoders.dem_reader decoders.error_sets decoders.gauge decoders.graph "
@@ -98,7 +95,7 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "decoders.mwpm_correlated": Room(
-        "decoders.base decoders.correlations decoders.crossings decoders.gauge decoders.mwpm "
+        "decoders.base decoders.correlations decoders.gauge decoders.mwpm "
         "decoders.reweighted decoders.rivals decoders.unexplained decoders.workspace decoders.kernels",
         "stim numpy",
     ),

@@ -252,30 +252,21 @@ def improve(graph, work, count):
 
 
 @kernel
-def prepare(graph, work, count):
-    """List the edges of a first matching and lower their weights as they imply, and with them `weight`.
-
-    Leaves what its regions cover after the cuts.
-    """
-    leave_out(graph, work, count)
-    list_edges(graph, work, count, True)
-    keep_first_edges(work)
-    if lower_prices(graph, work):
-        share_cuts(work, count)
-    cover_all(graph, work, count)
-
-
-@kernel
 def match_again(graph, work, count):
     """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
 
-    The shot has been prepared (see `prepare`).
     `flips` and `weight` are then those of the second matching; if only flips are asked for, components that
     flip nothing may keep their first matching, and there is no weight. The status is DIFFERENT if the two
     matchings are to be compared and predict different flips; the edges of the second are then listed.
     """
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     work.num_rounds = 0
+    leave_out(graph, work, count)
+    list_edges(graph, work, count, True)
+    keep_first_edges(work)
+    if lower_prices(graph, work):
+        share_cuts(work, count)
+    cover_all(graph, work, count)
     status = improve(graph, work, count)
     if status != OK or work.num_rounds == 0:
         return status

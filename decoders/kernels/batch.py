@@ -1,9 +1,8 @@
 """One shot, and many shots in one call."""
 
-from decoders.kernels.again import forget_shot, match_again, prepare
+from decoders.kernels.again import forget_shot, match_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.compare import is_first_likelier, weigh_first
-from decoders.kernels.crossings import is_settled
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, DIFFERENT, FREE, FULL, IS_WATCHED, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
@@ -98,7 +97,6 @@ def choose_prediction(graph, work, count):
         status = match_once(graph, work, count)
         work.only_flips = 0
         if status == OK:
-            prepare(graph, work, count)
             status = match_again(graph, work, count)
         work.only_flips = 1
     if status != DIFFERENT:
@@ -129,9 +127,7 @@ def match_found(graph, work, count):
         return OK
     status = match_once(graph, work, count)
     if status == OK and not once:
-        prepare(graph, work, count)
-        if not is_settled(graph, work, count):
-            status = match_again(graph, work, count)
+        status = match_again(graph, work, count)
     if status == DIFFERENT:
         status = choose_prediction(graph, work, count)
     for index in range(count):

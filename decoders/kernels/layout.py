@@ -33,11 +33,6 @@ MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = _i8(0), _i8(1), _i8(2), _i
 NOT_SEEN, NOT_USED = np.int32(-1), np.int32(-2)
 NOT_LOWERED = np.int32((1 << 31) - 1)
 MOST_SIGHTS = _i8(16)  # events that a portal knows
-MOST_ENDPOINTS = _i8(1024)  # of implied edges in watched components; shots with more are matched twice
-# ENDPOINT.pair of a region in a blossom, which is not told from others in it.
-IN_BLOSSOM = _i8(-2)
-# Kinds of an observable's boundary, in GRAPH.kinds; 0 for edges that lead to neither.
-ONE_SIDE, OTHER_SIDE = _i8(1), _i8(2)
 
 # Kernel status: zero is success.
 OK, NO_PARTNER, FULL, POSTPONED, DIFFERENT = _i8(0), _i8(1), _i8(2), _i8(3), _i8(4)
@@ -124,7 +119,6 @@ IMPLIED = _record(  # an edge that is more likely, and so shorter, where another
 )
 ERROR = _record(first=_i4, last=_i4, weight=_i4)  # an error that flips error_edges[first:last]
 LIMIT = _record(
-    number=_i8,  # in `crossers`
     is_left_out=_i8,  # the second matching does not matter there
     horizon=_i8,  # every way shorter than this that leads past active edges is known
     must_look=_i8,  # so that is to be seen to, up to the horizon
@@ -162,28 +156,6 @@ PORTAL = _record(  # an end of an active edge
 )
 SIGHT = _record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
 LINK = _record(other=_i8, distance=_i8)  # a portal near another
-SIDE = _record(one=_i8, other=_i8)  # distances to the two kinds of boundary of an observable
-CROSSER = _record(  # an event on ways across, from one kind to the other
-    spot=_i8,  # as in GRAPH.spots
-    row=_i8,  # where distances from it begin in GRAPH.apart
-    radius=_i8,  # after cuts
-    first_radius=_i8,  # before
-    mate=_i8,  # as a number in the same pool, NONE at a boundary
-    pair=_i8,  # the smaller number of the event and its mate
-    overlap=_i8,  # at that event: the largest of the pair's regions with another pair's
-    cost=_i8,  # of the cheapest way known that goes on from here; FAR without, NONE once it has been followed
-)
-ENDPOINT = _record(  # one end of an implied edge; the two ends follow each other, numbers 2n and 2n + 1
-    spot=_i8,  # as in GRAPH.spots; NONE at a boundary
-    row=_i8,  # where distances from it begin in GRAPH.apart
-    edge=_i8,
-    weight=_i8,  # implied
-    height=_i8,  # how far a region reaches beyond it; 0 without any
-    pair=_i8,  # of the region's event, as in CROSSER; NONE or IN_BLOSSOM
-    second_height=_i8,  # the same of regions of another pair
-    second_pair=_i8,
-    cost=_i8,  # of the cheapest way across known to here
-)
 RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
@@ -211,10 +183,6 @@ GRAPH = _record(
     errors_of_edge_start=_i8,  # int32 (num_edges + 1,): those of edge e begin here
     alone=_i8,  # int32 (num_edges,): weight of the lightest errors that flip this edge and no other
     ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
-    spots=_i8,  # int32 (num_detectors,): numbers of those that ways across can pass, NONE; with num_crossings
-    apart=_i8,  # uint8 (num_spots * num_spots,): their distances in steps, rounded down; 255 is any more
-    sides=_i8,  # SIDE (num_crossings * num_spots,)
-    kinds=_i8,  # uint8 (num_crossings * num_edges,): the side to which an edge leads, 0 if none
     toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
     certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
     exits=_i8,  # int64 (num_detectors,): weight of the edge to the boundary, or FAR; with has_exits
@@ -228,9 +196,6 @@ GRAPH = _record(
     largest_error=_i8,  # edges of the error that flips most
     has_own_implied=_i8,  # whether edges of watched components imply others there
     compares=_i8,  # whether the two matchings are compared where they predict different flips; needs `errors`
-    num_spots=_i8,
-    num_crossings=_i8,  # observables with two classes; 0 if nothing is known of them
-    step=_i8,
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_toggles=_i8,
@@ -255,7 +220,6 @@ WORK = _record(
     ball_queue=_i8,  # ITEM (max_ball_queue,)
     ball_touched=_i8,  # int64 (num_detectors,)
     limits=_i8,  # LIMIT (max_events,)
-    crossers=_i8,  # CROSSER (max_events,)
     chosen=_i8,  # int64 (max_events,): events that are matched anew
     covers=_i8,  # COVER (num_detectors + 1,): the last is not covered
     covered=_i8,  # int64 (num_detectors,): what of that is
@@ -275,13 +239,6 @@ WORK = _record(
     lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
     lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
     active=_i8,  # int64 (num_graph_edges,): where slots are lowered
-    endpoints=_i8,  # ENDPOINT (max_endpoints,)
-    max_endpoints=_i8,
-    num_endpoints=_i8,
-    overlaps=_i8,  # the sum of those with regions in blossoms
-    has_passed=_i8,  # whether regions reach through implied edges
-    is_crowded=_i8,  # whether more than two come to one endpoint
-    num_steps=_i8,  # of the search for a way across
     num_graph_edges=_i8,
     num_chosen=_i8,
     num_covered=_i8,

@@ -17,10 +17,8 @@ from decoders.kernels.layout import (
     ADJACENT,
     BALL,
     COVER,
-    CROSSER,
     DETECTOR,
     EDGE,
-    ENDPOINT,
     ERROR,
     EVENT,
     HALF,
@@ -33,7 +31,6 @@ from decoders.kernels.layout import (
     NODE,
     PORTAL,
     RAISED,
-    SIDE,
     SIGHT,
     WAY,
 )
@@ -430,39 +427,3 @@ def outward_edges_of(graph):
 def ways_of(work):
     """The pool `ways` of a work record."""
     return view(work.ways, work.max_ways, WAY)
-
-
-@kernel
-def spots_of(graph):
-    """The pool `spots` of a graph record."""
-    return view(graph.spots, graph.num_detectors, np.int32)
-
-
-@kernel
-def apart_of(graph):
-    """The pool `apart` of a graph record."""
-    return view(graph.apart, graph.num_spots * graph.num_spots, np.uint8)
-
-
-@kernel
-def sides_of(graph):
-    """The pool `sides` of a graph record."""
-    return view(graph.sides, graph.num_crossings * graph.num_spots, SIDE)
-
-
-@kernel
-def crossers_of(work):
-    """The pool `crossers` of a work record."""
-    return view(work.crossers, work.max_events, CROSSER)
-
-
-@kernel
-def kinds_of(graph):
-    """The pool `kinds` of a graph record."""
-    return view(graph.kinds, graph.num_crossings * graph.num_edges, np.uint8)
-
-
-@kernel
-def endpoints_of(work):
-    """The pool `endpoints` of a work record."""
-    return view(work.endpoints, work.max_endpoints, ENDPOINT)

@@ -208,8 +208,8 @@ def test_the_measure_is_that_of_errors_and_often_the_lightest() -> None:
 def test_the_lighter_prediction_is_taken() -> None:
     circuit = families.circuit("surface-uniform", distance=3, p=0.006, rounds=8)
     dem = circuit.detector_error_model(decompose_errors=True)
-    decoder = CorrelatedMWPM.from_dem(dem, match_twice=True)
-    second = CorrelatedMWPM.from_dem(dem, match_twice=True, compare=False)
+    decoder = CorrelatedMWPM.from_dem(dem)
+    second = CorrelatedMWPM.from_dem(dem, compare=False)
     first = MWPM(graph=decoder.graph)
     shots, _, _ = dem.compile_sampler(seed=6).sample(3000)
     once, twice, ours = (one.decode_batch(shots)[:, 0] for one in (first, second, decoder))
@@ -249,8 +249,8 @@ def test_fewer_errors_on_other_codes(name: str, distance: int, p: float, shots: 
     events, flips = circuit.compile_detector_sampler(seed=4).sample(
         shots, bit_packed=True, separate_observables=True
     )
-    decoder = CorrelatedMWPM.from_dem(dem, match_twice=True)
-    others = MWPM(graph=decoder.graph), CorrelatedMWPM.from_dem(dem, match_twice=True, compare=False)
+    decoder = CorrelatedMWPM.from_dem(dem)
+    others = MWPM(graph=decoder.graph), CorrelatedMWPM.from_dem(dem, compare=False)
     ours = (decoder.decode_batch(events, bit_packed=True) != flips).any(axis=1)
     for other in others:
         theirs = (other.decode_batch(events, bit_packed=True) != flips).any(axis=1)

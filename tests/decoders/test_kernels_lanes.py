@@ -25,7 +25,7 @@ PART = [
     "tests/decoders/test_reweighted.py::test_weights_of_surface_codes_are_those_of_pymatching[3-40]",
     "tests/decoders/test_reweighted.py::test_of_parallel_edges_the_lightest_of_this_shot_counts",
     "tests/decoders/test_mwpm_correlated.py::test_a_few_shots",
-    "tests/decoders/test_crossings.py::test_two_observables[12]",
+    "tests/decoders/test_compare.py::test_three_components_of_one_error_count_once",
     "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
     "tests/decoders/test_rivals.py::test_pymatching_agrees",
     "tests/decoders/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",

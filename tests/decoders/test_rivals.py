@@ -135,7 +135,7 @@ def test_small_workspaces_grow(name: str) -> None:
 def test_second_weights_are_those_of_the_decoder() -> None:
     """The weight found from scratch is that of the matching that spares what need not change."""
     dem = MODELS["surface"]
-    decoder = decoders.from_dem("mwpm-correlated", dem, compare=False, match_twice=True)
+    decoder = decoders.from_dem("mwpm-correlated", dem, compare=False)
     assert isinstance(decoder, CorrelatedMWPM)
     different = 0
     for shot in events_of(dem, shots=4 if interpreted else 300):
