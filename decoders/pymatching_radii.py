@@ -93,7 +93,7 @@ def _weighted_graph(
 def _longest_distance(graph: "csr_array[np.float64]") -> float:
     """Bound the distance that any region can grow, where it is more than `_SHORT_PATH` edges."""
     boundary = graph.shape[0] - 1
-    from_boundary = dijkstra(graph, directed=False, indices=boundary)
+    from_boundary = dijkstra(graph, directed=False, indices=[boundary])
     longest = float(from_boundary[np.isfinite(from_boundary)].max())
     _, component = connected_components(graph, directed=False)
     open_components = np.bincount(component) > _SHORT_PATH
@@ -120,4 +120,5 @@ def _longest_distance(graph: "csr_array[np.float64]") -> float:
 def _largest_in_each(value: NDArray[np.float64], group: NDArray[np.int32]) -> NDArray[np.intp]:
     """Index of the largest value in each group."""
     order = np.lexsort((value, group))
-    return order[np.diff(group[order], append=-1) != 0]
+    last: NDArray[np.intp] = order[np.diff(group[order], append=-1) != 0]
+    return last
