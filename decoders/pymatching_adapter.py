@@ -1,4 +1,4 @@
-"""PyMatching 2 as a decoder of this package: the reference that ours are compared with."""
+"""PyMatching 2 as a decoder of this package, for comparison with the others."""
 
 import math
 from typing import ClassVar, Self
@@ -12,6 +12,7 @@ from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.dem_reader import read_dem
 from decoders.gauge import Gauge
 from decoders.graph import MatchingGraph
+from decoders.pymatching_radii import limit_radii
 
 # The weight of anything less likely is infinite for PyMatching, which it refuses.
 _LEAST_PROBABILITY = 1e-300
@@ -20,9 +21,13 @@ _LEAST_PROBABILITY = 1e-300
 class PyMatching(Decoder):
     """Minimum-weight perfect matching by PyMatching (Higgott and Gidney, arXiv 2303.15933).
 
-    Takes what `MatchingGraph` takes, with two differences of PyMatching's own: mechanisms with the
+    Accept what `MatchingGraph` accepts, with two differences that are PyMatching's: mechanisms with the
     same detectors but different observables become one edge with the observables of the first; and
     `decode_batch` holds the interpreter's lock.
+
+    PyMatching does not return from shots whose regions grow by 2**31 of its weight steps, 64 edges of the
+    largest weight. In models with such distances the steps are made coarser (`limit_radii`): of 24 bits,
+    log2(k) are lost where distances are k times too long. Other models are decoded as PyMatching does it.
     """
 
     _name: ClassVar[str] = "pymatching"
@@ -48,6 +53,13 @@ class PyMatching(Decoder):
         self._weight = plain.weight
         self._matching = pymatching.Matching.from_detector_error_model(
             plain.dem, enable_correlations=self._correlated
+        )
+        # Correlated matching lowers weights only, so that distances of the first pass are the longest.
+        seen = arrays.component_ends[:, 0] >= 0
+        limit_radii(
+            self._matching,
+            ends=arrays.component_ends[seen],
+            probability=np.maximum(arrays.component_probability[seen], _LEAST_PROBABILITY),
         )
         self._dem = dem.copy()
         self._class_solvers: list[_ClassSolver] | None = None  # made when gaps are first asked for
@@ -121,6 +133,11 @@ class _ClassSolver:
         self._gauge = gauge
         self._certain = np.packbits(graph.certain_detectors, bitorder="little")
         self._matching = pymatching.Matching.from_detector_error_model(dem)
+        limit_radii(
+            self._matching,
+            ends=np.stack([graph.edge_u, graph.edge_v], axis=1),
+            probability=np.maximum(graph.edge_probability, _LEAST_PROBABILITY),
+        )
 
     def gaps(self, packed: Packed, flips: NDArray[np.bool_]) -> Gaps:
         """How much more the best solution weighs that does not flip as predicted, float64 (shots,)."""

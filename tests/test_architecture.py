@@ -49,8 +49,10 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.graph decoders.rounds decoders.dem_reader decoders.kernels", "stim numpy"
     ),
     "decoders.pymatching_adapter": Room(
-        "decoders.base decoders.dem_reader decoders.gauge decoders.graph", "stim numpy pymatching"
+        "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.pymatching_radii",
+        "stim numpy pymatching",
     ),
+    "decoders.pymatching_radii": Room("", "numpy scipy pymatching"),
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
