@@ -52,6 +52,21 @@ class Decoder(ABC):
         """Decode checked shots as `_decode_packed` does, with gaps: float64 (shots, observables)."""
         raise NotImplementedError
 
+    def warm_up(self, *, gaps: bool = False) -> None:
+        """Compile the kernels, or load them from the cache, so that no later call has to.
+
+        Args:
+            gaps: also make and compile what `return_gap=True` needs.
+
+        Raises:
+            ValueError: gaps are asked for, and the decoder or its model has none.
+        """
+        # No shots: one without events may be impossible, where errors of probability one are in the model.
+        none = np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8)
+        self.decode_batch(none, bit_packed=True)
+        if gaps:
+            self.decode_batch(none, bit_packed=True, return_gap=True)
+
     @overload
     def decode(
         self, detection_events: ArrayLike, *, return_gap: Literal[False] = False

@@ -111,11 +111,14 @@ class BeliefMatching(Decoder):
         errors = ErrorSets.from_errors(whole, graph=graph, tanner=tanner)
         return cls(graph=graph, tanner=tanner, errors=errors, max_sweeps=max_sweeps)
 
-    def warm_up(self) -> None:
-        """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
+    def warm_up(self, *, gaps: bool = False) -> None:
+        """Compile the kernels; see `Decoder.warm_up`."""
+        super().warm_up(gaps=gaps)  # makes what gaps need; no shots are no portion, so that nothing runs
         none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
         predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
-        self._decode_portion(none, predictions, no_gaps(0, []), [], np.zeros(0, dtype=np.int64))
+        for gauges in [[], self._gauges or []] if gaps else [[]]:
+            order = np.zeros(0, dtype=np.int64)
+            self._decode_portion(none, predictions, no_gaps(0, gauges), gauges, order)
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         return self._decode_all(packed, no_gaps(packed.shape[0], []), [], threads=threads), None

@@ -159,8 +159,9 @@ class Ensemble(Decoder):
         """Whether all likelihoods are tabulated: predictions are the most likely classes, gaps exact."""
         return self._table is not None
 
-    def warm_up(self) -> None:
-        """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
+    def warm_up(self, *, gaps: bool = False) -> None:
+        """Compile the kernels; see `Decoder.warm_up`."""
+        super().warm_up(gaps=gaps)
         none = np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8)
         self._match(none, threads=1)
         if self._table is None:

@@ -70,13 +70,6 @@ class MWPM(Decoder):
         """
         return cls(graph=MatchingGraph.from_dem(dem), verify=verify)
 
-    def warm_up(self) -> None:
-        """Compile the kernels, or load them from the cache, so that the first shot is as fast as others."""
-        # No shots: even a quiet one may be impossible, where errors of probability one are in the model.
-        none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
-        predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
-        self._decode_range(none, predictions, np.zeros(0, dtype=np.int64), 0, 0)
-
     def decode_to_edges(self, detection_events: ArrayLike) -> NDArray[np.int32]:
         """The edges of one shot's matching.
 

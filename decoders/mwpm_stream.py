@@ -57,6 +57,13 @@ class StreamingMWPM(Decoder):
         model = model_for(decoder, dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
+    def warm_up(self, *, gaps: bool = False) -> None:
+        """Compile the kernels; see `Decoder.warm_up`."""
+        super().warm_up(gaps=gaps)
+        decoder = self._idle.pop() if self._idle else StreamingDecoder(model=self._model, plan=self._plan)
+        decoder.warm_up()
+        self._idle.append(decoder)
+
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         num_shots = packed.shape[0]
         predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)

@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     dem = _read_dem(args.dem)
     decoder = decoders.from_dem(args.decoder, dem)
+    decoder.warm_up()  # compiling is not decoding time
     appended = dem.num_observables if args.in_includes_appended_observables else 0
     piece = shots_per_piece(dem.num_detectors + appended)
     counts_errors = args.obs_in is not None or appended > 0

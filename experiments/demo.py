@@ -72,8 +72,7 @@ def _measure(point: Point, *, decoder_name: str, shots: int, seed: int) -> _Resu
     dem = circuit.detector_error_model(decompose_errors=True)
     decoder = decoders.from_dem(decoder_name, dem)
     sampler = circuit.compile_detector_sampler(seed=seed)
-    # What a decoder compiles at its first shot is not decoding time.
-    decoder.decode_batch(np.zeros((1, (dem.num_detectors + 7) // 8), dtype=np.uint8), bit_packed=True)
+    decoder.warm_up()  # compiling is not decoding time
     piece = shots_per_piece(dem.num_detectors)
     errors = events = decode_ns = 0
     for done in range(0, shots, piece):
