@@ -70,6 +70,13 @@ class MWPM(Decoder):
         """
         return cls(graph=MatchingGraph.from_dem(dem), verify=verify)
 
+    def warm_up(self, *, gaps: bool = False) -> None:
+        """Compile the kernels; see `Decoder.warm_up`."""
+        super().warm_up(gaps=gaps)
+        none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
+        predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
+        self._decode_range(none, predictions, np.zeros(0, dtype=np.int64), 0, 0)  # also with verify=True
+
     def decode_to_edges(self, detection_events: ArrayLike) -> NDArray[np.int32]:
         """The edges of one shot's matching.
 

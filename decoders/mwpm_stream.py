@@ -59,10 +59,9 @@ class StreamingMWPM(Decoder):
 
     def warm_up(self, *, gaps: bool = False) -> None:
         """Compile the kernels; see `Decoder.warm_up`."""
-        super().warm_up(gaps=gaps)
-        decoder = self._idle.pop() if self._idle else StreamingDecoder(model=self._model, plan=self._plan)
-        decoder.warm_up()
-        self._idle.append(decoder)
+        super().warm_up(gaps=gaps)  # raises where gaps are asked for
+        none = np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8)
+        self._decode_range(none, np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8), 0, 0)
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         num_shots = packed.shape[0]
