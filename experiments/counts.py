@@ -135,7 +135,7 @@ def _read_table(path: Path) -> _Table:
     first = next((number for number, line in enumerate(complete) if line.strip()), 0)
     columns = _columns(path, complete[first])
     ignored = [title for title in columns if title not in _COLUMNS]
-    rows = []
+    rows: list[Any] = []
     for number, line in enumerate([*complete, rest][first + 1 :], start=first + 2):
         last = number > len(complete)
         # sinter pads numbers with spaces, so spaces without a line end may be the beginning of a row.

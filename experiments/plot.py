@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY",
-        help="metadata key to group by even if it changes with the distance; such keys (number of qubits, path "
-        "of the circuit) are otherwise left out, with a note; may be repeated",
+        help="metadata key to group by even if it changes with the distance; such keys (number of qubits, "
+        "path of the circuit) are otherwise left out, with a note; may be repeated",
     )
     parser.add_argument(
         "--ignore",

@@ -24,7 +24,7 @@ def select_keys(
     Start from the constant keys, c, noise, p and `keep`. As long as two rows of one study have the same
     distance, cycles and basis but other metadata, add the key that tells such rows apart with the fewest
     studies. Each remaining key follows from distance, cycles, basis and the selected keys. It is left out
-    if it follows from the distance or from the cycles alone, or if no value occurs at two distances of a
+    if it follows from the distance alone or is one-to-one with the cycles, or if no value occurs at two distances of a
     study; it is selected if it follows from the basis, or if its values occur at several distances.
 
     Args:
@@ -103,7 +103,8 @@ def _reason_to_leave_out(groups: Sequence[Sequence[Labelled]], name: str) -> str
         return None
     if all(_follows(group, name, _distance) for group in split):
         return "follows from the distance"
-    if all(_follows(group, name, _cycles) for group in split):
+    # One value at several numbers of cycles (cycles as a multiple of the distance) may be a parameter.
+    if all(_follows(group, name, _cycles) and _one_to_one(group, name) for group in split):
         return "follows from the number of cycles"
     for group in split:
         distances: dict[str | None, set[int]] = defaultdict(set)
@@ -112,6 +113,12 @@ def _reason_to_leave_out(groups: Sequence[Sequence[Labelled]], name: str) -> str
         if any(len(found) > 1 for found in distances.values()):
             return None
     return "has no value in common between distances"
+
+
+def _one_to_one(group: Sequence[Labelled], name: str) -> bool:
+    """Test whether the number of cycles is a function of a key."""
+    known: dict[str | None, int] = {}
+    return all(known.setdefault(labels.get(name), count.cycles) == count.cycles for count, _, labels in group)
 
 
 def _groups(rows: Sequence[Labelled], names: Collection[str]) -> dict[Hashable, list[Labelled]]:

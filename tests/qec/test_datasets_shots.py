@@ -110,7 +110,7 @@ def test_unpack_refuses_another_width() -> None:
 @given(bits=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20)))
 def test_windows_line_ends_are_read(bits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("shots") / "x.01"
-    path.write_bytes(b"".join(b"".join(b"01"[bit : bit + 1] for bit in row) + b"\r\n" for row in bits))
+    path.write_bytes(b"".join((row + ord("0")).tobytes() + b"\r\n" for row in bits.astype(np.uint8)))
     packed = read_shots(path, num_bits=bits.shape[1], shots=bits.shape[0])
     np.testing.assert_array_equal(unpack(packed, num_bits=bits.shape[1]), bits)
     with pytest.raises(ValueError, match=r"x\.01: "):
