@@ -24,7 +24,8 @@ def select_keys(
     Start from the constant keys, c, noise, p and `keep`. As long as two rows of one study have the same
     distance, cycles and basis but other metadata, add the key that tells such rows apart with the fewest
     studies. Each remaining key follows from distance, cycles, basis and the selected keys. It is left out
-    if it follows from the distance alone or is one-to-one with the cycles, or if no value occurs at two distances of a
+    if it follows from the distance alone or is one-to-one with the cycles, or if no
+    value occurs at two distances of a
     study; it is selected if it follows from the basis, or if its values occur at several distances.
 
     Args:
