@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,15 +18,60 @@ if sys.platform != "win32":
 
 HEADER: str = sinter.CSV_HEADER
 _COLUMNS = [title.strip() for title in HEADER.split(",")]
+# Older versions of sinter write no custom_counts.
+_REQUIRED = _COLUMNS[:-1]
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Content of one file.
+
+    Attributes:
+        rows: `sinter.TaskStats`, in the order of the file.
+        rest: half-written last line that was left out, or "".
+        columns: titles of the last header line; empty where the file has none yet.
+        ignored: titles that sinter's format does not have.
+    """
+
+    rows: list[Any]
+    rest: str
+    columns: list[str]
+    ignored: list[str]
+
+
+def _cells(line: str) -> list[str]:
+    (cells,) = csv.reader([line], strict=True, skipinitialspace=True)
+    return [cell.strip() for cell in cells]
+
+
+def _whole(name: str, text: str) -> int:
+    """Parse a count; tools that store columns as floating-point numbers write 100.0 for 100."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+    if not number.is_integer():
+        raise ValueError(f"{name} is {text}, expected a whole number")
+    return int(number)
+
+
+def _custom_counts(text: str) -> collections.Counter[str]:
+    found = json.loads(text or "{}")
+    if found is None:
+        found = {}
+    if not isinstance(found, dict) or not all(type(value) is int for value in found.values()):
+        raise ValueError(f"custom_counts is {text}, expected an object of whole numbers")
+    return collections.Counter(found)
 
 
 def _row(line: str, columns: Sequence[str]) -> Any:
-    """One line as `sinter.TaskStats`; ValueError when it is not a complete row."""
-    (cells,) = csv.reader([line], strict=True)
+    """Parse one line into `sinter.TaskStats`; ValueError unless it is a complete row."""
+    cells = _cells(line)
     if len(cells) != len(columns):
         raise ValueError(f"{len(cells)} cells under {len(columns)} titles")
     cell = dict(zip(columns, cells, strict=True))
-    shots, errors, discards = (int(cell[name]) for name in ("shots", "errors", "discards"))
+    shots, errors, discards = (_whole(name, cell[name]) for name in ("shots", "errors", "discards"))
     if min(shots, errors, discards) < 0 or errors + discards > shots:
         raise ValueError(f"{errors} errors and {discards} discards in {shots} shots")
     return sinter.TaskStats(
@@ -36,40 +82,86 @@ def _row(line: str, columns: Sequence[str]) -> Any:
         errors=errors,
         discards=discards,
         seconds=float(cell["seconds"]),
-        custom_counts=collections.Counter(json.loads(cell.get("custom_counts") or "{}")),
+        custom_counts=_custom_counts(cell.get("custom_counts", "")),
+    )
+
+
+def _is_header(line: str) -> bool:
+    try:
+        cells = _cells(line)
+    except csv.Error:
+        return False
+    return set(_REQUIRED) <= set(cells) and all(
+        cells.count(title) == 1 for title in _COLUMNS if title in cells
     )
 
 
 def _columns(path: Path, header: str) -> list[str]:
-    columns = [title.strip() for title in header.split(",")]
-    # Files of older sinters end before custom_counts.
-    if columns not in (_COLUMNS, _COLUMNS[:-1]):
-        raise ValueError(f"{path}: not a sinter CSV file: its first line must be {','.join(_COLUMNS)}")
-    return columns
+    if not _is_header(header):
+        raise ValueError(
+            f"{path}: not a sinter CSV file: its first line must have each of the titles "
+            f"{','.join(_REQUIRED)} once"
+        )
+    return _cells(header)
 
 
 def _lines(path: Path) -> tuple[list[str], str]:
-    """The complete lines of a file and what follows the last line end."""
+    """Split a file into its complete lines and the text after the last line end."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such CSV file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: not a CSV file: it is not text") from None
+        raise ValueError(f"{path}: not a CSV file: it is not text in UTF-8") from None
     *complete, rest = text.split("\n")
-    return [line.removesuffix("\r") for line in complete], rest
+    return complete, rest
 
 
 def _is_row(line: str, columns: Sequence[str]) -> bool:
     try:
         _row(line, columns)
-    except (ValueError, csv.Error):
+    except (ValueError, OverflowError, csv.Error):
         return False
     return True
 
 
+def _read_table(path: Path) -> _Table:
+    complete, rest = _lines(path)
+    if not complete:
+        # A kill between creating the file and writing its first line leaves an empty or half-written header.
+        if HEADER.startswith(rest):
+            return _Table([], rest, [], [])
+        return _Table([], "", _columns(path, rest), [])
+    first = next((number for number, line in enumerate(complete) if line.strip()), 0)
+    columns = _columns(path, complete[first])
+    ignored = [title for title in columns if title not in _COLUMNS]
+    rows: list[Any] = []
+    for number, line in enumerate([*complete, rest][first + 1 :], start=first + 2):
+        last = number > len(complete)
+        # sinter pads numbers with spaces, so spaces without a line end may be the beginning of a row.
+        if not (line if last else line.strip()):
+            continue
+        if _is_header(line):  # files that were concatenated
+            columns = _columns(path, line)
+            ignored += [title for title in columns if title not in (*_COLUMNS, *ignored)]
+            continue
+        if last and not _is_row(line, columns):
+            return _Table(rows, rest, columns, ignored)
+        try:
+            rows.append(_row(line, columns))
+        except (ValueError, OverflowError, csv.Error) as error:
+            raise ValueError(
+                f"{path}, line {number}: not a row of counts ({error}): mend or delete it"
+            ) from None
+    return _Table(rows, "", columns, ignored)
+
+
 def read_rows(path: Path) -> tuple[list[Any], str]:
-    """All rows of one file.
+    """Read all rows of one file.
+
+    The columns may come in any order and with others between them; custom_counts may be missing. A
+    byte-order mark, line ends of any system, blank lines, spaces around cells and repeated header lines
+    (of concatenated files) are accepted.
 
     A last line without a line end was being written when its process died: it counts if it is a whole
     row, and is left out if not.
@@ -81,37 +173,32 @@ def read_rows(path: Path) -> tuple[list[Any], str]:
         FileNotFoundError: there is no such file.
         ValueError: wrong header, or a spoilt line that is not the last; the message names the line.
     """
-    complete, rest = _lines(path)
-    if not complete:
-        # A kill between creating the file and writing its first line leaves an empty or half-written header.
-        if HEADER.startswith(rest):
-            return [], rest
-        _columns(path, rest)
-        return [], ""
-    columns = _columns(path, complete[0])
-    if rest and _is_row(rest, columns):
-        complete.append(rest)
-        rest = ""
-    rows = []
-    for number, line in enumerate(complete[1:], start=2):
-        if not line:
-            continue
-        try:
-            rows.append(_row(line, columns))
-        except (ValueError, csv.Error) as error:
-            raise ValueError(
-                f"{path}, line {number}: not a row of counts ({error}): mend or delete it"
-            ) from None
-    return rows, rest
+    table = _read_table(path)
+    return table.rows, table.rest
+
+
+def _identity(row: Any) -> tuple[str, str, str]:
+    return row.strong_id, row.decoder, json.dumps(row.json_metadata, sort_keys=True)
 
 
 def add_up(rows: Iterable[Any]) -> list[Any]:
-    """Add the rows with the same strong_id, in the order of first appearance."""
-    totals: dict[str, Any] = {}
+    """Add the rows of the same task, in the order of first appearance.
+
+    The same task means the same strong_id, decoder and metadata. sinter derives strong_id from the other
+    two and the circuit, but files from other programs may repeat or leave out the identifier.
+    """
+    totals: dict[tuple[str, str, str], Any] = {}
     for row in rows:
-        known = totals.get(row.strong_id)
-        totals[row.strong_id] = row if known is None else known + row
+        identity = _identity(row)
+        known = totals.get(identity)
+        totals[identity] = row if known is None else known + row
     return list(totals.values())
+
+
+def _shared_ids(rows: Iterable[Any]) -> list[str]:
+    """List each strong_id that stands for several tasks, after `add_up`."""
+    seen = collections.Counter(row.strong_id for row in rows)
+    return [strong_id for strong_id, number in seen.items() if number > 1]
 
 
 def read(paths: Sequence[Path]) -> tuple[list[Any], list[str]]:
@@ -125,9 +212,12 @@ def read(paths: Sequence[Path]) -> tuple[list[Any], list[str]]:
     notes = []
     tables: dict[Path, list[Any]] = {}
     for path in paths:
-        rows, rest = read_rows(path)
-        if rest:
+        table = _read_table(path)
+        rows = table.rows
+        if table.rest:
             notes.append(f"{path}: left out a half-written last line")
+        if table.ignored:
+            notes.append(f"{path}: ignored the columns {', '.join(map(repr, table.ignored))}")
         if path.resolve() in tables:
             raise ValueError(f"{path} is given twice: its shots would count twice")
         for other, known in tables.items():
@@ -138,7 +228,14 @@ def read(paths: Sequence[Path]) -> tuple[list[Any], list[str]]:
                     "the other and shots would count twice: give only the longer one"
                 )
         tables[path.resolve()] = rows
-    return add_up(row for rows in tables.values() for row in rows), notes
+    totals = add_up(row for rows in tables.values() for row in rows)
+    shared = _shared_ids(totals)
+    if shared:
+        notes.append(
+            f"strong_id {shared[0]!r} has several decoders or metadata"
+            f"{f', as have {len(shared) - 1} others' if len(shared) > 1 else ''}: kept apart, not added up"
+        )
+    return totals, notes
 
 
 class CountsFile:
@@ -185,21 +282,26 @@ class CountsFile:
                 raise ValueError(f"{self.path}: another sweep is writing to it; give another --out") from None
 
     def _mend(self) -> None:
-        rows, rest = read_rows(self.path)
-        data = self.path.read_bytes()
-        if rest:
-            os.ftruncate(self._file, len(data) - len(rest.encode()))
-            self.notes.append(f"{self.path}: cut off a half-written last line, its shots will be taken again")
-            data = data[: len(data) - len(rest.encode())]
-        if not data:
-            self._write(HEADER)
-        elif not data.endswith(b"\n"):
-            self._write("")
-        if data and len(data.split(b"\n", 1)[0].split(b",")) != len(_COLUMNS):
+        table = _read_table(self.path)
+        if table.columns == _REQUIRED:
             raise ValueError(
                 f"{self.path}: written by an older sinter without custom_counts; give another --out"
             )
-        self.rows = add_up(rows)
+        if table.columns not in ([], _COLUMNS):
+            raise ValueError(
+                f"{self.path}: has other columns than {','.join(_COLUMNS)}, so no rows can be appended; "
+                "give another --out"
+            )
+        data = self.path.read_bytes()
+        if table.rest:
+            data = data[: len(data) - len(table.rest.encode())]
+            os.ftruncate(self._file, len(data))
+            self.notes.append(f"{self.path}: cut off a half-written last line, its shots will be taken again")
+        if not data.removeprefix(_BYTE_ORDER_MARK.encode()):
+            self._write(HEADER)
+        elif not data.endswith(b"\n"):
+            self._write("")
+        self.rows = add_up(table.rows)
 
     def _write(self, line: str) -> None:
         data = (line + "\n").encode()

@@ -100,12 +100,15 @@ def run(args: argparse.Namespace) -> int:
         )
     root = Path(os.path.commonpath([release_folder(folder) for folder in folders]))
     results: list[Result] = []
+    seen: dict[tuple[str, int, int, str], list[Experiment]] = {}
     done = 0
     try:
         with Progress() as progress:
             for folder in folders:
                 progress.show(f"{done} of {len(folders)} experiments, now {folder}")
-                results += _evaluate(read_experiment(folder), root=root, names=names, args=args)
+                experiment = read_experiment(folder)
+                _check_repeated(experiment, seen, root=root)
+                results += _evaluate(experiment, root=root, names=names, args=args)
                 done += 1
     finally:
         if results:
@@ -143,6 +146,41 @@ def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
     for flag, file in (("--json", args.json), ("--csv", args.csv)):
         if file is not None and (Path(file).is_dir() or not Path(file).parent.is_dir()):
             raise ValueError(f"{flag} {file}: not a file in an existing folder")
+
+
+def _check_repeated(
+    experiment: Experiment, seen: dict[tuple[str, int, int, str], list[Experiment]], *, root: Path
+) -> None:
+    """Compare an experiment with earlier ones of the same patch, distance, cycles and basis.
+
+    Folders `r1` and `r01` may hold two runs, which both count, or one run copied under two names.
+
+    Args:
+        experiment: the experiment that was just read.
+        seen: the earlier ones; `experiment` is added.
+        root: folder that patches are named from.
+
+    Raises:
+        ValueError: another folder has the same shots.
+    """
+    metadata = experiment.metadata
+    key = (patch_name(experiment, root=root), metadata.distance, metadata.rounds, metadata.basis)
+    others = seen.setdefault(key, [])
+    for other in others:
+        if all(
+            np.array_equal(getattr(experiment, name), getattr(other, name))
+            for name in ("detection_events", "observable_flips")
+        ):
+            raise ValueError(
+                f"{other.path} and {experiment.path} hold the same shots, which would count twice: remove one"
+            )
+    if others:
+        print(
+            f"qec hardware: {others[0].path} and {experiment.path} have the same patch, distance, cycles and "
+            "basis: counted as two runs",
+            file=sys.stderr,
+        )
+    others.append(experiment)
 
 
 def _evaluate(

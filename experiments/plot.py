@@ -22,6 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "csv", nargs="+", metavar="CSV", help="files of qec sweep or sinter, with metadata d and r"
     )
     parser.add_argument("--out", metavar="FOLDER", help="where the figures go; default: beside the first CSV")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="metadata key to group by even if it changes with the distance; such keys (number of qubits, "
+        "path of the circuit) are otherwise left out, with a note; may be repeated",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="metadata key to leave out of the grouping; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     folder = paths[0].parent if args.out is None else Path(args.out)
     if not folder.is_dir():
         raise FileNotFoundError(f"--out {folder}: no such folder, make it first")
-    found, more_notes = studies(rows)
+    found, more_notes = studies(rows, keep=args.keep, ignore=args.ignore)
     for note in [*notes, *more_notes]:
         print(f"qec plot: {note}", file=sys.stderr)
     print("\n\n".join(_text(study) for study in found))

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.fits import Count, Fits, fit
+from experiments.study_keys import select_keys
 
 # What tells two studies apart: (metadata key, value), in the order of reading.
 Key = tuple[tuple[str, str], ...]
@@ -16,7 +17,7 @@ class Study:
     """All distances, cycles and bases of one code, noise and decoder.
 
     Attributes:
-        key: code, noise, p and decoder, and whatever else the metadata say.
+        key: code, noise, p, the other metadata keys that separate studies, and the decoder.
         counts: errors, one entry for each distance, number of cycles and basis.
         fits: epsilon_d and Lambda.
     """
@@ -31,59 +32,88 @@ _FIRST = ("c", "noise", "p")
 PLAIN = ("c", "noise", "decoder")
 
 
-def _key(row: Any) -> Key:
-    rest = {name: value for name, value in row.json_metadata.items() if name not in ("d", "r", "b")}
-    known = [(name, str(rest.pop(name))) for name in _FIRST if name in rest]
-    others = [(name, str(value)) for name, value in sorted(rest.items())]
-    return (*known, *others, ("decoder", row.decoder))
+def _key(row: Any, names: Sequence[str]) -> Key:
+    data = row.json_metadata
+    present = [name for name in names if name in data]
+    ordered = [*(name for name in _FIRST if name in present), *sorted(set(present) - set(_FIRST))]
+    return (*((name, _text(data[name])) for name in ordered), ("decoder", row.decoder))
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _whole(name: str, value: object) -> int:
+    """Read a positive whole number that may be stored as 3, 3.0 or "3"."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
+    except (ValueError, OverflowError):
+        number = 0.0
+    if not (number >= 1 and number.is_integer()):
+        raise ValueError(f"metadata key {name} must be a positive whole number, one row has {value!r}")
+    return int(number)
 
 
 def _count(row: Any) -> Count:
     data = row.json_metadata
     if not isinstance(data, dict) or not {"d", "r"} <= data.keys():
         raise ValueError(f"rows need the metadata keys d (distance) and r (cycles), one has {data!r}")
-    distance, cycles = data["d"], data["r"]
-    for name, value in (("d", distance), ("r", cycles)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"metadata key {name} must be a positive whole number, one row has {value!r}")
+    basis = data.get("b")
     return Count(
-        distance=distance,
-        basis=str(data.get("b", "")),
-        cycles=cycles,
+        distance=_whole("d", data["d"]),
+        basis="" if basis is None else str(basis).strip().lower(),
+        cycles=_whole("r", data["r"]),
         shots=row.shots - row.discards,
         errors=row.errors,
     )
 
 
-def studies(rows: Sequence[Any]) -> tuple[list[Study], list[str]]:
+def studies(
+    rows: Sequence[Any], *, keep: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> tuple[list[Study], list[str]]:
     """Group and fit rows (`sinter.TaskStats`, added up).
+
+    Args:
+        rows: counts with distance `d` and number of cycles `r` in their metadata.
+        keep: metadata keys that always separate studies.
+        ignore: metadata keys that never do; of the others `experiments.study_keys` selects.
 
     Returns:
         The studies in the order of their keys (p by size), and notes for the user.
 
     Raises:
-        ValueError: a row without distance or cycles in its metadata.
+        ValueError: a row without distance or cycles in its metadata, no row with a shot that counts, or a
+            key in `keep` or `ignore` that no row has.
     """
+    pairs = [(_count(row), row) for row in rows]
+    counted = [(count, row) for count, row in pairs if count.shots > 0]
+    if not counted:
+        raise ValueError(
+            f"no shots to fit: {sum(row.shots for row in rows)} shots in {len(rows)} rows, all discarded; "
+            "take more shots or relax the postselection"
+        )
     notes: list[str] = []
+    if len(counted) < len(pairs):
+        notes.append(
+            f"left out {len(pairs) - len(counted)} of {len(pairs)} rows: no shots, or all of them discarded"
+        )
+    names, more_notes = select_keys(
+        [(count, row.decoder, _labels(row)) for count, row in counted], keep=keep, ignore=ignore
+    )
+    notes += more_notes
     grouped: dict[Key, dict[tuple[int, int, str], Count]] = defaultdict(dict)
-    for row in rows:
-        count = _count(row)
-        if count.shots == 0:
-            continue
-        group = grouped[_key(row)]
+    for count, row in counted:
+        key = _key(row, names)
+        group = grouped[key]
         place = (count.distance, count.cycles, count.basis)
         if place in group:
             # Other circuits under one name: for example from two versions of the noise model.
             notes.append(
                 f"two circuits are called d={count.distance} r={count.cycles} b={count.basis or '-'} "
-                f"{describe(_key(row))}: their shots were added up"
+                f"{describe(key)}: their shots were added up"
             )
-            count = Count(
-                distance=count.distance,
-                basis=count.basis,
-                cycles=count.cycles,
-                shots=count.shots + group[place].shots,
-                errors=count.errors + group[place].errors,
+            count = replace(
+                count, shots=count.shots + group[place].shots, errors=count.errors + group[place].errors
             )
         group[place] = count
     found = []
@@ -91,6 +121,10 @@ def studies(rows: Sequence[Any]) -> tuple[list[Study], list[str]]:
         counts = [group[place] for place in sorted(group)]
         found.append(Study(key=key, counts=counts, fits=fit(counts)))
     return found, notes
+
+
+def _labels(row: Any) -> dict[str, str]:
+    return {name: _text(value) for name, value in row.json_metadata.items() if name not in ("d", "r", "b")}
 
 
 def _sort_value(text: str) -> tuple[float, str]:

@@ -40,6 +40,8 @@ LAYOUTS = (FLAT, NESTED)
 def find_experiments(path: str | Path) -> list[Path]:
     """Experiment folders in a tree, sorted so that numbers in names count as numbers.
 
+    Names that differ only in leading zeros (`r01`, `r1`) follow each other in alphabetical order.
+
     A folder counts as an experiment if it holds `detection_events.b8`, or a metadata file beside
     `circuit_ideal.stim` (so that an incomplete folder is found, and reported when read).
 
@@ -57,7 +59,7 @@ def find_experiments(path: str | Path) -> list[Path]:
         if _is_experiment(set(files)):
             found.append(Path(folder))
             subfolders.clear()
-    return sorted(found, key=lambda item: [_natural(part) for part in item.parts])
+    return sorted(found, key=lambda item: ([_natural(part) for part in item.parts], item.parts))
 
 
 def read_experiment(path: str | Path) -> Experiment:

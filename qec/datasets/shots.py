@@ -107,8 +107,12 @@ def _read_b8(path: Path, *, num_bits: int, shots: int) -> Packed:
 
 
 def _read_01(path: Path, *, num_bits: int, shots: int) -> Packed:
-    text = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    data = path.read_bytes()
     unit = num_bits + 1
+    if data[num_bits : num_bits + 2] == b"\r\n":
+        # Line ends of Windows; a lone carriage return stays, to be reported.
+        data = data.replace(b"\r\n", b"\n")
+    text = np.frombuffer(data, dtype=np.uint8)
     _check_size(path, size=text.size, unit=unit, shots=shots, of=f"{num_bits} characters and a line end")
     lines = text.reshape(shots, unit)
     # "0" and "1" differ in the lowest bit only.

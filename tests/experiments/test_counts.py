@@ -1,10 +1,15 @@
 """CSV files of counts: sinter's own format, half-written lines, sums, copies, and two writers."""
 
 import collections
+import csv
+import io
+import json
 from pathlib import Path
 
 import pytest
 import sinter
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments import counts
 
@@ -171,3 +176,101 @@ def test_a_new_file_is_never_written_over_an_old_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there already"):
         counts.write(path, [])
     assert counts.read([path])[0] == [row()]
+
+
+_TITLES = [*sinter.CSV_HEADER.replace(" ", "").split(","), "note"]
+_json_values = st.none() | st.integers(-9, 9) | st.text(max_size=5) | st.floats(0, 1)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(0, 50), st.integers(0, 50), st.dictionaries(st.text(max_size=3), _json_values)
+        ),
+        max_size=4,
+    ),
+    titles=st.permutations(_TITLES),
+    without=st.sets(st.sampled_from(["custom_counts", "note"])),
+    style=st.tuples(*[st.sampled_from(choice) for choice in (
+        ("", "\ufeff"), ("\n", "\r\n"), (",", ", "), ("", ".0"), ("", "  "), (False, True)
+    )]),
+)  # fmt: skip
+def test_every_way_to_write_the_same_rows_is_read(
+    rows: list[tuple[int, int, dict[str, object]]],
+    titles: list[str],
+    without: set[str],
+    style: tuple[str, str, str, str, str, bool],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    mark, end, comma, decimals, blank, repeat = style
+    used = [title for title in titles if title not in without]
+    cells = [
+        {
+            "shots": f"{good + bad}{decimals}", "errors": f"{bad}{decimals}", "discards": "0",
+            "seconds": "1.5", "decoder": "pymatching", "strong_id": f"id{number}",
+            "json_metadata": json.dumps(metadata), "custom_counts": '{"a":1}', "note": "x",
+        }
+        for number, (good, bad, metadata) in enumerate(rows)
+    ]  # fmt: skip
+
+    def line(values: list[str]) -> str:
+        written = []
+        for value in values:
+            out = io.StringIO()
+            csv.writer(out, lineterminator="").writerow([value])
+            written.append(out.getvalue())
+        return comma.join(written) + end
+
+    header = line(used)
+    text = mark + header
+    for entry in cells:
+        text += blank + end + (header if repeat else "") + line([entry[title] for title in used])
+    path = tmp_path_factory.mktemp("counts") / "c.csv"
+    path.write_bytes(text.encode())
+    found, notes = counts.read([path])
+    assert [(total.shots, total.errors, total.json_metadata) for total in found] == [
+        (good + bad, bad, metadata) for good, bad, metadata in rows
+    ]
+    assert all(total.custom_counts == ({} if "custom_counts" in without else {"a": 1}) for total in found)
+    assert notes == ([] if "note" in without else [f"{path}: ignored the columns 'note'"])
+
+
+@given(noise=st.binary(max_size=30), at=st.integers(0, 200), width=st.integers(0, 10))
+def test_a_damaged_file_is_read_or_refused_in_one_line(
+    noise: bytes, at: int, width: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("counts") / "c.csv"
+    append(path, row(100, 3), row(20, 1, a=1))
+    data = path.read_bytes()
+    path.write_bytes(data[:at] + noise + data[at + width :])
+    words = ""
+    try:
+        counts.read([path])
+    except ValueError as error:
+        words = str(error)
+    assert words == "" or str(path) in words
+    assert "\n" not in words
+
+
+@pytest.mark.parametrize("custom", ["5", "[1]", '"{""a"":1.5}"', '"{""a"":""b""}"'])
+def test_custom_counts_of_another_kind_are_refused(custom: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(f"{sinter.CSV_HEADER}\n10,1,0,1.0,pymatching,a,{{}},{custom}\n")
+    with pytest.raises(ValueError, match="line 2: not a row of counts"):
+        counts.read([path])
+
+
+def test_one_strong_id_for_two_tasks_is_reported_and_not_added_up(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    lines = [f'10,1,0,1.0,pymatching,a,"{{""d"":{d}}}",' for d in (3, 5, 3)]
+    path.write_text("\n".join([sinter.CSV_HEADER, *lines]) + "\n")
+    found, notes = counts.read([path])
+    assert [(total.shots, total.json_metadata) for total in found] == [(20, {"d": 3}), (10, {"d": 5})]
+    assert notes == ["strong_id 'a' has several decoders or metadata: kept apart, not added up"]
+
+
+def test_other_columns_are_read_but_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(",".join(reversed(_TITLES)) + "\n")
+    with pytest.raises(ValueError, match="has other columns"):
+        append(path, row())

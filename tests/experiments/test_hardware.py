@@ -409,3 +409,21 @@ def test_missing_numbers_are_dashes_and_null(tmp_path: Path) -> None:
 def test_the_shipped_sample_is_small() -> None:
     sizes = [file.stat().st_size for file in data_path("samples").rglob("*") if file.is_file()]
     assert sum(sizes) < 1_000_000
+
+
+def test_the_same_cycles_in_two_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path, rounds=2)
+    other = folder.with_name("r2")
+    other.mkdir()
+    for file in folder.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    code, _, error = run(capsys, tmp_path)
+    assert code == 2
+    assert "r02 and " in error
+    assert "hold the same shots, which would count twice" in error
+    events = other / "detection_events.b8"
+    events.write_bytes(bytes(events.stat().st_size))
+    code, out, error = run(capsys, tmp_path)
+    assert code == 0
+    assert "2 experiments" in out
+    assert "counted as two runs" in error

@@ -139,3 +139,49 @@ def test_missing_files_and_folders_are_one_line(tmp_path: Path, capsys: pytest.C
     counts.write(tmp_path / "c.csv", grid())
     assert cli.main(["plot", str(tmp_path / "c.csv"), "--out", str(tmp_path / "gone")]) == 2
     assert "gone: no such folder" in capsys.readouterr().err
+
+
+def test_a_key_that_changes_with_the_distance_does_not_hide_lambda(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.csv"
+    rows = [
+        row(d, r, errors, p=p, q=2 * d * d - 1, path=f"{p}/{d}_{r}.stim")
+        for p in (0.003, 0.004)
+        for d, r, errors in [(3, 10, 800), (3, 30, 2000), (5, 10, 400), (5, 30, 1100)]
+    ]
+    counts.write(path, rows)
+    assert cli.main(["plot", str(path)]) == 0
+    done = capsys.readouterr()
+    assert done.out.count("Lambda = ") == 2
+    assert [line.split(" key ")[1].split()[0] for line in done.err.splitlines()] == ["'path'", "'q'"]
+    assert cli.main(["plot", str(path), "--keep", "q", "--ignore", "path"]) == 0
+    done = capsys.readouterr()
+    assert "Lambda" not in done.out
+    assert done.err == ""
+
+
+@pytest.mark.parametrize("distance", [3, 3.0, "3", "3.0"])
+def test_whole_numbers_in_any_notation(distance: object) -> None:
+    data = {"d": distance, "r": 5.0, "b": "X"}
+    (found,), _ = studies([sinter.TaskStats(strong_id="a", decoder="b", json_metadata=data, shots=9)])
+    assert (found.counts[0].distance, found.counts[0].cycles, found.counts[0].basis) == (3, 5, "x")
+
+
+@pytest.mark.parametrize("distance", [True, 3.5, "three", None, [3], float("inf"), float("nan"), -3])
+def test_other_values_are_no_distance(distance: object) -> None:
+    data = {"d": distance, "r": 5}
+    with pytest.raises(ValueError, match="metadata key d must be a positive whole number"):
+        studies([sinter.TaskStats(strong_id="a", decoder="b", json_metadata=data, shots=9)])
+
+
+def test_rows_without_shots_that_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = [
+        sinter.TaskStats(strong_id=str(d), decoder="b", json_metadata={"d": d, "r": 5}, shots=9, discards=9)
+        for d in (3, 5)
+    ]
+    counts.write(tmp_path / "empty.csv", empty)
+    assert cli.main(["plot", str(tmp_path / "empty.csv")]) == 2
+    assert "no shots to fit: 18 shots in 2 rows, all discarded" in capsys.readouterr().err
+    _, notes = studies([*grid(), *empty])
+    assert notes == ["left out 2 of 6 rows: no shots, or all of them discarded"]

@@ -365,6 +365,32 @@ def test_find_experiments(tmp_path: Path) -> None:
         find_experiments(tmp_path / "nothing")
 
 
+def test_text_files_with_windows_line_ends(tmp_path: Path) -> None:
+    expected = read_experiment(write_flat(tmp_path / "unix"))
+    folder = write_flat(tmp_path / "windows")
+    for file in [*folder.glob("*.stim"), *folder.glob("*.dem"), *folder.glob("*.01"), *folder.glob("*.yml")]:
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    experiment = read_experiment(folder)
+    experiment.verify()
+    assert experiment.metadata == expected.metadata
+    assert experiment.error_model() == expected.error_model()
+    assert experiment.noisy_circuit == expected.noisy_circuit
+    np.testing.assert_array_equal(experiment.predictions["pymatching"], expected.predictions["pymatching"])
+
+
+def test_names_that_differ_in_leading_zeros_have_one_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["r01", "r1", "r02", "r10"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "detection_events.b8").touch()
+    walked = [(str(tmp_path / name), [], ["detection_events.b8"]) for name in names]
+    for order in (walked, walked[::-1]):
+        monkeypatch.setattr("qec.datasets.reading.os.walk", lambda _, order=order: iter(order))
+        assert [path.name for path in find_experiments(tmp_path)] == names
+
+
 def test_recorded_experiments_agree_with_themselves(hardware_data: Path) -> None:
     folders = find_experiments(hardware_data / "google_2023_sycamore")
     assert len(folders) == 12

@@ -111,3 +111,10 @@ def test_the_repetition_code_counts_cycles_and_any_case_of_basis_is_read() -> No
     metadata = Metadata.from_fields(fields)
     assert (metadata.rounds, metadata.basis, metadata.fields) == (1000, "Z", fields)
     assert hash(metadata) == hash(Metadata.from_fields(fields))
+
+
+def test_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
+    text = "\ufeffbasis: X\r\n\r\nrounds: 5\r\n"
+    assert read_properties(write(tmp_path, text)) == {"basis": "X", "rounds": 5}
+    text = '\ufeff{"rounds": 5,\r\n"basis": "X"}\r\n'
+    assert read_metadata(write(tmp_path, text, "metadata.json")) == {"basis": "X", "rounds": 5}

@@ -105,3 +105,13 @@ def test_pack_refuses_what_it_would_misread(bits: np.ndarray, message: str) -> N
 def test_unpack_refuses_another_width() -> None:
     with pytest.raises(ValueError, match=r"expected uint8 of shape \(shots, 2\) for 9 bits"):
         unpack(np.zeros((2, 1), dtype=np.uint8), num_bits=9)
+
+
+@given(bits=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20)))
+def test_windows_line_ends_are_read(bits: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("shots") / "x.01"
+    path.write_bytes(b"".join((row + ord("0")).tobytes() + b"\r\n" for row in bits.astype(np.uint8)))
+    packed = read_shots(path, num_bits=bits.shape[1], shots=bits.shape[0])
+    np.testing.assert_array_equal(unpack(packed, num_bits=bits.shape[1]), bits)
+    with pytest.raises(ValueError, match=r"x\.01: "):
+        read_shots(path, num_bits=bits.shape[1], shots=bits.shape[0] + 1)
