@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
+from decoders.kernels.hops import within_hops
+
 _RADIUS_LIMIT = 2**31 - 1
 _LARGEST_HALF_WEIGHT = 2**24 - 1
 # So many edges of the largest weight always fit.
@@ -33,7 +35,9 @@ def limit_radii(
         probability: float64 (errors,), strictly between 0 and 1. Errors with the same ends are one edge.
     """
     num_detectors = matching.num_nodes
-    if not probability.size or _paths_are_short(ends, num_detectors):
+    first, second = np.ascontiguousarray(ends.T)
+    # Spares nearly all models the exact distances.
+    if within_hops(first, second, _SHORT_PATH, np.empty(num_detectors + 1, dtype=np.int32)):
         return
     graph, largest = _weighted_graph(ends, probability, num_detectors)
     steps_per_unit = 2 * _LARGEST_HALF_WEIGHT / largest
@@ -46,26 +50,6 @@ def limit_radii(
     # graph, but scales weights by it.
     matching.add_edge(num_detectors, num_detectors + 1, weight=heaviest)
     matching.set_boundary_nodes({num_detectors, num_detectors + 1})
-
-
-def _paths_are_short(ends: NDArray[np.int32], num_detectors: int) -> bool:
-    """Check that each detector with an edge is within `_SHORT_PATH` edges of the boundary.
-
-    Spares nearly all models the exact distances.
-    """
-    first, second = np.ascontiguousarray(ends.T)
-    # Its last entry is the boundary, which -1 refers to.
-    reached = np.zeros(num_detectors + 1, dtype=np.bool_)
-    reached[-1] = True
-    for _ in range(_SHORT_PATH):
-        one, other = reached[first], reached[second]
-        waiting = ~(one & other)
-        if not waiting.any():
-            return True
-        reached[first[other]] = True
-        reached[second[one]] = True
-        first, second = first[waiting], second[waiting]
-    return False
 
 
 def _weighted_graph(

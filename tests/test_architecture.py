@@ -52,7 +52,7 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.pymatching_radii",
         "stim numpy pymatching",
     ),
-    "decoders.pymatching_radii": Room("", "numpy scipy pymatching"),
+    "decoders.pymatching_radii": Room("decoders.kernels", "numpy scipy pymatching"),
     "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
