@@ -1,12 +1,27 @@
 """Putting the errors of a noise model into a clean circuit."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import stim
 
 from qec.noise.channel import Channel
+from qec.noise.structure import (
+    ANNOTATIONS,
+    acts_on_qubits,
+    begins_with_tick,
+    find_ancillas,
+    find_data_qubits,
+    find_neighbours,
+    find_used_qubits,
+    group_qubits,
+    has_cycle_tick,
+    has_tick,
+    is_followed_by_tick,
+    measures_products,
+)
 
-_ANNOTATIONS = frozenset({"DETECTOR", "OBSERVABLE_INCLUDE", "SHIFT_COORDS", "QUBIT_COORDS", "MPAD"})
 _FLIP_AFTER_RESET = {
     "R": "X_ERROR",
     "MR": "X_ERROR",
@@ -19,13 +34,31 @@ _FLIP_AFTER_RESET = {
 Group = tuple[int, ...]
 
 
+class _State(NamedTuple):
+    """What an instruction needs to know about the instructions executed before it.
+
+    Attributes:
+        busy: qubits with an operation in the current layer.
+        slow: whether the current layer has a measurement or reset.
+        partner: (qubit, partner) pairs of the two-qubit gates of the current layer.
+        cycle_due: whether the next gate or joint measurement begins a cycle (cycles found without tags).
+        measured: Pauli products measured since the cycle began, as the text of their targets.
+    """
+
+    busy: frozenset[int] = frozenset()
+    slow: bool = False
+    partner: tuple[tuple[int, int], ...] = ()
+    cycle_due: bool = True
+    measured: frozenset[str] = frozenset()
+
+
 def apply_noise(channels: Sequence[Channel], circuit: stim.Circuit) -> stim.Circuit:
     """A noisy copy of `circuit`; see `NoiseModel.apply`, which is the public door."""
     return _Applier(channels, circuit).run(circuit)
 
 
 class _Applier:
-    """State of one pass: the channels' rates by qubit number, and who has been at work in this layer."""
+    """One pass over a circuit: the rates by qubit number, and the state of the current layer and cycle."""
 
     def __init__(self, channels: Sequence[Channel], circuit: stim.Circuit) -> None:
         # Channels that never strike are left out, so that they ask nothing of the circuit.
@@ -33,89 +66,167 @@ class _Applier:
         self._coordinates = {q: tuple(at) for q, at in circuit.get_final_qubit_coordinates().items()}
         if not self._coordinates and any(c.overrides or c.spread for c in self._channels.values()):
             raise ValueError("rates are given for single places, but the circuit has no QUBIT_COORDS")
-        self._qubits = sorted(_used_qubits(circuit) | set(self._coordinates))
-        self._data = sorted(_data_qubits(circuit))
-        if "cycle_data" in self._channels and not (self._data and _has_cycle_tick(circuit)):
-            raise ValueError(
-                "errors at the start of each cycle need the tags QUBIT_COORDS[data] and TICK[cycle]; "
-                "qec.memory_circuit writes them"
-            )
-        self._idling = not self._channels.keys().isdisjoint({"idle", "idle_measure_reset"})
+        self._qubits = sorted(find_used_qubits(circuit) | set(self._coordinates))
+        self._data: list[int] = []
+        self._ancillas: frozenset[int] = frozenset()
+        self._finds_cycles = False
+        if "cycle_data" in self._channels:
+            self._ancillas = find_ancillas(circuit)
+            self._data = find_data_qubits(circuit, self._ancillas)
+            self._finds_cycles = not has_cycle_tick(circuit)
+            if not self._data:
+                raise ValueError(
+                    "every qubit is measured more than once, so the data qubits cannot be told from the "
+                    "ancillas; tag them: QUBIT_COORDS[data]"
+                )
+            if self._finds_cycles and not self._ancillas and not measures_products(circuit):
+                raise ValueError(
+                    "errors at the start of each cycle need cycles, but no qubit or Pauli product is "
+                    "measured twice or by MR; tag them: QUBIT_COORDS[data] for data qubits, TICK[cycle] "
+                    "where a cycle begins, as qec.memory_circuit does"
+                )
         self._rates: dict[tuple[str, Group], float] = {}
-        self._busy: set[int] = set()
-        self._slow = False
         self._crossing = "crosstalk" in self._channels
-        self._neighbours = _neighbours(circuit) if self._crossing else {}
-        self._partner: dict[int, int] = {}
+        self._neighbours = find_neighbours(circuit) if self._crossing else {}
+        self._enter(_State())
 
     def run(self, circuit: stim.Circuit) -> stim.Circuit:
-        noisy = self._block(circuit)
+        noisy = self._block(circuit, before_tick=True)
         self._end_layer(noisy)
         return noisy
 
-    def _block(self, circuit: stim.Circuit) -> stim.Circuit:
+    def _enter(self, state: _State) -> None:
+        self._busy = set(state.busy)
+        self._slow = state.slow
+        self._partner = dict(state.partner)
+        self._cycle_due = state.cycle_due
+        self._measured = set(state.measured)
+
+    def _state(self) -> _State:
+        return _State(
+            frozenset(self._busy),
+            self._slow,
+            tuple(sorted(self._partner.items())),
+            self._cycle_due,
+            frozenset(self._measured),
+        )
+
+    def _block(self, circuit: stim.Circuit, *, before_tick: bool) -> stim.Circuit:
+        """Add noise to a circuit or to the body of a REPEAT block.
+
+        Args:
+            circuit: without noise.
+            before_tick: whether the end of this block is certain to be the end of a layer.
+        """
         out = stim.Circuit()
-        behind_repeat = False
-        for instruction in circuit:
+        # Where there are no TICKs, a qubit's second operation begins a layer.
+        by_use = not has_tick(circuit)
+        for index, instruction in enumerate(circuit):
             if _is_noise(instruction):
                 raise ValueError(f"the circuit already has noise ({_short(instruction)}); give a clean one")
             if isinstance(instruction, stim.CircuitRepeatBlock):
-                self._end_layer(out)
-                body = instruction.body_copy()
-                if (self._idling or self._crossing) and not _begins_with_tick(body):
-                    raise ValueError("idling and crosstalk need layers: a REPEAT block must begin with TICK")
-                noisy_body = self._block(body)
-                self._end_layer(noisy_body)
-                out.append(stim.CircuitRepeatBlock(instruction.repeat_count, noisy_body, tag=instruction.tag))
-                behind_repeat = True
-            elif instruction.name in _ANNOTATIONS:
+                self._repeat(out, instruction, is_followed_by_tick(circuit, index, at_end=before_tick))
+            elif instruction.name in ANNOTATIONS:
                 out.append(instruction)
             elif instruction.name == "TICK":
                 self._end_layer(out)
                 out.append(instruction)
                 if instruction.tag == "cycle":
                     self._emit(out, "cycle_data", "DEPOLARIZE1", [(q,) for q in self._data])
-                behind_repeat = False
             else:
-                if (self._idling or self._crossing) and behind_repeat:
-                    raise ValueError(
-                        "idling and crosstalk need layers: a REPEAT block must be followed by TICK"
-                    )
-                self._operation(out, instruction)
+                self._operation(out, instruction, by_use=by_use)
         return out
 
-    def _operation(self, out: stim.Circuit, instruction: stim.CircuitInstruction) -> None:
+    def _repeat(self, out: stim.Circuit, block: stim.CircuitRepeatBlock, before_tick: bool) -> None:
+        """Add noise to a REPEAT block, which stays folded.
+
+        A layer may reach over the edges of the block. Its errors are added where it ends, so that an
+        iteration depends on those before it through `_State` only, and the second and all later ones are
+        alike. The first one stands alone before the block where it differs.
+        """
+        body = block.body_copy()
+        closed = begins_with_tick(body) and before_tick
+        if closed:
+            self._end_layer(out)
+        entry = self._state()
+        first = self._iteration(body, closed=closed)
+        after_first = self._state()
+        later = self._iteration(body, closed=closed)
+        count = block.repeat_count
+        if self._state() != after_first:
+            # Layers or cycles found by repeated use that drift against the iterations: each begins its own.
+            self._enter(entry)
+            self._end_layer(out)
+            self._enter(_State())
+            later = self._iteration(body, closed=True)
+        elif first != later:
+            out += first
+            count -= 1
+        if count > 0:
+            out.append(stim.CircuitRepeatBlock(count, later, tag=block.tag))
+
+    def _iteration(self, body: stim.Circuit, *, closed: bool) -> stim.Circuit:
+        noisy = self._block(body, before_tick=closed)
+        if closed:
+            self._end_layer(noisy)
+        return noisy
+
+    def _operation(self, out: stim.Circuit, instruction: stim.CircuitInstruction, *, by_use: bool) -> None:
         gate = stim.gate_data(instruction.name)
-        if not (gate.is_single_qubit_gate or (gate.is_two_qubit_gate and gate.is_unitary)):
-            raise ValueError(
-                f"no noise channel describes {instruction.name}; use resets, measurements of one qubit, and "
-                "one- or two-qubit gates"
-            )
+        measures = gate.produces_measurements
         for groups in _without_repeats(instruction):
-            if gate.produces_measurements:
+            struck = [group_qubits(group) for group in groups if acts_on_qubits(group)]
+            qubits = {qubit for group in struck for qubit in group}
+            if by_use and not self._busy.isdisjoint(qubits):
+                self._end_layer(out)
+            if self._finds_cycles and struck:
+                self._follow_cycle(out, gate, groups)
+            if measures:
                 self._measure(out, instruction, groups)
             else:
-                targets = [target for group in groups for target in group]
-                out.append(stim.CircuitInstruction(instruction.name, targets, tag=instruction.tag))
-            struck = [tuple(t.value for t in group) for group in groups if _only_qubits(group)]
-            self._busy.update(qubit for group in struck for qubit in group)
-            self._slow |= gate.is_reset or gate.produces_measurements
+                out.append(_part(instruction, groups, []))
+            self._busy |= qubits
+            self._slow |= gate.is_reset or measures
             if gate.is_reset:
                 self._emit(out, "reset", _FLIP_AFTER_RESET[gate.name], struck)
-            if gate.is_unitary and gate.is_single_qubit_gate:
-                self._emit(out, "one_qubit", "DEPOLARIZE1", struck)
-            if gate.is_unitary and gate.is_two_qubit_gate:
-                self._emit(out, "two_qubit", "DEPOLARIZE2", struck)
-                self._partner.update(pair for a, b in struck for pair in ((a, b), (b, a)))
+                continue
+            if not measures:
+                self._emit(out, "one_qubit", "DEPOLARIZE1", [group for group in struck if len(group) == 1])
+            pairs = [pair for group in struck for pair in pairwise(group)]
+            self._emit(out, "two_qubit", "DEPOLARIZE2", pairs)
+            if not measures:
+                self._partner.update(pair for a, b in pairs for pair in ((a, b), (b, a)))
+
+    def _follow_cycle(
+        self, out: stim.Circuit, gate: stim.GateData, groups: list[list[stim.GateTarget]]
+    ) -> None:
+        """Begin a cycle at the first gate after ancillas were measured, or where a product comes up again."""
+        products: set[str] = set()
+        if gate.produces_measurements:
+            products = {
+                f"{gate.name} {' '.join(str(t).lstrip('!') for t in g)}" for g in groups if len(g) > 1
+            }
+            if not self._measured.isdisjoint(products):
+                self._cycle_due = True
+        if self._cycle_due and (products or not (gate.is_reset or gate.produces_measurements)):
+            self._emit(out, "cycle_data", "DEPOLARIZE1", [(q,) for q in self._data])
+            self._cycle_due = False
+            self._measured = set()
+        self._measured |= products
+        if gate.produces_measurements:
+            single = (group_qubits(g) for g in groups if len(g) == 1)
+            self._cycle_due |= any(qubit in self._ancillas for (qubit,) in single)
 
     def _measure(
         self, out: stim.Circuit, instruction: stim.CircuitInstruction, groups: list[list[stim.GateTarget]]
     ) -> None:
-        """Measurements with the rate of a flipped result as their argument, in the order they had."""
-        for (target,) in groups:
-            rate = self._rate("readout", (target.value,))
-            arguments = [rate] if rate > 0 else []
-            out.append(stim.CircuitInstruction(instruction.name, [target], arguments, tag=instruction.tag))
+        """Measurements with the rate of a flipped result as their argument, in the order they had.
+
+        The result of a product has the largest of its qubits' rates.
+        """
+        for group in groups:
+            rate = max(self._rate("readout", (qubit,)) for qubit in group_qubits(group))
+            out.append(_part(instruction, [group], [rate] if rate > 0 else []))
 
     def _end_layer(self, out: stim.Circuit) -> None:
         if self._crossing and self._partner:
@@ -163,7 +274,7 @@ def _without_repeats(instruction: stim.CircuitInstruction) -> Iterator[list[list
     groups: list[list[stim.GateTarget]] = []
     seen: set[int] = set()
     for group in instruction.target_groups():
-        qubits = {target.value for target in group if target.is_qubit_target}
+        qubits = set(group_qubits(group))
         if not seen.isdisjoint(qubits):
             yield groups
             groups, seen = [], set()
@@ -171,6 +282,19 @@ def _without_repeats(instruction: stim.CircuitInstruction) -> Iterator[list[list
         seen |= qubits
     if groups:
         yield groups
+
+
+def _part(
+    instruction: stim.CircuitInstruction, groups: list[list[stim.GateTarget]], arguments: list[float]
+) -> stim.CircuitInstruction:
+    """The instruction for some of its target groups; Pauli products get their combiners back."""
+    targets: list[stim.GateTarget] = []
+    for group in groups:
+        for index, target in enumerate(group):
+            if index and target.pauli_type in "XYZ":
+                targets.append(stim.target_combiner())
+            targets.append(target)
+    return stim.CircuitInstruction(instruction.name, targets, arguments, tag=instruction.tag)
 
 
 def _is_noise(instruction: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
@@ -181,63 +305,6 @@ def _is_noise(instruction: stim.CircuitInstruction | stim.CircuitRepeatBlock) ->
     if gate.produces_measurements:
         return any(instruction.gate_args_copy())
     return bool(gate.is_noisy_gate)
-
-
-def _only_qubits(group: Iterable[stim.GateTarget]) -> bool:
-    return all(target.is_qubit_target for target in group)
-
-
-def _begins_with_tick(body: stim.Circuit) -> bool:
-    return len(body) > 0 and body[0].name == "TICK"
-
-
-def _walk(circuit: stim.Circuit) -> Iterator[stim.CircuitInstruction]:
-    for instruction in circuit:
-        if isinstance(instruction, stim.CircuitRepeatBlock):
-            yield from _walk(instruction.body_copy())
-        else:
-            yield instruction
-
-
-def _any(circuit: stim.Circuit, condition: Callable[[stim.CircuitInstruction], bool]) -> bool:
-    return any(condition(instruction) for instruction in _walk(circuit))
-
-
-def _has_cycle_tick(circuit: stim.Circuit) -> bool:
-    return _any(circuit, lambda i: i.name == "TICK" and i.tag == "cycle")
-
-
-def _used_qubits(circuit: stim.Circuit) -> set[int]:
-    return {
-        target.value
-        for instruction in _walk(circuit)
-        if instruction.name not in _ANNOTATIONS
-        for target in instruction.targets_copy()
-        if target.is_qubit_target
-    }
-
-
-def _neighbours(circuit: stim.Circuit) -> dict[int, list[int]]:
-    """For each qubit those that it has a two-qubit gate with, in ascending order."""
-    found: dict[int, set[int]] = {}
-    for instruction in _walk(circuit):
-        if instruction.name in _ANNOTATIONS or not stim.gate_data(instruction.name).is_two_qubit_gate:
-            continue
-        for group in instruction.target_groups():
-            if _only_qubits(group):
-                one, other = (target.value for target in group)
-                found.setdefault(one, set()).add(other)
-                found.setdefault(other, set()).add(one)
-    return {qubit: sorted(others) for qubit, others in found.items()}
-
-
-def _data_qubits(circuit: stim.Circuit) -> set[int]:
-    return {
-        target.value
-        for instruction in _walk(circuit)
-        if instruction.name == "QUBIT_COORDS" and instruction.tag == "data"
-        for target in instruction.targets_copy()
-    }
 
 
 def _short(instruction: stim.CircuitInstruction) -> str:

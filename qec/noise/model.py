@@ -59,18 +59,36 @@ class NoiseModel:
         return replace(self, channels=channels)
 
     def apply(self, circuit: stim.Circuit) -> stim.Circuit:
-        """A noisy copy of a clean circuit: errors added, everything else in its place; REPEAT stays.
+        """Add the errors to a copy of a clean circuit; every other instruction stays in its place.
 
-        A layer is what stands between two TICKs. A qubit (one with QUBIT_COORDS, or one that some instruction
-        uses) idles in a layer in which others are at work and it is not; a layer without any operation takes
-        no time. `crosstalk` strikes, in a layer with two-qubit gates, pairs of qubits of different gates that
-        have a two-qubit gate with each other somewhere else in the circuit. Paulis controlled by measurement
-        records or sweep bits are bookkeeping: free of errors and time. `cycle_data` strikes the qubits tagged
-        `QUBIT_COORDS[data]` at each `TICK[cycle]`.
+        Layers. A layer lies between two TICKs, also where it reaches over the edge of a REPEAT block. A
+        circuit, or a body of a REPEAT block, without any TICK is divided by use: a qubit's second operation
+        begins a layer. A qubit (one with QUBIT_COORDS, or one that some instruction uses) idles in a layer in
+        which others have an operation and it has none; a layer without any operation takes no time.
+        `crosstalk` strikes, in a layer with two-qubit gates, pairs of qubits of different gates that have a
+        two-qubit gate with each other somewhere else in the circuit. Paulis controlled by measurement records
+        or sweep bits are bookkeeping: free of errors and time.
+
+        Joint measurements. A product of two qubits (MXX, MYY, MZZ, MPP) has its result flipped as `readout`
+        (the largest of its qubits' rates), and its qubits depolarized as `two_qubit`; a longer product (MPP,
+        SPP) has that depolarizing for each two consecutive qubits, as a parity computed along a chain of
+        gates would.
+
+        Cycles. `cycle_data` strikes the qubits tagged `QUBIT_COORDS[data]` at each `TICK[cycle]`. Without the
+        first tag, data qubits are those that are not measured by themselves more than once (if none is, those
+        not measured by MR). Without the second, a cycle begins at the first gate, at the first gate after
+        an ancilla was measured, and where a Pauli product is measured again: on the circuits of
+        `stim.Circuit.generated` where `before_round_data_depolarization` has it.
+
+        REPEAT blocks stay folded. Where the first iteration differs from the others (it completes the layer
+        before the block), it is written before the block, and the block has one repetition less.
+
+        Args:
+            circuit: without noise.
 
         Raises:
-            ValueError: the circuit already has noise; it contains an operation that no channel describes
-                (products of Paulis such as MPP); it lacks the tags, the coordinates or the TICKs around a
-                REPEAT block that this model needs.
+            ValueError: the circuit already has noise; it has no QUBIT_COORDS and the model has rates for
+                single places; the model has `cycle_data` and neither tags nor measurements show what a data
+                qubit or a cycle is.
         """
         return apply_noise(self.channels, circuit)
