@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
 from decoders.layers import LayeredModel
-from experiments.points import Point
+from experiments.points import Point, decoding_model
+from experiments.sampling import sample_playlist
 from realtime.playlist import Playlist
-from realtime.sampling import sample_events
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,15 @@ def simulate(point: Point, *, shots: int, seed: int, progress: Callable[[str], N
         shots: how many.
         seed: of the simulation.
         progress: takes a line now and then.
+
+    Raises:
+        ValueError: a memory with leakage that is too long.
     """
     circuit = point.circuit()
-    model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
-    return sample_events(
+    model = LayeredModel.from_dem(decoding_model(circuit))
+    return sample_playlist(
         circuit,
+        leakage=point.leakage,
         shots=shots,
         seed=seed,
         model=model,

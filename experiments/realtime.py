@@ -11,6 +11,7 @@ from experiments.loop import Plan, measure, spread, tail
 from experiments.loop_options import duration, strength
 from experiments.loop_parts import LoopSetting
 from experiments.machine import description
+from experiments.noise_options import noise_name
 from experiments.progress import Progress
 from realtime.hiccups import HiccupMeter
 from realtime.latency import Histogram
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {out}: the figure is a PNG file, give a name that ends in .png")
     loop_options.check_folder("--out", args.out)
     setting = loop_options.setting_of(args)
+    args.noise = noise_name(args.noise, args.bias)
     p = strength(args.noise, args.p)
     with Progress() as progress:
         progress.show("measuring the machine alone")

@@ -134,7 +134,7 @@ def test_any_shot_can_be_drawn_again_alone() -> None:
         ("SWAP 0 1", "SWAP cannot be sampled with leakage"),
         ("M 0\nCX rec[-1] 1", "no feedback"),
         ("MPP X0*X1", "MPP"),
-        ("PAULI_CHANNEL_1(0.1, 0, 0) 0", "PAULI_CHANNEL_1"),
+        ("E(0.1) X0", "E.* X0 cannot be sampled"),
     ],
 )
 def test_what_has_no_place_in_a_program_is_refused(text: str, words: str) -> None:
