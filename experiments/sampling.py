@@ -1,21 +1,15 @@
 """Sampling of memories: by stim, or with leakage where the noise model has it."""
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sinter
 import stim
 from numpy.typing import NDArray
 
-from decoders.layers import LayeredModel
-from experiments.workers import die_with_parent
 from qec.noise import LeakageModel
-from qec.sampling import LeakageSampler
-from realtime.playlist import Playlist
-from realtime.sampling import sample_events
+
+if TYPE_CHECKING:
+    from qec.sampling import LeakageSampler
 
 Packed = NDArray[np.uint8]
 
@@ -54,7 +48,7 @@ class MemorySampler:
         return found.events, found.flips
 
 
-def leakage_sampler(circuit: stim.Circuit, leakage: LeakageModel) -> LeakageSampler:
+def leakage_sampler(circuit: stim.Circuit, leakage: LeakageModel) -> "LeakageSampler":
     """The sampler of a circuit with leakage.
 
     Raises:
@@ -65,78 +59,7 @@ def leakage_sampler(circuit: stim.Circuit, leakage: LeakageModel) -> LeakageSamp
             f"circuits with leakage are simulated with at most {_MOST_MEASUREMENTS:,} measurements, "
             f"and this one has {circuit.num_measurements:,}: take fewer cycles, or a device without [leakage]"
         )
+    # Compiled code takes a while to import, and most memories do not leak.
+    from qec.sampling import LeakageSampler
+
     return LeakageSampler(circuit, model=leakage)
-
-
-def sample_playlist(
-    circuit: stim.Circuit,
-    *,
-    leakage: LeakageModel | None,
-    shots: int,
-    seed: int,
-    model: LayeredModel,
-    progress: Callable[[int, int], None] | None = None,
-) -> Playlist:
-    """Shots of a memory to be played to a streaming decoder; see `realtime.sampling.sample_events`.
-
-    Raises:
-        ValueError: as `sample_events` and `leakage_sampler`.
-    """
-    if leakage is None:
-        return sample_events(circuit, shots=shots, seed=seed, model=model, progress=progress)
-    events, flips = MemorySampler(circuit, leakage=leakage, seed=seed).sample(shots)
-    return Playlist.from_events(
-        model=model,
-        detection_events=np.unpackbits(events, axis=1, count=circuit.num_detectors, bitorder="little"),
-        observable_flips=np.unpackbits(flips, axis=1, count=circuit.num_observables, bitorder="little"),
-    )
-
-
-@dataclass(frozen=True)
-class TaskSampler(sinter.Sampler):  # type: ignore[misc]
-    """Samples and decodes sinter's tasks, with leakage where the task's metadata say so.
-
-    sinter's own sampling knows circuits only, which cannot hold leakage.
-
-    Attributes:
-        decoder: as sinter takes it.
-        models: text of a leakage model, as in the metadata under "leakage", -> the model.
-    """
-
-    decoder: Any
-    models: Mapping[str, LeakageModel]
-
-    def compiled_sampler_for_task(self, task: sinter.Task) -> "CompiledTaskSampler":
-        """Compile the sampler and the decoder of one task."""
-        die_with_parent()
-        text = task.json_metadata.get("leakage")
-        return CompiledTaskSampler(
-            sampler=MemorySampler(
-                task.circuit, leakage=None if text is None else self.models[text], seed=None
-            ),
-            decoder=self.decoder.compile_decoder_for_dem(dem=task.detector_error_model),
-        )
-
-
-@dataclass
-class CompiledTaskSampler(sinter.CompiledSampler):  # type: ignore[misc]
-    """The sampler and the decoder of one task."""
-
-    sampler: MemorySampler
-    decoder: Any
-
-    def sample(self, suggested_shots: int) -> sinter.AnonTaskStats:
-        """Sample, decode and count; shots that the decoder marks in an extra byte are discarded."""
-        start = time.monotonic()
-        events, flips = self.sampler.sample(suggested_shots)
-        predictions = self.decoder.decode_shots_bit_packed(bit_packed_detection_event_data=events)
-        kept = np.ones(len(events), dtype=np.bool_)
-        if predictions.shape[1] > flips.shape[1]:
-            kept = predictions[:, -1] == 0
-        wrong = (predictions[:, : flips.shape[1]] != flips).any(axis=1)
-        return sinter.AnonTaskStats(
-            shots=len(events),
-            errors=int(np.count_nonzero(wrong & kept)),
-            discards=int(np.count_nonzero(~kept)),
-            seconds=time.monotonic() - start,
-        )

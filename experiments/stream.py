@@ -15,10 +15,10 @@ from experiments import loop_options
 from experiments.loop import CODE, spread
 from experiments.loop_options import duration, strength
 from experiments.loop_results import PERCENTILES, Spread
+from experiments.loop_shots import sample_playlist
 from experiments.noise_options import noise_name
 from experiments.points import Point, decoding_model
 from experiments.progress import Progress
-from experiments.sampling import sample_playlist
 from experiments.tables import number, table
 from qec.datasets import read_experiment
 from realtime.jobs import Job

@@ -15,8 +15,9 @@ from experiments.eta import Tracker
 from experiments.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.points import Point, decoding_model, grid
 from experiments.progress import Progress
-from experiments.sampling import TaskSampler, leakage_sampler
+from experiments.sampling import leakage_sampler
 from experiments.settings import DEFAULT_DECODER
+from experiments.task_sampler import TaskSampler
 from experiments.workers import Guarded, interrupts_kept_from_workers
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.

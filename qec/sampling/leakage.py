@@ -60,7 +60,7 @@ class LeakageSampler:
         if by_cycle and not (program.num_cycles and len(program.data)):
             raise ValueError(
                 f"leakage rates {', '.join(by_cycle)} need to know data qubits and cycles, which "
-                "this circuit does not tag: give it TICK[cycle] and QUBIT_COORDS[data], or leave the rates out"
+                "this circuit does not tag: give it TICK[cycle] and QUBIT_COORDS[data], or leave them out"
             )
 
     @property
