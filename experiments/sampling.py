@@ -37,6 +37,7 @@ class MemorySampler:
         self._leaking = leakage_sampler(circuit, leakage)
         self._seed = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
         self._next_shot = 0
+        self._leaking.sample(shots=0, seed=0)  # compiles
 
     def sample(self, shots: int) -> tuple[Packed, Packed]:
         """Draw the next shots: events and flips, bit-packed uint8 (shots, bytes) each."""
@@ -54,12 +55,17 @@ def leakage_sampler(circuit: stim.Circuit, leakage: LeakageModel) -> "LeakageSam
     Raises:
         ValueError: a circuit that is too long to be held unrolled, or that has other gates.
     """
+    check_size(circuit)
+    # Compiled code takes a while to import, and most memories do not leak.
+    from qec.sampling import LeakageSampler
+
+    return LeakageSampler(circuit, model=leakage)
+
+
+def check_size(circuit: stim.Circuit) -> None:
+    """Raise ValueError if a circuit is too long to be sampled with leakage."""
     if circuit.num_measurements > _MOST_MEASUREMENTS:
         raise ValueError(
             f"circuits with leakage are simulated with at most {_MOST_MEASUREMENTS:,} measurements, "
             f"and this one has {circuit.num_measurements:,}: take fewer cycles, or a device without [leakage]"
         )
-    # Compiled code takes a while to import, and most memories do not leak.
-    from qec.sampling import LeakageSampler
-
-    return LeakageSampler(circuit, model=leakage)
