@@ -35,6 +35,9 @@ _FLIP_AFTER_RESET = {
 
 Group = tuple[int, ...]
 
+# Iterations of a REPEAT block after which its layers and cycles must be alike.
+_MOST_ITERATIONS = 6
+
 
 class _State(NamedTuple):
     """What an instruction needs to know about the instructions executed before it.
@@ -152,30 +155,35 @@ class _Applier:
     def _repeat(self, out: stim.Circuit, block: stim.CircuitRepeatBlock, before_tick: bool) -> None:
         """Add noise to a REPEAT block, which stays folded.
 
-        A layer may reach over the edges of the block. Its errors are added where it ends, so that an
-        iteration depends on those before it through `_State` only, and the second and all later ones are
-        alike. The first one stands alone before the block where it differs.
+        A layer may reach over the edges of the block, and a cycle begins where a product is measured again.
+        Errors are added where a layer ends, so that an iteration depends on those before it through `_State`
+        only: from the first iteration on that leaves the state as it was, all are alike. Those before it are
+        written out where they differ.
         """
         body = block.body_copy()
         closed = begins_with_tick(body) and before_tick
         if closed:
             self._end_layer(out)
-        entry = self._state()
-        first = self._iteration(body, closed=closed)
-        after_first = self._state()
-        later = self._iteration(body, closed=closed)
-        count = block.repeat_count
-        if self._state() != after_first:
+        entry = before = self._state()
+        iterations: list[stim.Circuit] = []
+        settled = False
+        while not settled and len(iterations) < min(block.repeat_count, _MOST_ITERATIONS):
+            iterations.append(self._iteration(body, closed=closed))
+            settled, before = self._state() == before, self._state()
+        if not settled and len(iterations) < block.repeat_count:
             # Layers or cycles found by repeated use that drift against the iterations: each begins its own.
             self._enter(entry)
             self._end_layer(out)
             self._enter(_State())
-            later = self._iteration(body, closed=True)
-        elif first != later:
-            out += first
-            count -= 1
-        if count > 0:
-            out.append(stim.CircuitRepeatBlock(count, later, tag=block.tag))
+            iterations = [self._iteration(body, closed=True)]
+        *early, later = iterations
+        count = block.repeat_count - len(early)
+        while early and early[-1] == later:
+            early.pop()
+            count += 1
+        for iteration in early:
+            out += iteration
+        out.append(stim.CircuitRepeatBlock(count, later, tag=block.tag))
 
     def _iteration(self, body: stim.Circuit, *, closed: bool) -> stim.Circuit:
         noisy = self._block(body, before_tick=closed)
