@@ -4,6 +4,7 @@ import math
 import pickle
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pymatching
@@ -14,6 +15,7 @@ import decoders
 from decoders import StreamingDecoder
 from decoders.layers import LayeredModel
 from qec import RepetitionCode, RotatedSurfaceCode, memory_circuit, noise
+from qec.datasets.models import read_error_model
 from qec.noise import Channel, NoiseModel
 from qec.noise.channel import KINDS
 from qec.noise.paulis import PAULIS
@@ -217,6 +219,15 @@ def test_every_decoder_decodes_biased_noise(name: str) -> None:
     wrong = (decoders.from_dem(name, dem).decode_batch(events) != flips).sum()
     assert 0 < reference < 200
     assert wrong <= reference + 2 * np.sqrt(reference)
+
+
+def test_files_of_biased_circuits_have_a_model(tmp_path: Path) -> None:
+    """As `qec learn --start` and experiment folders read them."""
+    circuit = memory_circuit(CODES[0], rounds=3, noise=noise.si1000(0.006).biased(20))
+    path = tmp_path / "noisy.stim"
+    circuit.to_file(path)
+    dem = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+    assert read_error_model(path).approx_equals(dem, atol=1e-6)  # a file has six digits
 
 
 @pytest.mark.parametrize("eta", [20.0, math.inf])

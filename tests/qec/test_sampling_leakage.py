@@ -139,7 +139,7 @@ def test_gates_and_measurements_heat() -> None:
 
 
 def test_any_shot_can_be_drawn_again_alone() -> None:
-    circuit = memory_circuit(RotatedSurfaceCode(3), rounds=3, noise=si1000(0.01))
+    circuit = memory_circuit(RotatedSurfaceCode(3), rounds=3, noise=WEIGHTED)
     sampler = LeakageSampler(circuit, model=LeakageModel(cz=0.01, transport=0.1, decay=0.1))
     whole = sampler.sample(shots=6, seed=3)
     part = sampler.sample(shots=2, seed=3, first_shot=4)
