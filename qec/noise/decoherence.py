@@ -116,7 +116,7 @@ class Decoherence:
 
 
 def twirled(wait_ns: float, *, t1_ns: float, t2_ns: float) -> tuple[float, float, float]:
-    """Pauli twirl of amplitude damping and dephasing (Sarvepalli et al., arXiv 0802.2912; 1208.0928).
+    """Pauli twirl of amplitude damping and dephasing (Ghosh, Fowler and Geller, Phys. Rev. A 86, 062318).
 
     p_X = p_Y = (1 - exp(-t / T1)) / 4, p_Z = (1 - exp(-t / T2)) / 2 - (1 - exp(-t / T1)) / 4.
 

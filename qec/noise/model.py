@@ -127,8 +127,8 @@ class NoiseModel:
         that its own operations leave, with the errors of `Decoherence`; errors of `idle_measure_reset` are in
         addition.
 
-        REPEAT blocks stay folded. Where the first iteration differs from the others (it completes the layer
-        before the block), it is written before the block, and the block has one repetition less.
+        REPEAT blocks stay folded. First iterations that differ from the others (the first completes the layer
+        before the block, for example) are written before the block, which then has fewer repetitions.
 
         Args:
             circuit: without noise.
