@@ -121,7 +121,9 @@ class ParallelStreamingDecoder:
             ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be cut, or detectors
                 without a boundary.
         """
-        model = model_for(decoder, circuit.detector_error_model(decompose_errors=True))
+        model = model_for(
+            decoder, circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+        )
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),

@@ -114,7 +114,9 @@ class StreamingDecoder:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
                 `LayeredModel.from_dem`).
         """
-        model = model_for(decoder, circuit.detector_error_model(decompose_errors=True))
+        model = model_for(
+            decoder, circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+        )
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),

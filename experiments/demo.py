@@ -11,8 +11,10 @@ import numpy as np
 
 import decoders
 from experiments import fits
-from experiments.points import Point
+from experiments.noise_options import add_noise, has_own_rates, noise_name
+from experiments.points import Point, decoding_model
 from experiments.progress import Progress
+from experiments.sampling import MemorySampler
 from experiments.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
 from experiments.shots import shots_per_piece
 from experiments.tables import estimate, table
@@ -29,12 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Rotated surface code (ZXXZ, CZ gates), bases X and Z. One seed always gives the same errors."
     )
-    add(
-        "--noise",
-        default="si1000",
-        metavar="MODEL",
-        help="si1000, uniform, phenomenological, device:NAME, device:FILE.toml; default: %(default)s",
-    )
+    add_noise(parser)
     add("--p", type=float, metavar="P", help=f"strength of the noise model; default: {DEFAULT_P}")
     add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="default: %(default)s")
     add("--distances", nargs="+", type=int, default=[3, 5, 7], metavar="D", help="default: 3 5 7")
@@ -69,14 +66,14 @@ class _Result:
 
 def _measure(point: Point, *, decoder_name: str, shots: int, seed: int) -> _Result:
     circuit = point.circuit()
-    dem = circuit.detector_error_model(decompose_errors=True)
+    dem = decoding_model(circuit)
     decoder = decoders.from_dem(decoder_name, dem)
-    sampler = circuit.compile_detector_sampler(seed=seed)
+    sampler = MemorySampler(circuit, leakage=point.leakage, seed=seed)
     decoder.warm_up()  # compiling is not decoding time
     piece = shots_per_piece(dem.num_detectors)
     errors = events = decode_ns = 0
     for done in range(0, shots, piece):
-        found, flips = sampler.sample(min(piece, shots - done), separate_observables=True, bit_packed=True)
+        found, flips = sampler.sample(min(piece, shots - done))
         start = time.perf_counter_ns()
         predictions = decoder.decode_batch(found, bit_packed=True)
         decode_ns += time.perf_counter_ns() - start
@@ -94,6 +91,7 @@ def _measure(point: Point, *, decoder_name: str, shots: int, seed: int) -> _Resu
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; see `add_arguments`."""
+    args.noise = noise_name(args.noise, args.bias)
     points = _points(args)
     out = Path(args.out)
     if out.suffix != ".png":
@@ -110,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     counts = [result.count for result in results]
     found = fits.fit(counts)
     strength = "" if points[0].p is None else f", p = {points[0].p:g}"
-    setting = f"noise {args.noise}{strength}, decoder {args.decoder}"
+    leakage = "" if points[0].leakage is None else f", leakage {points[0].leakage.text}"
+    setting = f"noise {args.noise}{strength}{leakage}, decoder {args.decoder}"
     print(f"Rotated surface code (ZXXZ) memory, {setting}\n")
     print(_table(results, found))
     print()
@@ -141,7 +140,7 @@ def _points(args: argparse.Namespace) -> list[Point]:
     if args.decoder not in decoders.names():
         raise ValueError(f"no decoder is named '{args.decoder}': choose from {', '.join(decoders.names())}")
     # A device brings its own rates; `Point` says so when a strength is given all the same.
-    p = DEFAULT_P if args.p is None and not args.noise.startswith("device:") else args.p
+    p = DEFAULT_P if args.p is None and not has_own_rates(args.noise) else args.p
     points = [
         Point(_CODE, "cz", distance, rounds, basis, args.noise, p)
         for distance in sorted(set(args.distances))

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 import decoders
 from decoders.base import WITH_GAPS
 from experiments.gap_results import GapResult
-from experiments.points import Point, rounds_of
+from experiments.noise_options import add_noise, has_own_rates, noise_name
+from experiments.points import Point, decoding_model, rounds_of
 from experiments.progress import Progress
+from experiments.sampling import MemorySampler
 from experiments.settings import DEFAULT_DECODER
 from experiments.shots import shots_per_piece
 from experiments.tables import estimate, number, table
@@ -41,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--code", default="surface_zxxz", help="surface, surface_zxxz, repetition; default: %(default)s")
     add("--basis", default="z", metavar="B", help="x or z; default: %(default)s")
     add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d; default: %(default)s")
-    add(
-        "--noise",
-        default="si1000",
-        metavar="MODEL",
-        help="si1000, uniform, phenomenological, device:NAME, device:FILE.toml; default: %(default)s",
-    )
+    add_noise(parser)
     add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help=f"{_ABLE}; default: %(default)s")
     add("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
     add("--bins", type=int, default=12, metavar="N", help="of the calibration; default: %(default)s")
@@ -57,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sample, decode, print, draw; see `add_arguments`."""
+    args.noise = noise_name(args.noise, args.bias)
     points = _check(args)
     results = []
     with Progress() as progress:
@@ -65,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
             seed = int(np.random.SeedSequence([args.seed, index]).generate_state(1)[0])
             results.append(_measure(point, args, seed=seed, progress=progress, where=where))
     title = f"{points[0].code}, {points[0].noise}" + (f", p = {points[0].p:g}" if points[0].p else "")
+    if points[0].leakage is not None:
+        title += f", leakage {points[0].leakage.text}"
     title += f", {args.decoder}"
     print(f"{title}, {args.rounds} cycles, basis {points[0].basis.upper()}\n")
     print(_text(results))
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> list[Point]:
     """The points to measure; raises before any work begins."""
-    own_rates = args.noise.startswith("device:")
+    own_rates = has_own_rates(args.noise)
     if args.p is not None and own_rates:
         raise ValueError("--p with a device: a device has rates of its own, leave --p out")
     p = None if own_rates else 0.003 if args.p is None else args.p
@@ -109,7 +109,7 @@ def _check(args: argparse.Namespace) -> list[Point]:
     for point in points:
         point.metadata()
     # A decoder without gaps, or one that takes no threads, says so here.
-    tiny = replace(points[0], distance=3, rounds=1).circuit().detector_error_model(decompose_errors=True)
+    tiny = decoding_model(replace(points[0], distance=3, rounds=1).circuit())
     decoder = decoders.from_dem(args.decoder, tiny)
     decoder.decode_batch(
         np.zeros((1, tiny.num_detectors), dtype=np.bool_), return_gap=True, threads=args.threads
@@ -121,21 +121,19 @@ def _measure(
     point: Point, args: argparse.Namespace, *, seed: int, progress: Progress, where: str
 ) -> GapResult:
     circuit = point.circuit()
-    dem = circuit.detector_error_model(decompose_errors=True)
+    dem = decoding_model(circuit)
     decoder = decoders.from_dem(args.decoder, dem)
-    sampler = circuit.compile_detector_sampler(seed=seed)
+    sampler = MemorySampler(circuit, leakage=point.leakage, seed=seed)
     gaps: list[NDArray[np.float64]] = []
     failed: list[NDArray[np.bool_]] = []
     times = {"with": 0, "without": 0}
     piece = min(shots_per_piece(dem.num_detectors), max(1000, args.shots // 8))
     # What a decoder makes or compiles at its first shots is not decoding time.
-    warm = sampler.sample(100, bit_packed=True)
+    warm, _ = sampler.sample(100)
     decoder.decode_batch(warm, bit_packed=True, return_gap=True)
     for done in range(0, args.shots, piece):
         progress.show(f"{where}, {done:,} of {args.shots:,} shots")
-        events, flips = sampler.sample(
-            min(piece, args.shots - done), separate_observables=True, bit_packed=True
-        )
+        events, flips = sampler.sample(min(piece, args.shots - done))
         start = time.perf_counter_ns()
         decoder.decode_batch(events, bit_packed=True, threads=args.threads)
         between = time.perf_counter_ns()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from experiments.loop_parts import TRANSPORTS, LoopSetting
+from experiments.noise_options import add_noise, has_own_rates
 from experiments.settings import CYCLE_NS, DEFAULT_DECODER
 from realtime.admission import MOST_LOAD
 from realtime.placement import choose_cores
@@ -47,12 +48,7 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
 def add_memory(parser: argparse.ArgumentParser) -> None:
     """Which memory is simulated."""
     add = parser.add_argument
-    add(
-        "--noise",
-        default="si1000",
-        metavar="MODEL",
-        help="si1000, uniform, phenomenological, device:NAME, device:FILE.toml; default: %(default)s",
-    )
+    add_noise(parser)
     add("--p", type=float, default=None, metavar="P", help="strength of the noise model; default: 0.003")
     add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
 
@@ -139,7 +135,7 @@ def setting_of(args: argparse.Namespace) -> LoopSetting:
 
 def strength(noise: str, p: float | None) -> float | None:
     """The strength to use; a device brings its own rates."""
-    return 0.003 if p is None and not noise.startswith("device:") else p
+    return 0.003 if p is None and not has_own_rates(noise) else p
 
 
 def duration(nanoseconds: float) -> str:

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import stim
 from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
 from decoders.layers import LayeredModel
-from experiments.points import Point
+from experiments.points import Point, decoding_model
+from experiments.sampling import MemorySampler
+from qec.noise import LeakageModel
 from realtime.playlist import Playlist
 from realtime.sampling import sample_events
 
@@ -46,17 +49,45 @@ def simulate(point: Point, *, shots: int, seed: int, progress: Callable[[str], N
         shots: how many.
         seed: of the simulation.
         progress: takes a line now and then.
+
+    Raises:
+        ValueError: a memory with leakage that is too long.
     """
     circuit = point.circuit()
-    model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
-    return sample_events(
+    model = LayeredModel.from_dem(decoding_model(circuit))
+    return sample_playlist(
         circuit,
+        leakage=point.leakage,
         shots=shots,
         seed=seed,
         model=model,
         progress=lambda done, total: progress(
             f"{name_of(point)}: simulating, {100 * done // max(1, total)} %"
         ),
+    )
+
+
+def sample_playlist(
+    circuit: stim.Circuit,
+    *,
+    leakage: LeakageModel | None,
+    shots: int,
+    seed: int,
+    model: LayeredModel,
+    progress: Callable[[int, int], None] | None = None,
+) -> Playlist:
+    """Shots of a memory to be played to a streaming decoder; see `realtime.sampling.sample_events`.
+
+    Raises:
+        ValueError: as `sample_events` and `leakage_sampler`.
+    """
+    if leakage is None:
+        return sample_events(circuit, shots=shots, seed=seed, model=model, progress=progress)
+    events, flips = MemorySampler(circuit, leakage=leakage, seed=seed).sample(shots)
+    return Playlist.from_events(
+        model=model,
+        detection_events=np.unpackbits(events, axis=1, count=circuit.num_detectors, bitorder="little"),
+        observable_flips=np.unpackbits(flips, axis=1, count=circuit.num_observables, bitorder="little"),
     )
 
 

@@ -7,10 +7,11 @@ from typing import cast
 
 import stim
 
+from experiments.noise_options import has_own_rates
 from qec import codes, noise
 from qec.codes import Code, Gates
 from qec.memory import memory_circuit, memory_metadata
-from qec.noise import NoiseModel
+from qec.noise import LeakageModel, NoiseModel
 
 # Metadata as it is usual in sinter's CSV files: distance, error rate, rounds, basis, noise model, code.
 Metadata = dict[str, int | float | str]
@@ -56,8 +57,21 @@ class Point:
         return memory_metadata(self._code, rounds=self.rounds, basis=self.basis, noise=self._noise)
 
     def circuit(self) -> stim.Circuit:
-        """The noisy circuit; raises as `metadata`."""
+        """The noisy circuit, without leakage; raises as `metadata`."""
         return memory_circuit(self._code, rounds=self.rounds, basis=self.basis, noise=self._noise)
+
+    @property
+    def leakage(self) -> LeakageModel | None:
+        """How the qubits of the device leak, which the circuit cannot say; raises as `metadata`."""
+        return self._noise.leakage
+
+
+def decoding_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
+    """The DEM for decoders: errors decomposed, those of general Pauli channels taken as independent.
+
+    As sinter makes it, so that `sinter collect` finds the same strong_id.
+    """
+    return circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
 
 
 def rounds_of(token: str, *, distance: int) -> int:
@@ -89,7 +103,7 @@ def grid(
     for code, model, rate, distance, token, basis in itertools.product(
         codes, noise, p, distances, rounds, bases
     ):
-        own_rates = model.startswith("device:")
+        own_rates = has_own_rates(model)
         cycles = rounds_of(token, distance=distance)
         point = Point(code, gates, distance, cycles, basis.lower(), model, None if own_rates else rate)
         if point not in seen:

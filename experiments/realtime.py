@@ -7,11 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from experiments import loop_options, loop_panels, loop_report
-from experiments.loop import Plan, measure, spread, tail
+from experiments.loop import CODE, Plan, measure, spread, tail
 from experiments.loop_options import duration, strength
 from experiments.loop_parts import LoopSetting
 from experiments.machine import description
+from experiments.noise_options import noise_name
+from experiments.points import Point
 from experiments.progress import Progress
+from experiments.sampling import check_size
 from realtime.hiccups import HiccupMeter
 from realtime.latency import Histogram
 
@@ -57,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {out}: the figure is a PNG file, give a name that ends in .png")
     loop_options.check_folder("--out", args.out)
     setting = loop_options.setting_of(args)
+    args.noise = noise_name(args.noise, args.bias)
     p = strength(args.noise, args.p)
+    longest = Point(CODE, "cz", max(args.distance), plan.cycles, "z", args.noise, p)
+    if longest.leakage is not None:
+        check_size(longest.circuit())  # before the machine is measured
     with Progress() as progress:
         progress.show("measuring the machine alone")
         control = measure_control(setting)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments import loop_options
 from experiments.loop_options import strength
+from experiments.noise_options import noise_name
 from experiments.points import Point
 from realtime.daemon import DaemonConfig, main
 from realtime.placement import choose_cores
@@ -49,12 +50,13 @@ def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
     if (args.model is None) == (args.distance is None):
         raise ValueError("what to decode: give either --model FILE or --distance D")
+    if args.model is not None and args.bias is not None:
+        raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
     with tempfile.TemporaryDirectory(prefix="qec-serve-") as folder:
         model = args.model
         if model is None:
-            point = Point(
-                _CODE, "cz", args.distance, 30, args.basis, args.noise, strength(args.noise, args.p)
-            )
+            noise = noise_name(args.noise, args.bias)
+            point = Point(_CODE, "cz", args.distance, 30, args.basis, noise, strength(noise, args.p))
             model = str(Path(folder) / "model.stim")
             point.circuit().to_file(model)
         placement = choose_cores(streams=args.streams) if args.spin else None

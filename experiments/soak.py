@@ -18,6 +18,7 @@ from experiments.loop_parts import LoopSetting, open_loop
 from experiments.loop_results import Shot, Spread
 from experiments.loop_shots import prepare, simulate
 from experiments.machine import description
+from experiments.noise_options import noise_name
 from experiments.points import Point
 from experiments.progress import Progress
 from experiments.tables import duration, number
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--minutes is {args.minutes:g}: more than 0")
     loop_options.check_loop(args)
     setting = loop_options.setting_of(args)
-    model = Point(CODE, "cz", args.distance, 30, "z", args.noise, strength(args.noise, args.p))
+    noise = noise_name(args.noise, args.bias)
+    model = Point(CODE, "cz", args.distance, 30, "z", noise, strength(noise, args.p))
     circuit = model.circuit()
     streams = [_Stream() for _ in range(setting.streams)]
     memory: list[int] = []

@@ -15,7 +15,9 @@ from experiments import loop_options
 from experiments.loop import CODE, spread
 from experiments.loop_options import duration, strength
 from experiments.loop_results import PERCENTILES, Spread
-from experiments.points import Point
+from experiments.loop_shots import sample_playlist
+from experiments.noise_options import noise_name
+from experiments.points import Point, decoding_model
 from experiments.progress import Progress
 from experiments.tables import number, table
 from qec.datasets import read_experiment
@@ -23,7 +25,6 @@ from realtime.jobs import Job
 from realtime.latency import Histogram
 from realtime.playlist import Playlist
 from realtime.recording import read_recording, write_recording
-from realtime.sampling import sample_events
 from realtime.source import SourceConfig, SourceProcess
 
 # Measurements are simulated in memory, for 256 shots at least.
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
 def _playlist(args: argparse.Namespace, progress: Progress) -> tuple[Playlist, float]:
     if args.what is None:
         return _simulated(args, progress), args.cycle_time
+    if args.bias is not None:
+        raise ValueError("--bias with recorded shots: they have their own errors, leave --bias out")
     path = Path(args.what)
     if path.is_dir():
         if args.kind != "events":
@@ -109,17 +112,24 @@ def _playlist(args: argparse.Namespace, progress: Progress) -> tuple[Playlist, f
 
 
 def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
-    p = strength(args.noise, args.p)
-    circuit = Point(CODE, "cz", args.distance, args.cycles, args.basis, args.noise, p).circuit()
-    model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
+    noise = noise_name(args.noise, args.bias)
+    point = Point(CODE, "cz", args.distance, args.cycles, args.basis, noise, strength(noise, args.p))
+    circuit = point.circuit()
+    model = LayeredModel.from_dem(decoding_model(circuit))
     shots = args.shots or 100
     if args.kind == "events":
-        return sample_events(
+        return sample_playlist(
             circuit,
+            leakage=point.leakage,
             shots=shots,
             seed=args.seed,
             model=model,
             progress=lambda done, total: progress.show(f"simulating, {100 * done // max(1, total)} %"),
+        )
+    if point.leakage is not None:
+        raise ValueError(
+            "--kind measurements: leakage is simulated as detection events only; take --kind events, or a "
+            "device without [leakage]"
         )
     if circuit.num_measurements > _MOST_MEASUREMENTS:
         raise ValueError(

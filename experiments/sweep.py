@@ -12,9 +12,12 @@ import sinter
 from decoders.sinter_adapter import sinter_decoder
 from experiments import counts
 from experiments.eta import Tracker
-from experiments.points import Point, grid
+from experiments.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
+from experiments.points import Point, decoding_model, grid
 from experiments.progress import Progress
+from experiments.sampling import leakage_sampler
 from experiments.settings import DEFAULT_DECODER
+from experiments.task_sampler import TaskSampler
 from experiments.workers import Guarded, interrupts_kept_from_workers
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
@@ -27,6 +30,7 @@ _DEFAULTS: dict[str, Any] = {
     "rounds": ["10", "30"],
     "bases": ["x", "z"],
     "noise": ["si1000"],
+    "bias": [],
     "p": [0.002, 0.003, 0.004],
     "decoders": [DEFAULT_DECODER],
     "max_shots": 20_000,
@@ -39,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec sweep`."""
 
     def several(flag: str, *, help: str, metavar: str, kind: type = str) -> None:
-        default = " ".join(map(str, _DEFAULTS[flag]))
+        default = " ".join(map(str, _DEFAULTS[flag])) or "none"
         parser.add_argument(
             f"--{flag}", nargs="+", type=kind, metavar=metavar, help=f"{help}; default: {default}"
         )
@@ -53,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     several("distances", metavar="D", kind=int, help="code distances")
     several("rounds", metavar="R", help="numbers of cycles, such as 30 or 3d")
     several("bases", metavar="B", help="x, z")
-    several("noise", metavar="MODEL", help="si1000, uniform, phenomenological, device:NAME, device:FILE.toml")
+    several("noise", metavar="MODEL", help=MODELS)
+    several("bias", metavar="ETA", kind=float, help=BIAS_HELP)
     several(
         "p", metavar="P", kind=float, help="strengths of the noise model, 0.002 is 0.2 %%; not for devices"
     )
@@ -76,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     """Collect or merge; see `add_arguments`."""
     if args.merge is not None:
         return _merge(args)
-    if args.p is not None and args.noise and all(model.startswith("device:") for model in args.noise):
+    if args.p is not None and args.noise and all(map(has_own_rates, args.noise)):
         raise ValueError("--p with devices only: a device has rates of its own, leave --p out")
     for name, default in _DEFAULTS.items():
         if getattr(args, name) is None:
@@ -117,7 +122,7 @@ def _points(args: argparse.Namespace) -> list[Point]:
             distances=args.distances,
             rounds=args.rounds,
             bases=args.bases,
-            noise=args.noise,
+            noise=noise_names(args.noise, args.bias),
             p=args.p,
         )
     )
@@ -146,8 +151,9 @@ def _tasks(points: Iterable[Point], names: Sequence[str], progress: Progress, to
     for number, point in enumerate(points):
         progress.show(f"preparing point {number + 1} of {total}")
         circuit = point.circuit()
-        # As sinter does it, so that `sinter collect` would find the same strong_id.
-        dem = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+        if (leakage := point.leakage) is not None:
+            leakage_sampler(circuit, leakage)  # raises for what cannot be sampled, before any work begins
+        dem = decoding_model(circuit)
         tasks += [
             sinter.Task(
                 circuit=circuit, detector_error_model=dem, decoder=name, json_metadata=point.metadata()
@@ -184,7 +190,7 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
                         max_shots=args.max_shots,
                         max_errors=args.max_errors,
                         max_batch_seconds=_REPORT_SECONDS,
-                        custom_decoders={name: Guarded(sinter_decoder(name)) for name in args.decoders},
+                        custom_decoders=_custom_decoders(args.decoders, points),
                         allowed_cpu_affinity_ids=_usable_cores(),
                     ):
                         for row in step.new_stats:
@@ -203,6 +209,14 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
             return 130
     _report([totals[strong_id] for strong_id in wanted], file.path)
     return 0
+
+
+def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:
+    """What sinter's workers run: decoders, or samplers where a device leaks, which circuits cannot say."""
+    models = {model.text: model for point in points if (model := point.leakage) is not None}
+    if models:
+        return {name: TaskSampler(sinter_decoder(name), models) for name in names}
+    return {name: Guarded(sinter_decoder(name)) for name in names}
 
 
 def _report(rows: Sequence[Any], path: Path) -> None:

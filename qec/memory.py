@@ -56,7 +56,8 @@ def memory_metadata(
 
     Returns:
         c: the code's key; d: distance (dx, dz as well for a rectangle); r: cycles; b: basis; noise: the noise
-        model's name, "none" without one; p: its strength, absent where it has no single one.
+        model's name, "none" without one; p: its strength, absent where it has no single one; leakage: the
+        leakage rates of a device that has them, which a circuit cannot hold.
     """
     metadata: dict[str, str | int | float] = {"c": code.key, "d": code.distance}
     by_basis = {"dx": code.memory_distance("z"), "dz": code.memory_distance("x")}
@@ -66,6 +67,8 @@ def memory_metadata(
     metadata["noise"] = "none" if noise is None else noise.name
     if noise is not None and noise.p is not None:
         metadata["p"] = noise.p
+    if noise is not None and noise.leakage is not None:
+        metadata["leakage"] = noise.leakage.text
     return metadata
 
 

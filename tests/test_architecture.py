@@ -34,7 +34,7 @@ ROOMS: Mapping[str, Room] = {
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
     "qec.kernels": Room("", "numba llvmlite numpy"),
-    "qec.sampling": Room("qec.kernels", "stim numpy"),
+    "qec.sampling": Room("qec.kernels qec.noise", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
     "decoders.kernels": Room("", "numba llvmlite numpy"),
     "decoders.rounds": Room("", "stim numpy"),

@@ -68,10 +68,11 @@ class ErrorModels(Mapping[str, stim.DetectorErrorModel]):
 
 def _derive(name: str) -> stim.DetectorErrorModel:
     circuit = stim.Circuit.from_file(name)
+    # The errors of general Pauli channels count as independent.
     try:
-        return circuit.detector_error_model(decompose_errors=True)
+        return circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
     except ValueError:  # errors that are no edges, for decoders that take whole errors
-        return circuit.detector_error_model()
+        return circuit.detector_error_model(approximate_disjoint_errors=True)
 
 
 def _read(path: Path, reader: Callable[[str], _Read]) -> _Read:

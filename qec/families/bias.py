@@ -11,7 +11,8 @@ def with_bias(circuit: stim.Circuit, weights: Mapping[str, float]) -> stim.Circu
     DEPOLARIZE1(p) becomes X, Y and Z errors whose probabilities add up to p in the ratio of the weights.
     DEPOLARIZE2(p) becomes, for each Pauli P with its share of p, the errors IP, PI and PP with a third of
     that. Errors are independent, as in a DEM, so that the DEM is exact. Flips at resets and measurements are
-    kept.
+    kept. Noise models have weights of their own, disjoint errors of any pair of Paulis: see
+    `qec.noise.NoiseModel.biased` and `qec.noise.Channel`.
 
     Args:
         circuit: with noise.

@@ -9,7 +9,7 @@ from qec.kernels.random import next_float, next_word, start_stream
 # What an operation is. Its fields: kind, qubit (or place), second qubit (or further argument).
 GATE, CZ, CX, RESET_Z, RESET_X = np.int64(0), np.int64(1), np.int64(2), np.int64(3), np.int64(4)
 MEASURE_Z, MEASURE_X, FLIP, DEPOLARIZE, DEPOLARIZE_TWO = (np.int64(kind) for kind in range(5, 10))
-CYCLE = np.int64(10)
+CYCLE, PAULI_ONE, PAULI_TWO = np.int64(10), np.int64(11), np.int64(12)
 # Places in the array of rates.
 (
     HEAT_CZ,
@@ -89,10 +89,25 @@ def pauli(state, qubit, which, x, z):
 
 
 @kernel
-def run_shot(program, chances, data, rates, reference, state, x, z, leaked, record, population):
+def draw_pauli(draw, shares, last):
+    """Number, from 1 to `last`, of the Pauli that a uniform draw below the channel's probability falls to.
+
+    shares float64 (15,): cumulative probabilities.
+    """
+    which = np.int64(1)
+    while which < last and draw >= shares[which - 1]:
+        which += 1
+    return which
+
+
+@kernel
+def run_shot(
+    program, chances, channels, shares, data, rates, reference, state, x, z, leaked, record, population
+):
     """One shot of a program; leaves the flips of all measurements in `record`.
 
-    program int64 (operations, 3); chances float64 (operations,); population float64 (cycles,) counts leaked
+    program int64 (operations, 3); chances float64 (operations,); channels int64 (operations,), rows of
+    shares float64 (channels, 15) for general Pauli channels; population float64 (cycles,) counts leaked
     data qubits as each cycle begins, before they are removed.
     """
     x[:] = 0
@@ -122,6 +137,18 @@ def run_shot(program, chances, data, rates, reference, state, x, z, leaked, reco
         elif kind == FLIP:  # b: 1, 2, 3 for X, Y, Z
             if next_float(state) < chance:
                 pauli(state, a, b, x, z)
+        elif kind == PAULI_ONE:
+            draw = next_float(state)
+            if draw < chance:
+                pauli(state, a, draw_pauli(draw, shares[channels[at]], 3), x, z)
+        elif kind == PAULI_TWO:
+            draw = next_float(state)
+            if draw < chance:
+                which = draw_pauli(draw, shares[channels[at]], 15)  # 4 * first + second
+                if which >> 2:
+                    pauli(state, a, which >> 2, x, z)
+                if which & 3:
+                    pauli(state, b, which & 3, x, z)
         elif kind in (MEASURE_Z, MEASURE_X):
             if leaked[a]:
                 one = np.uint8(next_float(state) < rates[READS_ONE])
@@ -158,6 +185,8 @@ def run_shot(program, chances, data, rates, reference, state, x, z, leaked, reco
 def run_shots(
     program,
     chances,
+    channels,
+    shares,
     data,
     rates,
     reference,
@@ -182,7 +211,21 @@ def run_shots(
     record = np.zeros(len(reference), dtype=np.uint8)
     for shot in range(len(events)):
         start_stream(state, seed, np.uint64(first_shot + shot))
-        run_shot(program, chances, data, rates, reference, state, x, z, leaked, record, population)
+        run_shot(
+            program,
+            chances,
+            channels,
+            shares,
+            data,
+            rates,
+            reference,
+            state,
+            x,
+            z,
+            leaked,
+            record,
+            population,
+        )
         events[shot, :] = 0
         flips[shot, :] = 0
         for row in range(len(parity_first) - 1):

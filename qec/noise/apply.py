@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import stim
 
-from qec.noise.channel import Channel
+from qec.noise.channel import KINDS, Channel
+from qec.noise.decoherence import Decoherence
+from qec.noise.paulis import append_channel, check_weights
 from qec.noise.structure import (
     ANNOTATIONS,
     acts_on_qubits,
@@ -33,6 +35,9 @@ _FLIP_AFTER_RESET = {
 
 Group = tuple[int, ...]
 
+# Iterations of a REPEAT block after which its layers and cycles must be alike.
+_MOST_ITERATIONS = 6
+
 
 class _State(NamedTuple):
     """What an instruction needs to know about the instructions executed before it.
@@ -43,6 +48,7 @@ class _State(NamedTuple):
         partner: (qubit, partner) pairs of the two-qubit gates of the current layer.
         cycle_due: whether the next gate or joint measurement begins a cycle (cycles found without tags).
         measured: Pauli products measured since the cycle began, as the text of their targets.
+        spent: (qubit, ns) pairs: time of the qubit's operations in the current layer (with decoherence).
     """
 
     busy: frozenset[int] = frozenset()
@@ -50,21 +56,28 @@ class _State(NamedTuple):
     partner: tuple[tuple[int, int], ...] = ()
     cycle_due: bool = True
     measured: frozenset[str] = frozenset()
+    spent: tuple[tuple[int, float], ...] = ()
 
 
-def apply_noise(channels: Sequence[Channel], circuit: stim.Circuit) -> stim.Circuit:
+def apply_noise(
+    channels: Sequence[Channel], circuit: stim.Circuit, decoherence: Decoherence | None = None
+) -> stim.Circuit:
     """A noisy copy of `circuit`; see `NoiseModel.apply`, which is the public door."""
-    return _Applier(channels, circuit).run(circuit)
+    return _Applier(channels, circuit, decoherence).run(circuit)
 
 
 class _Applier:
     """One pass over a circuit: the rates by qubit number, and the state of the current layer and cycle."""
 
-    def __init__(self, channels: Sequence[Channel], circuit: stim.Circuit) -> None:
+    def __init__(
+        self, channels: Sequence[Channel], circuit: stim.Circuit, decoherence: Decoherence | None
+    ) -> None:
         # Channels that never strike are left out, so that they ask nothing of the circuit.
         self._channels = {c.kind: c for c in channels if c.rate > 0 or c.overrides}
         self._coordinates = {q: tuple(at) for q, at in circuit.get_final_qubit_coordinates().items()}
-        if not self._coordinates and any(c.overrides or c.spread for c in self._channels.values()):
+        self._decoherence = decoherence
+        by_place = any(c.overrides or c.spread for c in self._channels.values())
+        if not self._coordinates and (by_place or (decoherence is not None and decoherence.overrides)):
             raise ValueError("rates are given for single places, but the circuit has no QUBIT_COORDS")
         self._qubits = sorted(find_used_qubits(circuit) | set(self._coordinates))
         self._data: list[int] = []
@@ -101,6 +114,7 @@ class _Applier:
         self._partner = dict(state.partner)
         self._cycle_due = state.cycle_due
         self._measured = set(state.measured)
+        self._spent = dict(state.spent)
 
     def _state(self) -> _State:
         return _State(
@@ -109,6 +123,7 @@ class _Applier:
             tuple(sorted(self._partner.items())),
             self._cycle_due,
             frozenset(self._measured),
+            tuple(sorted(self._spent.items())),
         )
 
     def _block(self, circuit: stim.Circuit, *, before_tick: bool) -> stim.Circuit:
@@ -132,7 +147,7 @@ class _Applier:
                 self._end_layer(out)
                 out.append(instruction)
                 if instruction.tag == "cycle":
-                    self._emit(out, "cycle_data", "DEPOLARIZE1", [(q,) for q in self._data])
+                    self._emit(out, "cycle_data", [(q,) for q in self._data])
             else:
                 self._operation(out, instruction, by_use=by_use)
         return out
@@ -140,30 +155,35 @@ class _Applier:
     def _repeat(self, out: stim.Circuit, block: stim.CircuitRepeatBlock, before_tick: bool) -> None:
         """Add noise to a REPEAT block, which stays folded.
 
-        A layer may reach over the edges of the block. Its errors are added where it ends, so that an
-        iteration depends on those before it through `_State` only, and the second and all later ones are
-        alike. The first one stands alone before the block where it differs.
+        A layer may reach over the edges of the block, and a cycle begins where a product is measured again.
+        Errors are added where a layer ends, so that an iteration depends on those before it through `_State`
+        only: from the first iteration on that leaves the state as it was, all are alike. Those before it are
+        written out where they differ.
         """
         body = block.body_copy()
         closed = begins_with_tick(body) and before_tick
         if closed:
             self._end_layer(out)
-        entry = self._state()
-        first = self._iteration(body, closed=closed)
-        after_first = self._state()
-        later = self._iteration(body, closed=closed)
-        count = block.repeat_count
-        if self._state() != after_first:
+        entry = before = self._state()
+        iterations: list[stim.Circuit] = []
+        settled = False
+        while not settled and len(iterations) < min(block.repeat_count, _MOST_ITERATIONS):
+            iterations.append(self._iteration(body, closed=closed))
+            settled, before = self._state() == before, self._state()
+        if not settled and len(iterations) < block.repeat_count:
             # Layers or cycles found by repeated use that drift against the iterations: each begins its own.
             self._enter(entry)
             self._end_layer(out)
             self._enter(_State())
-            later = self._iteration(body, closed=True)
-        elif first != later:
-            out += first
-            count -= 1
-        if count > 0:
-            out.append(stim.CircuitRepeatBlock(count, later, tag=block.tag))
+            iterations = [self._iteration(body, closed=True)]
+        *early, later = iterations
+        count = block.repeat_count - len(early)
+        while early and early[-1] == later:
+            early.pop()
+            count += 1
+        for iteration in early:
+            out += iteration
+        out.append(stim.CircuitRepeatBlock(count, later, tag=block.tag))
 
     def _iteration(self, body: stim.Circuit, *, closed: bool) -> stim.Circuit:
         noisy = self._block(body, before_tick=closed)
@@ -187,13 +207,15 @@ class _Applier:
                 out.append(_part(instruction, groups, []))
             self._busy |= qubits
             self._slow |= gate.is_reset or measures
+            if self._decoherence is not None:
+                self._spend(self._decoherence, struck, measures=measures, resets=gate.is_reset)
             if gate.is_reset:
-                self._emit(out, "reset", _FLIP_AFTER_RESET[gate.name], struck)
+                self._emit(out, "reset", struck, flip=_FLIP_AFTER_RESET[gate.name])
                 continue
             if not measures:
-                self._emit(out, "one_qubit", "DEPOLARIZE1", [group for group in struck if len(group) == 1])
+                self._emit(out, "one_qubit", [group for group in struck if len(group) == 1])
             pairs = [pair for group in struck for pair in pairwise(group)]
-            self._emit(out, "two_qubit", "DEPOLARIZE2", pairs)
+            self._emit(out, "two_qubit", pairs)
             if not measures:
                 self._partner.update(pair for a, b in pairs for pair in ((a, b), (b, a)))
 
@@ -209,7 +231,7 @@ class _Applier:
             if not self._measured.isdisjoint(products):
                 self._cycle_due = True
         if self._cycle_due and (products or not (gate.is_reset or gate.produces_measurements)):
-            self._emit(out, "cycle_data", "DEPOLARIZE1", [(q,) for q in self._data])
+            self._emit(out, "cycle_data", [(q,) for q in self._data])
             self._cycle_due = False
             self._measured = set()
         self._measured |= products
@@ -230,15 +252,42 @@ class _Applier:
 
     def _end_layer(self, out: stim.Circuit) -> None:
         if self._crossing and self._partner:
-            self._emit(out, "crosstalk", "DEPOLARIZE2", self._crossed())
+            self._emit(out, "crosstalk", self._crossed())
         if self._busy:
             idle = [(q,) for q in self._qubits if q not in self._busy]
-            self._emit(out, "idle", "DEPOLARIZE1", idle)
+            self._emit(out, "idle", idle)
             if self._slow:
-                self._emit(out, "idle_measure_reset", "DEPOLARIZE1", idle)
+                self._emit(out, "idle_measure_reset", idle)
+        if self._decoherence is not None and self._spent:
+            self._decohere(out, self._decoherence)
         self._busy = set()
         self._slow = False
         self._partner = {}
+        self._spent = {}
+
+    def _spend(
+        self, decoherence: Decoherence, groups: Sequence[Group], *, measures: bool, resets: bool
+    ) -> None:
+        for group in groups:
+            time = decoherence.durations.operation_ns(num_qubits=len(group), measures=measures, resets=resets)
+            for qubit in group:
+                self._spent[qubit] = self._spent.get(qubit, 0.0) + time
+
+    def _decohere(self, out: stim.Circuit, decoherence: Decoherence) -> None:
+        """Errors of all qubits in the time that their operations leave of the layer; one instruction for each
+        distinct set of probabilities."""
+        duration = max(self._spent.values())
+        by_errors: dict[tuple[float, float, float], list[int]] = {}
+        for qubit in self._qubits:
+            wait = duration - self._spent.get(qubit, 0.0)
+            if wait > 0:
+                errors = decoherence.errors_at(self._coordinates.get(qubit, ()), wait)
+                by_errors.setdefault(errors, []).append(qubit)
+        for errors, qubits in by_errors.items():
+            rate = sum(errors)
+            if rate > 0:
+                weights = check_weights("decoherence", 1, dict(zip("XYZ", errors, strict=True)))
+                append_channel(out, 1, qubits, rate, weights)
 
     def _crossed(self) -> list[Group]:
         """Neighbours at work in different two-qubit gates of this layer, each pair once."""
@@ -249,16 +298,19 @@ class _Applier:
             if one < other and other in self._partner and self._partner[one] != other
         ]
 
-    def _emit(self, out: stim.Circuit, kind: str, error: str, groups: Iterable[Group]) -> None:
-        """One instruction for each distinct rate of this kind of channel."""
-        if kind not in self._channels:
+    def _emit(self, out: stim.Circuit, kind: str, groups: Iterable[Group], *, flip: str = "") -> None:
+        """One instruction for each distinct rate of this kind: `flip`, or errors by the channel's weights."""
+        channel = self._channels.get(kind)
+        if channel is None:
             return
         by_rate: dict[float, list[int]] = {}
         for group in groups:
             by_rate.setdefault(self._rate(kind, group), []).extend(group)
         for rate, targets in by_rate.items():
-            if rate > 0:
-                out.append(error, targets, rate)
+            if rate > 0 and flip:
+                out.append(flip, targets, rate)
+            elif rate > 0:
+                append_channel(out, KINDS[kind].num_qubits, targets, rate, channel.weights)
 
     def _rate(self, kind: str, group: Group) -> float:
         rate = self._rates.get((kind, group))

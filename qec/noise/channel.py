@@ -8,6 +8,8 @@ from functools import cached_property
 from numbers import Real
 from types import MappingProxyType
 
+from qec.noise.paulis import Weights, biased_weights, check_weights
+
 Place = tuple[float, ...]
 
 
@@ -19,11 +21,13 @@ class Kind:
         meaning: when the error strikes, in words.
         limit: largest legal rate.
         num_qubits: how many qubits one error strikes together.
+        has_paulis: whether the error is a Pauli drawn by weights, not a flip of a state or result.
     """
 
     meaning: str
     limit: float
     num_qubits: int = 1
+    has_paulis: bool = True
 
 
 # A depolarizing channel at these limits leaves the fully mixed state; stim takes no more.
@@ -37,8 +41,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "idle_measure_reset": Kind(
             "depolarizing, in addition, if other qubits are measured or reset in that layer", _DEPOLARIZE_1
         ),
-        "reset": Kind("flip to the orthogonal state after each reset", 1.0),
-        "readout": Kind("flip of each measurement's result", 1.0),
+        "reset": Kind("flip to the orthogonal state after each reset", 1.0, has_paulis=False),
+        "readout": Kind("flip of each measurement's result", 1.0, has_paulis=False),
         "crosstalk": Kind(
             "depolarizing of two neighbours that take part in different two-qubit gates of one layer",
             _DEPOLARIZE_2,
@@ -61,10 +65,15 @@ class Channel:
         spread: standard deviation of the rate over all places, as a part of `rate`, its mean: log-normal,
             drawn for each place without override, and cut at the limit of the kind. 0: all places are alike.
         seed: of the spread. A place has the same rate in every circuit; other kinds draw independently.
+        weights: (Pauli, weight) pairs, or a mapping: relative probabilities of the Paulis that the error can
+            be, such as `{"Z": 1}` or `{"IZ": 1, "ZI": 1}` (first and second qubit of the gate). Empty: all
+            alike, depolarizing.
 
     Raises:
         ValueError: an unknown kind (the message lists the known ones), a rate outside [0, limit of the kind],
-            the wrong number of places, the same place twice, a negative spread.
+            the wrong number of places, the same place twice, a negative spread; weights that
+            `check_weights` refuses, weights of a kind that is a flip, or weights of crosstalk that depend on
+            the order of the two qubits.
     """
 
     kind: str
@@ -72,6 +81,7 @@ class Channel:
     overrides: tuple[tuple[tuple[Place, ...], float], ...] = ()
     spread: float = 0.0
     seed: int = 0
+    weights: Weights = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -82,13 +92,34 @@ class Channel:
         cleaned: dict[tuple[Place, ...], float] = {}
         for places, rate in self.overrides:
             key = _place_key(places)
-            where = f"{self.kind} at {' and '.join(_show(p) for p in key)}"
+            where = f"{self.kind} at {' and '.join(show_place(p) for p in key)}"
             if len(key) != kind.num_qubits:
                 raise ValueError(f"{where}: this channel takes {kind.num_qubits} place(s), not {len(key)}")
             if key in cleaned:
                 raise ValueError(f"{where} is given twice")
             cleaned[key] = _check_rate(where, kind.limit, rate)
         object.__setattr__(self, "overrides", tuple(sorted(cleaned.items())))
+        object.__setattr__(self, "weights", self._checked_weights(kind))
+
+    def __repr__(self) -> str:
+        # Without weights as ever: records of published results are known by this text.
+        shown = ("kind", "rate", "overrides", "spread", "seed", *(("weights",) if self.weights else ()))
+        return f"Channel({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def _checked_weights(self, kind: Kind) -> Weights:
+        if not kind.has_paulis:
+            if self.weights:
+                raise ValueError(f"{self.kind} takes no Pauli weights: it is a {kind.meaning}")
+            return ()
+        weights = check_weights(self.kind, kind.num_qubits, self.weights)
+        if self.kind == "crosstalk":
+            by_pauli = dict(weights)
+            for pauli in by_pauli:
+                if by_pauli[pauli] != by_pauli.get(pauli[::-1], 0.0):
+                    raise ValueError(
+                        f"weights of crosstalk: {pauli} and {pauli[::-1]} must be equal: pairs have no order"
+                    )
+        return weights
 
     @cached_property
     def _by_place(self) -> dict[tuple[Place, ...], float]:
@@ -107,6 +138,18 @@ class Channel:
         width = math.sqrt(math.log1p(self.spread**2))
         factor = math.exp(width * _normal(f"{self.seed} {self.kind} {key}") - width**2 / 2)
         return min(self.rate * factor, KINDS[self.kind].limit)
+
+    def biased(self, eta: float) -> "Channel":
+        """The channel with the weights of dephasing bias `eta`, see `biased_weights`; flips stay.
+
+        Raises:
+            ValueError: eta is not a number of at least 0, or the channel already has weights.
+        """
+        if not KINDS[self.kind].has_paulis:
+            return self
+        if self.weights:
+            raise ValueError(f"{self.kind} already has Pauli weights: give weights or a bias, not both")
+        return replace(self, weights=tuple(biased_weights(KINDS[self.kind].num_qubits, eta).items()))
 
     def scaled(self, factor: float) -> "Channel":
         """The channel with all its rates multiplied.
@@ -141,5 +184,6 @@ def _place_key(places: tuple[Place, ...]) -> tuple[Place, ...]:
     return tuple(sorted(tuple(float(c) for c in place) for place in places))
 
 
-def _show(place: Place) -> str:
+def show_place(place: Place) -> str:
+    """A place for error messages."""
     return "(" + ", ".join(f"{c:g}" for c in place) + ")"

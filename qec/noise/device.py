@@ -4,15 +4,23 @@ import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from qec.noise.channel import KINDS, Channel, Place
+from qec.noise.decoherence import Decoherence, Durations
+from qec.noise.leakage import LeakageModel
 from qec.noise.model import NoiseModel
+from qec.noise.paulis import biased_weights
 from qec.resources import data_path
 
 _FOLDER = "devices"
-_TOP_KEYS = ("name", "description", "source", "rates", "excess", "spread", "qubits", "pairs")
+_TOP_KEYS = (
+    *("name", "description", "source", "rates", "excess", "spread", "qubits", "pairs"),
+    *("bias", "weights", "coherence", "durations", "leakage"),
+)
+_LIFETIMES = ("t1_us", "t2_us")
 
 
 def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseModel:
@@ -23,7 +31,9 @@ def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseMode
             or what a TOML file would hold as a mapping.
 
     Returns:
-        Model named "device:" and the device's name; its parameters hold "excess" if it is given.
+        Model named "device:" and the device's name; its parameters hold "excess" if it is given. Where the
+        device has [coherence], idling follows from T1, T2 and durations; where it has [leakage], the model's
+        `leakage` is not None.
 
     Raises:
         FileNotFoundError: no such file or shipped device (the message lists the shipped ones).
@@ -66,26 +76,33 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
     for key in ("description", "source"):
         if not isinstance(content.get(key, ""), str):
             raise ValueError(f"{where}: {key} must be a text")
-    rates = content.get("rates")
-    if not isinstance(rates, Mapping) or not rates:
-        raise ValueError(f"{where}: [rates] must give at least one of {', '.join(KINDS)}")
+    rates = content.get("rates", {})
+    if not isinstance(rates, Mapping) or not (rates or "coherence" in content):
+        raise ValueError(
+            f"{where}: [rates] must give at least one of {', '.join(KINDS)}, unless there is [coherence]"
+        )
     _check_keys(rates, tuple(KINDS), f"{where}: [rates]")
 
     excess = content.get("excess", 1.0)
     if type(excess) not in (int, float) or not 0 < excess < math.inf:
         raise ValueError(f"{where}: excess must be a number above 0, not {excess!r}")
     spread = _table(content, "spread", (*rates, "seed"), where)
+    weights = _weights(content, rates, where)
     overrides: dict[str, list[tuple[tuple[Place, ...], float]]] = {kind: [] for kind in rates}
+    lifetimes: list[tuple[Place, tuple[float | None, float | None]]] = []
     for table, num_qubits in (("qubits", 1), ("pairs", 2)):
         for entry in _entries(content, table, where):
             at_entry = f"{where}: [[{table}]]"
             kinds = tuple(kind for kind in KINDS if KINDS[kind].num_qubits == num_qubits)
-            _check_keys(entry, ("at", *kinds), at_entry)
+            times = _LIFETIMES if num_qubits == 1 else ()
+            _check_keys(entry, ("at", *kinds, *times), at_entry)
             places = _places(entry.get("at"), num_qubits, at_entry)
-            for kind in entry.keys() - {"at"}:
+            for kind in entry.keys() - {"at", *_LIFETIMES}:
                 if kind not in overrides:
                     raise ValueError(f"{at_entry}: {kind} needs a rate for all others in [rates]")
                 overrides[kind].append((places, entry[kind]))
+            if not entry.keys().isdisjoint(_LIFETIMES):
+                lifetimes.append((places[0], (entry.get("t1_us"), entry.get("t2_us"))))
     try:
         channels = tuple(
             Channel(
@@ -94,13 +111,96 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
                 tuple(overrides[kind]),
                 spread=spread.get(kind, 0.0),
                 seed=spread.get("seed", 0),
+                weights=tuple(weights.get(kind, {}).items()),
             ).scaled(excess)
             for kind in KINDS
             if kind in rates
         )
+        return NoiseModel(
+            f"device:{name}",
+            channels,
+            (("excess", float(excess)),) if "excess" in content else (),
+            decoherence=_decoherence(content, lifetimes, excess),
+            leakage=_leakage(content),
+        )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return NoiseModel(f"device:{name}", channels, (("excess", float(excess)),) if "excess" in content else ())
+
+
+def _weights(
+    content: Mapping[str, Any], rates: Mapping[str, Any], where: str
+) -> dict[str, Mapping[str, float]]:
+    """Pauli weights by kind, from [weights] and [bias]."""
+    found: dict[str, Mapping[str, float]] = {}
+    tables = {key: content.get(key, {}) for key in ("weights", "bias")}
+    for key, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise ValueError(f"{where}: write {key} as a table: [{key}]")
+        able = tuple(kind for kind in rates if KINDS[kind].has_paulis)
+        _check_keys(table, able, f"{where}: [{key}]")
+    for kind, weights in tables["weights"].items():
+        if not isinstance(weights, Mapping) or not weights:
+            example = (
+                "{ X = 1, Y = 1, Z = 10 }" if KINDS[kind].num_qubits == 1 else "{ IZ = 1, ZI = 1, ZZ = 1 }"
+            )
+            raise ValueError(f"{where}: [weights] {kind} must be written as {example}, not {weights!r}")
+        found[kind] = weights
+    for kind, eta in tables["bias"].items():
+        if kind in found:
+            raise ValueError(f"{where}: {kind} has [weights] and [bias]: leave one of them out")
+        try:
+            found[kind] = biased_weights(KINDS[kind].num_qubits, eta)
+        except ValueError as error:
+            raise ValueError(f"{where}: [bias] {kind}: {error}") from None
+    return found
+
+
+def _decoherence(
+    content: Mapping[str, Any],
+    lifetimes: list[tuple[Place, tuple[float | None, float | None]]],
+    excess: float,
+) -> Decoherence | None:
+    """What [coherence], [durations] and the qubits' own times say; `excess` divides the times."""
+    if "coherence" not in content:
+        if lifetimes:
+            raise ValueError("[[qubits]]: t1_us and t2_us need times for all other qubits in [coherence]")
+        if "durations" in content:
+            raise ValueError("[durations] is for waiting qubits: give their T1 or T2 in [coherence] too")
+        return None
+    coherence, durations = content["coherence"], content.get("durations", {})
+    names = tuple(field.name for field in fields(Durations))
+    for key, table, known in (("coherence", coherence, _LIFETIMES), ("durations", durations, names)):
+        if not isinstance(table, Mapping):
+            raise ValueError(f"write {key} as a table: [{key}]")
+        _check_keys(table, known, f"[{key}]")
+    if not coherence:
+        raise ValueError("[coherence] must give t1_us, t2_us or both")
+    if missing := [name for name in names if name not in durations]:
+        raise ValueError(f"[coherence] needs {', '.join(missing)} in [durations]")
+    model = Decoherence(
+        t1_us=coherence.get("t1_us"),
+        t2_us=coherence.get("t2_us"),
+        durations=Durations(**durations),
+        overrides=tuple(lifetimes),
+    )
+    return model.scaled(excess)
+
+
+def _leakage(content: Mapping[str, Any]) -> LeakageModel | None:
+    """What [leakage] says."""
+    if "leakage" not in content:
+        return None
+    table = content["leakage"]
+    if not isinstance(table, Mapping):
+        raise ValueError("write leakage as a table: [leakage]")
+    _check_keys(table, tuple(field.name for field in fields(LeakageModel)), "[leakage]")
+    try:
+        model = LeakageModel(**table)
+    except ValueError as error:
+        raise ValueError(f"[leakage] {error}") from None
+    if not model.leaks:
+        raise ValueError("[leakage] never lets a qubit leak: give cz, measurement or cycle above 0")
+    return model
 
 
 def _table(content: Mapping[str, Any], key: str, known: Iterable[str], where: str) -> Mapping[str, Any]:

@@ -8,72 +8,18 @@ the usual Pauli-plus models (as in the supplements of arXiv 2207.06431 and 2408.
 rates.
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import stim
 from numpy.typing import NDArray
 
 from qec.kernels import leakage as kernels
+from qec.noise.leakage import LeakageModel
 from qec.sampling.detectors import Packed, checked_seed
 from qec.sampling.program import Program
 
-Kick = Literal["phase", "depolarize"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeakageModel:
-    """How qubits leak, spread leakage and come back; all numbers are probabilities.
-
-    Attributes:
-        cz: that one of the two qubits of a CZ or CX, either with the same probability, leaks.
-        measurement: that a measured qubit leaks.
-        cycle: that a data qubit leaks in the time of a cycle in which others are measured and reset.
-        transport: that in a CZ or CX with one leaked qubit its partner takes the leakage over.
-        decay: that a leaked data qubit falls back in a cycle by itself.
-        reset: that a reset brings a leaked qubit back.
-        removal: that leakage removal, at the end of each cycle, brings a leaked data qubit back; 0 is none.
-        reads_one: that a leaked qubit is read as 1.
-        kick: what a gate does to the partner of a leaked qubit: "phase", a random flip of the kind that the
-            other qubit's state would cause (Z in a CZ), or "depolarize", any Pauli.
-
-    Raises:
-        ValueError: a number outside [0, 1], an unknown kick.
-    """
-
-    cz: float = 0.0
-    measurement: float = 0.0
-    cycle: float = 0.0
-    transport: float = 0.0
-    decay: float = 0.0
-    reset: float = 1.0
-    removal: float = 0.0
-    reads_one: float = 0.5
-    kick: Kick = "phase"
-
-    def __post_init__(self) -> None:
-        for name in ("cz", "measurement", "cycle", "transport", "decay", "reset", "removal", "reads_one"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name}={value}: a probability, from 0 to 1")
-        if self.kick not in ("phase", "depolarize"):
-            raise ValueError(f"kick={self.kick!r}: 'phase' or 'depolarize'")
-
-    @property
-    def rates(self) -> NDArray[np.float64]:
-        """As the kernels take them."""
-        rates = np.zeros(kernels.NUM_RATES)
-        rates[kernels.HEAT_CZ] = self.cz
-        rates[kernels.HEAT_MEASURE] = self.measurement
-        rates[kernels.HEAT_CYCLE] = self.cycle
-        rates[kernels.TRANSPORT] = self.transport
-        rates[kernels.DECAY] = self.decay
-        rates[kernels.RESET] = self.reset
-        rates[kernels.REMOVAL] = self.removal
-        rates[kernels.READS_ONE] = self.reads_one
-        rates[kernels.DEPOLARIZES] = self.kick == "depolarize"
-        return rates
+__all__ = ["LeakageModel", "LeakageSampler", "LeakageShots"]
 
 
 class LeakageShots(NamedTuple):
@@ -102,12 +48,20 @@ class LeakageSampler:
         model: how qubits leak.
 
     Raises:
-        ValueError: an instruction that the sampler does not know.
+        ValueError: an instruction that the sampler does not know; rates for each cycle or for data qubits and
+            a circuit without the tags.
     """
 
     def __init__(self, circuit: stim.Circuit, *, model: LeakageModel) -> None:
         self.model = model
-        self._program = Program.from_circuit(circuit)
+        self._program = program = Program.from_circuit(circuit)
+        self._rates = _as_array(model)
+        by_cycle = [name for name in ("cycle", "decay", "removal") if getattr(model, name) > 0]
+        if by_cycle and not (program.num_cycles and len(program.data)):
+            raise ValueError(
+                f"leakage rates {', '.join(by_cycle)} need to know data qubits and cycles, which "
+                "this circuit does not tag: give it TICK[cycle] and QUBIT_COORDS[data], or leave them out"
+            )
 
     @property
     def num_cycles(self) -> int:
@@ -129,8 +83,10 @@ class LeakageSampler:
         kernels.run_shots(
             program.operations,
             program.chances,
+            program.channels,
+            program.shares,
             program.data,
-            self.model.rates,
+            self._rates,
             program.reference,
             np.int64(program.num_qubits),
             program.parity_first,
@@ -143,3 +99,18 @@ class LeakageSampler:
             population,
         )
         return LeakageShots(events, flips, population / max(1, shots * len(program.data)))
+
+
+def _as_array(model: LeakageModel) -> NDArray[np.float64]:
+    """Rates as the kernels take them: float64 (NUM_RATES,)."""
+    rates = np.zeros(kernels.NUM_RATES)
+    rates[kernels.HEAT_CZ] = model.cz
+    rates[kernels.HEAT_MEASURE] = model.measurement
+    rates[kernels.HEAT_CYCLE] = model.cycle
+    rates[kernels.TRANSPORT] = model.transport
+    rates[kernels.DECAY] = model.decay
+    rates[kernels.RESET] = model.reset
+    rates[kernels.REMOVAL] = model.removal
+    rates[kernels.READS_ONE] = model.reads_one
+    rates[kernels.DEPOLARIZES] = model.kick == "depolarize"
+    return rates

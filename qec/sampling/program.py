@@ -1,5 +1,6 @@
 """A stim circuit as flat arrays, for a kernel to run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,9 @@ class Program:
         num_qubits, num_detectors, num_observables, num_cycles: of the circuit.
         operations: int64 (operations, 3): kind, qubit, second qubit or argument (see qec.kernels.leakage).
         chances: float64 (operations,): of an error, or of a wrong result.
+        channels: int64 (operations,): row of `shares` of a general Pauli channel, 0 for other operations.
+        shares: float64 (channels, 15): cumulative probabilities of the Paulis of each distinct channel, in
+            stim's order; the first three for one qubit.
         data: int64: data qubits.
         reference: uint8 (measurements,): results of the circuit without errors.
         parity_first: int64 (detectors + observables + 1,): where each one's measurements begin in `parities`.
@@ -36,6 +40,8 @@ class Program:
     num_cycles: int
     operations: NDArray[np.int64]
     chances: NDArray[np.float64]
+    channels: NDArray[np.int64]
+    shares: NDArray[np.float64]
     data: NDArray[np.int64]
     reference: NDArray[np.uint8]
     parity_first: NDArray[np.int64]
@@ -47,8 +53,8 @@ class Program:
 
         Raises:
             ValueError: an argument that is no circuit, or an instruction that has no place in a program:
-                feedback, sweep bits, products of Paulis, two-qubit gates other than CZ and CX, correlated
-                or general Pauli channels.
+                feedback, sweep bits, products of Paulis, two-qubit gates other than CZ and CX,
+                correlated errors.
         """
         if not isinstance(circuit, stim.Circuit):
             raise ValueError(f"expected a stim.Circuit, got {type(circuit).__name__}")
@@ -63,6 +69,8 @@ class Program:
             num_cycles=reader.num_cycles,
             operations=np.array(reader.operations, dtype=np.int64).reshape(-1, 3),
             chances=np.array(reader.chances, dtype=np.float64),
+            channels=np.array(reader.channels, dtype=np.int64),
+            shares=_cumulative(reader.shares),
             data=np.array(reader.data, dtype=np.int64),
             reference=circuit.reference_sample().astype(np.uint8),
             parity_first=np.cumsum([0, *map(len, rows)], dtype=np.int64),
@@ -76,6 +84,9 @@ class _Reader:
     def __init__(self) -> None:
         self.operations: list[tuple[int, int, int]] = []
         self.chances: list[float] = []
+        self.channels: list[int] = []
+        #: Arguments of a Pauli channel -> its row.
+        self.shares: dict[tuple[float, ...], int] = {}
         self.data: list[int] = []
         self.detectors: list[list[int]] = []
         self.observables: dict[int, list[int]] = {}
@@ -110,6 +121,14 @@ class _Reader:
         elif name == "DEPOLARIZE2":
             for a, b in zip(targets[::2], targets[1::2], strict=True):
                 self._add(kernels.DEPOLARIZE_TWO, a, b, chance)
+        elif name in ("PAULI_CHANNEL_1", "PAULI_CHANNEL_2"):
+            row = self.shares.setdefault(tuple(arguments), len(self.shares))
+            if name == "PAULI_CHANNEL_1":
+                for target in targets:
+                    self._add(kernels.PAULI_ONE, target, 0, sum(arguments), row)
+            else:
+                for a, b in zip(targets[::2], targets[1::2], strict=True):
+                    self._add(kernels.PAULI_TWO, a, b, sum(arguments), row)
         else:
             for target in targets:
                 self._one(name, target, chance)
@@ -127,9 +146,10 @@ class _Reader:
         else:
             self._add(kernels.GATE, qubit, self._gate(name))
 
-    def _add(self, kind: np.int64, a: int, b: int, chance: float = 0.0) -> None:
+    def _add(self, kind: np.int64, a: int, b: int, chance: float = 0.0, channel: int = 0) -> None:
         self.operations.append((int(kind), a, b))
         self.chances.append(chance)
+        self.channels.append(channel)
 
     def _gate(self, name: str) -> int:
         """Where a one-qubit Clifford takes X and Z: four bits, X to (x, z), Z to (x, z)."""
@@ -156,3 +176,9 @@ class _Reader:
         else:
             number = int(instruction.gate_args_copy()[0])
             self.observables.setdefault(number, []).extend(measured)
+
+
+def _cumulative(channels: Iterable[tuple[float, ...]]) -> NDArray[np.float64]:
+    """Cumulative probabilities of Pauli channels: float64 (channels, 15), rows of one qubit filled with 1."""
+    rows = [np.pad(np.cumsum(one), (0, 15 - len(one)), constant_values=1.0) for one in channels]
+    return np.array(rows, dtype=np.float64).reshape(-1, 15)

@@ -1,9 +1,12 @@
 """Noise on circuits of other programs: layers over the edges of REPEAT blocks, no TICKs, no tags."""
 
+from random import Random
+
 import pytest
 import stim
 
 from qec import noise
+from qec.noise import apply as noise_apply
 
 MODELS = [noise.si1000(0.001), noise.uniform(0.001), noise.phenomenological(0.001)]
 SURFACE = [f"surface_code:{kind}_memory_{basis}" for kind in ("rotated", "unrotated") for basis in "xz"]
@@ -138,8 +141,127 @@ def test_layers_without_ticks_are_found_by_use() -> None:
     )
 
 
-def test_layers_by_use_that_drift_end_with_each_iteration() -> None:
-    """Two layers after two iterations, {M 0, M 1} and {M 1}: the block's edges are taken as their ends."""
+def test_layers_by_use_reach_over_the_edges_of_repeat_blocks() -> None:
+    """Layers {R 0, R 1}, {M 0, M 1}, {M 1} eight times (once with M 0): one iteration is written out."""
+    assert si1000("R 0 1\nM 0\nREPEAT 9 {\nM 1\n}\nM 0") == str(
+        stim.Circuit("""
+            R 0 1
+            X_ERROR(0.02) 0 1
+            M(0.05) 0 1 1
+            REPEAT 7 {
+                DEPOLARIZE1(0.001) 0
+                DEPOLARIZE1(0.02) 0
+                M(0.05) 1
+            }
+            M(0.05) 0
+        """)
+    )
+
+
+def test_cycles_by_repeated_products_begin_in_the_second_iteration() -> None:
+    """The product measured before the block is forgotten there, which changes nothing later."""
+    clean = stim.Circuit("R 0 1\nMZZ 0 1\nTICK\nREPEAT 5 {\nMXX 0 1\nTICK\n}\nM 0")
+    assert str(noise.uniform(0.01).apply(clean)) == str(
+        stim.Circuit("""
+            R 0 1
+            X_ERROR(0.01) 0 1
+            DEPOLARIZE1(0.01) 0 1
+            MZZ(0.01) 0 1
+            DEPOLARIZE2(0.01) 0 1
+            TICK
+            MXX(0.01) 0 1
+            DEPOLARIZE2(0.01) 0 1
+            TICK
+            REPEAT 4 {
+                DEPOLARIZE1(0.01) 0 1
+                MXX(0.01) 0 1
+                DEPOLARIZE2(0.01) 0 1
+                TICK
+            }
+            M(0.01) 0
+        """)
+    )
+
+
+def by_qubit(circuit: stim.Circuit) -> dict[int | str, list[object]]:
+    """What each qubit meets and what is measured, in order: equal for circuits with the same meaning.
+
+    stim joins neighbouring instructions, so that equal circuits may differ as texts.
+    """
+    met: dict[int | str, list[object]] = {}
+    for instruction in circuit.flattened():
+        if instruction.name == "TICK":
+            for order in met.values():
+                order.append("TICK")
+            continue
+        measures = stim.gate_data(instruction.name).produces_measurements
+        for group in instruction.target_groups():
+            event = (instruction.name, tuple(instruction.gate_args_copy()), tuple(map(str, group)))
+            for qubit in {target.value for target in group}:
+                met.setdefault(qubit, []).append(event)
+            if measures:
+                met.setdefault("measured", []).append(event)
+    return met
+
+
+DEVICE = noise.device(
+    {
+        "name": "small",
+        "rates": {"two_qubit": 0.01, "crosstalk": 0.003, "idle_measure_reset": 0.02},
+        "bias": {"two_qubit": 7},
+        "coherence": {"t1_us": 20, "t2_us": 13},
+        "durations": {"one_qubit_ns": 25, "two_qubit_ns": 40, "measurement_ns": 500, "reset_ns": 160},
+    }
+)
+
+
+def random_lines(random: Random, qubits: int, *, depth: int, ticks: bool) -> list[str]:
+    """Lines of a circuit; each operation with a tag of its own, so that stim joins no two of them."""
+    lines = ["TICK"] if ticks else []
+    for _ in range(random.randint(1, 4)):
+        one, other = random.sample(range(qubits), 2)
+        tag = f"[{random.random()}]"
+        if depth and random.random() < 0.4:
+            inside = random_lines(random, qubits, depth=depth - 1, ticks=ticks)
+            lines += [f"REPEAT {random.randint(1, 5)} {{", *inside, "}"]
+        else:
+            product = "*".join(random.choice("XZ") + str(qubit) for qubit in random.sample(range(qubits), 2))
+            choices = [f"H{tag} {one}", f"R{tag} {one}", f"MR{tag} {one}", f"CX{tag} {one} {other}"]
+            choices += [
+                f"M{tag} {one}",
+                f"MXX{tag} {one} {other}",
+                f"MZZ{tag} {one} {other}",
+                f"MPP{tag} {product}",
+            ]
+            lines.append(random.choice(choices))
+        if ticks and random.random() < 0.4:
+            lines.append("TICK")
+    return lines
+
+
+@pytest.mark.parametrize("ticks", [True, False])
+def test_random_circuits_get_the_same_errors_folded_and_flattened(ticks: bool) -> None:
+    random = Random(2024 + ticks)
+    compared = 0
+    for _ in range(60):
+        qubits = random.randint(2, 4)
+        everything = " ".join(map(str, range(qubits)))
+        lines = random_lines(random, qubits, depth=2, ticks=ticks)
+        text = "\n".join([f"R[r] {everything}", *(["TICK"] if ticks else []), *lines, f"M[m] {everything}"])
+        clean = stim.Circuit(text)
+        for m in (MODELS[0], MODELS[1], DEVICE):
+            try:
+                noisy = m.apply(clean)
+            except ValueError:  # uniform noise and no cycles to be found
+                continue
+            assert by_qubit(noisy) == by_qubit(m.apply(clean.flattened())), text
+            compared += 1
+    assert compared > 120
+
+
+def test_layers_that_do_not_come_back_end_with_each_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if one iteration were all that may be written out: the block's edges are the ends of layers."""
+    monkeypatch.setattr(noise_apply, "_MOST_ITERATIONS", 1)
     assert si1000("R 0 1\nM 0\nREPEAT 9 {\nM 1\n}\nM 0") == str(
         stim.Circuit("""
             R 0 1

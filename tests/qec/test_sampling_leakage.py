@@ -6,7 +6,8 @@ import stim
 from numpy.typing import NDArray
 
 from qec import RepetitionCode, RotatedSurfaceCode, memory_circuit
-from qec.noise import si1000, uniform
+from qec.noise import Channel, Decoherence, Durations, NoiseModel, si1000, uniform
+from qec.noise.paulis import PAULIS
 from qec.sampling import LeakageModel, LeakageSampler
 
 
@@ -21,13 +22,31 @@ def sampled(text: str, shots: int = 2000, **model: float | str) -> NDArray[np.fl
     return bits(sampler.sample(shots=shots, seed=1).events, circuit.num_detectors)
 
 
+# Every Pauli with a probability of its own.
+WEIGHTED = NoiseModel(
+    "weighted",
+    (
+        Channel("one_qubit", 0.03, weights=(("X", 1.0), ("Y", 4.0), ("Z", 2.0))),
+        Channel("two_qubit", 0.06, weights=tuple((p, float(n + 1)) for n, p in enumerate(PAULIS[2]))),
+        Channel("idle_measure_reset", 0.02, weights=(("Y", 1.0),)),
+        Channel("readout", 0.02),
+    ),
+    decoherence=Decoherence(
+        t1_us=30,
+        t2_us=20,
+        durations=Durations(one_qubit_ns=25, two_qubit_ns=40, measurement_ns=500, reset_ns=160),
+    ),
+)
+
+
 @pytest.mark.parametrize(
     "circuit",
     [
         memory_circuit(RotatedSurfaceCode(3, variant="zxxz"), rounds=4, basis="x", noise=si1000(0.01)),
         memory_circuit(RepetitionCode(4, gates="cx"), rounds=5, basis="x", noise=uniform(0.03)),
+        memory_circuit(RotatedSurfaceCode(3, variant="zxxz"), rounds=4, basis="x", noise=WEIGHTED),
     ],
-    ids=["surface cz", "chain cx"],
+    ids=["surface cz", "chain cx", "Pauli weights"],
 )
 def test_without_leakage_it_is_stim(circuit: stim.Circuit) -> None:
     shots = 20_000
@@ -120,7 +139,7 @@ def test_gates_and_measurements_heat() -> None:
 
 
 def test_any_shot_can_be_drawn_again_alone() -> None:
-    circuit = memory_circuit(RotatedSurfaceCode(3), rounds=3, noise=si1000(0.01))
+    circuit = memory_circuit(RotatedSurfaceCode(3), rounds=3, noise=WEIGHTED)
     sampler = LeakageSampler(circuit, model=LeakageModel(cz=0.01, transport=0.1, decay=0.1))
     whole = sampler.sample(shots=6, seed=3)
     part = sampler.sample(shots=2, seed=3, first_shot=4)
@@ -134,12 +153,51 @@ def test_any_shot_can_be_drawn_again_alone() -> None:
         ("SWAP 0 1", "SWAP cannot be sampled with leakage"),
         ("M 0\nCX rec[-1] 1", "no feedback"),
         ("MPP X0*X1", "MPP"),
-        ("PAULI_CHANNEL_1(0.1, 0, 0) 0", "PAULI_CHANNEL_1"),
+        ("E(0.1) X0", "qubits only"),
     ],
 )
 def test_what_has_no_place_in_a_program_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         LeakageSampler(stim.Circuit(text), model=LeakageModel())
+
+
+@pytest.mark.parametrize(
+    ("channel", "wanted"),
+    [
+        ("PAULI_CHANNEL_1(0.1, 0.2, 0.3) 0", {"X_": 0.1, "Y_": 0.2, "Z_": 0.3}),
+        (
+            "PAULI_CHANNEL_2(0.02,0.04,0.01,0.03,0.05,0.06,0.02,0.08,0.02,0.03,0.04,0.01,0.1,0.07,0.02) 0 1",
+            dict(
+                zip(
+                    [p.replace("I", "_") for p in PAULIS[2]],
+                    [0.02, 0.04, 0.01, 0.03, 0.05, 0.06, 0.02, 0.08, 0.02, 0.03, 0.04, 0.01, 0.1, 0.07, 0.02],
+                    strict=True,
+                )
+            ),
+        ),
+    ],
+    ids=["one qubit", "two qubits"],
+)
+def test_every_pauli_of_a_channel_has_its_probability(channel: str, wanted: dict[str, float]) -> None:
+    """Bell pairs with reference qubits tell all Paulis apart."""
+    text = (
+        f"R 0 1 2 3\nH 0 1\nCX 0 2 1 3\n{channel}\nCX 0 2 1 3\nH 0 1\nM 0 1 2 3\n"
+        "DETECTOR rec[-4]\nDETECTOR rec[-3]\nDETECTOR rec[-2]\nDETECTOR rec[-1]"
+    )
+    shots = 40_000
+    found = sampled(text, shots=shots).astype(bool)
+    for first in "_XYZ":
+        for second in "_XYZ":
+            wants = [first in "YZ", second in "YZ", first in "XY", second in "XY"]
+            p = wanted.get(first + second, 1 - sum(wanted.values()) if first + second == "__" else 0.0)
+            assert abs((found == wants).all(axis=1).mean() - p) <= 5 * np.sqrt(p * (1 - p) / shots)
+
+
+def test_rates_of_cycles_need_tags() -> None:
+    circuit = stim.Circuit.generated("repetition_code:memory", distance=3, rounds=3)
+    with pytest.raises(ValueError, match=r"cycle, decay need to know data qubits and cycles.*TICK\[cycle\]"):
+        LeakageSampler(circuit, model=LeakageModel(cycle=0.1, decay=0.1))
+    LeakageSampler(circuit, model=LeakageModel(cz=0.1))
 
 
 def test_bad_numbers() -> None:
