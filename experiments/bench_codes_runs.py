@@ -97,6 +97,7 @@ def measure(
         runs[name] = Run()
         try:
             ready[name] = decoders.from_dem(name, dem)
+            ready[name].warm_up()  # the first shots may be quiet, and decoded without all kernels
             decode_or_refuse(ready[name], shots.piece(0)[0][:_WARM_UP])
         except ValueError as error:
             ready.pop(name, None)

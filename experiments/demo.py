@@ -12,6 +12,7 @@ import numpy as np
 import decoders
 from experiments import fits
 from experiments.points import Point
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
 from experiments.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
 from experiments.shots import shots_per_piece
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         raise FileNotFoundError(f"--out {out}: no folder {out.parent}, make it first")
     results = []
     with Progress() as progress:
+        compile_kernels("qec demo", [args.decoder], progress=progress)
         for index, point in enumerate(points):
             where = f"d = {point.distance}, {point.rounds} cycles, basis {point.basis.upper()}"
             progress.show(f"{index + 1} of {len(points)}: {where}")

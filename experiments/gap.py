@@ -16,6 +16,7 @@ import decoders
 from decoders.base import WITH_GAPS
 from experiments.gap_results import GapResult
 from experiments.points import Point, rounds_of
+from experiments.preparation import preparation
 from experiments.progress import Progress
 from experiments.settings import DEFAULT_DECODER
 from experiments.shots import shots_per_piece
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     points = _check(args)
     results = []
     with Progress() as progress:
+        _compile(points[0], args, progress=progress)
         for index, point in enumerate(points):
             where = f"{index + 1} of {len(points)}: d = {point.distance}"
             seed = int(np.random.SeedSequence([args.seed, index]).generate_state(1)[0])
@@ -108,13 +110,17 @@ def _check(args: argparse.Namespace) -> list[Point]:
     ]
     for point in points:
         point.metadata()
-    # A decoder without gaps, or one that takes no threads, says so here.
-    tiny = replace(points[0], distance=3, rounds=1).circuit().detector_error_model(decompose_errors=True)
-    decoder = decoders.from_dem(args.decoder, tiny)
-    decoder.decode_batch(
-        np.zeros((1, tiny.num_detectors), dtype=np.bool_), return_gap=True, threads=args.threads
-    )
     return points
+
+
+def _compile(point: Point, args: argparse.Namespace, *, progress: Progress) -> None:
+    """Compile the kernels on a small model; a decoder without gaps, or one that takes no threads, refuses."""
+    tiny = replace(point, distance=3, rounds=3).circuit().detector_error_model(decompose_errors=True)
+    with preparation("qec gap", args.decoder, progress=progress):
+        decoder = decoders.from_dem(args.decoder, tiny)
+        decoder.warm_up(gaps=True)
+        none = np.zeros((0, tiny.num_detectors), dtype=np.bool_)
+        decoder.decode_batch(none, return_gap=True, threads=args.threads)
 
 
 def _measure(
@@ -128,9 +134,11 @@ def _measure(
     failed: list[NDArray[np.bool_]] = []
     times = {"with": 0, "without": 0}
     piece = min(shots_per_piece(dem.num_detectors), max(1000, args.shots // 8))
-    # What a decoder makes or compiles at its first shots is not decoding time.
+    # Neither what a decoder compiles nor what it and its threads allocate at first is decoding time.
+    decoder.warm_up(gaps=True)
     warm = sampler.sample(100, bit_packed=True)
-    decoder.decode_batch(warm, bit_packed=True, return_gap=True)
+    for gaps_too in (False, True):
+        decoder.decode_batch(warm, bit_packed=True, return_gap=gaps_too, threads=args.threads)
     for done in range(0, args.shots, piece):
         progress.show(f"{where}, {done:,} of {args.shots:,} shots")
         events, flips = sampler.sample(

@@ -13,6 +13,7 @@ from decoders.sinter_adapter import sinter_decoder
 from experiments import counts
 from experiments.eta import Tracker
 from experiments.points import Point, grid
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
 from experiments.settings import DEFAULT_DECODER
 from experiments.workers import Guarded, interrupts_kept_from_workers
@@ -176,6 +177,7 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
             )
         try:
             if tracker.num_done < tracker.num_tasks:
+                _compile(args.decoders, progress)
                 with interrupts_kept_from_workers():
                     for step in sinter.iter_collect(
                         num_workers=num_workers,
@@ -203,6 +205,13 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
             return 130
     _report([totals[strong_id] for strong_id in wanted], file.path)
     return 0
+
+
+def _compile(names: Sequence[str], progress: Progress) -> None:
+    """Compile once what every worker process would otherwise compile for itself."""
+    made = [sinter_decoder(name) for name in names]
+    with_gaps = {one.name for one in made if one.gap_threshold is not None}
+    compile_kernels("qec sweep", [one.name for one in made], with_gaps=with_gaps, progress=progress)
 
 
 def _report(rows: Sequence[Any], path: Path) -> None:
