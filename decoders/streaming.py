@@ -308,8 +308,8 @@ class StreamingDecoder:
     def warm_up(self) -> None:
         """Compile the kernels of `push` and `finish`, and build the ending of this memory's length.
 
-        Kernels in the cache are loaded. The ending of any other length is built by the first shot that has it;
-        `decode_frames` compiles its kernel at its first call.
+        Kernels in the cache are loaded. The ending of any other length is built by the first shot that has
+        it; `decode_frames` compiles its kernel at its first call.
         """
         self.reset()
         cycles = self._model.num_layers - 1

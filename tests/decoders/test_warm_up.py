@@ -1,5 +1,6 @@
 """Warming up compiles all that decoding needs, so that no clock around decoding counts it."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -55,16 +56,15 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 def test_no_kernel_is_compiled_after_the_warm_up(
     name: str, options: dict[str, Any], model: str, gaps: bool
 ) -> None:
-    """Neither shape, memory layout nor number of the shots, nor an option of the call needs another kernel."""
+    """Neither shape, memory layout nor number of the shots nor an option of the call needs another one."""
     dem = {**MODELS, "colour": COLOUR}[model]
     decoder = decoders.from_dem(name, dem, **options)
     forget()
-    try:
-        decoder.warm_up(gaps=gaps)
-    except ValueError as error:
-        assert gaps
-        assert not decoder.gives_gaps or "no gap for observable" in str(error)
+    if gaps and ((model == "loop" and name != "ensemble") or not decoder.gives_gaps):
+        with pytest.raises(ValueError, match="no gap"):
+            decoder.warm_up(gaps=True)
         return
+    decoder.warm_up(gaps=gaps)
     before = compiled()
     assert before or name.startswith("pymatching")
     _decode_in_many_ways(decoder, dem, gaps=gaps)
@@ -95,10 +95,8 @@ def _decode_in_many_ways(decoder: decoders.Decoder, dem: stim.DetectorErrorModel
 
 def _try(decoder: decoders.Decoder, shots: NDArray[Any], **call: Any) -> None:
     """Decode shots, of which some may be impossible."""
-    try:
+    with contextlib.suppress(ValueError):
         decoder.decode_batch(shots, **call)
-    except ValueError as error:
-        assert "no error explains" in str(error) or "no set of errors" in str(error) or "matching" in str(error)
 
 
 @compiled_only

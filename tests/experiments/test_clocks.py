@@ -56,7 +56,14 @@ def gap_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> li
 
 def accuracy_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
     options = ("--cells", "3:0.0001", "--shots", "200", "--no_peers", "--decoders", decoder)
-    files = ("--data", str(folder / "a.jsonl"), "--json", str(folder / "a.json"), "--out", str(folder / "a.png"))
+    files = (
+        "--data",
+        str(folder / "a.jsonl"),
+        "--json",
+        str(folder / "a.json"),
+        "--out",
+        str(folder / "a.png"),
+    )
     assert cli.main(["bench", "accuracy", *options, *files]) == 0
     capsys.readouterr()
     (cell,) = json.loads((folder / "a.json").read_text())["cells"]
@@ -142,7 +149,10 @@ class Events:
 def test_decoders_are_warm_before_the_clock_starts(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = {"decode": decode_arguments(tmp_path, "mwpm"), "demo": [*_DEMO, "--out", str(tmp_path / "f.png")]}
+    arguments = {
+        "decode": decode_arguments(tmp_path, "mwpm"),
+        "demo": [*_DEMO, "--out", str(tmp_path / "f.png")],
+    }
     events = Events(monkeypatch, module=command)
     assert cli.main(arguments[command]) == 0
     warm: list[Decoder | None] = []
@@ -187,4 +197,6 @@ def test_kernels_for_gaps_are_compiled_where_a_sweep_needs_them() -> None:
 
     plain = compile_for()
     assert plain
-    assert "decode_with_gaps" in {name.rpartition(".")[2] for name, _ in compile_for(with_gaps=["mwpm"]) - plain}
+    assert "decode_with_gaps" in {
+        name.rpartition(".")[2] for name, _ in compile_for(with_gaps=["mwpm"]) - plain
+    }
