@@ -42,7 +42,8 @@ def decode_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) ->
 
 def demo_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
     assert cli.main([*_DEMO, "--decoder", decoder, "--out", str(folder / "f.png")]) == 0
-    return [float(found) for found in re.findall(r" ([\d.]+) us", capsys.readouterr().out)]
+    rows = re.findall(r"^ +3 +\d+ +200 .*", capsys.readouterr().out, re.MULTILINE)
+    return [float(row.split()[6]) for row in rows]
 
 
 def gap_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
