@@ -11,12 +11,12 @@ import decoders
 from experiments.progress import Progress
 
 # Preparations that take less time are not worth a line, in seconds.
-_MOMENT = 1.0
+_MOMENT = 3.0
 
 
 @contextmanager
 def preparation(command: str, what: str, *, progress: Progress) -> Iterator[None]:
-    """Show that the block prepares something; afterwards say on stderr how long it took, if over a second.
+    """Show what the block prepares; report on stderr how long it took, from three seconds on.
 
     Args:
         command: name of the command, for the message, such as "qec decode".
