@@ -53,10 +53,13 @@ class Decoder(ABC):
         raise NotImplementedError
 
     def warm_up(self, *, gaps: bool = False) -> None:
-        """Compile the kernels, or load them from the cache, so that no later call has to.
+        """Compile the kernels of `decode` and `decode_batch`, or load them from the cache.
+
+        Later calls compile nothing. The first calls with more threads still allocate these threads'
+        working memory (about a millisecond each).
 
         Args:
-            gaps: also make and compile what `return_gap=True` needs.
+            gaps: also build and compile what `return_gap=True` needs.
 
         Raises:
             ValueError: gaps are asked for, and the decoder or its model has none.
@@ -264,7 +267,8 @@ def pack_shots(events: NDArray[Any]) -> Packed:
     num_shots, width = bits.shape
     if width % 8 == 0:  # rows end where bytes end: numpy packs one long row many times faster than short ones
         return np.packbits(bits.reshape(-1), bitorder="little").reshape(num_shots, width // 8)
-    return np.packbits(bits, axis=1, bitorder="little")
+    # numpy packs arrays in Fortran order into such arrays; kernels are compiled for C order only.
+    return np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little"))
 
 
 def _unpack(predictions: Packed, num_observables: int) -> NDArray[np.bool_]:

@@ -71,11 +71,18 @@ class MWPM(Decoder):
         return cls(graph=MatchingGraph.from_dem(dem), verify=verify)
 
     def warm_up(self, *, gaps: bool = False) -> None:
-        """Compile the kernels; see `Decoder.warm_up`."""
+        """Compile the kernels; see `Decoder.warm_up`.
+
+        The kernel of `decode_to_edges` is compiled only for `verify=True`, otherwise at its first call.
+        """
         super().warm_up(gaps=gaps)
-        none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
+        if not self._verify:
+            return
+        # Batches decode shot by shot, with a proof for each.
+        without_events = read_only(np.packbits(self.graph.certain_detectors, bitorder="little")[np.newaxis])
         predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
-        self._decode_range(none, predictions, np.zeros(0, dtype=np.int64), 0, 0)  # also with verify=True
+        self._decode_range(without_events[:0], predictions, np.zeros(0, dtype=np.int64), 0, 0)
+        self._edge_numbers(without_events, idle=self._idle)
 
     def decode_to_edges(self, detection_events: ArrayLike) -> NDArray[np.int32]:
         """The edges of one shot's matching.

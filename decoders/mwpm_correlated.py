@@ -100,6 +100,12 @@ class CorrelatedMWPM(MWPM):
         """
         return cls(correlated=CorrelatedGraph.from_dem(dem), compare=compare)
 
+    def warm_up(self, *, gaps: bool = False) -> None:
+        """Compile the kernels; see `Decoder.warm_up`."""
+        super().warm_up(gaps=gaps)
+        if self.correlated.parts is not None:
+            self._plain().warm_up(gaps=gaps)
+
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
         in_parts = self._only_in_parts(packed)
         if in_parts is None:

@@ -308,9 +308,10 @@ class StreamingDecoder:
         self._reader.reset()
 
     def warm_up(self) -> None:
-        """Compile the kernels, or load them from the cache, and prepare the ending of this memory's length.
+        """Compile the kernels of `push` and `finish`, and build the ending of this memory's length.
 
-        The ending of any other length is prepared by the first shot that has it.
+        Kernels in the cache are loaded. The ending of any other length is built by the first shot that has
+        it; `decode_frames` compiles its kernel at its first call.
         """
         self.reset()
         cycles = self._model.num_layers - 1

@@ -3,6 +3,8 @@
 import argparse
 import importlib
 
+from experiments.cli import wrap_epilog
+
 # Benchmark -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary).
 BENCHMARKS: dict[str, tuple[str, str]] = {
     "decoders": ("experiments.bench_decoders", "our decoders against PyMatching on the same shots"),
@@ -12,12 +14,12 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     ),
     "codes": (
         "experiments.bench_codes",
-        "logical errors on circuits of many code families, and exactly on random small models",
+        "logical errors on circuits of many families and on random models",
     ),
     "build": ("experiments.bench_build", "time and memory of building decoders for long memories"),
     "streaming": (
         "experiments.bench_streaming",
-        "a shot of a million cycles: time, memory, logical errors, PyMatching beside it",
+        "a shot of a million cycles: time, memory, logical errors",
     ),
 }
 
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             allow_abbrev=False,
         )
         importlib.import_module(module).add_arguments(own)
+        wrap_epilog(own)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -40,6 +40,7 @@ def ours(name: str) -> Contender:
 
     def make(circuit: stim.Circuit) -> Decode:
         decoder = decoders.from_dem(name, circuit.detector_error_model(decompose_errors=True))
+        decoder.warm_up()
         return lambda packed: decoder.decode_batch(packed, bit_packed=True)
 
     return Contender(name=name, peer=name.startswith("pymatching"), make=make)

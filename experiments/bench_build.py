@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -13,6 +14,8 @@ import pymatching
 import stim
 
 import decoders
+from experiments.progress import Progress
+from experiments.tables import number
 
 _TASKS = {"repetition": "repetition_code:memory", "surface": "surface_code:rotated_memory_x"}
 _P = 0.001
@@ -23,11 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec bench build`."""
     add = parser.add_argument
     parser.epilog = (
-        "Every decoder is built in a process of its own, ours and PyMatching's in turns, kernels compiled. "
-        "Memory is the peak of the process less what it had when the DEM was made."
+        "Every decoder is built in a process of its own, ours and PyMatching's alternately. Compiled kernels "
+        "are loaded before the clock starts; the DEM is not part of time or memory. Memory: growth of the "
+        "process's peak."
     )
     add("--codes", nargs="+", choices=list(_TASKS), default=list(_TASKS), help="default: both")
-    add("--decoders", nargs="+", choices=list(_PEERS), default=["mwpm"], help="default: mwpm")
+    add(
+        "--decoders",
+        nargs="+",
+        choices=list(_PEERS),
+        default=["mwpm"],
+        metavar="NAME",
+        help=f"{', '.join(_PEERS)}; default: mwpm",
+    )
     add("--distance", type=int, default=5, metavar="D", help="default: 5")
     add("--cycles", type=int, default=100_000, metavar="R", help="default: 100000")
     add("--flattened", action="store_true", help="without `repeat` blocks in the DEM")
@@ -40,31 +51,41 @@ def run(args: argparse.Namespace) -> int:
     if args.child:
         print(json.dumps(measure(**json.loads(args.child))))
         return 0
-    if args.cycles < 2 or args.distance < 2 or args.repeats < 1:
-        sys.exit("error: --cycles and --distance must be at least 2, --repeats at least 1")
-    print(f"d = {args.distance}, {args.cycles} cycles, p = {_P}; medians of {args.repeats} processes")
-    print("time, memory: ratios of ours to PyMatching's")
-    print(f"{'code':>10} {'decoder':>21} {'seconds':>8} {'peak MB':>8} {'time':>6} {'memory':>6}")
-    for code in args.codes:
-        for name in args.decoders:
-            found: dict[str, list[dict[str, float]]] = {name: [], _PEERS[name]: []}
-            for _ in range(args.repeats):
-                for each in found:
-                    found[each].append(_in_a_process(args, code=code, name=each))
-            seconds, peak = (
-                [statistics.median(row[key] for row in rows) for rows in found.values()]
-                for key in ("seconds", "peak_mb")
-            )
-            ratios = statistics.median(
-                ours["seconds"] / theirs["seconds"] for ours, theirs in zip(*found.values(), strict=True)
-            )
-            print(f"{code:>10} {_PEERS[name]:>21} {seconds[1]:8.2f} {peak[1]:8.0f}")
-            print(
-                f"{code:>10} {name:>21} {seconds[0]:8.2f} {peak[0]:8.0f} {ratios:6.2f} "
-                f"{peak[0] / peak[1] if peak[1] else float('nan'):6.2f}",
-                flush=True,
-            )
+    for flag, least in (("cycles", 2), ("distance", 2), ("repeats", 1)):
+        if getattr(args, flag) < least:
+            raise ValueError(f"--{flag} is {getattr(args, flag)}: it must be at least {least}")
+    processes = "one process" if args.repeats == 1 else f"{args.repeats} processes"
+    print(f"d = {args.distance}, {args.cycles} cycles, p = {_P}; each value the median of {processes}")
+    print("time, memory: ours divided by PyMatching's\n")
+    print(f"{'code':>10} {'decoder':>21} {'build (s)':>9} {'peak (MB)':>9} {'time':>6} {'memory':>6}")
+    with Progress() as progress:
+        for code in args.codes:
+            for name in args.decoders:
+                lines = _compare(args, code=code, name=name, progress=progress)
+                progress.clear()
+                print("\n".join(lines), flush=True)
     return 0
+
+
+def _compare(args: argparse.Namespace, *, code: str, name: str, progress: Progress) -> list[str]:
+    """Lines of the table: PyMatching, and the decoder with its ratios."""
+    found: dict[str, list[dict[str, float]]] = {name: [], _PEERS[name]: []}
+    for repeat in range(args.repeats):
+        for each in found:
+            progress.show(f"{code}, {each}: process {repeat + 1} of {args.repeats}")
+            found[each].append(_in_a_process(args, code=code, name=each))
+    seconds, peak = (
+        [statistics.median(row[key] for row in rows) for rows in found.values()]
+        for key in ("seconds", "peak_mb")
+    )
+    time_ratio = statistics.median(
+        ours["seconds"] / theirs["seconds"] for ours, theirs in zip(*found.values(), strict=True)
+    )
+    memory_ratio = peak[0] / peak[1] if peak[1] else math.nan
+    return [
+        f"{code:>10} {_PEERS[name]:>21} {number(seconds[1]):>9} {peak[1]:9.0f}",
+        f"{code:>10} {name:>21} {number(seconds[0]):>9} {peak[0]:9.0f} {time_ratio:6.2f} {memory_ratio:6.2f}",
+    ]
 
 
 def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool) -> dict[str, float]:

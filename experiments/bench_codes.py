@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from experiments import bench_codes_random as random_part
 from experiments import bench_codes_report as report
 from experiments import machine
 from experiments.bench_codes_runs import Cell, Limits, Run, measure
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
 from experiments.random_models import random_model
 from experiments.timing import on_one_core
@@ -156,14 +156,15 @@ def _circuits(args: argparse.Namespace, names: list[str], data: dict[str, Any]) 
     limits, cells = _limits(args), _cells(args.families)
     scores: list[report.Score] = []
     stopped = False
-    deadline = time.monotonic() + limits.seconds
+    left = limits.seconds
     with Progress() as progress, on_one_core():
+        compile_kernels("qec bench codes", names, progress=progress)
         for number, cell in enumerate(cells):
             # Time that quick cells leave goes to those that follow.
-            share = (deadline - time.monotonic()) / (len(cells) - number)
+            share = left / (len(cells) - number)
             runs: dict[str, Run] = {}
             try:
-                measure(cell, names, runs, limits, seconds=share, seed=args.seed, progress=progress)
+                left -= measure(cell, names, runs, limits, seconds=share, seed=args.seed, progress=progress)
             except KeyboardInterrupt:
                 stopped = True
             scores += report.score_cell(cell, runs)

@@ -158,6 +158,12 @@ def text(scores: Sequence[Score], *, errors: int) -> str:
         f"{len(judged) - len(missed)} of {len(judged)} bars met" + (", missed:" if missed else ""),
         *missing,
     ]
+    idle = {score.cell for score in scores if not score.pairs[REFERENCE].others}
+    if idle:
+        lines.append(
+            f"{len(idle)} of {len({score.cell for score in scores})} cells show nothing, without an error of "
+            "plain matching: give more --minutes or --shots"
+        )
     if few:
         lines.append(
             f"{len(few)} of {len({score.cell for score in scores})} cells have a decoder that is compared on "

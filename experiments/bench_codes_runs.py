@@ -71,7 +71,7 @@ def measure(
     seconds: float,
     seed: int,
     progress: Progress,
-) -> None:
+) -> float:
     """Let all decoders decode the shots of one cell.
 
     Plain matching decodes until it has made enough errors; the others follow up to the same shot. Of them the
@@ -86,6 +86,9 @@ def measure(
         seconds: decoding time of this cell.
         seed: of the shots.
         progress: for messages.
+
+    Returns:
+        Seconds that decoding took, without what comes before it.
     """
     title = f"{cell.family}, d = {cell.distance}, p = {cell.p:g}"
     circuit = families.circuit(cell.family, distance=cell.distance, p=cell.p)
@@ -97,13 +100,15 @@ def measure(
         runs[name] = Run()
         try:
             ready[name] = decoders.from_dem(name, dem)
+            ready[name].warm_up()  # the first shots may be quiet, and decoded without all kernels
             decode_or_refuse(ready[name], shots.piece(0)[0][:_WARM_UP])
         except ValueError as error:
             ready.pop(name, None)
             runs[name].note = f"refuses the model: {' '.join(str(error).split())}"
     if REFERENCE not in ready:
-        return
-    deadline = time.monotonic() + seconds
+        return 0.0
+    start = time.monotonic()
+    deadline = start + seconds
     goal = limits.shots
     while ready and time.monotonic() < deadline:
         name = min(ready, key=lambda one: runs[one].time_ns)
@@ -120,6 +125,7 @@ def measure(
         if REFERENCE in ready and runs[REFERENCE].shots >= goal:
             del ready[REFERENCE]
         ready = {one: decoder for one, decoder in ready.items() if runs[one].shots < goal}
+    return time.monotonic() - start
 
 
 def _turn(decoder: decoders.Decoder, run: Run, shots: Shots, *, most: int) -> None:

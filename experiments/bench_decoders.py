@@ -29,7 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "as the distance. Times of a cell are taken in turns on one core; each library is judged by the\n"
         "faster of its two batch calls, bit-packed and bool."
     )
-    add("--codes", nargs="+", choices=_CODES, default=list(_CODES), help=f"default: {_joined(_CODES)}")
+    add(
+        "--codes",
+        nargs="+",
+        choices=_CODES,
+        default=list(_CODES),
+        metavar="CODE",
+        help=f"default: {_joined(_CODES)}",
+    )
     add(
         "--distances",
         nargs="+",
@@ -61,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=_PARTS,
         default=list(_PARTS),
+        metavar="PART",
         help=f"what to measure; default: {_joined(_PARTS)}",
     )
     add("--build_distance", type=int, default=11, metavar="D", help="of build, threads; default: 11")

@@ -46,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "SI1000 noise, CZ gates, basis Z. Times are taken in turns on one core, those of the part parallel\n"
         "on all. The whole takes about five minutes and, for PyMatching, 6 GB; --quick half a minute."
     )
-    add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help=f"default: {_joined(_PARTS)}")
+    parts = f"what to measure; default: {_joined(_PARTS)}"
+    add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help=parts)
     add("--quick", action="store_true", help="smaller values for what is not given")
     _add_size(parser, "distances", "D", "of parts shots and build", nargs="+")
     _add_size(

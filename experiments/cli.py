@@ -4,7 +4,9 @@ import argparse
 import difflib
 import importlib
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
@@ -15,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("experiments.demo", "the main job in a minute: simulate, decode, fit Lambda, draw"),
     "sweep": (
         "experiments.sweep",
-        "codes x distances x noise x decoders, in processes, into a resumable CSV",
+        "codes x distances x noise x decoders into a CSV, in processes",
     ),
     "decode": ("experiments.decode", "a detector error model and a file of shots -> a file of predictions"),
     "hardware": (
@@ -24,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "learn": ("experiments.learn", "error rates learned from detection events -> a detector error model"),
     "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
-    "gap": ("experiments.gap", "how sure the decoder was of each shot: calibration, post-selection, figure"),
+    "gap": ("experiments.gap", "how sure the decoder was of each shot: calibration, post-selection"),
     "realtime": (
         "experiments.realtime",
         "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
@@ -35,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
     "reproduce": (
         "experiments.reproduce.command",
-        "the published results in simulation, figure by figure, in one report",
+        "the published results in simulation, figure by figure",
     ),
     "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
 }
@@ -48,7 +50,8 @@ examples:
   qec sweep --distances 3 5 7 --p 0.001 0.002 0.003 --out results.csv
   qec plot results.csv
 
-Results go to stdout, progress to stderr. Exit code 2: wrong use, 130: stopped by Ctrl-C.
+Results go to stdout, progress to stderr.
+Exit code 2: wrong use, 130: stopped by Ctrl-C.
 """
 
 
@@ -58,6 +61,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to read what would be right."""
         self.exit(USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def wrap_epilog(parser: argparse.ArgumentParser) -> None:
+    """Fill the paragraphs after a command's options to the width of the terminal; lists stay as they are."""
+    width = shutil.get_terminal_size().columns - 2  # as argparse fills the options
+    paragraphs = (parser.epilog or "").split("\n\n")
+    parser.epilog = "\n\n".join(text if "\n " in text else textwrap.fill(text, width) for text in paragraphs)
 
 
 def project_version() -> str:
@@ -99,6 +109,7 @@ def _run_command(command: str, arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
+    wrap_epilog(parser)
     code: int = module.run(parser.parse_args(arguments))
     return code
 

@@ -12,6 +12,7 @@ import numpy as np
 import stim
 
 import decoders
+from experiments.preparation import preparation
 from experiments.progress import Progress
 from experiments.settings import DEFAULT_DECODER
 from experiments.shots import FORMATS, PackedBits, PredictionWriter, ShotReader, format_of, shots_per_piece
@@ -107,8 +108,9 @@ def run(args: argparse.Namespace) -> int:
     """Decode a file of shots; see `add_arguments`."""
     _check(args)
     dem = _read_dem(args.dem)
-    decoder = decoders.from_dem(args.decoder, dem)
-    decoder.warm_up()  # compiling is not decoding time
+    with Progress() as progress, preparation("qec decode", args.decoder, progress=progress):
+        decoder = decoders.from_dem(args.decoder, dem)
+        decoder.warm_up()  # compiling is not decoding time
     appended = dem.num_observables if args.in_includes_appended_observables else 0
     piece = shots_per_piece(dem.num_detectors + appended)
     counts_errors = args.obs_in is not None or appended > 0

@@ -13,6 +13,7 @@ import decoders
 from experiments import fits
 from experiments.noise_options import add_noise, has_own_rates, noise_name
 from experiments.points import Point, decoding_model
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
 from experiments.sampling import MemorySampler
 from experiments.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
@@ -100,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         raise FileNotFoundError(f"--out {out}: no folder {out.parent}, make it first")
     results = []
     with Progress() as progress:
+        compile_kernels("qec demo", [args.decoder], progress=progress)
         for index, point in enumerate(points):
             where = f"d = {point.distance}, {point.rounds} cycles, basis {point.basis.upper()}"
             progress.show(f"{index + 1} of {len(points)}: {where}")
@@ -168,31 +170,35 @@ def _table(results: Sequence[_Result], found: fits.Fits) -> str:
                     str(shots),
                     str(sum(result.count.errors for result in group)),
                     f"{100 * fraction:.1f} %",
-                    f"{decode_ns / 1e3 / (shots * cycles):.2f} us",
+                    f"{decode_ns / 1e3 / (shots * cycles):.2f}",
                     "",
                 ]
             )
         rows[-1][-1] = estimate(fitted.epsilon)
-    titles = ["d", "cycles", "shots", "errors", "detection fraction", "decoding a cycle", "epsilon_d [95 %]"]
+    titles = ["d", "cycles", "shots", "errors", "events", "us/cycle", "epsilon_d [95 %]"]
     return table(titles, rows)
 
 
 def _explanation(args: argparse.Namespace, found: fits.Fits) -> str:
     if len(set(args.rounds)) > 1:
-        origin = "slope of ln(1 - 2 P) over the cycles"
+        origin = "from the slope\nof ln(1 - 2 P) over the cycles"
     else:
-        origin = "from one number of cycles, preparation and readout included"
-    lines = [f"epsilon_d: logical error per cycle, {origin}, averaged over the bases."]
+        origin = "from one\nnumber of cycles, preparation and readout included"
+    lines = [
+        "events: detection fraction; us/cycle: time of decoding a cycle.",
+        f"epsilon_d: logical error per cycle, mean of the bases, {origin}.",
+    ]
     if found.suppression is None:
         lines.append("Lambda needs two distances or more.")
     elif math.isnan(found.suppression.value.value):
         lines.append("Lambda: too few errors to tell; more --shots or a larger --p would.")
     else:
-        chosen = ", its p chosen to come near that chip" if (args.noise, args.p) == ("si1000", None) else ""
+        chosen = (args.noise, args.p) == ("si1000", None)
         lines += [
             "",
             f"Lambda = {estimate(found.suppression.value)}: epsilon_d falls by this factor from d to d + 2.",
-            f"Published: {PUBLISHED_LAMBDA}, 105-qubit chip, neural-network decoder (Nature 638, 920).",
-            f"The table is a simulation with simpler noise{chosen}: closeness proves nothing.",
+            f"Published: {PUBLISHED_LAMBDA}, 105 qubits, neural-network decoder (Nature 638, 920).",
+            "This is a simulation with simpler noise"
+            + (", its p chosen to come near the chip." if chosen else "."),
         ]
     return "\n".join(lines)

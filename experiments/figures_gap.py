@@ -32,7 +32,7 @@ def draw(*, path: Path | str, results: Sequence[GapResult], title: str = "") -> 
     with figures_frame.picture(path, columns=2) as (found, (left, right)):
         _reliability(left, results)
         _discarding(right, results)
-        left.set_title(r"$\mathbf{a}$   Are the predicted errors true?", loc="left")
+        left.set_title(r"$\mathbf{a}$   Calibration of the predicted errors", loc="left")
         right.set_title(r"$\mathbf{b}$   Discarding the least certain shots", loc="left")
         if title:
             left.figure.suptitle(title, fontsize=11)

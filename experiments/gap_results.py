@@ -15,7 +15,7 @@ class GapResult:
         calibration: predicted against observed error.
         kept: what is left after discarding, for the fractions of the table.
         curve: the same for those of the figure.
-        cost: decoding time with gaps divided by that without.
+        cost: decoding time with gaps divided by that without, median over the pieces of the shots.
     """
 
     distance: int

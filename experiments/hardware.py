@@ -25,6 +25,7 @@ from experiments.hardware_results import (
     suppression,
     totals,
 )
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
 from experiments.settings import DEFAULT_DECODER
 from qec import priors, statistics
@@ -104,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     done = 0
     try:
         with Progress() as progress:
+            compile_kernels("qec hardware", names, progress=progress)
             for folder in folders:
                 progress.show(f"{done} of {len(folders)} experiments, now {folder}")
                 experiment = read_experiment(folder)

@@ -110,6 +110,8 @@ def _text(study: Study) -> str:
         describe(study.key),
         table(["d", "cycles", "bases", "shots", "errors", "epsilon_d [95 %]"], rows),
     ]
+    if study.discards:
+        lines.append(f"  discarded, and not counted above: {study.discards} shots")
     if study.fits.suppression is not None:
         lines.append(f"  Lambda = {estimate(study.fits.suppression.value)}")
     return "\n".join(lines)

@@ -2,12 +2,15 @@
 
 import argparse
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from experiments import loop_options
 from experiments.loop_options import strength
 from experiments.noise_options import noise_name
 from experiments.points import Point
+from experiments.preparation import preparation
+from experiments.progress import Progress
 from realtime.daemon import DaemonConfig, main
 from realtime.placement import choose_cores
 
@@ -80,8 +83,11 @@ def run(args: argparse.Namespace) -> int:
             secret_key=args.secret_key,
             client_keys=args.client_keys,
         )
-        return main(config, say=_say)
+        with Progress() as progress, ExitStack() as preparing:
+            preparing.enter_context(preparation("qec serve", args.decoder, progress=progress))
 
+            def say(text: str) -> None:
+                preparing.close()  # the first line is the ready line
+                print(text, flush=True)
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+            return main(config, say=say)

@@ -20,11 +20,13 @@ class Study:
         key: code, noise, p, the other metadata keys that separate studies, and the decoder.
         counts: errors, one entry for each distance, number of cycles and basis.
         fits: epsilon_d and Lambda.
+        discards: shots that were discarded; `counts` has the others.
     """
 
     key: Key
     counts: list[Count]
     fits: Fits
+    discards: int = 0
 
 
 _FIRST = ("c", "noise", "p")
@@ -102,8 +104,10 @@ def studies(
     )
     notes += more_notes
     grouped: dict[Key, dict[tuple[int, int, str], Count]] = defaultdict(dict)
+    discards: dict[Key, int] = defaultdict(int)
     for count, row in counted:
         key = _key(row, names)
+        discards[key] += row.discards
         group = grouped[key]
         place = (count.distance, count.cycles, count.basis)
         if place in group:
@@ -119,7 +123,7 @@ def studies(
     found = []
     for key, group in sorted(grouped.items(), key=lambda item: [_sort_value(value) for _, value in item[0]]):
         counts = [group[place] for place in sorted(group)]
-        found.append(Study(key=key, counts=counts, fits=fit(counts)))
+        found.append(Study(key=key, counts=counts, fits=fit(counts), discards=discards[key]))
     return found, notes
 
 

@@ -42,6 +42,11 @@ def select_keys(
     names = sorted({name for _, _, labels in rows for name in labels})
     for flag, given in (("--keep", keep), ("--ignore", ignore)):
         for name in given:
+            if name in ("d", "r", "b"):
+                raise ValueError(
+                    f"{flag} {name}: distance, cycles and basis (d, r, b) belong to the points of a study; "
+                    f"keys that group are {', '.join(names) or 'none'}"
+                )
             if name not in names:
                 raise ValueError(
                     f"{flag} {name}: no row has this metadata key; there are {', '.join(names) or 'none'}"

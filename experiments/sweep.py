@@ -14,6 +14,7 @@ from experiments import counts
 from experiments.eta import Tracker
 from experiments.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.points import Point, decoding_model, grid
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
 from experiments.sampling import leakage_sampler
 from experiments.settings import DEFAULT_DECODER
@@ -182,6 +183,7 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
             )
         try:
             if tracker.num_done < tracker.num_tasks:
+                _compile(args.decoders, progress)
                 with interrupts_kept_from_workers():
                     for step in sinter.iter_collect(
                         num_workers=num_workers,
@@ -217,6 +219,13 @@ def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str,
     if models:
         return {name: TaskSampler(sinter_decoder(name), models) for name in names}
     return {name: Guarded(sinter_decoder(name)) for name in names}
+
+
+def _compile(names: Sequence[str], progress: Progress) -> None:
+    """Compile once what every worker process would otherwise compile for itself."""
+    made = [sinter_decoder(name) for name in names]
+    with_gaps = {one.name for one in made if one.gap_threshold is not None}
+    compile_kernels("qec sweep", [one.name for one in made], with_gaps=with_gaps, progress=progress)
 
 
 def _report(rows: Sequence[Any], path: Path) -> None:

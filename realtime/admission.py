@@ -77,12 +77,13 @@ def service_ns(decoder: StreamingDecoder, *, clock: Callable[[], int], seed: int
     """Time that a decoder takes for a cycle, ns, on data drawn from its own error model.
 
     Args:
-        decoder: compiled; ends the shot that is being pushed, if any.
+        decoder: ends the shot that is being pushed, if any.
         clock: nanoseconds of a clock that does not run backwards.
         seed: of the data.
     """
     rows = decoder.typical_rows(_CHUNKS * _CYCLES, seed=seed)
     decoder.reset()
+    decoder.push(rows[:0])  # compiles `push`, which the real-time loop does not call
     times = []
     for first in range(0, len(rows) - 1, _CYCLES):
         chunk = rows[first : min(first + _CYCLES, len(rows) - 1)]

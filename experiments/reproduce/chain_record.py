@@ -99,8 +99,8 @@ class ChainRecord:
         self.shots.add_bursts(events, flips, bursts=[burst], first_shot=0, seed=0)
         self.shots.count(events, cycles=self.window[0], checks=self.window[1])
         for distance, decoder in self.decoders.items():
-            cut, _ = self.shots.cut(events, flips, first=self.first_qubit(distance), distance=distance)
-            decoder.decode_batch(cut, bit_packed=True)
+            self.shots.cut(events, flips, first=self.first_qubit(distance), distance=distance)
+            decoder.warm_up()
 
     def sample(self, first_shot: int, shots: int, bursts: list[Burst]) -> tuple[Packed, Packed]:
         """Shots of the record."""

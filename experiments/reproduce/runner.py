@@ -9,16 +9,14 @@ from concurrent.futures.process import BrokenProcessPool
 
 import stim
 
-import decoders
+from experiments.preparation import compile_kernels
 from experiments.progress import Progress
-from experiments.reproduce import chips
 from experiments.reproduce.figure import Job, Place, Record
 from experiments.reproduce.records import RecordsFile
 from experiments.tables import duration
 from experiments.workers import die_with_parent, interrupts_kept_from_workers
 
 _WAKE_SECONDS = 0.5
-_WARM_UP_SHOTS = 200
 
 
 class Clock:
@@ -120,16 +118,8 @@ class Runner:
     def _warm_up(self) -> None:
         if self._is_warm:
             return
-        self._progress.show(f"{self._name}: compiling the decoders, if this is their first use")
         _first_sample()
-        # With errors enough that every part of a decoder is called, and so compiled.
-        circuit = chips.circuit(
-            chips.CHIP_72, distance=3, patch=0, basis="x", cycles=4, scale={chips.ALL_KINDS: 3.0}
-        )
-        dem = circuit.detector_error_model(decompose_errors=True)
-        found = circuit.compile_detector_sampler(seed=0).sample(_WARM_UP_SHOTS, bit_packed=True)
-        for name in self._decoders:
-            decoders.from_dem(name, dem).decode_batch(found, bit_packed=True)
+        compile_kernels("qec reproduce", self._decoders, progress=self._progress)
         self._is_warm = True
 
     def _say(self, words: str) -> None:

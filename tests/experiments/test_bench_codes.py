@@ -92,11 +92,12 @@ def test_what_was_measured_before_ctrl_c_is_kept(
 ) -> None:
     measured = []
 
-    def stopped(cell: Cell, names: list[str], runs: dict[str, Run], *_: Any, **__: Any) -> None:
+    def stopped(cell: Cell, names: list[str], runs: dict[str, Run], *_: Any, **__: Any) -> float:
         if measured:
             raise KeyboardInterrupt
         measured.append(cell)
         runs["mwpm"] = run_of([1, 2], 10)
+        return 1.0
 
     monkeypatch.setattr(bench_codes, "measure", stopped)
     assert bench(tmp_path, "--families", *_CELL) == 130
@@ -112,6 +113,24 @@ def test_what_was_measured_before_ctrl_c_is_kept(
     monkeypatch.setattr(bench_codes_random, "measure", never)
     assert bench(tmp_path, "--random_models", "3") == 130
     assert json.loads((tmp_path / "a.json").read_text())["random_models"] == []
+
+
+def test_preparing_takes_no_time_from_the_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cell leaves what its decoding did not use; a cell without errors is no met bar."""
+    shares = []
+
+    def measured(cell: Cell, names: list[str], runs: dict[str, Run], *_: Any, **options: Any) -> float:
+        shares.append(options["seconds"])
+        runs |= {name: run_of([1] * (len(shares) == 1), 10) for name in names}
+        return 10.0
+
+    monkeypatch.setattr(bench_codes, "measure", measured)
+    chosen = ["--families", *_CELL, "--decoders", "mwpm", "--minutes", "1"]
+    assert bench(tmp_path, *chosen) == 0
+    assert shares == [30.0, 50.0]
+    assert "1 of 2 cells show nothing, without an error of plain matching" in capsys.readouterr().out
 
 
 # --- the comparison

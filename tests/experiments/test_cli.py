@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from experiments import cli
+from experiments.bench import BENCHMARKS
 
 
 def run_qec(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -182,3 +183,17 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
             timeout=60,
         )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in cli.COMMANDS), *(["bench", name] for name in BENCHMARKS)]
+)
+def test_help_fits_a_terminal_of_eighty_columns(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+    assert len(lines) > 5

@@ -185,3 +185,22 @@ def test_rows_without_shots_that_count(tmp_path: Path, capsys: pytest.CaptureFix
     assert "no shots to fit: 18 shots in 2 rows, all discarded" in capsys.readouterr().err
     _, notes = studies([*grid(), *empty])
     assert notes == ["left out 2 of 6 rows: no shots, or all of them discarded"]
+
+
+def test_discarded_shots_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        sinter.TaskStats(
+            strong_id=f"{distance}",
+            decoder="mwpm-gap-2",
+            json_metadata={"d": distance, "r": 10, "b": "z"},
+            shots=1000,
+            errors=50,
+            discards=distance,
+        )
+        for distance in (3, 5)
+    ]
+    counts.write(tmp_path / "a.csv", rows)
+    assert cli.main(["plot", str(tmp_path / "a.csv")]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[3] for line in out.splitlines() if line.startswith("  3 ")] == ["997"]
+    assert "  discarded, and not counted above: 8 shots\n" in out

@@ -83,7 +83,13 @@ def test_codes_and_strengths_are_never_fitted_together() -> None:
 
 @pytest.mark.parametrize(
     ("keep", "ignore", "words"),
-    [(["x"], [], "--keep x: no row has"), ([], ["x"], "--ignore x: no row has"), (["e"], ["e"], "both")],
+    [
+        (["x"], [], "--keep x: no row has"),
+        ([], ["x"], "--ignore x: no row has"),
+        (["e"], ["e"], "both"),
+        (["b"], [], "--keep b: distance, cycles and basis"),
+        ([], ["d"], "--ignore d: distance, cycles and basis"),
+    ],
 )
 def test_wrong_keys(keep: list[str], ignore: list[str], words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -10,7 +10,9 @@ from decoders import StreamingDecoder
 from decoders.layers import LayeredModel
 from realtime.admission import MOST_LOAD, Admission, service_ns
 from realtime.local import LocalLoop
+from tests.compilations import compiled, forget
 from tests.loop_shots import circuit
+from tests.streams import compiled_only
 
 
 def test_seventy_percent_of_a_core_is_the_limit() -> None:
@@ -73,6 +75,18 @@ def test_a_memory_of_one_length_is_measured_as_it_is() -> None:
     )
     times = iter([0, 500])
     assert service_ns(StreamingDecoder.from_dem(dem), clock=lambda: next(times)) == 500
+
+
+@compiled_only
+def test_compiling_is_no_service_time() -> None:
+    """A memory of one length is pushed once, so that a compilation would be all that is measured."""
+    dem = stim.DetectorErrorModel(
+        "error(0.1) D0\nerror(0.1) D0 D1\nerror(0.1) D1 L0\ndetector(0, 0) D0\ndetector(0, 1) D1"
+    )
+    decoder = StreamingDecoder.from_dem(dem)
+    forget()
+    assert service_ns(decoder, clock=lambda: len(compiled())) == 0
+    assert compiled()
 
 
 def test_typical_rows_are_drawn_from_the_model() -> None:
