@@ -35,6 +35,9 @@ class MWPM(Decoder):
 
     uses_threads = True
     gives_gaps = True
+    #: The kernels for many shots and for one.
+    _decode_many = staticmethod(batch.decode_batch)
+    _decode_one = staticmethod(batch.decode_to_edges)
 
     def __init__(
         self,
@@ -111,7 +114,7 @@ class MWPM(Decoder):
 
         def run(work: Workspace) -> tuple[int, int]:
             nonlocal found
-            size, status = batch.decode_to_edges(self.search_graph.record, work.record, shot[0], found)
+            size, status = self._decode_one(self.search_graph.record, work.record, shot[0], found)
             if status == layout.FULL:
                 found = np.zeros(2 * found.size, dtype=np.int32)
             return (size, status) if status == layout.OK else (0, status)
@@ -186,7 +189,7 @@ class MWPM(Decoder):
 
         def run(work: Workspace) -> tuple[int, int]:
             nonlocal at
-            at, status = batch.decode_batch(
+            at, status = self._decode_many(
                 self.search_graph.record,
                 work.record,
                 shots,

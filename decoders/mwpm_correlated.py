@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from decoders.base import Gaps, Packed, Weights
 from decoders.correlations import CorrelatedGraph
 from decoders.gauge import Gauge
-from decoders.kernels import implied_gaps, layout
+from decoders.kernels import implied_gaps, layout, twice
 from decoders.mwpm import MWPM
 from decoders.reweighted import ReweightedGraph
 from decoders.rivals import Rivals, as_likelihood, gauges_of, no_gaps
@@ -63,6 +63,9 @@ class CorrelatedMWPM(MWPM):
     the lightest of all, both with the second matching's edge weights; 0 where the first matching was taken
     and the second predicts otherwise.
     """
+
+    _decode_many = staticmethod(twice.decode_batch_twice)
+    _decode_one = staticmethod(twice.decode_to_edges_twice)
 
     def __init__(self, *, correlated: CorrelatedGraph, compare: bool = True) -> None:
         super().__init__(

@@ -321,6 +321,26 @@ def test_kernels_do_not_know_stim() -> None:
     ]
 
 
+def behind(root: Path, module: str) -> set[str]:
+    """All modules of the project that a module needs, itself included."""
+    files = source_files(root)
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting += [other for other in imports_of(here, files[here], files) if other in files]
+    return found
+
+
+def test_plain_matching_compiles_no_second_matching() -> None:
+    needed = behind(ROOT, "decoders.kernels.batch")
+    assert "decoders.kernels.search" in needed
+    others = "again anew compare implied twice gap implied_gaps rivals reweighted belief sweep stream"
+    assert not needed & {f"decoders.kernels.{name}" for name in others.split()}
+
+
 def test_only_the_clock_asks_for_the_time_in_realtime() -> None:
     asking = users_of(ROOT, "time") | users_of(ROOT, "datetime")
     assert [module for module in asking if within(module, "realtime")] in ([], ["realtime.clock"])

@@ -1,15 +1,12 @@
 """One shot, and many shots in one call."""
 
-from decoders.kernels.again import forget_shot, match_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
-from decoders.kernels.compare import is_first_likelier, weigh_first
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ADD, DIFFERENT, FREE, FULL, IS_WATCHED, OK, POSTPONED
+from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
 from decoders.kernels.matching import apply_mate, mate_path
 from decoders.kernels.pairs import find_nearest, load_events, match_few, match_nearest
 from decoders.kernels.pools import (
     certain_flips_of,
-    detectors_of,
     event_of_of,
     events_of,
     flips_of,
@@ -68,70 +65,27 @@ def match_once(graph, work, count):
         for at in range(work.num_woken):
             if status == OK:
                 apply_mate(graph, work, woken[at], ADD)
-    elif graph.num_implied > 0:
-        reset_search(work)
     return status
 
 
 @kernel
-def flips_alike_again(graph, work, count):
-    """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
-    if graph.has_own_implied:
-        return False
-    detectors, found = detectors_of(graph), found_of(work)
-    watched = 0
-    for at in range(count):
-        if detectors[found[at]].flips & IS_WATCHED:
-            watched += 1
-    return watched == 0 or watched == count
-
-
-@kernel
-def choose_prediction(graph, work, count):
-    """Choose between two matchings that predict different flips. Returns a status."""
-    status = DIFFERENT
-    if work.only_flips != 0:
-        # Only watched components have been matched a second time, and now all of it is needed.
-        forget_shot(work)
-        reset_flips(graph, work)
-        status = match_once(graph, work, count)
-        work.only_flips = 0
-        if status == OK:
-            status = match_again(graph, work, count)
-        work.only_flips = 1
-    if status != DIFFERENT:
-        return status
-    takes_first = is_first_likelier(graph, work)
-    if work.overflow:
-        return FULL
-    if takes_first:
-        weight = graph.certain_weight + weigh_first(graph, work)
-        forget_shot(work)
-        reset_flips(graph, work)
-        status = match_once(graph, work, count)
-        work.weight = weight
-        return status
-    return OK
+def forget_events(work, count):
+    """No detector has an event."""
+    events, event_of = events_of(work), event_of_of(work)
+    for index in range(count):
+        event_of[events[index].detector] = -1
 
 
 @kernel
 def match_found(graph, work, count):
-    """Match the detectors found[0..count-1], twice if edges of the graph imply others. Returns a status.
+    """Match the detectors found[0..count-1] with the weights of the graph. Returns a status.
 
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
-    events, event_of = events_of(work), event_of_of(work)
-    once = graph.num_implied == 0 or (work.only_flips != 0 and flips_alike_again(graph, work, count))
-    forget_shot(work)
-    if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
+    if count == 0 or (work.keep_duals == 0 and match_few(graph, work, count)):
         return OK
     status = match_once(graph, work, count)
-    if status == OK and not once:
-        status = match_again(graph, work, count)
-    if status == DIFFERENT:
-        status = choose_prediction(graph, work, count)
-    for index in range(count):
-        event_of[events[index].detector] = -1
+    forget_events(work, count)
     return status
 
 
@@ -144,13 +98,57 @@ def reset_flips(graph, work):
 
 
 @kernel
-def match_shot(graph, work, shot):
-    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
-    found = found_of(work)
+def find_shot(graph, work, shot):
+    """Write the detection events of one bit-packed shot to `found`; returns how many there are."""
     reset_flips(graph, work)
     work.weight = graph.certain_weight
-    count = set_bits_toggled(shot, toggles_of(graph), found) if graph.has_toggles else set_bits(shot, found)
+    if graph.has_toggles:
+        return set_bits_toggled(shot, toggles_of(graph), found_of(work))
+    return set_bits(shot, found_of(work))
+
+
+@kernel
+def match_shot(graph, work, shot):
+    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
+    count = find_shot(graph, work, shot)
     return count, match_found(graph, work, count)
+
+
+@kernel
+def take_quiet(graph, shots, shot, predictions, weights):
+    """Answer a shot without detection events; returns whether it is one."""
+    if graph.has_toggles or not is_quiet(shots, shot):
+        return False
+    certain_flips = certain_flips_of(graph)
+    for byte in range(graph.flip_bytes):
+        predictions[shot, byte] = certain_flips[byte]
+    if len(weights) > 0:
+        weights[shot] = graph.certain_weight
+    return True
+
+
+@kernel
+def take_matching(graph, work, shot, predictions, weights):
+    """Answer a shot that has been matched."""
+    flips = flips_of(work)
+    for byte in range(graph.flip_bytes):
+        predictions[shot, byte] = flips[byte]
+    if len(weights) > 0:
+        weights[shot] = work.weight
+
+
+@kernel
+def list_matching(graph, work, count, edges):
+    """Write the edges of the present matching to `edges`; returns how many there are and a status."""
+    path = path_of(work)
+    size = 0
+    for index in range(count):
+        for at in range(mate_path(graph, work, index)):
+            if size == len(edges):
+                return size, FULL
+            edges[size] = path[at]
+            size += 1
+    return size, OK
 
 
 @kernel
@@ -161,22 +159,12 @@ def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     Returns the number of the shot at which it stopped and a status.
     """
     graph, work = graphs[0], works[0]
-    work.only_flips = len(weights) == 0
-    flips, certain_flips = flips_of(work), certain_flips_of(graph)
     for shot in range(first_shot, len(shots)):
-        if not graph.has_toggles and is_quiet(shots, shot):
-            for byte in range(graph.flip_bytes):
-                predictions[shot, byte] = certain_flips[byte]
-            if not work.only_flips:
-                weights[shot] = graph.certain_weight
-            continue
-        _, status = match_shot(graph, work, shots[shot])
-        if status != OK:
-            return shot, status
-        for byte in range(graph.flip_bytes):
-            predictions[shot, byte] = flips[byte]
-        if not work.only_flips:
-            weights[shot] = work.weight
+        if not take_quiet(graph, shots, shot, predictions, weights):
+            _, status = match_shot(graph, work, shots[shot])
+            if status != OK:
+                return shot, status
+            take_matching(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 
@@ -187,15 +175,7 @@ def decode_to_edges(graphs, works, shot, edges):
     `edges` int32 receives edge numbers; an edge on two paths is listed twice.
     """
     graph, work = graphs[0], works[0]
-    path = path_of(work)
-    work.only_flips = 0
     count, status = match_shot(graph, work, shot)
-    size = 0
-    if status == OK:
-        for index in range(count):
-            for at in range(mate_path(graph, work, index)):
-                if size == len(edges):
-                    return size, FULL
-                edges[size] = path[at]
-                size += 1
-    return size, status
+    if status != OK:
+        return 0, status
+    return list_matching(graph, work, count, edges)

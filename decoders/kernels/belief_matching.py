@@ -135,7 +135,6 @@ def decide(
     for a set that is; a shot that no set of whole errors explains gets plain matching's answer.
     `prediction` uint8 (flip_bytes,) receives the answer. Returns a status.
     """
-    plain_work.only_flips = 1
     plain_count, status = match_shot(plain_graph, plain_work, shot)
     if status != OK:
         return status

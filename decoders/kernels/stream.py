@@ -4,7 +4,6 @@ Windows are cut at fixed layers of the shot, so the answer does not depend on th
 which layers arrive.
 """
 
-from decoders.kernels.batch import match_found
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
 from decoders.kernels.matching import has_exit, mate_entry, mate_path
@@ -23,6 +22,7 @@ from decoders.kernels.pools import (
     path_of,
     rows_of,
 )
+from decoders.kernels.twice import match_found_twice
 
 
 @kernel
@@ -160,7 +160,7 @@ def match_rows(stream, graph, work, context, layers):
     """Decode the rows at hand and commit `layers` of them behind the first `context`. Returns a status."""
     count = find_events(stream, work)
     work.only_flips = 1
-    status = match_found(graph, work, count)
+    status = match_found_twice(graph, work, count)
     if status == OK:
         low = context * stream.num_columns
         commit_matching(stream, graph, work, count, low, low + layers * stream.num_columns)
