@@ -5,8 +5,8 @@ import pymatching
 import stim
 from numpy.typing import NDArray
 
-from decoders.mwpm import MWPM
-from decoders.mwpm_correlated import CorrelatedMWPM
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.matching.decoder import MWPM
 
 
 class Twin:

@@ -12,9 +12,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 import decoders
-from decoders import MatchingGraph, workspace
-from decoders.kernels import paths, repeats
-from decoders.workspace import SearchGraph, Workspace
+from decoders import MatchingGraph
+from decoders.matching import workspace
+from decoders.matching.kernels import paths, stretches
+from decoders.matching.workspace import SearchGraph, Workspace
 from tests.walk import BOUNDARY, graph_of
 
 _LENGTH = 12
@@ -101,7 +102,7 @@ def test_shared_lists_are_those_of_every_detector(name: str, monkeypatch: pytest
     graph = MatchingGraph.from_dem(_MODELS[name]())
     shared = SearchGraph(graph, list_length=_LENGTH)
     check_lists(graph, shared)
-    monkeypatch.setattr(repeats, "find_stretches", lambda *arguments: 0)
+    monkeypatch.setattr(stretches, "find_stretches", lambda *arguments: 0)
     alone = SearchGraph(graph, list_length=_LENGTH)
     assert num_entries(shared) < num_entries(alone) / 2
     one, other = shared.arrays["detectors"], alone.arrays["detectors"]
@@ -171,7 +172,7 @@ def stretches_of(graph: MatchingGraph, *, longest: int, shortest: int = 10) -> l
     work = Workspace(search_graph)
     found = np.zeros((8, 3), dtype=np.int64)
     room: NDArray[np.int64] = np.zeros((16, 2), dtype=np.int64)
-    count = repeats.find_stretches(search_graph.record, work.record, longest, shortest, room, found)
+    count = stretches.find_stretches(search_graph.record, work.record, longest, shortest, room, found)
     rows: list[list[int]] = found[:count].tolist()
     return rows
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
-from decoders.correlations import CorrelatedGraph
+from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.kernels import layout
-from decoders.layers import LayeredModel
-from decoders.windows import cut_graph
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import cut_graph
 from tests.strategies import splits
 
 
