@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import pymatching
 import stim
 
@@ -31,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distance", type=int, default=5, metavar="D", help="default: 5")
     add("--cycles", type=int, default=100_000, metavar="R", help="default: 100000")
     add("--flattened", action="store_true", help="without `repeat` blocks in the DEM")
+    add(
+        "--irregular",
+        action="store_true",
+        help="probabilities of all errors times factors at random from 0.5 to 1.5: no cycle is like another",
+    )
     add("--repeats", type=int, default=3, metavar="N", help="processes of each; default: 3")
     add("--child", help=argparse.SUPPRESS)
 
@@ -67,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool) -> dict[str, float]:
+def measure(
+    *, code: str, name: str, distance: int, cycles: int, flattened: bool, irregular: bool
+) -> dict[str, float]:
     """Build a decoder once; returns seconds and the growth of the peak memory in MB."""
 
     def model(rounds: int) -> stim.DetectorErrorModel:
@@ -81,6 +89,8 @@ def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool
             after_reset_flip_probability=_P,
         )
         dem = circuit.detector_error_model(decompose_errors=True)
+        if irregular:
+            return _with_random_factors(dem.flattened())
         return dem.flattened() if flattened else dem
 
     def build(dem: stim.DetectorErrorModel) -> Any:
@@ -102,6 +112,19 @@ def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool
     return {"seconds": seconds, "peak_mb": (peak - before) / 1024}
 
 
+def _with_random_factors(dem: stim.DetectorErrorModel) -> stim.DetectorErrorModel:
+    """Multiply each probability of a flattened model by a number from 0.5 to 1.5."""
+    rng = np.random.default_rng(1)
+    changed = stim.DetectorErrorModel()
+    for instruction in dem:
+        if instruction.type == "error":
+            (probability,) = instruction.args_copy()
+            factor = rng.uniform(0.5, 1.5)
+            instruction = stim.DemInstruction("error", [probability * factor], instruction.targets_copy())
+        changed.append(instruction)
+    return changed
+
+
 def _in_a_process(args: argparse.Namespace, *, code: str, name: str) -> dict[str, float]:
     arguments = {
         "code": code,
@@ -109,6 +132,7 @@ def _in_a_process(args: argparse.Namespace, *, code: str, name: str) -> dict[str
         "distance": args.distance,
         "cycles": args.cycles,
         "flattened": args.flattened,
+        "irregular": args.irregular,
     }
     command = [sys.executable, "-m", "experiments.cli", "bench", "build", "--child", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
