@@ -259,8 +259,8 @@ class SearchGraph(Pools):
 class _LaterLists:
     """Neighbour lists that are made when a shot first has an event at their detector.
 
-    Each depends on the graph alone, so predictions do not depend on which shots came before. The address range
-    of all lists is reserved at once, so they stay where they are while other threads read them; pages take
+    Each depends on the graph alone, so predictions do not depend on which shots came before. Addresses for
+    all lists are reserved at once, so they stay where they are while other threads read them; pages take
     memory only once they are written to.
     """
 

@@ -165,8 +165,8 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
 def fill_lists_of(graphs, works, wanted, longest, limit, used):
     """Write the neighbour lists of the detectors `wanted`, int64, to `near`, from entry `used` on.
 
-    Returns how many entries are used then; there must be room for `longest` of each list. A list depends on the
-    graph, `longest` and `limit` only, not on those written before: the search begins with detectors up to
+    Returns how many entries are used then; there must be room for `longest` of each list. A list depends on
+    the graph, `longest` and `limit` only, not on those written before: the search begins with detectors up to
     `limit`, and looks farther until the list is full or nothing is left.
     """
     graph, work = graphs[0], works[0]
