@@ -82,7 +82,7 @@ look(work, {index})
     script.write_text(program)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     environment |= {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    environment |= {lane: "1"} if lane else {}
+    environment |= {lane: "1", "NUMBA_OPT": "1"} if lane else {}  # as in run_part
     done = subprocess.run(
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False
     )
