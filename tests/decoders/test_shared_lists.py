@@ -327,6 +327,9 @@ def test_shots_decode_alike_with_lists_on_demand(certain: str, monkeypatch: pyte
         assert list_sizes(on_demand.search_graph)[asked].all()
         assert not list_sizes(on_demand.search_graph).all()
     one_by_one = MWPM.from_dem(dem)
+    # Without detection events, those to explain are where the certain error is missing.
+    one_by_one.decode(np.zeros(dem.num_detectors, dtype=np.bool_))
+    assert np.flatnonzero(list_sizes(one_by_one.search_graph)).tolist() == ([7, 90] if certain else [])
     for shot, prediction in zip(events[::-1], expected[::-1], strict=True):
         assert np.array_equal(one_by_one.decode(shot), prediction)
         assert np.array_equal(one_by_one.decode_to_edges(shot), at_once.decode_to_edges(shot))
