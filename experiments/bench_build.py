@@ -8,8 +8,10 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pymatching
 import stim
 
@@ -42,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distance", type=int, default=5, metavar="D", help="default: 5")
     add("--cycles", type=int, default=100_000, metavar="R", help="default: 100000")
     add("--flattened", action="store_true", help="without `repeat` blocks in the DEM")
+    add(
+        "--irregular",
+        action="store_true",
+        help="probabilities of all errors times factors at random from 0.5 to 1.5: no cycle is like another",
+    )
     add("--repeats", type=int, default=3, metavar="N", help="processes of each; default: 3")
     add("--child", help=argparse.SUPPRESS)
 
@@ -88,7 +95,9 @@ def _compare(args: argparse.Namespace, *, code: str, name: str, progress: Progre
     ]
 
 
-def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool) -> dict[str, float]:
+def measure(
+    *, code: str, name: str, distance: int, cycles: int, flattened: bool, irregular: bool
+) -> dict[str, float]:
     """Build a decoder once; returns seconds and the growth of the peak memory in MB."""
 
     def model(rounds: int) -> stim.DetectorErrorModel:
@@ -102,6 +111,8 @@ def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool
             after_reset_flip_probability=_P,
         )
         dem = circuit.detector_error_model(decompose_errors=True)
+        if irregular:
+            return _with_random_factors(dem.flattened())
         return dem.flattened() if flattened else dem
 
     def build(dem: stim.DetectorErrorModel) -> Any:
@@ -114,13 +125,37 @@ def measure(*, code: str, name: str, distance: int, cycles: int, flattened: bool
 
     build(model(20))  # loads or compiles the kernels
     dem = model(cycles)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_kb(reset=True)
     start = time.perf_counter()
     kept = build(dem)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = _peak_kb()
     del kept
     return {"seconds": seconds, "peak_mb": (peak - before) / 1024}
+
+
+def _peak_kb(*, reset: bool = False) -> int:
+    """Read the peak resident memory in kB; on Linux since the last reset, elsewhere of the whole process."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")  # what made the model may have taken more than a build
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1])
+
+
+def _with_random_factors(dem: stim.DetectorErrorModel) -> stim.DetectorErrorModel:
+    """Multiply each probability of a flattened model by a number from 0.5 to 1.5."""
+    rng = np.random.default_rng(1)
+    changed = stim.DetectorErrorModel()
+    for instruction in dem:
+        if instruction.type == "error":
+            (probability,) = instruction.args_copy()
+            factor = rng.uniform(0.5, 1.5)
+            instruction = stim.DemInstruction("error", [probability * factor], instruction.targets_copy())
+        changed.append(instruction)
+    return changed
 
 
 def _in_a_process(args: argparse.Namespace, *, code: str, name: str) -> dict[str, float]:
@@ -130,6 +165,7 @@ def _in_a_process(args: argparse.Namespace, *, code: str, name: str) -> dict[str
         "distance": args.distance,
         "cycles": args.cycles,
         "flattened": args.flattened,
+        "irregular": args.irregular,
     }
     command = [sys.executable, "-m", "experiments.cli", "bench", "build", "--child", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)

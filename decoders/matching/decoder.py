@@ -52,7 +52,10 @@ class MWPM(Decoder):
     ) -> None:
         super().__init__(name=name, num_detectors=graph.num_detectors, num_observables=graph.num_observables)
         self.graph = graph
-        self.search_graph = SearchGraph(graph, list_length=list_length, implied=implied)
+        # A second matching reads lists of detectors without events.
+        self.search_graph = SearchGraph(
+            graph, list_length=list_length, implied=implied, on_demand=implied is None
+        )
         self._verify = verify
         self._idle: list[Workspace] = []
         self._gap_graph: GapGraph | None = None  # made when gaps are first asked for
@@ -113,6 +116,7 @@ class MWPM(Decoder):
 
     def _edge_numbers(self, shot: Packed, *, idle: list[Workspace]) -> NDArray[np.int64]:
         found = np.zeros(max(64, self.graph.num_edges), dtype=np.int32)
+        self.search_graph.prepare(shot)
 
         def run(work: Workspace) -> tuple[int, int]:
             nonlocal found
@@ -187,6 +191,7 @@ class MWPM(Decoder):
         idle: list[Workspace] | None = None,
     ) -> None:
         shots = packed[first:last]
+        self.search_graph.prepare(shots)
         at = 0
 
         def run(work: Workspace) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The memory behind the kernels' records: arrays owned by Python objects, addresses in the records."""
 
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,10 @@ _MOST_ENTRIES, _SHORT_LIST = 1 << 22, 32
 _MOST_STRETCHES, _SHORTEST_RANGE = 64, 128
 # Room for the lists at the beginning of such ranges.
 _MORE_LISTS = 1 << 8
+# Fewer lists than this are always made at once: some milliseconds.
+_FEWEST_ON_DEMAND = 1 << 12
+# Lists from which the distance to search for the others is taken.
+_SAMPLED_LISTS = 32
 
 
 def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
@@ -83,6 +88,9 @@ class SearchGraph(Pools):
     Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers. With `implied`, for
     which no weight may be negative, shots are matched a second time; only in components of detectors that are
     `watched`, bool (num_detectors,), if no more is asked for than flips. Default: those that flip something.
+
+    `on_demand`: where a graph needs many different neighbour lists, most are made by `prepare`. Until then
+    they are empty, which costs time but changes no weight.
     """
 
     def __init__(
@@ -93,6 +101,7 @@ class SearchGraph(Pools):
         beyond: NDArray[np.bool_] | None = None,
         implied: Implied | None = None,
         watched: NDArray[np.bool_] | None = None,
+        on_demand: bool = False,
     ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
@@ -166,36 +175,53 @@ class SearchGraph(Pools):
         self._own_implied(graph, implied, is_watched)
         work = Workspace(self)
         neighbour_lists.measure_boundary(self.record, work.record, boundary_weight)
-        self._fill_lists(work, list_length)
+        self._later: _LaterLists | None = None
+        self._fill_lists(work, list_length, on_demand=on_demand)
         self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
 
-    def _fill_lists(self, work: "Workspace", list_length: int) -> None:
+    def _fill_lists(self, work: "Workspace", list_length: int, *, on_demand: bool) -> None:
         """Fill the neighbour lists; detectors whose surroundings repeat share theirs."""
         num_detectors = int(self.record["num_detectors"][0])
-        ranges = np.zeros((_MOST_STRETCHES, 3), dtype=np.int64)
+        found = np.zeros((_MOST_STRETCHES, 3), dtype=np.int64)
         count = stretches.find_stretches(
             self.record,
             work.record,
             list_length,
             max(_SHORTEST_RANGE, num_detectors // _MOST_STRETCHES),
             np.zeros((2 * _MOST_STRETCHES, 2), dtype=np.int64),
-            ranges,
+            found,
         )
-        ranges = ranges[:count]
-        num_own = num_detectors - int((ranges[:, 1] - ranges[:, 0]).sum())
+        found = found[:count]
+        num_own = num_detectors - int((found[:, 1] - found[:, 0]).sum())
         list_length = min(list_length, max(_SHORT_LIST, _MOST_ENTRIES // max(num_own, 1)))
+        ranges = [(0, num_detectors)]
+        if on_demand and num_own >= _FEWEST_ON_DEMAND and list_length:
+            # Lists are shared with detectors up to one period before a stretch.
+            ranges = [(max(begin - period, 0), end) for begin, end, period in found.tolist()]
+        missing = np.ones(num_detectors, dtype=np.bool_)
         low, high = np.empty((2, num_detectors), dtype=np.int32)
-        source, used, guess = 0, 0, int(layout.FAR)
-        self._resize_lists(min(num_detectors, num_own + _MORE_LISTS) * list_length + 1)
-        while True:
-            source, used, guess = neighbour_lists.fill_lists(
-                self.record, work.record, list_length, ranges, low, high, source, used, guess
-            )
-            if source == num_detectors:
-                break
-            self._resize_lists(2 * used + list_length + 1)
+        used, guess, source = 0, int(layout.FAR), 0
+        self._resize_lists(min(num_detectors, num_own + _MORE_LISTS) * list_length + 1 if ranges else 1)
+        for start, stop in ranges:
+            missing[start:stop] = False
+            source = max(source, start)
+            while True:
+                source, used, guess = neighbour_lists.fill_lists(
+                    self.record, work.record, list_length, found, low, high, source, stop, used, guess
+                )
+                if source == stop:
+                    break
+                self._resize_lists(2 * used + list_length + 1)
         # Give back what is left, but for one entry: kernels read the first entry even of an empty list.
         self._resize_lists(used + 1)
+        if missing.any():
+            self._later = _LaterLists(self, work, missing, used=used, list_length=list_length)
+
+    def prepare(self, shots: NDArray[np.uint8]) -> None:
+        """Make the neighbour lists that shots will ask for, bit-packed uint8 (shots, shot_bytes)."""
+        later = self._later  # another thread may make the last ones
+        if later is not None and later.make(shots):
+            self._later = None
 
     def _resize_lists(self, size: int) -> None:
         for name in ("near", "parents", "steps"):
@@ -229,6 +255,61 @@ class SearchGraph(Pools):
         table.resize(used, refcheck=False)
         self.own(weights=weight, slots=slots, implied=table, implied_start=start, implied_watched=in_watched)
         self.set(num_implied=used, has_own_implied=int(has_own))
+
+
+class _LaterLists:
+    """Neighbour lists that are made when a shot first has an event at their detector.
+
+    Each depends on the graph alone, so predictions do not depend on which shots came before. Addresses for
+    all lists are reserved at once, so they stay where they are while other threads read them; pages take
+    memory only once they are written to.
+    """
+
+    def __init__(
+        self,
+        graph: SearchGraph,
+        work: "Workspace",
+        missing: NDArray[np.bool_],
+        *,
+        used: int,
+        list_length: int,
+    ) -> None:
+        self._records = graph.record, work.record
+        self._work = work  # owns what its record points to
+        self._list_length = list_length
+        self._used = used
+        self._toggles = graph.arrays["toggles"]
+        self._missing = np.packbits(missing, bitorder="little")
+        self._lock = Lock()
+        places = np.flatnonzero(missing)
+        size = used + places.size * list_length + 1
+        for name in ("near", "parents", "steps"):
+            array = np.zeros(size, dtype=graph.arrays[name].dtype)
+            array[:used] = graph.arrays[name][:used]
+            graph.own(**{name: array})
+        graph.set(num_near=size)
+        sample = places[:: max(1, places.size // _SAMPLED_LISTS)]
+        self._fill(sample, limit=int(layout.FAR))
+        radii = graph.arrays["detectors"]["radius"][sample]
+        # The same for all lists. Most come out full; the others are searched for once more.
+        self._limit = int(np.quantile(radii, 0.9, method="lower")) & ~1
+        graph.arrays["detectors"][["first", "last", "radius"]][sample] = 0
+        self._used = used
+
+    def make(self, shots: NDArray[np.uint8]) -> bool:
+        """Make the lists that shots ask for and that are missing; returns whether all lists are made."""
+        wanted = np.bitwise_or.reduce(shots, axis=0) | self._toggles
+        if (wanted & self._missing).any():
+            with self._lock:
+                wanted &= self._missing  # another thread may have made some
+                self._fill(np.flatnonzero(np.unpackbits(wanted, bitorder="little")), limit=self._limit)
+                self._missing &= ~wanted  # only now may others take them for made
+        return not self._missing.any()
+
+    def _fill(self, detectors: NDArray[np.int64], *, limit: int) -> None:
+        self._used = neighbour_lists.fill_lists_of(
+            *self._records, detectors, self._list_length, limit, self._used
+        )
 
 
 class Workspace(Pools):

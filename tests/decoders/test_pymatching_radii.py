@@ -73,8 +73,7 @@ def test_an_odd_cycle_far_from_the_boundary() -> None:
     cycle = [0, 100, 101, 102, 103]
     closing = [f"error(0.1) D{one} D{other}" for one, other in zip(cycle, cycle[1:] + cycle[:1], strict=True)]
     dem = "\n".join([chain(100, end="L0"), *closing])
-    for decoder in ("pymatching", "pymatching-correlated"):
-        (answer,) = decode([(decoder, dem, cycle)])
+    for answer in decode([(decoder, dem, cycle) for decoder in ("pymatching", "pymatching-correlated")]):
         assert answer[0] == [True]
         assert answer[1] == pytest.approx(102 * WEIGHT, rel=1e-6)
 

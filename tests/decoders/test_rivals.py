@@ -46,7 +46,7 @@ MODELS = {
             before_round_data_depolarization=0.03,
         )
     ),
-    "surface": dem_of(surface(distance=5, p=0.01)),
+    "surface": dem_of(surface(distance=3 if interpreted else 5, p=0.01)),
 }
 NAMES = ["mwpm-correlated", "belief-matching"]
 

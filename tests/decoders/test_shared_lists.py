@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 import decoders
 from decoders import MatchingGraph
 from decoders.matching import workspace
+from decoders.matching.decoder import MWPM
 from decoders.matching.kernels import paths, stretches
 from decoders.matching.workspace import SearchGraph, Workspace
 from tests.walk import BOUNDARY, graph_of
@@ -228,3 +229,108 @@ def test_weights_and_edges_of_long_shots(name: str, task: str) -> None:
         assert np.array_equal(
             np.bincount(edges[edges >= 0], minlength=dem.num_detectors) % 2, shot.astype(np.int64)
         )
+
+
+# --- lists made on demand
+
+
+def irregular(*, rounds: int = 100, seed: int = 1) -> tuple[stim.DetectorErrorModel, MatchingGraph]:
+    """A model without repeated probabilities."""
+    rng = np.random.default_rng(seed)
+    dem = stim.DetectorErrorModel()
+    for instruction in memory("repetition_code:memory", rounds=rounds).flattened():
+        if instruction.type == "error":
+            p = rng.uniform(0.2, 1) * instruction.args_copy()[0]
+            instruction = stim.DemInstruction("error", [p], instruction.targets_copy())
+        dem.append(instruction)
+    return dem, MatchingGraph.from_dem(dem)
+
+
+def list_sizes(search_graph: SearchGraph) -> NDArray[np.int64]:
+    detectors = search_graph.arrays["detectors"]
+    sizes: NDArray[np.int64] = detectors["last"] - detectors["first"]
+    return sizes
+
+
+def packed(*shots: list[int], num_detectors: int) -> NDArray[np.uint8]:
+    events = np.zeros((len(shots), num_detectors), dtype=np.bool_)
+    for row, shot in zip(events, shots, strict=True):
+        row[shot] = True
+    return np.packbits(events, axis=1, bitorder="little")
+
+
+def test_lists_are_made_for_events_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
+    _, graph = irregular()
+    size = graph.num_detectors
+    search_graph = SearchGraph(graph, list_length=_LENGTH, on_demand=True)
+    assert not list_sizes(search_graph).any()
+    search_graph.prepare(packed([3, 50], [50, 120], num_detectors=size))
+    assert np.flatnonzero(list_sizes(search_graph)).tolist() == [3, 50, 120]
+    check_lists(graph, search_graph)
+    search_graph.prepare(packed(list(range(size)), num_detectors=size))
+    assert (list_sizes(search_graph) == _LENGTH).all()
+    check_lists(graph, search_graph)
+
+
+def test_a_list_does_not_depend_on_the_shots_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With equal weights many detectors are equally near: their order must be the graph's alone."""
+    monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
+    monkeypatch.setattr(stretches, "find_stretches", lambda *arguments: 0)
+    graph = MatchingGraph.from_dem(memory("surface_code:rotated_memory_x", rounds=20))
+    size = graph.num_detectors
+    found = []
+    for order in (range(size), range(size - 1, -1, -1)):
+        search_graph = SearchGraph(graph, list_length=_LENGTH, on_demand=True)
+        for detector in order:
+            search_graph.prepare(packed([detector], num_detectors=size))
+        arrays = search_graph.arrays
+        entries = [(row["first"], row["last"], row["radius"]) for row in arrays["detectors"]]
+        found.append(
+            [
+                (int(radius), *(arrays[name][first:last].tolist() for name in ("near", "parents", "steps")))
+                for first, last, radius in entries
+            ]
+        )
+    assert found[0] == found[1]
+
+
+def test_next_to_stretches_lists_are_made_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
+    graph = changed_weight(MatchingGraph.from_dem(memory("repetition_code:memory", rounds=300)), 700)
+    search_graph = SearchGraph(graph, list_length=_LENGTH, on_demand=True)
+    made = np.count_nonzero(list_sizes(search_graph))
+    assert graph.num_detectors / 2 < made < graph.num_detectors
+    check_lists(graph, search_graph)
+    search_graph.prepare(packed(list(range(graph.num_detectors)), num_detectors=graph.num_detectors))
+    assert list_sizes(search_graph).all()
+    check_lists(graph, search_graph)
+
+
+@pytest.mark.parametrize("certain", ["", "error(1) D7 D90\n"])
+def test_shots_decode_alike_with_lists_on_demand(certain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dem, _ = irregular(rounds=200)
+    dem = stim.DetectorErrorModel(certain + str(dem))
+    events, _, _ = dem.compile_sampler(seed=3).sample(40)
+    at_once = MWPM.from_dem(dem)
+    assert list_sizes(at_once.search_graph).all()
+    expected, weights = at_once.decode_batch(events, return_weights=True)
+    monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
+    for threads in (1, 3):
+        on_demand = MWPM.from_dem(dem)
+        assert not list_sizes(on_demand.search_graph).any()
+        found, their_weights = on_demand.decode_batch(events, return_weights=True, threads=threads)
+        assert np.array_equal(found, expected)
+        assert np.array_equal(their_weights, weights)
+        asked = events.any(axis=0)
+        if certain:
+            asked = (events ^ at_once.graph.certain_detectors).any(axis=0)
+        assert list_sizes(on_demand.search_graph)[asked].all()
+        assert not list_sizes(on_demand.search_graph).all()
+    one_by_one = MWPM.from_dem(dem)
+    # Without detection events, those to explain are where the certain error is missing.
+    one_by_one.decode(np.zeros(dem.num_detectors, dtype=np.bool_))
+    assert np.flatnonzero(list_sizes(one_by_one.search_graph)).tolist() == ([7, 90] if certain else [])
+    for shot, prediction in zip(events[::-1], expected[::-1], strict=True):
+        assert np.array_equal(one_by_one.decode(shot), prediction)
+        assert np.array_equal(one_by_one.decode_to_edges(shot), at_once.decode_to_edges(shot))

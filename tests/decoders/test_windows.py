@@ -14,7 +14,7 @@ import qec
 from decoders import MatchingGraph
 from decoders.kernels import layout
 from decoders.matching.kernels import batch
-from decoders.matching.workspace import Workspace
+from decoders.matching.workspace import Workspace, read_only
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.windows import WindowPlan, cut_graph, cut_layers
 from tests.strategies import layered_dems
@@ -66,7 +66,7 @@ def decode(model: LayeredModel, events: NDArray[Any]) -> tuple[NDArray[np.uint8]
     graph = cut_graph(model, first=0, count=model.num_layers, to_end=True)
     predictions = np.zeros((len(events), (model.num_observables + 7) // 8), dtype=np.uint8)
     weights = np.zeros(len(events), dtype=np.int64)
-    packed = np.packbits(layers, axis=1, bitorder="little")
+    packed = read_only(np.packbits(layers, axis=1, bitorder="little"))  # else one more kernel is compiled
     at, work = 0, Workspace(graph)
     while True:
         at, status = batch.decode_batch(graph.record, work.record, packed, predictions, weights, at)

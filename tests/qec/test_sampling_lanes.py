@@ -25,7 +25,7 @@ def test_lanes(lane: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PART],
-        env=environment | {lane: "1", "NUMBA_CACHE_DIR": str(tmp_path)},
+        env=environment | {lane: "1", "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_OPT": "1"},
         cwd=ROOT,
         capture_output=True,
         text=True,

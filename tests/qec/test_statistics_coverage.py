@@ -119,7 +119,7 @@ def test_bootstrap_error_per_cycle():
     cycles = [10, 30, 50, 90]
     drawn = decays(epsilon=0.003, fidelity=0.98, cycles=cycles, shots=2000, seed=4, repetitions=100)
     intervals = [
-        bootstrap_error_per_cycle(cycles=cycles, errors=k, shots=2000, confidence=0.8, replicates=200)
+        bootstrap_error_per_cycle(cycles=cycles, errors=k, shots=2000, confidence=0.8, replicates=120)
         for k in drawn
     ]
     assert_covers(intervals, truth=0.003, confidence=0.8, allowance=0.03)
@@ -178,7 +178,7 @@ def test_bootstrap_suppression():
             distances=[3, 5, 7],
             counts=[Counts(10, int(k), 2000) for k in row],
             confidence=0.8,
-            replicates=200,
+            replicates=120,
             seed=seed,
         )
         for seed, row in enumerate(drawn)

@@ -76,11 +76,52 @@ def measure_boundary(graphs, works, edge_weight):
 
 
 @kernel
-def fill_lists(graphs, works, longest, stretches, low, high, source, used, guess):
-    """Write each detector's `longest` nearest detectors to `near`, from detector `source` on.
+def _fill_list(graph, work, source, longest, limit, used):
+    """Write the nearest detectors of one detector to `near`, from entry `used` on, none farther than `limit`.
 
-    Returns the detector where room for another list ran out (the number of detectors if it did not), how many
-    entries are used, and `guess`: call again with these. At first they are 0, 0 and FAR.
+    Returns how many entries are used then, and the first and the last detector whose adjacency was read.
+    """
+    near, parents, steps, nodes = near_of(graph), parents_of(graph), steps_of(graph), ball_nodes_of(work)
+    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    detector = detectors_of(graph)[source]
+    own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
+    detector.first = used
+    lowest = np.int64(source)
+    highest = np.int64(source)
+    ball_start(work, source)
+    work.ball_limit = limit
+    ball_next(graph, work)
+    radius = FAR
+    while True:
+        there = ball_next(graph, work)
+        if there < 0:
+            if limit < FAR:
+                radius = limit  # even: beyond it lies what was not looked at
+            break
+        lowest = min(lowest, there)
+        highest = max(highest, there)
+        node = nodes[there]
+        if used - detector.first == longest or node.distance >= LIST_LIMIT:
+            radius = node.distance
+            break
+        node.entry = used - detector.first
+        near[used].detector = there - source
+        near[used].span = node.distance | node.flips
+        parents[used] = nodes[node.parent].entry
+        steps[used] = node.edge - own
+        used += 1
+    ball_end(work)
+    detector.last = used
+    detector.radius = radius
+    return used, lowest, highest
+
+
+@kernel
+def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used, guess):
+    """Write the `longest` nearest detectors of each of the detectors source..stop-1 to `near`.
+
+    Returns the detector where room for another list ran out (`stop` if it did not), how many entries are
+    used, and `guess`: call again with these. At first the last two are 0 and FAR.
 
     How far to look is guessed from the detector before, so that the search need not touch what no list will
     hold; a list that comes out short is still complete up to its radius.
@@ -90,16 +131,9 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, used, guess
     (num_detectors,) receive the first and the last detector whose adjacency was read, less the source.
     """
     graph, work = graphs[0], works[0]
-    detectors, near, parents, steps, nodes = (
-        detectors_of(graph),
-        near_of(graph),
-        parents_of(graph),
-        steps_of(graph),
-        ball_nodes_of(work),
-    )
-    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    detectors = detectors_of(graph)
     number = 0
-    while source < graph.num_detectors:
+    while source < stop:
         detector = detectors[source]
         while number < len(stretches) and source >= stretches[number, 1]:
             number += 1
@@ -116,43 +150,38 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, used, guess
                 continue
         if graph.num_near - used <= longest:
             break
-        own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
-        detector.first = used
-        lowest = np.int64(source)
-        highest = np.int64(source)
-        ball_start(work, source)
-        work.ball_limit = guess
-        ball_next(graph, work)
-        radius = FAR
-        while True:
-            there = ball_next(graph, work)
-            if there < 0:
-                if guess < FAR:
-                    radius = guess  # even: beyond it lies what was not looked at
-                break
-            lowest = min(lowest, there)
-            highest = max(highest, there)
-            node = nodes[there]
-            if used - detector.first == longest or node.distance >= LIST_LIMIT:
-                radius = node.distance
-                break
-            node.entry = used - detector.first
-            near[used].detector = there - source
-            near[used].span = node.distance | node.flips
-            parents[used] = nodes[node.parent].entry
-            steps[used] = node.edge - own
-            used += 1
-        ball_end(work)
+        used, lowest, highest = _fill_list(graph, work, source, longest, guess, used)
         low[source] = lowest - source
         high[source] = highest - source
-        detector.last = used
-        detector.radius = radius
         if used - detector.first == longest:
-            guess = radius + 2 * (radius >> 4)
+            guess = detector.radius + 2 * (detector.radius >> 4)
         elif guess < FAR:
             guess = guess + 2 * (guess >> 3) + 2 if 4 * (used - detector.first) < 3 * longest else guess
         source += 1
     return source, used, guess
+
+
+@kernel
+def fill_lists_of(graphs, works, wanted, longest, limit, used):
+    """Write the neighbour lists of the detectors `wanted`, int64, to `near`, from entry `used` on.
+
+    Returns how many entries are used then; there must be room for `longest` of each list. A list depends on
+    the graph, `longest` and `limit` only, not on those written before: the search begins with detectors up to
+    `limit`, and looks farther until the list is full or nothing is left.
+    """
+    graph, work = graphs[0], works[0]
+    for source in wanted:
+        farthest = limit
+        while True:
+            end, _, _ = _fill_list(graph, work, source, longest, farthest, used)
+            if end - used == longest or farthest == FAR:
+                break
+            # Where less than half was found, the limit is far too low.
+            farthest = farthest + 2 * (farthest >> 2) + 2 if 2 * (end - used) > longest else 2 * farthest + 2
+            if farthest > LIST_LIMIT:
+                farthest = FAR
+        used = end
+    return used
 
 
 @kernel
