@@ -1,5 +1,6 @@
 """Fixtures and settings for the whole suite."""
 
+import os
 import shutil
 import signal
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-HARDWARE_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+from tests.recorded_data import VARIABLE, find_recorded_data, link_experiments
 
 # The same examples in every run, and no deadline: the first call of a compiled function takes seconds.
 settings.register_profile("suite", deadline=None, derandomize=True)
@@ -59,8 +60,15 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def hardware_data() -> Path:
-    """Folder of recorded experiments beside the checkout; it is not part of the project."""
-    if not HARDWARE_DATA.is_dir():
-        pytest.skip(f"no recorded experiments in {HARDWARE_DATA}")
-    return HARDWARE_DATA
+def hardware_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the twelve recorded experiments that tests read; they are not part of the project."""
+    try:
+        found = find_recorded_data(os.environ)
+    except FileNotFoundError as error:
+        pytest.fail(str(error))
+    if found is None:
+        pytest.skip(
+            f"no recorded experiments: set {VARIABLE} to the folder that holds those of Zenodo 6804040 "
+            "(CONTRIBUTING.md)"
+        )
+    return link_experiments(found, tmp_path_factory.mktemp("recorded"))

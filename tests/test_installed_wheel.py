@@ -92,6 +92,16 @@ def test_wheel_holds_packages_types_and_data_and_nothing_else(wheel: Path) -> No
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".nbi", ".nbc"))]
 
 
+def test_wheel_names_and_holds_the_licence(wheel: Path) -> None:
+    """PEP 639: an SPDX expression and the file itself."""
+    with zipfile.ZipFile(wheel) as archive:
+        (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+        metadata = archive.read(f"{folder}/METADATA").decode().partition("\n\n")[0].splitlines()
+        assert "License-Expression: Apache-2.0" in metadata
+        assert "License-File: LICENSE" in metadata
+        assert archive.read(f"{folder}/licenses/LICENSE") == (_ROOT / "LICENSE").read_bytes()
+
+
 def test_modules_and_data_come_from_the_wheel(run: Run, site: Path) -> None:
     code = (
         f"import importlib\nfor name in {_PACKAGES!r}: print(importlib.import_module(name).__file__)\n"

@@ -74,7 +74,7 @@ def test_every_command_and_decoder_is_listed() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    pages = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+    pages = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").rglob("*.md"))]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
             if not target.startswith("https://"):

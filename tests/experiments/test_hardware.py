@@ -87,7 +87,7 @@ def result(**changes: object) -> Result:
 def test_published_predictions_of_distance_3_are_reproduced_shot_by_shot(
     hardware_data: Path, folder: str
 ) -> None:
-    experiment = read_experiment(hardware_data / "google_2023_sycamore" / folder)
+    experiment = read_experiment(hardware_data / folder)
     decoder = decoders.from_dem("pymatching", experiment.error_model())
     predictions = decoder.decode_batch(experiment.detection_events, bit_packed=True)
     np.testing.assert_array_equal(predictions, experiment.predictions["pymatching"])

@@ -202,7 +202,7 @@ def test_an_unknown_model_and_shots_that_are_too_few(
 def test_recorded_experiments(
     hardware_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = hardware_data / "google_2023_sycamore" / "surface_code_bX_d5_r05_center_5_5"
+    path = hardware_data / "surface_code_bX_d5_r05_center_5_5"
     errors = {}
     for flag in ([], ["--learn"]):
         arguments = ["--decoder", "pymatching", "--shots", 20_000, "--json", tmp_path / "x.json"]

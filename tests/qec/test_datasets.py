@@ -392,7 +392,7 @@ def test_names_that_differ_in_leading_zeros_have_one_order(
 
 
 def test_recorded_experiments_agree_with_themselves(hardware_data: Path) -> None:
-    folders = find_experiments(hardware_data / "google_2023_sycamore")
+    folders = find_experiments(hardware_data)
     assert len(folders) == 12
     published = {"belief_matching", "correlated_matching", "pymatching", "tensor_network_contraction"}
     for folder in folders:
@@ -419,7 +419,7 @@ def test_recorded_experiments_agree_with_themselves(hardware_data: Path) -> None
 def test_recorded_numbers(
     hardware_data: Path, folder: str, fraction: float, errors: tuple[int, int, int, int]
 ) -> None:
-    experiment = read_experiment(hardware_data / "google_2023_sycamore" / folder)
+    experiment = read_experiment(hardware_data / folder)
     assert experiment.unpacked("detection_events").mean() == pytest.approx(fraction, abs=5e-5)
     names = ("pymatching", "correlated_matching", "belief_matching", "tensor_network_contraction")
     actual = experiment.unpacked("observable_flips")

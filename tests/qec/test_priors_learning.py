@@ -269,7 +269,7 @@ def test_wrong_spreads_are_named() -> None:
 
 
 def test_recorded_shots(hardware_data) -> None:  # type: ignore[no-untyped-def]
-    folder = hardware_data / "google_2023_sycamore" / "surface_code_bX_d3_r05_center_3_5"
+    folder = hardware_data / "surface_code_bX_d3_r05_center_3_5"
     experiment = qec.datasets.read_experiment(folder)
     learned = learn_error_model(
         detection_events=experiment.detection_events[:4000], error_model=experiment.error_model()
