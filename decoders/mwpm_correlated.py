@@ -27,7 +27,9 @@ class _Desk:
 
     def __init__(self, decoder: "CorrelatedMWPM", gauges: list[Gauge]) -> None:
         self.first_graph = decoder.search_graph.record.copy()
-        self.first_graph["num_implied"] = 0  # matched once
+        self.first_graph["only_first"] = 1
+        if not decoder.correlated.observed.any():
+            self.first_graph["num_implied"] = 0  # matched once
         self.first_work = Workspace(decoder.search_graph)
         self.first_work.record["keep_duals"] = 1  # no short cut that two matchings would not take
         self.graph = ReweightedGraph(decoder.graph)
@@ -72,6 +74,7 @@ class CorrelatedMWPM(MWPM):
             list_length=_LIST_LENGTH,
         )
         self.search_graph.set(certain_weight=correlated.offset)
+        self.search_graph.apply_first(correlated.observed)
         if compare:
             correlated.errors.add_to(self.search_graph)
         self.correlated = correlated

@@ -1,6 +1,6 @@
 """One shot, and many shots in one call."""
 
-from decoders.kernels.again import forget_shot, match_again
+from decoders.kernels.again import apply_observed, forget_shot, match_again
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.compare import is_first_likelier, weigh_first
 from decoders.kernels.jit import kernel
@@ -109,6 +109,8 @@ def choose_prediction(graph, work, count):
         forget_shot(work)
         reset_flips(graph, work)
         status = match_once(graph, work, count)
+        if status == OK and graph.num_observed > 0:
+            status = apply_observed(graph, work, count)
         work.weight = weight
         return status
     return OK
