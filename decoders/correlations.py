@@ -39,8 +39,8 @@ class CorrelatedGraph(NamedTuple):
     def from_dem(cls, dem: stim.DetectorErrorModel, *, observe: bool = True) -> "CorrelatedGraph":
         """Read the components of each error (`^` separates them) as edges that happen together.
 
-        Two components of an error that flip what another edge of the model flips become that edge, which
-        `decompose_errors=True` does not see: it splits an error first by what its Pauli operators flip.
+        Two equal components of an error cancel. Two that flip what another edge of the model flips become
+        it. `decompose_errors=True` does neither: it splits an error first by what its Pauli operators flip.
         Where edge a has happened, with probability P(a), edge b has with P(a and b) / P(a) (Fowler, arXiv
         1310.0863); that is at most one half here, a weight of zero, and only counts where it makes b lighter.
         Errors more likely than not are taken as present. An edge that only stands for a component of such
@@ -109,9 +109,12 @@ def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[n
 
 
 def _recombined(arrays: DemArrays) -> DemArrays:
-    """Put components together that are one edge of the model; overwrites the arrays."""
+    """Cancel equal components of an error, join those that are one edge; overwrites the arrays."""
     ends, probability = arrays.component_ends, arrays.component_probability
     observables, error = arrays.component_observables, arrays.component_error
+    count = components.cancel_pairs(ends, probability, observables, error)
+    ends, probability = ends[:count], probability[:count]
+    observables, error = observables[:count], error[:count]
     merger = EdgeMerger(num_detectors=arrays.num_detectors, num_observables=arrays.num_observables)
     merger.add(Components(ends, probability, observables, error))
     edges, _ = merger.finish()

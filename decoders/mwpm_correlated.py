@@ -52,6 +52,9 @@ class CorrelatedMWPM(MWPM):
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
 
+    Observed edges, which the syndrome determines, count before the first matching: it has the weights of
+    edges given which of the observed edges have happened. Without any, its weights are those of "mwpm".
+
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
 

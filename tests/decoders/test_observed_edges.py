@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 import decoders
 from decoders import MatchingGraph
 from decoders.correlations import CorrelatedGraph
+from decoders.kernels.jit import interpreted
 from decoders.mwpm_correlated import CorrelatedMWPM
 from decoders.observed_edges import LEAST_PROBABILITY, find_observed
 from experiments.exact import ExactModel
@@ -168,7 +169,7 @@ def test_both_halves_of_a_surface_code() -> None:
 
 
 def test_the_second_matching_is_the_lightest() -> None:
-    dem, events, _ = erasure_shots(0.1, 150)
+    dem, events, _ = erasure_shots(0.1, 12 if interpreted else 150)
     twin = Twin(CorrelatedMWPM.from_dem(dem, compare=False))
     for shot in events:
         twin.check(shot)
