@@ -27,7 +27,9 @@ class _Desk:
 
     def __init__(self, decoder: "CorrelatedMWPM", gauges: list[Gauge]) -> None:
         self.first_graph = decoder.search_graph.record.copy()
-        self.first_graph["num_implied"] = 0  # matched once
+        self.first_graph["only_first"] = 1
+        if not decoder.correlated.observed.any():
+            self.first_graph["num_implied"] = 0  # matched once
         self.first_work = Workspace(decoder.search_graph)
         self.first_work.record["keep_duals"] = 1  # no short cut that two matchings would not take
         self.graph = ReweightedGraph(decoder.graph)
@@ -49,6 +51,9 @@ class CorrelatedMWPM(MWPM):
     `CorrelatedGraph`), and the shot is matched with those weights. The second matching is the lightest
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.kernels.implied`).
+
+    Observed edges, which the syndrome determines, count before the first matching: it has the weights of
+    edges given which of the observed edges have happened. Without any, its weights are those of "mwpm".
 
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
@@ -75,6 +80,7 @@ class CorrelatedMWPM(MWPM):
             list_length=_LIST_LENGTH,
         )
         self.search_graph.set(certain_weight=correlated.offset)
+        self.search_graph.apply_first(correlated.observed)
         if compare:
             correlated.errors.add_to(self.search_graph)
         self.correlated = correlated

@@ -91,9 +91,10 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "decoders.whole_errors": Room("decoders.workspace decoders.kernels", "numpy"),
+    "decoders.observed_edges": Room("decoders.graph decoders.kernels", "numpy"),
     "decoders.correlations": Room(
-        "decoders.dem_reader decoders.edges decoders.graph decoders.whole_errors decoders.workspace "
-        "decoders.kernels",
+        "decoders.dem_reader decoders.edges decoders.graph decoders.observed_edges decoders.whole_errors "
+        "decoders.workspace decoders.kernels",
         "stim numpy",
     ),
     "decoders.mwpm_correlated": Room(

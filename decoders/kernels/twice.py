@@ -1,6 +1,6 @@
 """One shot, and many shots in one call, matched twice where edges imply others."""
 
-from decoders.kernels.again import forget_shot, match_again
+from decoders.kernels.again import apply_observed, forget_shot, match_again
 from decoders.kernels.batch import (
     find_shot,
     forget_events,
@@ -61,6 +61,8 @@ def choose_prediction(graph, work, count):
         forget_shot(work)
         reset_flips(graph, work)
         status = match_first(graph, work, count)
+        if status == OK and graph.num_observed > 0:
+            status = apply_observed(graph, work, count)
         work.weight = weight
         return status
     return OK
