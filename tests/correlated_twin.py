@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.matching.decoder import MWPM
+from decoders.matching.workspace import Implied
 
 
 class Twin:
@@ -15,7 +16,21 @@ class Twin:
     def __init__(self, decoder: CorrelatedMWPM) -> None:
         self.decoder = decoder
         self.graph = decoder.graph
-        self.first = MWPM(graph=decoder.graph)
+        self.first: MWPM = MWPM(graph=decoder.graph)
+        found = decoder.correlated
+        if found.observed.any():
+            # Only observed edges imply others: the second matching of this decoder is the first of the other.
+            given = np.repeat(found.observed, np.diff(found.implied.start))
+            count = np.where(found.observed, np.diff(found.implied.start), 0)
+            implied = Implied(
+                np.append(0, np.cumsum(count)).astype(np.int32),
+                found.implied.edge[given],
+                found.implied.weight[given],
+            )
+            observed = np.zeros_like(found.observed)
+            self.first = CorrelatedMWPM(
+                correlated=found._replace(implied=implied, observed=observed), compare=False
+            )
 
     def weights(self, shot: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Integer weight of every edge for the second matching, int64 (edges,)."""

@@ -59,7 +59,10 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.model decoders.matching decoders.reweighted decoders.gaps decoders.kernels",
         "stim numpy",
     ),
-    "decoders.correlated.kernels": Room("decoders.kernels decoders.matching.kernels", "numba numpy"),
+    "decoders.correlated.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.reweighted.kernels decoders.gaps.kernels",
+        "numba numpy",
+    ),
     "decoders.belief_matching": Room(
         "decoders.base decoders.model decoders.matching decoders.reweighted decoders.gaps decoders.kernels",
         "stim numpy scipy",

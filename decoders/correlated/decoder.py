@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from decoders.base import Gaps, Packed, Weights
 from decoders.correlated.edge_correlations import CorrelatedGraph
-from decoders.correlated.kernels import batch
-from decoders.gaps.kernels import correlated
+from decoders.correlated.kernels import batch, second_gaps
 from decoders.gaps.logical_classes import Gauge
 from decoders.gaps.per_shot_gap import Rivals, as_likelihood, gauges_of, no_gaps
 from decoders.kernels import layout
@@ -29,7 +28,9 @@ class _Desk:
 
     def __init__(self, decoder: "CorrelatedMWPM", gauges: list[Gauge]) -> None:
         self.first_graph = decoder.search_graph.record.copy()
-        self.first_graph["num_implied"] = 0  # matched once
+        self.first_graph["only_first"] = 1
+        if not decoder.correlated.observed.any():
+            self.first_graph["num_implied"] = 0  # matched once
         self.first_work = Workspace(decoder.search_graph)
         self.first_work.record["keep_duals"] = 1  # no short cut that two matchings would not take
         self.graph = ReweightedGraph(decoder.graph)
@@ -51,6 +52,9 @@ class CorrelatedMWPM(MWPM):
     `CorrelatedGraph`), and the shot is matched with those weights. The second matching is the lightest
     with the new weights, but only that part of the shot is matched anew for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.correlated.kernels.implied_weights`).
+
+    Observed edges, which the syndrome determines, count before the first matching: it has the weights of
+    edges given which of the observed edges have happened. Without any, its weights are those of "mwpm".
 
     Where the two matchings predict different flips, the errors of the model decide which is taken. Weights
     are those of the matching taken, with the second matching's edge weights.
@@ -77,6 +81,7 @@ class CorrelatedMWPM(MWPM):
             list_length=_LIST_LENGTH,
         )
         self.search_graph.set(certain_weight=correlated.offset)
+        self.search_graph.apply_first(correlated.observed)
         if compare:
             correlated.errors.add_to(self.search_graph)
         self.correlated = correlated
@@ -187,7 +192,7 @@ class CorrelatedMWPM(MWPM):
             desk = _Desk(self, gauges)
         at, status = 0, layout.FULL
         while status == layout.FULL:
-            at, status = correlated.find_second_gaps(
+            at, status = second_gaps.find_second_gaps(
                 desk.first_graph,
                 desk.first_work.record,
                 desk.graph.record,

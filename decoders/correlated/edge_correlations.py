@@ -6,6 +6,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
+from decoders.correlated.observed_edges import Conditional, find_observed
 from decoders.correlated.whole_errors import WholeErrors
 from decoders.matching.workspace import Implied
 from decoders.model.dem import Components, DemArrays, read_dem
@@ -31,17 +32,27 @@ class CorrelatedGraph(NamedTuple):
     errors: WholeErrors
     #: The graph of all components as they stand in the DEM, if some shots have a matching in it alone.
     parts: MatchingGraph | None
+    #: bool (num_edges,): edges that all solutions of a syndrome contain or none, and that imply others.
+    observed: NDArray[np.bool_]
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "CorrelatedGraph":
+    def from_dem(cls, dem: stim.DetectorErrorModel, *, observe: bool = True) -> "CorrelatedGraph":
         """Read the components of each error (`^` separates them) as edges that happen together.
 
-        Two components of an error that flip what another edge of the model flips become that edge, which
-        `decompose_errors=True` does not see: it splits an error first by what its Pauli operators flip.
+        Two equal components of an error cancel. Two that flip what another edge of the model flips become
+        it. `decompose_errors=True` does neither: it splits an error first by what its Pauli operators flip.
         Where edge a has happened, with probability P(a), edge b has with P(a and b) / P(a) (Fowler, arXiv
         1310.0863); that is at most one half here, a weight of zero, and only counts where it makes b lighter.
         Errors more likely than not are taken as present. An edge that only stands for a component of such
         a pair is left out of the graph.
+
+        An edge on no cycle, such as the one of a herald's detector, is observed: the syndrome determines
+        whether it has happened (`find_observed`). Its absence is evidence, too: the weights of the graph are
+        those that edges have in the absence of the observed edges that share errors with them.
+
+        Args:
+            dem: errors decomposed into components with at most two detectors.
+            observe: False: all edges have the weights of their own probabilities, as in plain matching.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
@@ -53,6 +64,18 @@ class CorrelatedGraph(NamedTuple):
         parts = None
         if arrays.component_error.size < num_components and not graph.component_has_boundary.all():
             parts = MatchingGraph.from_dem(dem)
+        observed = find_observed(graph) if observe else np.zeros(graph.num_edges, dtype=np.bool_)
+        given = None
+        if observed.any():
+            given = Conditional.of(
+                observed=observed,
+                error=arrays.component_error,
+                edge_of=edge_of,
+                probability=arrays.component_probability,
+                edge_probability=graph.edge_probability,
+            )
+            if given.pair.size:
+                graph = graph.reweighted(given.absent)
         present = np.isin(arrays.component_error, likely) & (edge_of >= 0)
         odd = np.bincount(edge_of[present], minlength=graph.num_edges) % 2 == 1
         offset = -int(graph.edge_weight[odd].sum(dtype=np.int64))
@@ -63,7 +86,9 @@ class CorrelatedGraph(NamedTuple):
             num_edges=graph.num_edges,
             weight_scale=graph.weight_scale,
         )
-        return cls(graph, _implied(arrays, graph, edge_of), offset, bool(likely.size), errors, parts)
+        implied = _implied(arrays, graph, edge_of, given)
+        observed &= np.diff(implied.start) > 0
+        return cls(graph, implied, offset, bool(likely.size), errors, parts, observed)
 
 
 def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:
@@ -84,9 +109,12 @@ def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[n
 
 
 def _recombined(arrays: DemArrays) -> DemArrays:
-    """Put components together that are one edge of the model; overwrites the arrays."""
+    """Cancel equal components of an error, join those that are one edge; overwrites the arrays."""
     ends, probability = arrays.component_ends, arrays.component_probability
     observables, error = arrays.component_observables, arrays.component_error
+    count = hyperedges.cancel_pairs(ends, probability, observables, error)
+    ends, probability = ends[:count], probability[:count]
+    observables, error = observables[:count], error[:count]
     merger = EdgeMerger(num_detectors=arrays.num_detectors, num_observables=arrays.num_observables)
     merger.add(Components(ends, probability, observables, error))
     edges, _ = merger.finish()
@@ -108,7 +136,9 @@ def _recombined(arrays: DemArrays) -> DemArrays:
     )
 
 
-def _implied(arrays: DemArrays, graph: MatchingGraph, edge_of: NDArray[np.int32]) -> Implied:
+def _implied(
+    arrays: DemArrays, graph: MatchingGraph, edge_of: NDArray[np.int32], given: Conditional | None
+) -> Implied:
     """For every edge, the edges that are in one error with it, and their weights where it has happened."""
     error, probability = arrays.component_error, arrays.component_probability
     # Pairs of edges in one error, merged as components are: an odd number of the errors that contain both.
@@ -147,6 +177,11 @@ def _implied(arrays: DemArrays, graph: MatchingGraph, edge_of: NDArray[np.int32]
     edge = np.repeat(np.arange(graph.num_edges, dtype=np.int32), np.diff(start))
     conditional /= graph.edge_probability[edge]
     np.minimum(conditional, 0.5, out=conditional)
+    if given is not None and given.pair.size:
+        wanted = target.astype(np.int64) * graph.num_edges + edge
+        place = np.minimum(np.searchsorted(given.pair, wanted), given.pair.size - 1)
+        known = given.pair[place] == wanted
+        conditional[known] = given.present[place[known]]
     with np.errstate(divide="ignore", over="ignore"):
         steps = np.rint(np.log((1 - conditional) / conditional) * graph.weight_scale / 2)
     del conditional

@@ -177,6 +177,8 @@ GRAPH = _record(
     implied=_i8,  # IMPLIED (num_implied,)
     implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
     implied_watched=_i8,  # int32 (num_edges,): those before implied[watched[e]] are in watched components
+    observed=_i8,  # uint8 (num_edges,): in all solutions of a syndrome or in none, and imply others; not read
+    #                if num_observed is 0
     errors=_i8,  # ERROR (num_errors,): errors that flip two or more edges
     error_edges=_i8,  # int32 (num_error_edges,)
     errors_of_edge=_i8,  # int32 (num_error_edges,): the errors that flip each edge, one edge after the other
@@ -195,6 +197,8 @@ GRAPH = _record(
     num_error_edges=_i8,
     largest_error=_i8,  # edges of the error that flips most
     has_own_implied=_i8,  # whether edges of watched components imply others there
+    num_observed=_i8,  # edges that `observed` marks
+    only_first=_i8,  # whether shots are matched no more after what observed edges imply
     compares=_i8,  # whether the two matchings are compared where they predict different flips; needs `errors`
     flip_bytes=_i8,
     shot_bytes=_i8,

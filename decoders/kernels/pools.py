@@ -280,6 +280,12 @@ def implied_start_of(graph):
 
 
 @kernel
+def observed_of(graph):
+    """The pool `observed` of a graph record."""
+    return view(graph.observed, graph.num_edges, np.uint8)
+
+
+@kernel
 def limits_of(work):
     """The pool `limits` of a work record."""
     return view(work.limits, work.max_events, LIMIT)

@@ -179,6 +179,12 @@ class SearchGraph(Pools):
         self._fill_lists(work, list_length, on_demand=on_demand)
         self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
 
+    def apply_first(self, observed: NDArray[np.bool_]) -> None:
+        """Have first matchings use the weights that these edges imply, bool (num_edges,); needs `implied`."""
+        if observed.any():
+            self.own(observed=observed.astype(np.uint8))
+            self.set(num_observed=int(observed.sum()))
+
     def _fill_lists(self, work: "Workspace", list_length: int, *, on_demand: bool) -> None:
         """Fill the neighbour lists; detectors whose surroundings repeat share theirs."""
         num_detectors = int(self.record["num_detectors"][0])

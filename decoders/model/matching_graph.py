@@ -1,6 +1,6 @@
 """The matching graph of a detector error model, as arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import stim
@@ -126,6 +126,15 @@ class MatchingGraph:
             undetectable_probability=undetectable.probability,
             undetectable_observables=undetectable.observables,
         )
+
+    def reweighted(self, probability: NDArray[np.float64]) -> "MatchingGraph":
+        """The same graph with weights of other probabilities, and a scale of its own for them.
+
+        Args:
+            probability: float64 (num_edges,), strictly between 0 and 1; `edge_probability` stays as it is.
+        """
+        weight, scale = _integer_weights(probability=probability, complement=1 - probability)
+        return replace(self, edge_weight=weight, weight_scale=scale)
 
     @classmethod
     def from_edges(

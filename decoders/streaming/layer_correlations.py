@@ -146,6 +146,22 @@ def window_implied(
     )
 
 
+def window_observed(
+    layers: dict[int, PlacedLayer], *, seen: Sequence[NDArray[np.bool_]], num_edges: int
+) -> NDArray[np.bool_]:
+    """The observed edges of a window, bool (num_edges,); `layers` as in `window_implied`.
+
+    Args:
+        seen: bool (edges of the layer,) for each layer of the memory as it was seen.
+        num_edges: how many edges the window's graph has.
+    """
+    observed = np.zeros(num_edges, dtype=np.bool_)
+    for layer in layers.values():
+        inside = layer.numbers >= 0
+        observed[layer.numbers[inside]] = seen[layer.seen][inside]
+    return observed
+
+
 def window_errors(
     layers: dict[int, PlacedLayer],
     *,

@@ -59,6 +59,8 @@ class LayeredModel:
     implied: tuple[LayerImplied, ...] | None = None
     #: The whole errors of each layer seen, with `implied`.
     errors: tuple[LayerErrors, ...] | None = None
+    #: bool (edges of the layer,) for each layer seen, with `implied`: see `CorrelatedGraph.observed`.
+    observed: tuple[NDArray[np.bool_], ...] | None = None
 
     @property
     def num_columns(self) -> int:
@@ -106,7 +108,9 @@ class LayeredModel:
         return int((self.seen_detectors >= 0).sum()) + skipped // self.period * self.detectors_per_period
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel, *, correlated: bool = False) -> "LayeredModel":
+    def from_dem(
+        cls, dem: stim.DetectorErrorModel, *, correlated: bool = False, observe: bool = True
+    ) -> "LayeredModel":
         """Find the layers of a DEM. A REPEAT block of any length costs the same.
 
         The time is that coordinate along which the model repeats; see `decoders.streaming.places` for how
@@ -115,6 +119,8 @@ class LayeredModel:
         Args:
             dem: a graphlike model (or one with suggested decompositions).
             correlated: whether to keep what edges imply; edges are those of a `CorrelatedGraph` then.
+            observe: as in `CorrelatedGraph.from_dem`. Never where an observed edge implies one of a later
+                layer: a window may begin between them, and would take the observed edge as absent.
 
         Raises:
             ValueError: a detector without time coordinate, errors more likely than not, a component with
@@ -122,7 +128,7 @@ class LayeredModel:
         """
         seen: dict[int, int] = {}
         short = shorten(dem)
-        graph, found = _graph_of(short.dem, correlated=correlated)
+        graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
         layered, refusal = find_layers(graph, short)
         if layered is None and len(short.blocks) > 1:
             # Perhaps only the longest block is the bulk.
@@ -131,13 +137,13 @@ class LayeredModel:
             if sum(others.values()) <= _MOST_REPEATS_WRITTEN_OUT:
                 seen |= others
                 short = shorten(dem, seen=seen)
-                graph, found = _graph_of(short.dem, correlated=correlated)
+                graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
                 layered, refusal = find_layers(graph, short)
         if layered is not None and any(b.detectors_left_out % layered.per_period for b in short.blocks):
             # What is left out must be whole periods: keep some repetitions more.
             seen |= {block.number: _seen_for_whole_periods(block, layered) for block in short.blocks}
             short = shorten(dem, seen=seen)
-            graph, found = _graph_of(short.dem, correlated=correlated)
+            graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
             layered, refusal = find_layers(graph, short)
         if layered is None or any(b.detectors_left_out % layered.per_period for b in short.blocks):
             raise ValueError(refusal)
@@ -147,14 +153,19 @@ class LayeredModel:
         skipped = (
             sum(block.detectors_left_out for block in short.blocks) // max(1, layered.per_period) * period
         )
-        implied, errors = None, None
+        implied, errors, observed = None, None, None
         if found is not None:
+            if observe and _observed_late(found, layered.layer_of_edge):
+                return cls.from_dem(dem, correlated=True, observe=False)
             by_layer = {
                 "layer_of": layered.layer_of_edge,
                 "place_of": layered.number_in_layer,
             }
             implied = tuple(implied_by_layer(found.implied, **by_layer, num_layers=seen_layers))
             errors = tuple(errors_by_layer(found.errors, **by_layer, num_layers=seen_layers))
+            in_order = np.lexsort((layered.number_in_layer, layered.layer_of_edge))
+            sizes = np.cumsum([layer.column.size for layer in edges])
+            observed = tuple(np.split(found.observed[in_order], sizes[:-1]))
         return cls(
             num_observables=graph.num_observables,
             num_layers=seen_layers + skipped,
@@ -171,6 +182,7 @@ class LayeredModel:
             watched=_watched(graph, layered.detectors, slice(start, stop), period),
             implied=implied,
             errors=errors,
+            observed=observed,
         )
 
     def detector_numbers(self, num_layers: int) -> NDArray[np.int64]:
@@ -262,11 +274,18 @@ class LayeredModel:
         return rows[:num_layers]
 
 
+def _observed_late(found: CorrelatedGraph, layer_of_edge: NDArray[np.int64]) -> bool:
+    """Whether an observed edge implies an edge of a later layer than its own."""
+    given = np.repeat(np.arange(found.observed.size), np.diff(found.implied.start))
+    later = layer_of_edge[found.implied.edge] > layer_of_edge[given]
+    return bool((later & found.observed[given]).any())
+
+
 def _graph_of(
-    dem: stim.DetectorErrorModel, *, correlated: bool
+    dem: stim.DetectorErrorModel, *, correlated: bool, observe: bool
 ) -> tuple[MatchingGraph, CorrelatedGraph | None]:
     """The matching graph of a model that streaming takes, and what its edges imply if `correlated`."""
-    found = CorrelatedGraph.from_dem(dem) if correlated else None
+    found = CorrelatedGraph.from_dem(dem, observe=observe) if correlated else None
     graph = MatchingGraph.from_dem(dem) if found is None else found.graph
     likely = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
     likely |= found is not None and found.any_likely

@@ -16,7 +16,7 @@ from decoders.kernels.layout import BEYOND
 from decoders.matching.kernels import neighbour_lists
 from decoders.matching.workspace import Implied, SearchGraph
 from decoders.model.matching_graph import MatchingGraph
-from decoders.streaming.layer_correlations import PlacedLayer, window_errors, window_implied
+from decoders.streaming.layer_correlations import PlacedLayer, window_errors, window_implied, window_observed
 from decoders.streaming.layer_edges import LayerEdges
 from decoders.streaming.layers import LayeredModel
 
@@ -104,9 +104,9 @@ def cut_graph(
     graph, beyond = cut_layers(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
-    implied, errors = None, None
+    implied, errors, observed = None, None, None
     if model.implied is not None:
-        implied, errors = _cut_correlations(
+        implied, errors, observed = _cut_correlations(
             model,
             first=first,
             count=count,
@@ -117,8 +117,9 @@ def cut_graph(
         )
     watched = model.watched[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
     search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
-    if errors is not None:
+    if errors is not None and observed is not None:
         errors.add_to(search_graph)
+        search_graph.apply_first(observed)
     if commit is not None:
         neighbour_lists.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
     return search_graph
@@ -203,14 +204,15 @@ def _cut_correlations(
     open_past: bool,
     open_future: bool,
     edge_weight: NDArray[np.int32],
-) -> tuple[Implied, WholeErrors]:
-    """What the edges of a cut, which have these weights, imply, and the whole errors they are part of.
+) -> tuple[Implied, WholeErrors, NDArray[np.bool_]]:
+    """What the edges of a cut, which have these weights, imply, their whole errors, and which are observed.
 
     A layer of the cut stands for one of the memory as it was seen: near the memory's ends for that one,
     otherwise for one in the middle of the bulk, at the same place in the period.
     """
     assert model.implied is not None
     assert model.errors is not None
+    assert model.observed is not None
     *_, order = _cut_edges(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
     )
@@ -252,6 +254,7 @@ def _cut_correlations(
     return (
         window_implied(layers, seen=model.implied, seen_kinds=kinds, num_edges=order.size),
         window_errors(layers, seen=model.errors, seen_kinds=kinds, edge_weight=edge_weight),
+        window_observed(layers, seen=model.observed, num_edges=order.size),
     )
 
 

@@ -25,6 +25,8 @@ PART = [
     "tests/decoders/test_reweighted.py::test_weights_of_surface_codes_are_those_of_pymatching[3-40]",
     "tests/decoders/test_reweighted.py::test_of_parallel_edges_the_lightest_of_this_shot_counts",
     "tests/decoders/test_mwpm_correlated.py::test_a_few_shots",
+    "tests/decoders/test_observed_edges.py::test_without_an_observed_edge_its_ends_are_apart",
+    "tests/decoders/test_observed_edges.py::test_the_second_matching_is_the_lightest",
     "tests/decoders/test_compare.py::test_three_components_of_one_error_count_once",
     "tests/decoders/test_mwpm_pymatching.py::test_a_few_shots",
     "tests/decoders/test_rivals.py::test_pymatching_agrees",

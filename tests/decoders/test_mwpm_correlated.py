@@ -76,6 +76,29 @@ def test_components_that_are_another_edge_are_put_together() -> None:
     assert found.graph.edge_observables[implied].tolist() == [[0]]
 
 
+def test_equal_components_of_an_error_cancel() -> None:
+    """The error flips D1 and D2 D3 only: D1 does not make D0 D2 likely, nor is that an edge of its own."""
+    dem = stim.DetectorErrorModel("""
+        error(0.2) D2 D3 ^ D0 D2 ^ D1 ^ D0 D2
+        error(0.01) D1
+        error(0.01) D2
+        error(0.01) D3
+        error(0.02) D0 D3 L0
+        error(0.01) D0
+    """)
+    decoder = CorrelatedMWPM.from_dem(dem)
+    graph = decoder.graph
+    ends = list(zip(graph.edge_u.tolist(), graph.edge_v.tolist(), strict=True))
+    assert (0, 2) not in ends
+    implied = decoder.correlated.implied
+    given = ends.index((1, -1))
+    others = implied.edge[implied.start[given] : implied.start[given + 1]]
+    assert [ends[edge] for edge in others] == [(2, 3)]
+    model = ExactModel.of(dem)
+    wrong = model.errors(decoder.decode_batch(model.events())).sum()
+    assert wrong < 1.01 * model.optimum()
+
+
 @settings(max_examples=60)
 @given(dem=dems(max_detectors=6, cancelling=False), seed=st.integers(0, 1000))
 def test_any_model_equals_the_twin(dem: stim.DetectorErrorModel, seed: int) -> None:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
+from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.kernels import layout
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.windows import cut_graph
+from qec import families
 from tests.strategies import splits
 
 
@@ -91,6 +93,48 @@ def test_a_window_of_the_whole_memory_has_its_whole_errors(rounds: int) -> None:
     assert ours == expected
     alone = dict(zip(of_window, window.arrays["alone"].tolist(), strict=True))
     assert alone == dict(zip(of_graph, errors.alone.tolist(), strict=True))
+
+
+def test_heralds_count_in_windows() -> None:
+    """Erasures next to present heralds are likely, others unlikely, as in whole histories."""
+    circuit = families.circuit("surface-erasure", distance=3, p=0.05, rounds=30)
+    dem = families.error_model(circuit)
+    events, flips = sample(circuit, shots=4000, seed=2)
+    options = {"decoder": "mwpm-correlated", "commit": 6, "buffer": 4}
+    whole, windows = (
+        int((decoders.from_dem(name, dem, **given).decode_batch(events) != flips).sum())
+        for name, given in [("mwpm-correlated", {}), ("mwpm-stream", options)]
+    )
+    assert abs(windows - whole) < 0.1 * whole
+    before = CorrelatedMWPM(correlated=CorrelatedGraph.from_dem(dem, observe=False))
+    assert windows < 0.8 * (before.decode_batch(events) != flips).sum()
+
+
+def test_heralds_that_windows_leave_behind() -> None:
+    """An observed edge of an earlier cycle may lie before the window: its absence does not count."""
+    repeated = """
+        error(0.05) D0
+        error(0.05) D0 ^ D{edge} L0
+        error(0.01) D1 L0
+        error(0.02) D1 D3
+        error(0.01) D1
+        detector(0, 0) D0
+        detector(1, 0) D1
+        shift_detectors(0, 1) 2
+    """
+
+    def model(edge: int) -> LayeredModel:
+        text = f"repeat 20 {{{repeated.format(edge=edge)}}}\nerror(0.01) D0\nerror(0.01) D1"
+        text += "\ndetector(0, 0) D0\ndetector(1, 0) D1"
+        return LayeredModel.from_dem(stim.DetectorErrorModel(text), correlated=True)
+
+    now, late = model(1), model(3)
+    for found, expected in ((now, True), (late, False)):
+        assert found.observed is not None
+        assert any(layer.any() for layer in found.observed) == expected
+    (edge,) = np.flatnonzero((late.bulk[0].other < 0) & (late.bulk[0].observables[:, 0] == 1))
+    p = late.bulk[0].probability[edge]
+    assert late.bulk[0].weight[edge] == pytest.approx(late.weight_scale * np.log(1 / p - 1), abs=2)
 
 
 def test_as_good_as_whole_histories() -> None:

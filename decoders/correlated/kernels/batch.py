@@ -1,7 +1,7 @@
 """One shot, and many shots in one call, matched twice where edges imply others."""
 
 from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
-from decoders.correlated.kernels.rematch import forget_shot, match_again
+from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
 from decoders.kernels.pools import detectors_of, found_of
@@ -61,6 +61,8 @@ def choose_prediction(graph, work, count):
         forget_shot(work)
         reset_flips(graph, work)
         status = match_first(graph, work, count)
+        if status == OK and graph.num_observed > 0:
+            status = apply_observed(graph, work, count)
         work.weight = weight
         return status
     return OK

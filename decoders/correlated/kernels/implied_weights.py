@@ -40,6 +40,7 @@ from decoders.kernels.pools import (
     lowered_of,
     near_of,
     nodes_of,
+    observed_of,
     path_of,
     prices_of,
     raised_of,
@@ -109,6 +110,19 @@ def keep_first_edges(work):
     count = 0
     for at in range(work.num_seen):
         if prices[seen[at]] >= 0:
+            first_edges[count] = seen[at]
+            count += 1
+    work.num_first = count
+
+
+@kernel
+def keep_observed_edges(graph, work):
+    """Remember those of the edges listed that all solutions of the syndrome contain."""
+    seen, first_edges, observed = seen_of(work), first_edges_of(work), observed_of(graph)
+    prices = prices_of(work)
+    count = 0
+    for at in range(work.num_seen):
+        if prices[seen[at]] >= 0 and observed[seen[at]]:
             first_edges[count] = seen[at]
             count += 1
     work.num_first = count

@@ -18,6 +18,7 @@ from decoders.correlated.kernels.implied_weights import (
     forget_edges,
     implied_by,
     keep_first_edges,
+    keep_observed_edges,
     leave_out,
     list_edges,
     lower,
@@ -252,8 +253,39 @@ def improve(graph, work, count):
 
 
 @kernel
+def apply_observed(graph, work, count):
+    """Match a matched shot with the weights that its observed edges imply. Returns a status.
+
+    Observed edges are no guess: all solutions of the syndrome contain them. So what results is the first
+    matching, whose edges imply others. All components are matched, whatever is asked for: edges without
+    observables must imply the same in any case. `flips` and `weight` are those of this matching.
+    """
+    flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    only_flips = work.only_flips
+    work.only_flips = 0
+    leave_out(graph, work, count)
+    list_edges(graph, work, count, True)
+    keep_observed_edges(graph, work)
+    status = OK
+    if work.num_first > 0:
+        if lower_prices(graph, work):
+            share_cuts(work, count)
+        cover_all(graph, work, count)
+        status = improve(graph, work, count)
+        if status == OK:
+            for byte in range(graph.flip_bytes):
+                flips[byte] = certain_flips[byte]
+            add_up(graph, work)
+    forget_layout(work)
+    work.only_flips = only_flips
+    return status
+
+
+@kernel
 def match_again(graph, work, count):
     """Match a matched shot a second time, with the weights that the first matching implies. Returns a status.
+
+    Where there are observed edges, the first matching becomes the one with the weights that those imply.
 
     `flips` and `weight` are then those of the second matching; if only flips are asked for, components that
     flip nothing may keep their first matching, and there is no weight. The status is DIFFERENT if the two
@@ -261,6 +293,10 @@ def match_again(graph, work, count):
     """
     flips, certain_flips = flips_of(work), certain_flips_of(graph)
     work.num_rounds = 0
+    if graph.num_observed > 0:
+        status = apply_observed(graph, work, count)
+        if status != OK or graph.only_first:
+            return status
     leave_out(graph, work, count)
     list_edges(graph, work, count, True)
     keep_first_edges(work)
@@ -268,7 +304,7 @@ def match_again(graph, work, count):
         share_cuts(work, count)
     cover_all(graph, work, count)
     status = improve(graph, work, count)
-    if status != OK or work.num_rounds == 0:
+    if status != OK or (work.num_rounds == 0 and graph.num_observed == 0):
         return status
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]

@@ -1,4 +1,4 @@
-"""The components of errors, put together again where that is another edge."""
+"""The components of errors: pairs that cancel, and pairs that are another edge."""
 
 from typing import Any
 
@@ -34,6 +34,58 @@ def _find_edge(
             return True
         low += 1
     return False
+
+
+@kernel
+def _copy(
+    ends: NDArray[np.int32],
+    probability: NDArray[np.float64],
+    observables: NDArray[np.uint64],
+    error: NDArray[np.int32],
+    source: int,
+    target: int,
+) -> None:
+    """Copy one component over another."""
+    ends[target, 0] = ends[source, 0]
+    ends[target, 1] = ends[source, 1]
+    for word in range(observables.shape[1]):
+        observables[target, word] = observables[source, word]
+    probability[target] = probability[source]
+    error[target] = error[source]
+
+
+@kernel
+def cancel_pairs(
+    ends: NDArray[np.int32],
+    probability: NDArray[np.float64],
+    observables: NDArray[np.uint64],
+    error: NDArray[np.int32],
+) -> int:
+    """Remove components that occur twice in one error, because together they flip nothing.
+
+    Arrays as in `recombine`, changed in place. Returns how many components are left, in the same order.
+    """
+    kept = 0
+    first = 0  # of the kept components of the present error
+    for index in range(error.size):
+        if index > 0 and error[index] != error[index - 1]:
+            first = kept
+        same = first
+        while same < kept:
+            equal = ends[same, 0] == ends[index, 0] and ends[same, 1] == ends[index, 1]
+            for word in range(observables.shape[1]):
+                equal &= observables[same, word] == observables[index, word]
+            if equal:
+                break
+            same += 1
+        if same == kept:
+            _copy(ends, probability, observables, error, index, kept)
+            kept += 1
+        else:
+            for other in range(same + 1, kept):
+                _copy(ends, probability, observables, error, other, other - 1)
+            kept -= 1
+    return kept
 
 
 @kernel
@@ -91,12 +143,7 @@ def recombine(
         while behind < error.size and error[behind] == error[start]:
             behind += 1
         for index in range(start, stop):
-            ends[kept, 0] = ends[index, 0]
-            ends[kept, 1] = ends[index, 1]
-            for word in range(both.size):
-                observables[kept, word] = observables[index, word]
-            probability[kept] = probability[index]
-            error[kept] = error[index]
+            _copy(ends, probability, observables, error, index, kept)
             kept += 1
         start = behind
     return kept

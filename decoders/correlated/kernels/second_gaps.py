@@ -4,12 +4,12 @@ Nothing is spared here as it is in `again.py`: every shot is matched from scratc
 once more for each observable.
 """
 
+from decoders.correlated.kernels.batch import match_shot_twice
 from decoders.gaps.kernels.per_shot import find_gaps
 from decoders.kernels.bits import set_bits_toggled
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.pools import found_of, path_of, toggles_of
-from decoders.matching.kernels.batch import match_shot
 from decoders.matching.kernels.correction import mate_path
 from decoders.reweighted.kernels.reweighted import match_reweighted
 
@@ -64,7 +64,7 @@ def find_second_gaps(
     found = found_of(first_work)
     quiet = -1
     for shot in range(first_shot, len(shots)):
-        count, status = match_shot(first_graph, first_work, shots[shot])
+        count, status = match_shot_twice(first_graph, first_work, shots[shot])
         if status != OK:
             return shot, status
         if count == 0 and quiet >= 0:
