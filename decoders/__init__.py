@@ -5,12 +5,12 @@ Importing this package compiles nothing and imports no decoder.
 """
 
 from decoders.base import Decoder
-from decoders.graph import MatchingGraph
-from decoders.parallel import ParallelStreamingDecoder
+from decoders.model.matching_graph import MatchingGraph
+from decoders.model.rounds import Rounds
 from decoders.registry import from_dem, names
-from decoders.rounds import Rounds
 from decoders.sinter_adapter import sinter_decoders
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.parallel import ParallelStreamingDecoder
 
 __all__ = [
     "Decoder",

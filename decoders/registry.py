@@ -11,13 +11,13 @@ from decoders.base import Decoder
 # name -> module and class. A module is imported when its decoder is first asked for, so that nobody
 # pays for, or needs, a library that only another decoder uses.
 _DECODERS = {
-    "mwpm": ("decoders.mwpm", "MWPM"),
-    "mwpm-correlated": ("decoders.mwpm_correlated", "CorrelatedMWPM"),
-    "mwpm-stream": ("decoders.mwpm_stream", "StreamingMWPM"),
-    "belief-matching": ("decoders.belief_matching", "BeliefMatching"),
-    "ensemble": ("decoders.ensemble", "Ensemble"),
-    "pymatching": ("decoders.pymatching_adapter", "PyMatching"),
-    "pymatching-correlated": ("decoders.pymatching_adapter", "CorrelatedPyMatching"),
+    "mwpm": ("decoders.matching.decoder", "MWPM"),
+    "mwpm-correlated": ("decoders.correlated.decoder", "CorrelatedMWPM"),
+    "mwpm-stream": ("decoders.streaming.whole_shot", "StreamingMWPM"),
+    "belief-matching": ("decoders.belief_matching.decoder", "BeliefMatching"),
+    "ensemble": ("decoders.trellis.decoder", "Ensemble"),
+    "pymatching": ("decoders.external.pymatching", "PyMatching"),
+    "pymatching-correlated": ("decoders.external.pymatching", "CorrelatedPyMatching"),
 }
 
 

@@ -13,8 +13,8 @@ import stim
 from numpy.typing import NDArray
 
 import decoders
-from decoders.mwpm import MWPM
-from decoders.workspace import Workspace
+from decoders.matching.decoder import MWPM
+from decoders.matching.workspace import Workspace
 from experiments.bench_probe import REFERENCE, in_new_process
 from experiments.points import Point
 from experiments.timing import Ratio, in_turns, on_one_core, usable_cores

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoders
-from decoders.parallel import ParallelStreamingDecoder
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.parallel import ParallelStreamingDecoder
 from experiments.bench_streaming_shots import memory_point
 from experiments.points import Point
 from experiments.timing import in_turns, on_one_core

@@ -17,9 +17,9 @@ import stim
 from numpy.typing import NDArray
 
 import decoders
-from decoders.layers import LayeredModel
-from decoders.parallel import ParallelStreamingDecoder
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.parallel import ParallelStreamingDecoder
 from experiments.machine import resident_bytes
 from experiments.timing import on_one_core
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
 from experiments.points import Point
 from experiments.timing import Ratio, in_turns, on_one_core
 

@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.parallel import ParallelStreamingDecoder
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.parallel import ParallelStreamingDecoder
 from experiments.bench_streaming_shots import CYCLE_MICROSECONDS, Shot
 from experiments.points import Point
 from experiments.timing import in_turns

@@ -11,8 +11,8 @@ import stim
 from numpy.typing import NDArray
 
 import decoders
-from decoders.layers import LayeredModel
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.layers import LayeredModel
 from experiments.bench_streaming_shots import memory_point
 from experiments.machine import available_bytes
 from experiments.points import Point

@@ -10,7 +10,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel
 from experiments.points import Point, decoding_model
 from experiments.sampling import MemorySampler
 from qec.noise import LeakageModel

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from decoders.layers import LayeredModel
-from decoders.measurements import MeasurementModel
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
 from experiments import loop_options
 from experiments.loop import CODE, spread
 from experiments.loop_options import duration, strength

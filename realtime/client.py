@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from decoders.frames import Kind
+from decoders.streaming.frames import Kind
 from realtime.daemon import DaemonConfig
 from realtime.latency import Histogram
 from realtime.security import ClientKeys

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from decoders import StreamingDecoder
-from decoders.frames import Kind
+from decoders.streaming.frames import Kind
 from realtime.admission import Admission
 from realtime.latency import Histogram
 from realtime.player import Link

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from decoders.frames import Kind
-from decoders.layers import LayeredModel
-from decoders.measurements import MeasurementModel
+from decoders.streaming.frames import Kind
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
 
 _Bytes = NDArray[np.uint8]
 

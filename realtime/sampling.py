@@ -6,7 +6,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel
 from realtime.playlist import Playlist
 
 _Bits = NDArray[np.bool_]

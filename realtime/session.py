@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
-from decoders.frames import Kind
-from decoders.workspace import read_only
+from decoders.matching.workspace import read_only
+from decoders.streaming.frames import Kind
 from realtime import wire
 from realtime.kernels import layout, loop
 from realtime.kernels.histogram import COUNT, NUM_BUCKETS

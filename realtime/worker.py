@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from decoders.frames import Kind
+from decoders.streaming.frames import Kind
 from realtime import wire
 from realtime.admission import service_ns
 from realtime.clock import now_ns

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from numba.core.registry import CPUDispatcher
 
-import decoders.kernels
+import decoders
 
 #: What one compilation adds to a `CompilationClock`.
 JUMP = 10**12
@@ -15,9 +15,12 @@ JUMP = 10**12
 
 def kernels() -> list[CPUDispatcher]:
     """All kernels of the decoders."""
-    for module in pkgutil.iter_modules(decoders.kernels.__path__):
-        importlib.import_module(f"decoders.kernels.{module.name}")
-    modules = [module for name, module in sys.modules.items() if name.startswith("decoders.kernels")]
+    for module in pkgutil.walk_packages(decoders.__path__, "decoders."):
+        if ".kernels" in module.name:
+            importlib.import_module(module.name)
+    modules = [
+        module for name, module in sys.modules.items() if name.startswith("decoders.") and ".kernels" in name
+    ]
     found = {id(value): value for one in modules for value in vars(one).values()}
     return [value for value in found.values() if isinstance(value, CPUDispatcher)]
 

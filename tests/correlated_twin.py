@@ -5,9 +5,9 @@ import pymatching
 import stim
 from numpy.typing import NDArray
 
-from decoders.mwpm import MWPM
-from decoders.mwpm_correlated import CorrelatedMWPM
-from decoders.workspace import Implied
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.matching.decoder import MWPM
+from decoders.matching.workspace import Implied
 
 
 class Twin:

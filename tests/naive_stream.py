@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from decoders import MatchingGraph
-from decoders.layers import LayeredModel
-from decoders.windows import WindowPlan
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import WindowPlan
 
 
 class _Window:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import qec
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel
 from qec.codes.code import Code
 
 CODES: dict[str, Code] = {

@@ -36,105 +36,57 @@ ROOMS: Mapping[str, Room] = {
     "qec.kernels": Room("", "numba llvmlite numpy"),
     "qec.sampling": Room("qec.kernels qec.noise", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
+    # One subject, one package, with its kernels inside; kernels know other kernels only.
     "decoders.kernels": Room("", "numba llvmlite numpy"),
-    "decoders.rounds": Room("", "stim numpy"),
-    "decoders.dem_reader": Room("decoders.kernels", "stim numpy"),
-    "decoders.edges": Room("decoders.dem_reader decoders.kernels", "numpy"),
-    "decoders.graph": Room(
-        "decoders.dem_reader decoders.edges decoders.rounds decoders.kernels", "stim numpy"
-    ),
-    "decoders.base": Room("decoders.graph decoders.rounds decoders.kernels", "stim numpy sinter"),
-    # One file per decoder, and what stands between them and the registry.
-    "decoders": Room(
-        "decoders.base decoders.graph decoders.rounds decoders.dem_reader decoders.kernels", "stim numpy"
-    ),
-    "decoders.pymatching_adapter": Room(
-        "decoders.base decoders.dem_reader decoders.gauge decoders.graph decoders.pymatching_radii",
-        "stim numpy pymatching",
-    ),
-    "decoders.pymatching_radii": Room("decoders.kernels", "numpy scipy pymatching"),
-    "decoders.workspace": Room("decoders.graph decoders.kernels", "numpy"),
-    "decoders.gauge": Room("decoders.graph decoders.kernels", "numpy"),
-    "decoders.gap": Room("decoders.gauge decoders.graph decoders.workspace decoders.kernels", "numpy"),
-    "decoders.tanner": Room(
-        "decoders.dem_reader decoders.graph decoders.workspace decoders.kernels", "numpy scipy"
-    ),
-    "decoders.error_sets": Room(
-        "decoders.graph decoders.tanner decoders.workspace decoders.kernels", "numpy"
-    ),
-    "decoders.unexplained": Room("decoders.graph", "numpy"),
-    "decoders.belief_matching": Room(
-        "decoders.base decoders.dem_reader decoders.error_sets decoders.gauge decoders.graph "
-        "decoders.workspace decoders.reweighted decoders.rivals decoders.tanner decoders.unexplained "
-        "decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.mechanisms": Room("decoders.dem_reader", "stim numpy"),
-    "decoders.sweep": Room(
-        "decoders.mechanisms decoders.rounds decoders.workspace decoders.kernels", "numpy"
-    ),
-    "decoders.likelihood_table": Room("decoders.mechanisms decoders.kernels", "numpy"),
-    "decoders.error_basis": Room("decoders.mechanisms", ""),
-    "decoders.ensemble": Room(
-        "decoders.base decoders.dem_reader decoders.error_basis decoders.graph decoders.likelihood_table "
-        "decoders.mechanisms decoders.mwpm decoders.sweep decoders.workspace decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.reweighted": Room("decoders.base decoders.graph decoders.workspace decoders.kernels", "numpy"),
-    "decoders.rivals": Room(
-        "decoders.gauge decoders.graph decoders.reweighted decoders.workspace decoders.kernels", "numpy"
-    ),
-    "decoders.certificate": Room("decoders.graph decoders.workspace", "numpy scipy"),
-    "decoders.mwpm": Room(
-        "decoders.base decoders.graph decoders.workspace decoders.certificate decoders.gap "
-        "decoders.unexplained decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.whole_errors": Room("decoders.workspace decoders.kernels", "numpy"),
-    "decoders.observed_edges": Room("decoders.graph decoders.kernels", "numpy"),
-    "decoders.correlations": Room(
-        "decoders.dem_reader decoders.edges decoders.graph decoders.observed_edges decoders.whole_errors "
-        "decoders.workspace decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.mwpm_correlated": Room(
-        "decoders.base decoders.correlations decoders.gauge decoders.mwpm "
-        "decoders.reweighted decoders.rivals decoders.unexplained decoders.workspace decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.repeats": Room("", "stim numpy"),
-    "decoders.layer_correlations": Room("decoders.whole_errors decoders.workspace", "numpy"),
-    "decoders.places": Room("", "numpy"),
-    "decoders.layer_edges": Room("decoders.graph decoders.places decoders.repeats", "numpy"),
-    "decoders.layers": Room(
-        "decoders.correlations decoders.graph decoders.layer_correlations decoders.layer_edges "
-        "decoders.places decoders.repeats",
-        "stim numpy",
-    ),
-    "decoders.measurements": Room("decoders.layers decoders.places decoders.repeats", "stim numpy"),
-    "decoders.frames": Room("decoders.layers decoders.measurements", "numpy"),
-    "decoders.windows": Room(
-        "decoders.layers decoders.layer_edges decoders.layer_correlations decoders.graph "
-        "decoders.whole_errors decoders.workspace decoders.kernels",
-        "numpy",
-    ),
-    "decoders.parallel": Room(
-        "decoders.layers decoders.measurements decoders.frames decoders.streaming decoders.windows "
-        "decoders.workspace decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.streaming": Room(
-        "decoders.layers decoders.measurements decoders.frames decoders.windows decoders.workspace "
-        "decoders.kernels",
-        "stim numpy",
-    ),
-    "decoders.mwpm_stream": Room(
-        "decoders.base decoders.layers decoders.streaming decoders.windows", "stim numpy"
-    ),
-    "decoders.registry": Room("decoders", "stim"),
+    "decoders.model": Room("decoders.kernels", "stim numpy"),
+    "decoders.model.kernels": Room("decoders.kernels", "numba numpy"),
+    "decoders.base": Room("decoders.model decoders.kernels", "stim numpy sinter"),
+    "decoders.registry": Room("decoders.base", "stim"),
     "decoders.sinter_adapter": Room("decoders.base decoders.registry", "sinter stim numpy"),
+    "decoders.matching": Room(
+        "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy"
+    ),
+    "decoders.matching.kernels": Room("decoders.kernels", "numba numpy"),
+    "decoders.reweighted": Room(
+        "decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy"
+    ),
+    "decoders.reweighted.kernels": Room("decoders.kernels decoders.matching.kernels", "numba numpy"),
+    "decoders.gaps": Room("decoders.model decoders.matching decoders.reweighted decoders.kernels", "numpy"),
+    "decoders.gaps.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.reweighted.kernels", "numba numpy"
+    ),
+    "decoders.correlated": Room(
+        "decoders.base decoders.model decoders.matching decoders.reweighted decoders.gaps decoders.kernels",
+        "stim numpy",
+    ),
+    "decoders.correlated.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.reweighted.kernels decoders.gaps.kernels",
+        "numba numpy",
+    ),
+    "decoders.belief_matching": Room(
+        "decoders.base decoders.model decoders.matching decoders.reweighted decoders.gaps decoders.kernels",
+        "stim numpy scipy",
+    ),
+    "decoders.belief_matching.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.reweighted.kernels decoders.gaps.kernels",
+        "numba llvmlite numpy",
+    ),
+    "decoders.trellis": Room("decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy"),
+    "decoders.trellis.kernels": Room("decoders.kernels", "numba numpy"),
+    "decoders.streaming": Room(
+        "decoders.base decoders.model decoders.matching decoders.correlated decoders.kernels", "stim numpy"
+    ),
+    "decoders.streaming.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels", "numba numpy"
+    ),
+    "decoders.external": Room(
+        "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy pymatching"
+    ),
+    "decoders.external.kernels": Room("decoders.kernels", "numba numpy"),
     "realtime.wire": Room("", "numpy"),
-    "realtime.kernels": Room("realtime.wire realtime.clock decoders.kernels", "numba llvmlite numpy"),
+    "realtime.kernels": Room(
+        "realtime.wire realtime.clock decoders.kernels decoders.streaming.kernels", "numba llvmlite numpy"
+    ),
     "realtime.kernels.jit": Room("decoders.kernels", "numba"),
     "realtime.kernels.memory": Room("realtime.kernels.jit", "numba llvmlite numpy"),
     "realtime.clock": Room("realtime.kernels.jit realtime.kernels.memory", "numpy"),
@@ -150,8 +102,10 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
-    "realtime.playlist": Room("decoders.frames decoders.layers decoders.measurements", "numpy"),
-    "realtime.sampling": Room("decoders.layers realtime.playlist", "stim numpy"),
+    "realtime.playlist": Room(
+        "decoders.streaming.frames decoders.streaming.layers decoders.streaming.measurements", "numpy"
+    ),
+    "realtime.sampling": Room("decoders.streaming.layers realtime.playlist", "stim numpy"),
     "realtime.recording": Room("realtime.playlist realtime.wire", "numpy"),
     "realtime.hiccups": Room("realtime.kernels realtime.clock realtime.latency realtime.placement", "numpy"),
     "realtime.player": Room(
@@ -317,9 +271,7 @@ def test_drawing_and_sockets_stand_in_one_place() -> None:
 
 def test_kernels_do_not_know_stim() -> None:
     users = users_of(ROOT, "stim")
-    assert not [
-        module for module in users if within(module, "decoders.kernels") or within(module, "qec.kernels")
-    ]
+    assert not [module for module in users if ".kernels" in module]
 
 
 def behind(root: Path, module: str) -> set[str]:
@@ -336,10 +288,9 @@ def behind(root: Path, module: str) -> set[str]:
 
 
 def test_plain_matching_compiles_no_second_matching() -> None:
-    needed = behind(ROOT, "decoders.kernels.batch")
-    assert "decoders.kernels.search" in needed
-    others = "again anew compare implied twice gap implied_gaps rivals reweighted belief sweep stream"
-    assert not needed & {f"decoders.kernels.{name}" for name in others.split()}
+    needed = behind(ROOT, "decoders.matching.kernels.batch")
+    assert "decoders.matching.kernels.alternating_tree" in needed
+    assert all(within(one, "decoders.kernels") or within(one, "decoders.matching.kernels") for one in needed)
 
 
 def test_only_the_clock_asks_for_the_time_in_realtime() -> None:
@@ -377,9 +328,10 @@ def house(tmp_path: Path) -> Path:
     for package in PACKAGES:
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text('"""A face."""\n')
-    (tmp_path / "decoders" / "kernels").mkdir()
-    (tmp_path / "decoders" / "kernels" / "__init__.py").touch()
-    (tmp_path / "decoders" / "graph.py").write_text("import numpy as np\n")
+    for package in ("kernels", "matching", "model"):
+        (tmp_path / "decoders" / package).mkdir()
+        (tmp_path / "decoders" / package / "__init__.py").touch()
+    (tmp_path / "decoders" / "model" / "matching_graph.py").write_text("import numpy as np\n")
     assert wrong_arrows(tmp_path) == []
     return tmp_path
 
@@ -388,18 +340,30 @@ def house(tmp_path: Path) -> Path:
     ("file", "text", "arrow"),
     [
         ("qec/memory.py", "import decoders", "qec.memory imports decoders"),
-        ("qec/memory.py", "from decoders import graph", "qec.memory imports decoders.graph"),
-        ("decoders/mwpm.py", "def f():\n    import qec.codes", "decoders.mwpm imports qec.codes"),
         (
-            "decoders/graph.py",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from decoders.base import Decoder",
-            "decoders.graph imports decoders.base",
+            "qec/memory.py",
+            "from decoders.model import matching_graph",
+            "qec.memory imports decoders.model.matching_graph",
         ),
-        ("decoders/graph.py", "from . import base", "decoders.graph imports decoders"),
+        (
+            "decoders/matching/decoder.py",
+            "def f():\n    import qec.codes",
+            "decoders.matching.decoder imports qec.codes",
+        ),
+        (
+            "decoders/model/matching_graph.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from decoders.base import Decoder",
+            "decoders.model.matching_graph imports decoders.base",
+        ),
+        (
+            "decoders/model/matching_graph.py",
+            "from .. import base",
+            "decoders.model.matching_graph imports decoders",
+        ),
         (
             "decoders/kernels/flood.py",
-            "from ..graph import X",
-            "decoders.kernels.flood imports decoders.graph",
+            "from ..model.matching_graph import X",
+            "decoders.kernels.flood imports decoders.model.matching_graph",
         ),
         ("decoders/kernels/flood.py", "import stim", "decoders.kernels.flood imports stim"),
         ("realtime/wire.py", "import zmq", "realtime.wire imports zmq"),
@@ -423,9 +387,9 @@ def test_a_circle_is_found(house: Path) -> None:
 
 
 def test_a_module_that_imports_its_own_face_is_a_circle(house: Path) -> None:
-    (house / "decoders" / "__init__.py").write_text("from decoders.graph import X\n")
-    (house / "decoders" / "graph.py").write_text("from decoders import Y\n")
-    assert circles(house) == ["decoders -> decoders.graph -> decoders"]
+    (house / "decoders" / "__init__.py").write_text("from decoders.model.matching_graph import X\n")
+    (house / "decoders" / "model" / "matching_graph.py").write_text("from decoders import Y\n")
+    assert circles(house) == ["decoders -> decoders.model.matching_graph -> decoders"]
 
 
 def test_a_face_with_work_in_it_is_found(house: Path) -> None:

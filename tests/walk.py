@@ -7,8 +7,9 @@ import numpy as np
 import stim
 
 from decoders import MatchingGraph
-from decoders.kernels import batch, blossoms, layout, pairs, queue, regions, search
-from decoders.workspace import SearchGraph, Workspace, read_only
+from decoders.kernels import heap, layout
+from decoders.matching.kernels import alternating_tree, batch, blossoms, first_pass, regions
+from decoders.matching.workspace import SearchGraph, Workspace, read_only
 
 BOUNDARY = -1
 
@@ -51,9 +52,9 @@ class Walk:
         work = Workspace(self.search_graph)
         graph, record = self.search_graph.record[0], work.record[0]
         work.arrays["found"][: self.found.size] = self.found
-        pairs.load_events(graph, record, self.found.size)
-        pairs.find_nearest(graph, record, self.found.size)
-        pairs.match_nearest(graph, record, self.found.size)
+        first_pass.load_events(graph, record, self.found.size)
+        first_pass.find_nearest(graph, record, self.found.size)
+        first_pass.match_nearest(graph, record, self.found.size)
         batch.reset_search(record)
         record.may_look_beyond = 1
         return work
@@ -86,7 +87,7 @@ class Walk:
         """One search by steps, and the twin's by the kernel; they must end the same."""
         status = self._steps(root)
         graph, record = self.search_graph.record[0], self.twin.record[0]
-        assert search.find_partner(graph, record, root) == status
+        assert alternating_tree.find_partner(graph, record, root) == status
         for pool in ["events", "nodes", "halves", "edges", "spare"]:
             assert self.twin.arrays[pool].tobytes() == self.work.arrays[pool].tobytes(), pool
         for field in ["now", "num_woken", "num_edges", "num_blossoms", "num_spare", "weight", "overflow"]:
@@ -113,15 +114,15 @@ class Walk:
         ):
             first = self.work.arrays["queue"][0]
             record.now, what = first["key"], int(first["what"])
-            record.queue_size = queue.drop_first(self.work.arrays["queue"], record.queue_size)
+            record.queue_size = heap.drop_first(self.work.arrays["queue"], record.queue_size)
             kind, index = what & 3, what >> 2
             if kind == layout.MEETS_EDGE:
                 if self._meet(index):
-                    search.match_root(record, what)
+                    alternating_tree.match_root(record, what)
                     status = layout.OK
             elif kind == layout.MEETS_BOUNDARY:
                 self._tell(f"{self.name(self.events[index]['top'])} hits the boundary")
-                search.match_root(record, what)
+                alternating_tree.match_root(record, what)
                 status = layout.OK
             elif kind == layout.LOSES_SHELL:
                 node = self.nodes[index]
@@ -134,7 +135,7 @@ class Walk:
                     blossoms.shatter_blossom(graph, record, index)
             elif self.nodes[self.events[index]["top"]]["label"] == layout.OUTER:
                 regions.reveal(graph, record, index)
-        search.leave_tree(record)
+        alternating_tree.leave_tree(record)
         if record.overflow:
             return int(layout.FULL)
         return int(layout.POSTPONED if record.postponed else status)
@@ -147,7 +148,7 @@ class Walk:
         base = self.nodes[tops[1]]["base_event"] if tops[1] >= self.found.size else there
         mate = int(self.events[base]["mate"])
         names = [self.name(top) for top in tops]
-        ended = bool(search.meet(self.search_graph.record[0], self.work.record[0], half))
+        ended = bool(alternating_tree.meet(self.search_graph.record[0], self.work.record[0], half))
         new_top = self.events[there]["top"]
         if label == layout.OUTER and new_top != tops[1]:
             self._tell(f"{names[0]} and {names[1]} close {self.name(new_top)}")

@@ -3,7 +3,7 @@
 numba's cache does not notice that a function called from another file was edited, nor that
 `NUMBA_BOUNDSCHECK` changed: the old machine code goes on running. So the cache folder carries a
 digest of everything the machine code depends on (numba and llvmlite versions, the flags, the bytes
-of every kernel file), chosen here before any kernel is decorated. Import this module first.
+of every kernel file of every package), chosen here before any kernel is decorated. Import this module first.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 config: Any = numba_config  # its attributes come from the environment at run time
 #: Whether kernels run as ordinary Python (NUMBA_DISABLE_JIT=1).
 interpreted = bool(config.DISABLE_JIT)
-_KERNELS = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _digest() -> str:
     flags = (config.BOUNDSCHECK, config.OPT, config.DEBUGINFO_DEFAULT)
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {flags}".encode())
-    for file in sorted(_KERNELS.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted(_PACKAGE.rglob("kernels/*.py")):
+        digest.update(file.relative_to(_PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
 from decoders.kernels.pools import committed_flips_of
-from decoders.kernels.stream import add_row, decode_if_full, decode_window, stream_reset
+from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, stream_reset
 from realtime import wire
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import (

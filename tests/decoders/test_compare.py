@@ -7,13 +7,13 @@ import pytest
 import stim
 from numpy.typing import NDArray
 
-from decoders.correlations import CorrelatedGraph
-from decoders.kernels.compare import add_edge_to_set, clear_set, explain_set
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.correlated.edge_correlations import CorrelatedGraph
+from decoders.correlated.kernels.arbitrate import add_edge_to_set, clear_set, explain_set
+from decoders.correlated.whole_errors import IMPOSSIBLE, WholeErrors
 from decoders.kernels.jit import kernel
-from decoders.mwpm import MWPM
-from decoders.mwpm_correlated import CorrelatedMWPM
-from decoders.whole_errors import IMPOSSIBLE, WholeErrors
-from decoders.workspace import Workspace
+from decoders.matching.decoder import MWPM
+from decoders.matching.workspace import Workspace
 from qec import families
 
 

@@ -7,9 +7,11 @@ import pytest
 import stim
 from hypothesis import assume, given, settings
 
-from decoders import MatchingGraph, dem_reader, edges, graph
-from decoders.dem_reader import Components, DemReader, read_dem
-from decoders.edges import EdgeMerger
+from decoders import MatchingGraph
+from decoders.model import dem as dem_module
+from decoders.model import edges, matching_graph
+from decoders.model.dem import Components, DemReader, read_dem
+from decoders.model.edges import EdgeMerger
 from tests.strategies import dems
 
 _NESTED = stim.DetectorErrorModel("""
@@ -65,8 +67,8 @@ def test_small_batches_and_portions(
     assert whole.num_cancelled == 3
     assert whole.component_error[-1] == 13  # numbers go on over blocks and errors of probability one
     expected = MatchingGraph.from_dem(dem)
-    monkeypatch.setattr(dem_reader, "_PORTION", 2)
-    monkeypatch.setattr(graph, "_BATCH", most)
+    monkeypatch.setattr(dem_module, "_PORTION", 2)
+    monkeypatch.setattr(matching_graph, "_BATCH", most)
     monkeypatch.setattr(edges, "_FEW", -4 * dem.num_detectors + 1)  # room for one edge at first
     assert_same_graph(MatchingGraph.from_dem(dem), expected)
     for found, known in zip(read_dem(dem), whole, strict=True):
@@ -77,7 +79,7 @@ def test_small_batches_and_portions(
 
 
 def test_an_error_that_is_no_edge_is_named_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dem_reader, "_PORTION", 2)
+    monkeypatch.setattr(dem_module, "_PORTION", 2)
     dem = stim.DetectorErrorModel(
         "error(0.5) D0\nerror(0.5) D1\nshift_detectors 5\n"
         "repeat 2 {\nshift_detectors 3\nerror(0.5) D0 D1 D2\n}"

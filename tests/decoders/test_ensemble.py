@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import decoders
-from decoders.ensemble import Ensemble
 from decoders.kernels.jit import interpreted
+from decoders.trellis.decoder import Ensemble
 from tests.strategies import dems
 
 # Errors of one to four detectors, some decomposed, in two parts that share observables; one symptom twice.

@@ -7,8 +7,8 @@ import pytest
 import stim
 
 import decoders
-from decoders.ensemble import Ensemble
-from decoders.sweep import SweepPlan, orders_of
+from decoders.trellis.decoder import Ensemble
+from decoders.trellis.plan import SweepPlan, orders_of
 from tests.decoders.test_ensemble import (
     bits_of,
     gaps_by_definition,

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import stim
 
-from decoders.dem_reader import read_dem
-from decoders.error_sets import ErrorSets, SetSearch
-from decoders.graph import MatchingGraph
-from decoders.kernels import belief, elimination, error_sets
-from decoders.kernels.lanes import LANES
-from decoders.reweighted import ReweightedGraph
-from decoders.tanner import Beliefs, ErrorMechanisms, TannerGraph
+from decoders.belief_matching.error_sets import ErrorSets, SetSearch
+from decoders.belief_matching.kernels import elimination, error_sets, sum_product
+from decoders.belief_matching.kernels.simd import LANES
+from decoders.belief_matching.tanner import Beliefs, ErrorMechanisms, TannerGraph
+from decoders.model.dem import read_dem
+from decoders.model.matching_graph import MatchingGraph
+from decoders.reweighted.graph import ReweightedGraph
 from tests.decoders.small_models import random_model
 
 
@@ -87,7 +87,7 @@ def test_an_error_of_two_edges_is_taken_whole() -> None:
         case.search_graph.record[0],
         case.flips,
     )
-    assert weight == pytest.approx(np.log(9) * belief.SCALE, abs=2)
+    assert weight == pytest.approx(np.log(9) * sum_product.SCALE, abs=2)
     assert case.flips.tolist() == [1]
 
 
@@ -98,7 +98,7 @@ def test_elimination_finds_a_set_wherever_there_is_one() -> None:
         work = Beliefs(case.tanner, max_sweeps=1)
         mask = (1 << case.graph.num_detectors) - 1
         for shot in range(mask + 1):
-            belief.forget_beliefs(case.tanner.record[0], work.record[0])
+            sum_product.forget_beliefs(case.tanner.record[0], work.record[0])
             bits = np.flatnonzero(shot >> np.arange(case.graph.num_detectors) & 1)
             rows = case.tanner.arrays["row_of"][bits]
             lane = shot % LANES
@@ -126,17 +126,17 @@ def test_elimination_finds_a_set_wherever_there_is_one() -> None:
 
 def test_elimination_gives_up_where_the_region_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chain explained from its far ends only: a region of four detectors does not reach them."""
-    monkeypatch.setattr("decoders.error_sets.MAX_ROWS", 4)
+    monkeypatch.setattr("decoders.belief_matching.error_sets.MAX_ROWS", 4)
     chain = "\n".join(["error(0.1) D0 L0", *(f"error(0.1) D{k} D{k + 1}" for k in range(9)), "error(0.1) D9"])
     case = Case(stim.DetectorErrorModel(chain))
     work = Beliefs(case.tanner, max_sweeps=1)
-    belief.forget_beliefs(case.tanner.record[0], work.record[0])
+    sum_product.forget_beliefs(case.tanner.record[0], work.record[0])
     arguments = case.tanner.record[0], case.errors.record[0], work.record[0], case.sets.record[0]
     signs = work.arrays["signs"].reshape(-1, LANES)
     signs[case.tanner.arrays["row_of"][[4, 5]], 0] = -1
     signs[case.tanner.arrays["row_of"][5], 1] = -1
     assert elimination.solve_by_beliefs(*arguments, 0, case.flips) == pytest.approx(
-        np.log(9) * belief.SCALE, abs=2
+        np.log(9) * sum_product.SCALE, abs=2
     )
     assert elimination.solve_by_beliefs(*arguments, 1, case.flips) == elimination.NOT_FOUND
     assert (case.sets.arrays["number_of"] < 0).all()

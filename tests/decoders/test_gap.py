@@ -15,10 +15,10 @@ import decoders
 import qec
 from decoders import MatchingGraph
 from decoders.base import WITH_GAPS
-from decoders.gap import GapGraph
-from decoders.gauge import Gauge
+from decoders.gaps.gap import GapGraph
+from decoders.gaps.logical_classes import Gauge
 from decoders.kernels.jit import interpreted
-from decoders.mwpm import MWPM
+from decoders.matching.decoder import MWPM
 from decoders.registry import decoder_class
 from qec import noise
 from tests import oracles

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from decoders import MatchingGraph
-from decoders.dem_reader import read_dem
+from decoders.model.dem import read_dem
 from tests.strategies import dems, probabilities
 
 Ends = tuple[int, ...]

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from numpy.typing import NDArray
 
 from decoders import MatchingGraph
-from decoders.graph import NUM_DISTINCT_WEIGHTS
+from decoders.model.matching_graph import NUM_DISTINCT_WEIGHTS
 from tests.strategies import dems
 
 

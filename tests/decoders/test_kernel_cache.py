@@ -13,7 +13,8 @@ import pytest
 import stim
 
 from decoders import MatchingGraph
-from decoders.kernels import dem_text, dem_unroll, edges, jit
+from decoders.kernels import jit
+from decoders.model.kernels import dem_text, edges, unroll
 
 CALLEE = """
 from decoders.kernels.jit import kernel
@@ -108,6 +109,21 @@ def test_an_edited_callee_in_another_file_takes_effect(house: House) -> None:
     assert house.run().folder == before.folder
 
 
+def test_an_edited_kernel_of_another_package_takes_effect(house: House) -> None:
+    nested = house.kernels.parent / "model" / "kernels"
+    nested.mkdir(parents=True)
+    (nested / "__init__.py").touch()
+    (nested.parent / "__init__.py").touch()
+    (nested / "callee.py").write_text(CALLEE)
+    caller = CALLER.replace("decoders.kernels.callee", "decoders.model.kernels.callee")
+    (house.kernels / "caller.py").write_text(caller)
+    before = house.run()
+    assert before.answer == 8
+    assert house.run().hits == 1
+    (nested / "callee.py").write_text(CALLEE.replace("x + 1", "x + 5"))
+    assert house.run().answer == 16
+
+
 def test_a_new_kernel_file_changes_the_folder(house: House) -> None:
     before = house.run()
     (house.kernels / "more.py").write_text("# nothing yet\n")
@@ -145,8 +161,8 @@ def test_kernels_of_the_graph_are_compiled_once() -> None:
     for function in [
         dem_text.measure_text,
         dem_text.parse_dem,
-        dem_unroll.count_unrolled,
-        dem_unroll.unroll,
+        unroll.count_unrolled,
+        unroll.unroll,
         edges.add_components,
         edges.fill_table,
         edges.sort_edges,

@@ -9,12 +9,12 @@ import stim
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
-from decoders.dem_reader import read_dem
-from decoders.graph import MatchingGraph
-from decoders.kernels import belief, lanes
+from decoders.belief_matching.kernels import simd, sum_product
+from decoders.belief_matching.kernels.simd import LANES
+from decoders.belief_matching.tanner import Beliefs, ErrorMechanisms, TannerGraph
 from decoders.kernels.jit import kernel
-from decoders.kernels.lanes import LANES
-from decoders.tanner import Beliefs, ErrorMechanisms, TannerGraph
+from decoders.model.dem import read_dem
+from decoders.model.matching_graph import MatchingGraph
 from tests.strategies import dems
 
 # Errors of one, two, three and four detectors that form a tree, some as edges, some decomposed.
@@ -35,14 +35,14 @@ TREE = """
 @kernel
 def calculate(ones: Any, others: Any, results: Any, whole: Any) -> None:
     """One result for each operation."""
-    one, other = lanes.load(ones, 0), lanes.load(others, 0)
-    lanes.store(results, 0, (one + other) / (one - other * other))
-    lanes.store(results, 1, lanes.smaller(one, other))
-    lanes.store(results, 2, lanes.larger(one, other))
-    lanes.store(results, 3, lanes.turned(one, other))
-    lanes.store(results, 4, lanes.pick(other, one, lanes.spread(np.float32(7))))
-    lanes.store(results, 5, lanes.logarithm(one))
-    lanes.store_even(whole, 1, other)
+    one, other = simd.load(ones, 0), simd.load(others, 0)
+    simd.store(results, 0, (one + other) / (one - other * other))
+    simd.store(results, 1, simd.smaller(one, other))
+    simd.store(results, 2, simd.larger(one, other))
+    simd.store(results, 3, simd.turned(one, other))
+    simd.store(results, 4, simd.pick(other, one, simd.spread(np.float32(7))))
+    simd.store(results, 5, simd.logarithm(one))
+    simd.store_even(whole, 1, other)
 
 
 def test_vectors_compute_as_numpy_does() -> None:
@@ -201,12 +201,12 @@ def believed(dem: stim.DetectorErrorModel, shots: NDArray[np.bool_], *, sweeps: 
     """Odds after some sweeps, (shots, mechanisms), in the order of `errors_of`; a shot in each lane."""
     tanner, _ = tanner_of(dem)
     work = Beliefs(tanner, max_sweeps=sweeps)
-    belief.forget_beliefs(tanner.record[0], work.record[0])
+    sum_product.forget_beliefs(tanner.record[0], work.record[0])
     for lane, shot in enumerate(shots):
         load(work, tanner, shot, lane)
-    belief.first_sweep(tanner.record[0], work.record[0])
+    sum_product.first_sweep(tanner.record[0], work.record[0])
     for number in range(2, sweeps + 1):
-        belief.sweep(tanner.record[0], work.record[0], number)
+        sum_product.sweep(tanner.record[0], work.record[0], number)
     order = []
     for p, components in errors_of(dem):
         flips = symmetric_difference(part[0] for part in components)
@@ -262,18 +262,18 @@ def test_lanes_stop_when_their_events_are_explained() -> None:
     shots[0] = False
     together = Beliefs(tanner, max_sweeps=20)
     alone = Beliefs(tanner, max_sweeps=20)
-    belief.forget_beliefs(tanner.record[0], together.record[0])
+    sum_product.forget_beliefs(tanner.record[0], together.record[0])
     for lane, shot in enumerate(shots):
         load(together, tanner, shot, lane)
-    belief.propagate(tanner.record[0], together.record[0], 20, False)
-    belief.note_settled(tanner.record[0], together.record[0])
+    sum_product.propagate(tanner.record[0], together.record[0], 20, False)
+    sum_product.note_settled(tanner.record[0], together.record[0])
     for lane, shot in enumerate(shots):
-        belief.forget_beliefs(tanner.record[0], alone.record[0])
+        sum_product.forget_beliefs(tanner.record[0], alone.record[0])
         alone.arrays["active"][:] = 0
         alone.arrays["active"][2] = 1
         load(alone, tanner, shot, 2)
-        belief.propagate(tanner.record[0], alone.record[0], 20, False)
-        belief.note_settled(tanner.record[0], alone.record[0])
+        sum_product.propagate(tanner.record[0], alone.record[0], 20, False)
+        sum_product.note_settled(tanner.record[0], alone.record[0])
         ours = together.arrays["chances"].reshape(-1, LANES)[:, lane]
         assert np.array_equal(ours, alone.arrays["chances"].reshape(-1, LANES)[:, 2])
         if together.arrays["active"][lane] == 0:
@@ -293,14 +293,14 @@ def test_weights_of_edges_are_logarithms_of_chances() -> None:
     rng = np.random.default_rng(0)
     chances = rng.random((tanner.arrays["prior"].size, LANES)).astype(np.float32) ** 4 + np.float32(1e-9)
     work.arrays["chances"][:] = chances.reshape(-1)
-    belief.weigh_edges(tanner.record[0], work.record[0])
+    sum_product.weigh_edges(tanner.record[0], work.record[0])
     weights = work.arrays["weights"].reshape(-1, LANES)
     start = tanner.arrays["shares_start"]
     for edge in range(graph.num_edges):
         part = slice(start[edge], start[edge + 1])
         share, by = tanner.arrays["share"][part], tanner.arrays["shared_by"][part]
         chance = np.clip((share[:, np.newaxis] * chances[by]).sum(axis=0), 0, 1)
-        expected = -np.log(chance.astype(np.float64)) * belief.SCALE
+        expected = -np.log(chance.astype(np.float64)) * sum_product.SCALE
         np.testing.assert_allclose(weights[edge], expected, atol=4)
         assert (weights[edge] % 2 == 0).all()
         assert (weights[edge] >= 0).all()

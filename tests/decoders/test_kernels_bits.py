@@ -5,7 +5,7 @@ import heapq
 import numpy as np
 import pytest
 
-from decoders.kernels import bits, layout, queue
+from decoders.kernels import bits, heap, layout
 
 
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.5, 1.0])
@@ -44,11 +44,11 @@ def test_the_queue_gives_the_smallest_key_first(keys: int) -> None:
     for step in range(2000):
         if size < 200 and (size == 0 or rng.random() < 0.52):
             key = rng.integers(-keys, keys)
-            size = np.int64(queue.push(items, size, key, np.int64(step)))
+            size = np.int64(heap.push(items, size, key, np.int64(step)))
             heapq.heappush(naive, int(key))
         else:
             assert items[0]["key"] == heapq.heappop(naive)
-            size = np.int64(queue.drop_first(items, size))
+            size = np.int64(heap.drop_first(items, size))
         assert size == len(naive)
         inside = items[:size]
         assert len(set(inside["what"].tolist())) == size  # each item once

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from decoders.kernels.hops import within_hops
+from decoders.external.kernels.hops import within_hops
 
 EDGES = st.lists(
     st.tuples(st.integers(0, 9), st.integers(-1, 9)).filter(lambda edge: edge[0] != edge[1]), max_size=25

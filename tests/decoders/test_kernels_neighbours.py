@@ -7,8 +7,9 @@ import pytest
 import stim
 
 from decoders import MatchingGraph
-from decoders.kernels import layout, paths
-from decoders.workspace import LIST_LENGTH, SearchGraph, Workspace
+from decoders.kernels import layout
+from decoders.matching.kernels import paths
+from decoders.matching.workspace import LIST_LENGTH, SearchGraph, Workspace
 from tests import oracles
 from tests.walk import BOUNDARY, graph_of
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from decoders.certificate import check_certificate
-from decoders.kernels import batch, layout
-from decoders.workspace import Workspace, read_only
+from decoders.kernels import layout
+from decoders.matching.kernels import batch
+from decoders.matching.optimality import check_certificate
+from decoders.matching.workspace import Workspace, read_only
 from tests import oracles
 from tests.walk import BOUNDARY, Walk, graph_of
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qec
-from decoders.layer_edges import LayerEdges
-from decoders.layers import LayeredModel
+from decoders.streaming.layer_edges import LayerEdges
+from decoders.streaming.layers import LayeredModel
 from qec.codes.code import Code
 from tests.strategies import layered_dems
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import qec
-from decoders.frames import FrameReader, Kind
-from decoders.layers import LayeredModel
-from decoders.measurements import MeasurementModel
+from decoders.streaming.frames import FrameReader, Kind
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
 from qec.codes.code import Code
 from tests.strategies import splits
 

@@ -12,10 +12,10 @@ import stim
 from numpy.typing import NDArray
 
 import qec
-from decoders.kernels import batch, neighbours
 from decoders.kernels.jit import interpreted
-from decoders.mwpm import MWPM
-from decoders.workspace import SearchGraph, Workspace
+from decoders.matching.decoder import MWPM
+from decoders.matching.kernels import batch, neighbour_lists
+from decoders.matching.workspace import SearchGraph, Workspace
 from tests import oracles
 
 compiled = pytest.mark.skipif(interpreted, reason="nothing is compiled")
@@ -210,9 +210,9 @@ def test_kernels_are_compiled_once(decoder: MWPM, dem: stim.DetectorErrorModel) 
     for kernel in [
         batch.decode_batch,
         batch.decode_to_edges,
-        neighbours.measure_boundary,
-        neighbours.fill_lists,
-        neighbours.fill_adjacency,
+        neighbour_lists.measure_boundary,
+        neighbour_lists.fill_lists,
+        neighbour_lists.fill_adjacency,
     ]:
         assert len(kernel.signatures) == 1  # type: ignore[attr-defined]
 

@@ -5,10 +5,11 @@ import pytest
 import stim
 
 import qec
-from decoders.certificate import check_certificate, check_edges
-from decoders.kernels import batch, layout
-from decoders.mwpm import MWPM
-from decoders.workspace import SearchGraph, Workspace, read_only
+from decoders.kernels import layout
+from decoders.matching.decoder import MWPM
+from decoders.matching.kernels import batch
+from decoders.matching.optimality import check_certificate, check_edges
+from decoders.matching.workspace import SearchGraph, Workspace, read_only
 from tests.walk import BOUNDARY, graph_of
 
 # 0, 1, 2 form a blossom that meets 3; 4 and 5 are a pair of the first pass; 6 is at the boundary.

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import decoders
-from decoders.mwpm import MWPM
-from decoders.mwpm_correlated import CorrelatedMWPM
-from decoders.unexplained import unexplained
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.matching.decoder import MWPM
+from decoders.matching.failure import unexplained
 from experiments.exact import ExactModel
 from tests.correlated_twin import Twin, with_uneven_errors
 from tests.strategies import dems

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from decoders import MatchingGraph
-from decoders.certificate import check_certificate
-from decoders.kernels import batch, layout
-from decoders.mwpm import MWPM
-from decoders.workspace import SearchGraph, Workspace, read_only
+from decoders.kernels import layout
+from decoders.matching.decoder import MWPM
+from decoders.matching.kernels import batch
+from decoders.matching.optimality import check_certificate
+from decoders.matching.workspace import SearchGraph, Workspace, read_only
 from tests import oracles
 from tests.strategies import dems, matching_graphs
 

@@ -58,7 +58,7 @@ def test_many_shots_go_in_portions(threads: int) -> None:
 @compiled_only
 def test_memory_of_many_long_shots_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     # Portions shrink with the length of shots; here to single shots.
-    monkeypatch.setattr("decoders.mwpm_stream._CHUNK_BYTES", 100)
+    monkeypatch.setattr("decoders.streaming.whole_shot._CHUNK_BYTES", 100)
     events = events_of("surface", shots=20)
     expected = stream_of("surface").decode_frames(stream_of("surface").to_frames(events))
     for threads in (1, 2):

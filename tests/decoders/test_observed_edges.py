@@ -11,10 +11,10 @@ from scipy.sparse.csgraph import connected_components
 
 import decoders
 from decoders import MatchingGraph
-from decoders.correlations import CorrelatedGraph
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.correlated.edge_correlations import CorrelatedGraph
+from decoders.correlated.observed_edges import LEAST_PROBABILITY, find_observed
 from decoders.kernels.jit import interpreted
-from decoders.mwpm_correlated import CorrelatedMWPM
-from decoders.observed_edges import LEAST_PROBABILITY, find_observed
 from experiments.exact import ExactModel
 from qec import families
 from tests.correlated_twin import Twin

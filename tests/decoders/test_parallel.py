@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
-from decoders.layers import LayeredModel
-from decoders.windows import WindowPlan
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import WindowPlan
 from qec import RepetitionCode, RotatedSurfaceCode, memory_circuit
 from qec.noise import si1000
 from tests.strategies import layered_dems

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
-from decoders.layers import LayeredModel
-from decoders.places import BY_ORDER, find_places, possible_axes
-from decoders.repeats import Run, repeating_part, shorten
+from decoders.model.repeat_blocks import Run, repeating_part, shorten
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.places import BY_ORDER, find_places, possible_axes
 
 Map = Callable[[list[float]], list[float]]
 TASKS = (

@@ -13,7 +13,7 @@ import pymatching
 import pytest
 import stim
 
-from decoders.pymatching_adapter import CorrelatedPyMatching, PyMatching
+from decoders.external.pymatching import CorrelatedPyMatching, PyMatching
 
 WEIGHT = math.log(9)  # of an error of probability 0.1
 

@@ -87,10 +87,11 @@ assert "pymatching" not in sys.modules
 from numba.core.registry import CPUDispatcher
 kernels = [
     (name, attribute)
-    for name, module in list(sys.modules.items()) if name.startswith("decoders.kernels")
+    for name, module in list(sys.modules.items()) if name.startswith("decoders") and ".kernels" in name
     for attribute, value in vars(module).items() if isinstance(value, CPUDispatcher) and value.signatures
 ]
 assert not kernels, kernels
-assert any(isinstance(value, CPUDispatcher) for value in vars(sys.modules["decoders.kernels.edges"]).values())
+edges = sys.modules["decoders.model.kernels.edges"]
+assert any(isinstance(value, CPUDispatcher) for value in vars(edges).values())
 """
     subprocess.run([sys.executable, "-c", script], check=True)

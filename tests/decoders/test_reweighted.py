@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import qec
 from decoders import MatchingGraph
-from decoders.certificate import check_certificate, check_edges
-from decoders.reweighted import ReweightedMatching
-from decoders.workspace import read_only
+from decoders.matching.optimality import check_certificate, check_edges
+from decoders.matching.workspace import read_only
+from decoders.reweighted.graph import ReweightedMatching
 from tests import oracles
 from tests.strategies import matching_graphs
 

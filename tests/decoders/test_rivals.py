@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 import decoders
 import qec
 from decoders import Decoder, MatchingGraph
-from decoders.belief_matching import BeliefMatching
-from decoders.gauge import Gauge
-from decoders.kernels import belief
+from decoders.belief_matching.decoder import BeliefMatching
+from decoders.belief_matching.kernels import sum_product
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.gaps.logical_classes import Gauge
 from decoders.kernels.jit import interpreted
-from decoders.mwpm_correlated import CorrelatedMWPM
 from qec.statistics import soft
 from tests import oracles
 from tests.strategies import dems
@@ -55,7 +55,7 @@ def graph_of_last_shot(decoder: Decoder) -> MatchingGraph:
     """The graph with the weights on which a single shot's gaps have just been found."""
     if isinstance(decoder, BeliefMatching):
         weights = decoder._idle_with_gaps[-1].beliefs.arrays["shot_weights"]
-        return replace(decoder.graph, edge_weight=weights.copy(), weight_scale=float(belief.SCALE))
+        return replace(decoder.graph, edge_weight=weights.copy(), weight_scale=float(sum_product.SCALE))
     assert isinstance(decoder, CorrelatedMWPM)
     return replace(decoder.graph, edge_weight=decoder._idle_desks[-1].weights.copy())
 

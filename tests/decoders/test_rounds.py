@@ -5,7 +5,7 @@ import pytest
 import stim
 
 from decoders import MatchingGraph, Rounds
-from decoders.rounds import cycle_of_detectors
+from decoders.model.rounds import cycle_of_detectors
 
 NAN = np.nan
 

@@ -12,10 +12,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 import decoders
-from decoders import MatchingGraph, workspace
-from decoders.kernels import paths, repeats
-from decoders.mwpm import MWPM
-from decoders.workspace import SearchGraph, Workspace
+from decoders import MatchingGraph
+from decoders.matching import workspace
+from decoders.matching.decoder import MWPM
+from decoders.matching.kernels import paths, stretches
+from decoders.matching.workspace import SearchGraph, Workspace
 from tests.walk import BOUNDARY, graph_of
 
 _LENGTH = 12
@@ -102,7 +103,7 @@ def test_shared_lists_are_those_of_every_detector(name: str, monkeypatch: pytest
     graph = MatchingGraph.from_dem(_MODELS[name]())
     shared = SearchGraph(graph, list_length=_LENGTH)
     check_lists(graph, shared)
-    monkeypatch.setattr(repeats, "find_stretches", lambda *arguments: 0)
+    monkeypatch.setattr(stretches, "find_stretches", lambda *arguments: 0)
     alone = SearchGraph(graph, list_length=_LENGTH)
     assert num_entries(shared) < num_entries(alone) / 2
     one, other = shared.arrays["detectors"], alone.arrays["detectors"]
@@ -172,7 +173,7 @@ def stretches_of(graph: MatchingGraph, *, longest: int, shortest: int = 10) -> l
     work = Workspace(search_graph)
     found = np.zeros((8, 3), dtype=np.int64)
     room: NDArray[np.int64] = np.zeros((16, 2), dtype=np.int64)
-    count = repeats.find_stretches(search_graph.record, work.record, longest, shortest, room, found)
+    count = stretches.find_stretches(search_graph.record, work.record, longest, shortest, room, found)
     rows: list[list[int]] = found[:count].tolist()
     return rows
 
@@ -275,7 +276,7 @@ def test_lists_are_made_for_events_only(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_list_does_not_depend_on_the_shots_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """With equal weights many detectors are equally near: their order must be the graph's alone."""
     monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
-    monkeypatch.setattr(repeats, "find_stretches", lambda *arguments: 0)
+    monkeypatch.setattr(stretches, "find_stretches", lambda *arguments: 0)
     graph = MatchingGraph.from_dem(memory("surface_code:rotated_memory_x", rounds=20))
     size = graph.num_detectors
     found = []

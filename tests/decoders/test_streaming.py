@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 import decoders
 import qec
-from decoders import MatchingGraph, StreamingDecoder, windows
-from decoders.kernels import stream
+from decoders import MatchingGraph, StreamingDecoder
 from decoders.kernels.jit import interpreted
-from decoders.layers import LayeredModel
-from decoders.windows import WindowPlan, cut_layers
+from decoders.streaming import windows
+from decoders.streaming.kernels import stream
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import WindowPlan, cut_layers
 from tests.naive_stream import naive_stream
 from tests.strategies import layered_dems, splits
 from tests.streams import (

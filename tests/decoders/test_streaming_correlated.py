@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
-from decoders.correlations import CorrelatedGraph
+from decoders.correlated.decoder import CorrelatedMWPM
+from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.kernels import layout
-from decoders.layers import LayeredModel
-from decoders.mwpm_correlated import CorrelatedMWPM
-from decoders.windows import cut_graph
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import cut_graph
 from qec import families
 from tests.strategies import splits
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import decoders
-from decoders import ParallelStreamingDecoder, StreamingDecoder, windows
-from decoders.layers import LayeredModel
-from decoders.windows import WindowPlan
+from decoders import ParallelStreamingDecoder, StreamingDecoder
+from decoders.streaming import windows
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import WindowPlan
 from tests.decoders.test_streaming import without_ties
 from tests.naive_stream import naive_stream
 from tests.strategies import splits

@@ -15,8 +15,8 @@ import pytest
 import stim
 
 from decoders import StreamingDecoder
-from decoders.kernels import stream
-from decoders.windows import WindowPlan
+from decoders.streaming.kernels import stream
+from decoders.streaming.windows import WindowPlan
 from tests.streams import (
     CODES,
     compiled_only,

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 import decoders
 import qec
 from decoders import MatchingGraph
-from decoders.kernels import batch, layout
-from decoders.layers import LayeredModel
-from decoders.windows import WindowPlan, cut_graph, cut_layers
-from decoders.workspace import Workspace, read_only
+from decoders.kernels import layout
+from decoders.matching.kernels import batch
+from decoders.matching.workspace import Workspace, read_only
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import WindowPlan, cut_graph, cut_layers
 from tests.strategies import layered_dems
 
 SURFACE = qec.RotatedSurfaceCode(3)

@@ -11,8 +11,8 @@ import numpy as np
 import pymatching
 import pytest
 
-from decoders.layers import LayeredModel
-from decoders.streaming import StreamingDecoder
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.layers import LayeredModel
 from experiments import (
     bench_streaming,
     bench_streaming_figures,

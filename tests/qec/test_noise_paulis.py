@@ -13,7 +13,7 @@ import stim
 
 import decoders
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel
 from qec import RepetitionCode, RotatedSurfaceCode, memory_circuit, noise
 from qec.datasets.models import read_error_model
 from qec.noise import Channel, NoiseModel

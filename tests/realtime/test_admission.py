@@ -7,7 +7,7 @@ import pytest
 import stim
 
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel
 from realtime.admission import MOST_LOAD, Admission, service_ns
 from realtime.local import LocalLoop
 from tests.compilations import compiled, forget

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from decoders import StreamingDecoder
-from decoders.workspace import Workspace
+from decoders.matching.workspace import Workspace
 from realtime import wire
 from realtime.client import Client, DaemonProcess, Welcome
 from realtime.daemon import DaemonConfig

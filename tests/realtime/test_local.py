@@ -8,8 +8,8 @@ import pytest
 
 import qec
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
-from decoders.measurements import MeasurementModel
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
 from qec import noise
 from realtime.jobs import Job, in_thread
 from realtime.local import LocalLoop

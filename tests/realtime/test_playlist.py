@@ -9,8 +9,8 @@ import stim
 
 import qec
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
-from decoders.measurements import MeasurementModel
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
 from qec import noise
 from realtime import sampling
 from realtime.playlist import Playlist

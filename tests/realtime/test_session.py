@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoders import StreamingDecoder
-from decoders.frames import Kind
-from decoders.workspace import Workspace
+from decoders.matching.workspace import Workspace
+from decoders.streaming.frames import Kind
 from realtime import wire
 from realtime.kernels import loop
 from realtime.kernels.frames import fault_of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from decoders import StreamingDecoder
-from decoders.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel
 from realtime.client import Client, DaemonProcess
 from realtime.jobs import Job
 from realtime.playlist import Playlist

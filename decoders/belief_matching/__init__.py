@@ -1,0 +1,1 @@
+"""Belief propagation, then matching with the weights that it finds."""

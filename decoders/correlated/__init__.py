@@ -1,0 +1,1 @@
+"""Two-pass correlated matching."""

@@ -1,0 +1,326 @@
+"""Choose between two matchings of a shot that predict different flips, by the whole errors that give each.
+
+The second matching adds up conditional weights as if they were independent: it may take two edges, each
+likely given one edge of the first matching, though no error flips all three; or give up the very edges that
+made others likely. So both matchings get the same measure: the weight of a light set of whole errors that
+flips exactly their edges. Finding the lightest is a set-cover problem; a greedy choice is made here: start
+with every edge flipped alone, then apply the error that saves most, as long as one saves anything.
+
+An edge that an error flips counts as present if two edges of the matching flip the same together (D0 and D1
+to the boundary instead of D0 D1): a matching cannot tell the two apart.
+
+The edges in components without observables only say what is likely. The two matchings may differ there as
+well, so each prediction is weighed with both versions and keeps the lighter result.
+"""
+
+import numpy as np
+
+from decoders.correlated.kernels.implied_weights import forget_edges
+from decoders.kernels.heap import drop_first, push
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import IS_WATCHED, NONE, NOT_SEEN, NOT_USED
+from decoders.kernels.pools import (
+    alone_of,
+    certain_flips_of,
+    changed_of,
+    detectors_of,
+    edge_flips_of,
+    ends_of,
+    error_edges_of,
+    errors_of,
+    errors_of_edge_of,
+    errors_of_edge_start_of,
+    first_edges_of,
+    flips_of,
+    implied_of,
+    implied_start_of,
+    listed_at_of,
+    listed_next_of,
+    prices_of,
+    queue_of,
+    second_edges_of,
+    seen_of,
+    weights_of,
+)
+
+FIRST, SECOND = np.int64(0), np.int64(1)
+
+
+@kernel
+def flips_like_first(graph, work):
+    """Whether `flips` are what the edges of the first matching flip."""
+    flips, edge_flips, first_edges = flips_of(work), edge_flips_of(graph), first_edges_of(work)
+    certain = certain_flips_of(graph)
+    for byte in range(graph.flip_bytes):
+        flip = certain[byte] ^ flips[byte]
+        for at in range(work.num_first):
+            flip ^= edge_flips[first_edges[at] * graph.flip_bytes + byte]
+        if flip != 0:
+            return False
+    return True
+
+
+@kernel
+def is_watched(graph, edge):
+    """Whether an edge lies in a component that flips an observable."""
+    return detectors_of(graph)[ends_of(graph)[2 * edge]].flips & IS_WATCHED != 0
+
+
+@kernel
+def add_edge_to_set(graph, work, edge):
+    """Add an edge to the set that is weighed."""
+    ends, prices, seen = ends_of(graph), prices_of(work), seen_of(work)
+    if prices[edge] == NOT_SEEN:
+        listed_at, listed_next = listed_at_of(work), listed_next_of(work)
+        place = work.num_seen
+        seen[place] = edge
+        work.num_seen = place + 1
+        for end in range(2):
+            detector = ends[2 * edge + end]
+            if detector >= 0:
+                listed_next[2 * place + end] = listed_at[detector]
+                listed_at[detector] = 2 * place + end
+    prices[edge] = 0
+
+
+@kernel
+def clear_set(graph, work):
+    """Empty the set that is weighed."""
+    ends, seen, listed_at = ends_of(graph), seen_of(work), listed_at_of(work)
+    for at in range(work.num_seen):
+        for end in range(2):
+            detector = ends[2 * seen[at] + end]
+            if detector >= 0:
+                listed_at[detector] = NONE
+    forget_edges(work)
+
+
+@kernel
+def remove_from_set(work, edge):
+    """Take an edge out of the set for the error that is being weighed."""
+    prices_of(work)[edge] = NOT_USED
+    changed_of(work)[work.num_removed] = edge
+    work.num_removed += 1
+
+
+@kernel
+def flip_alike(graph, edge, one, other):
+    """Whether two edges together flip the observables that an edge flips."""
+    flips, width = edge_flips_of(graph), graph.flip_bytes
+    for byte in range(width):
+        if flips[edge * width + byte] != flips[one * width + byte] ^ flips[other * width + byte]:
+            return False
+    return True
+
+
+@kernel
+def edge_in_set(graph, work, detector, end, edge, one):
+    """Find an edge of the set from a detector to an end that makes another edge with `one`; or NONE."""
+    ends, prices, seen = ends_of(graph), prices_of(work), seen_of(work)
+    listed_next = listed_next_of(work)
+    at = listed_at_of(work)[detector]
+    while at >= 0:
+        other = seen[at >> 1]
+        same_end = ends[2 * other + 1 - (at & 1)] == end
+        if prices[other] >= 0 and other != one and same_end and flip_alike(graph, edge, one, other):
+            return other
+        at = listed_next[at]
+    return NONE
+
+
+@kernel
+def remove_equivalent(graph, work, edge):
+    """Remove the heaviest two edges of the set that flip what an edge flips.
+
+    Returns the weight that they had alone, 0 if there are none.
+    """
+    ends, prices, seen, alone = ends_of(graph), prices_of(work), seen_of(work), alone_of(graph)
+    listed_next = listed_next_of(work)
+    u, v = np.int64(ends[2 * edge]), np.int64(ends[2 * edge + 1])
+    most = np.int64(0)
+    best_one, best_other = NONE, NONE
+    at = listed_at_of(work)[u]
+    while at >= 0:
+        one = seen[at >> 1]
+        middle = np.int64(ends[2 * one + 1 - (at & 1)])
+        if prices[one] >= 0 and middle != v:
+            # From v to where `one` leads, or, for an edge to a boundary, from there to it.
+            start, end = (v, middle) if v >= 0 else (middle, v)
+            if start >= 0:
+                other = edge_in_set(graph, work, start, end, edge, one)
+                if other >= 0 and np.int64(alone[one]) + alone[other] > most:
+                    most = np.int64(alone[one]) + alone[other]
+                    best_one, best_other = one, other
+        at = listed_next[at]
+    if best_one >= 0:
+        remove_from_set(work, best_one)
+        remove_from_set(work, best_other)
+    return most
+
+
+@kernel
+def savings(graph, work, error, applies):
+    """How much lighter the set becomes by an error; the error is applied if asked for.
+
+    Applied, the edges it adds to the set are the last `num_added` of `changed`.
+    """
+    errors, error_edges, alone = errors_of(graph), error_edges_of(graph), alone_of(graph)
+    prices, changed = prices_of(work), changed_of(work)
+    first, last = errors[error].first, errors[error].last
+    work.num_removed = 0
+    work.num_added = 0
+    total = -np.int64(errors[error].weight)
+    for at in range(first, last):
+        edge = np.int64(error_edges[at])
+        if prices[edge] >= 0:
+            total += alone[edge]
+            remove_from_set(work, edge)
+        else:
+            work.num_added += 1
+            changed[work.max_changed - work.num_added] = edge
+    kept = np.int64(0)
+    for at in range(work.num_added):
+        edge = changed[work.max_changed - 1 - at]
+        saved = remove_equivalent(graph, work, edge)
+        total += saved
+        if saved == 0:
+            total -= alone[edge]
+            kept += 1
+            changed[work.max_changed - kept] = edge
+    work.num_added = kept
+    if not applies:
+        for at in range(work.num_removed):
+            prices[changed[at]] = 0
+    return total
+
+
+@kernel
+def offer_errors(graph, work, edge, size):
+    """Queue the errors with an edge of the set that make it lighter; returns the queue's size."""
+    errors, error_edges, starts = errors_of(graph), error_edges_of(graph), errors_of_edge_start_of(graph)
+    prices, queue, of_edge = prices_of(work), queue_of(work), errors_of_edge_of(graph)
+    for entry in range(starts[edge], starts[edge + 1]):
+        error = np.int64(of_edge[entry])
+        at = errors[error].first
+        while prices[error_edges[at]] < 0:
+            at += 1
+        if error_edges[at] != edge:
+            continue  # offered by an earlier edge of it
+        saved = savings(graph, work, error, False)
+        if saved > 0:
+            if size == work.max_queue:
+                work.overflow = 1
+                return size
+            size = push(queue, size, -saved, error)
+    return size
+
+
+@kernel
+def explain_set(graph, work):
+    """Weight of the errors chosen greedily to flip the edges of the set, which is used up."""
+    seen, prices, queue = seen_of(work), prices_of(work), queue_of(work)
+    alone, changed = alone_of(graph), changed_of(work)
+    total = np.int64(0)
+    size = np.int64(0)
+    for at in range(work.num_seen):
+        total += alone[seen[at]]
+        size = offer_errors(graph, work, seen[at], size)
+    while size > 0 and work.overflow == 0:
+        error = queue[0].what
+        size = drop_first(queue, size)
+        saved = savings(graph, work, error, False)
+        if saved <= 0:
+            continue
+        if size > 0 and saved < -queue[0].key:
+            size = push(queue, size, -saved, error)  # other errors have taken edges of it
+            continue
+        total -= savings(graph, work, error, True)
+        first = work.max_changed - work.num_added
+        for at in range(first, work.max_changed):
+            add_edge_to_set(graph, work, changed[at])
+        # `changed` is written to while errors are weighed: the added edges are now the last ones in `seen`,
+        # or, listed before, are looked up by the error itself.
+        errors, error_edges = errors_of(graph), error_edges_of(graph)
+        for at in range(errors[error].first, errors[error].last):
+            if prices[error_edges[at]] >= 0:
+                size = offer_errors(graph, work, np.int64(error_edges[at]), size)
+    return total
+
+
+@kernel
+def weigh_prediction(graph, work, watched, elsewhere):
+    """Weight of the edges of one matching in watched components and of one, or the other, elsewhere."""
+    edges = first_edges_of(work) if watched == FIRST else second_edges_of(work)
+    count = work.num_first if watched == FIRST else work.num_second
+    for at in range(count):
+        if is_watched(graph, edges[at]):
+            add_edge_to_set(graph, work, edges[at])
+    edges = first_edges_of(work) if elsewhere == FIRST else second_edges_of(work)
+    count = work.num_first if elsewhere == FIRST else work.num_second
+    for at in range(count):
+        if not is_watched(graph, edges[at]):
+            add_edge_to_set(graph, work, edges[at])
+    total = explain_set(graph, work)
+    clear_set(graph, work)
+    return total
+
+
+@kernel
+def differ_elsewhere(graph, work):
+    """Whether the two matchings differ in components without observables."""
+    first_edges, second_edges, prices = first_edges_of(work), second_edges_of(work), prices_of(work)
+    num_common = np.int64(0)
+    num_first = np.int64(0)
+    for at in range(work.num_first):
+        if not is_watched(graph, first_edges[at]):
+            num_first += 1
+            prices[first_edges[at]] = 0
+    num_second = np.int64(0)
+    for at in range(work.num_second):
+        if not is_watched(graph, second_edges[at]):
+            num_second += 1
+            if prices[second_edges[at]] == 0:
+                num_common += 1
+    for at in range(work.num_first):
+        prices[first_edges[at]] = NOT_SEEN
+    return num_common != num_first or num_common != num_second
+
+
+@kernel
+def is_first_likelier(graph, work):
+    """Whether errors explain the prediction of the first matching better than that of the second.
+
+    The second matching's edges are listed in `seen`; the list is empty afterwards.
+    """
+    prices, seen, second_edges = prices_of(work), seen_of(work), second_edges_of(work)
+    work.num_second = 0
+    for at in range(work.num_seen):
+        if prices[seen[at]] >= 0:
+            second_edges[work.num_second] = seen[at]
+            work.num_second += 1
+    forget_edges(work)
+    first = weigh_prediction(graph, work, FIRST, FIRST)
+    second = weigh_prediction(graph, work, SECOND, SECOND)
+    if differ_elsewhere(graph, work):
+        first = min(first, weigh_prediction(graph, work, FIRST, SECOND))
+        second = min(second, weigh_prediction(graph, work, SECOND, FIRST))
+    return first < second
+
+
+@kernel
+def weigh_first(graph, work):
+    """Weight of the first matching's edges with the weights that they imply. No edges may be listed."""
+    implied, starts, weights = implied_of(graph), implied_start_of(graph), weights_of(graph)
+    first_edges, prices = first_edges_of(work), prices_of(work)
+    for at in range(work.num_first):
+        prices[first_edges[at]] = weights[first_edges[at]]
+    for at in range(work.num_first):
+        for entry in range(starts[first_edges[at]], starts[first_edges[at] + 1]):
+            other = implied[entry]
+            if prices[other.edge] > other.weight:
+                prices[other.edge] = other.weight
+    total = np.int64(0)
+    for at in range(work.num_first):
+        total += prices[first_edges[at]]
+        prices[first_edges[at]] = NOT_SEEN
+    return total

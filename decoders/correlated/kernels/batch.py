@@ -1,0 +1,119 @@
+"""One shot, and many shots in one call, matched twice where edges imply others."""
+
+from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
+from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
+from decoders.kernels.pools import detectors_of, found_of
+from decoders.matching.kernels.batch import (
+    find_shot,
+    forget_events,
+    list_matching,
+    match_once,
+    reset_flips,
+    reset_search,
+    take_matching,
+    take_quiet,
+)
+from decoders.matching.kernels.first_pass import match_few
+
+
+@kernel
+def flips_alike_again(graph, work, count):
+    """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
+    if graph.has_own_implied:
+        return False
+    detectors, found = detectors_of(graph), found_of(work)
+    watched = 0
+    for at in range(count):
+        if detectors[found[at]].flips & IS_WATCHED:
+            watched += 1
+    return watched == 0 or watched == count
+
+
+@kernel
+def match_first(graph, work, count):
+    """Match with the weights of the graph, and forget the last shot's searches. Returns a status."""
+    reset_search(work)
+    return match_once(graph, work, count)
+
+
+@kernel
+def choose_prediction(graph, work, count):
+    """Choose between two matchings that predict different flips. Returns a status."""
+    status = DIFFERENT
+    if work.only_flips != 0:
+        # Only watched components have been matched a second time, and now all of it is needed.
+        forget_shot(work)
+        reset_flips(graph, work)
+        status = match_first(graph, work, count)
+        work.only_flips = 0
+        if status == OK:
+            status = match_again(graph, work, count)
+        work.only_flips = 1
+    if status != DIFFERENT:
+        return status
+    takes_first = is_first_likelier(graph, work)
+    if work.overflow:
+        return FULL
+    if takes_first:
+        weight = graph.certain_weight + weigh_first(graph, work)
+        forget_shot(work)
+        reset_flips(graph, work)
+        status = match_first(graph, work, count)
+        if status == OK and graph.num_observed > 0:
+            status = apply_observed(graph, work, count)
+        work.weight = weight
+        return status
+    return OK
+
+
+@kernel
+def match_found_twice(graph, work, count):
+    """Match the detectors found[0..count-1], twice if edges of the graph imply others. Returns a status.
+
+    Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
+    """
+    once = graph.num_implied == 0 or (work.only_flips != 0 and flips_alike_again(graph, work, count))
+    forget_shot(work)
+    if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
+        return OK
+    status = match_first(graph, work, count)
+    if status == OK and not once:
+        status = match_again(graph, work, count)
+    if status == DIFFERENT:
+        status = choose_prediction(graph, work, count)
+    forget_events(work, count)
+    return status
+
+
+@kernel
+def match_shot_twice(graph, work, shot):
+    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
+    count = find_shot(graph, work, shot)
+    return count, match_found_twice(graph, work, count)
+
+
+@kernel
+def decode_batch_twice(graphs, works, shots, predictions, weights, first_shot):
+    """Decode bit-packed shots as `decode_batch` does, matching them twice."""
+    graph, work = graphs[0], works[0]
+    work.only_flips = len(weights) == 0
+    for shot in range(first_shot, len(shots)):
+        if not take_quiet(graph, shots, shot, predictions, weights):
+            _, status = match_shot_twice(graph, work, shots[shot])
+            if status != OK:
+                return shot, status
+            take_matching(graph, work, shot, predictions, weights)
+    return len(shots), OK
+
+
+@kernel
+def decode_to_edges_twice(graphs, works, shot, edges):
+    """Decode one bit-packed shot as `decode_to_edges` does, matching it twice."""
+    graph, work = graphs[0], works[0]
+    work.only_flips = 0
+    count, status = match_shot_twice(graph, work, shot)
+    if status != OK:
+        return 0, status
+    return list_matching(graph, work, count, edges)

@@ -1,0 +1,114 @@
+"""Events that are to be matched anew begin as in a first matching: with all the room that is left to them."""
+
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import AT_BOUNDARY, FREE, NONE, OUT_OF_TREE
+from decoders.kernels.pools import (
+    chosen_of,
+    detectors_of,
+    edges_of,
+    events_of,
+    halves_of,
+    limits_of,
+    nodes_of,
+    spare_of,
+)
+from decoders.matching.kernels.regions import scan_list, wake
+
+
+@kernel
+def free_events(graph, work):
+    """Take partners, radii and blossoms away from the events to be matched anew."""
+    events, nodes, chosen, spare = events_of(work), nodes_of(work), chosen_of(work), spare_of(work)
+    detectors = detectors_of(graph)
+    for at in range(work.num_chosen):
+        wake(graph, work, chosen[at])  # all before any: what is known of others' nearest is from before
+    work.mark += 1
+    for at in range(work.num_chosen):
+        blossom = nodes[chosen[at]].parent
+        while blossom >= 0 and nodes[blossom].mark != work.mark:
+            nodes[blossom].mark = work.mark
+            spare[work.num_spare] = blossom
+            work.num_spare += 1
+            blossom = nodes[blossom].parent
+    for at in range(work.num_chosen):
+        index = chosen[at]
+        event, node = events[index], nodes[index]
+        event.mate = FREE
+        event.radius = 0
+        event.reach = 0
+        event.scan = detectors[event.detector].first
+        event.top = index
+        event.next_leaf = -1
+        node.label = OUT_OF_TREE
+        node.parent = -1
+        node.base_event = index
+        node.first_leaf = index
+        node.last_leaf = index
+        node.dual = 0
+        node.since = 0
+        node.boundary = detectors[event.detector].boundary
+        node.exit = -1
+
+
+@kernel
+def room_along(work, half):
+    """How far an event may grow along an edge: to the other region, or half of it if both begin anew."""
+    distance, other = edges_of(work)[half >> 1].distance, halves_of(work)[half].to
+    if limits_of(work)[other].chosen:
+        return distance >> 1
+    return distance - events_of(work)[other].radius
+
+
+@kernel
+def find_room(graph, work, index):
+    """Let an event that begins anew grow as far as it may; returns the edge that stops it, NONE without."""
+    events, detectors, halves = events_of(work), detectors_of(graph), halves_of(work)
+    event = events[index]
+    room = nodes_of(work)[index].boundary
+    edge = NONE
+    half = event.first
+    while half >= 0:
+        along = room_along(work, half)
+        if along < room:
+            room = along
+            edge = half
+        half = halves[half].next
+    # An edge that is not known yet leaves room for half of what has been looked through.
+    horizon = limits_of(work)[index].horizon
+    last = detectors[event.detector].last
+    while event.reach < min(2 * room, horizon) and event.scan < last and work.overflow == 0:
+        half = scan_list(graph, work, index, min(2 * room, horizon))
+        if half >= 0:
+            along = room_along(work, half)
+            if along < room:
+                room = along
+                edge = half
+    if event.reach < 2 * room:
+        room = event.reach >> 1
+        edge = NONE
+    event.radius = room
+    nodes_of(work)[index].dual = room
+    return edge
+
+
+@kernel
+def match_chosen(graph, work):
+    """Give events that begin anew their first radii, and match what is tight."""
+    events, nodes, halves, edges = events_of(work), nodes_of(work), halves_of(work), edges_of(work)
+    chosen = chosen_of(work)
+    for at in range(work.num_chosen):
+        nodes[chosen[at]].entry = find_room(graph, work, chosen[at])
+    for at in range(work.num_chosen):
+        index = chosen[at]
+        event = events[index]
+        half = nodes[index].entry
+        if event.mate != FREE:
+            continue
+        if half < 0:
+            if event.radius == nodes[index].boundary:
+                event.mate = AT_BOUNDARY
+            continue
+        other = events[halves[half].to]
+        if other.mate == FREE and event.radius + other.radius == edges[half >> 1].distance:
+            event.mate = half
+            other.mate = half ^ 1

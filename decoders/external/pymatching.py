@@ -1,0 +1,220 @@
+"""PyMatching 2 as a decoder of this package, for comparison with the others."""
+
+import math
+from typing import ClassVar, Self
+
+import numpy as np
+import pymatching
+import stim
+from numpy.typing import NDArray
+
+from decoders.base import Decoder, Gaps, Packed, Weights
+from decoders.external.pymatching_radii import limit_radii
+from decoders.gaps.logical_classes import Gauge
+from decoders.model.dem import read_dem
+from decoders.model.matching_graph import MatchingGraph
+
+# The weight of anything less likely is infinite for PyMatching, which it refuses.
+_LEAST_PROBABILITY = 1e-300
+
+
+class PyMatching(Decoder):
+    """Minimum-weight perfect matching by PyMatching (Higgott and Gidney, arXiv 2303.15933).
+
+    Accept what `MatchingGraph` accepts, with two differences that are PyMatching's: mechanisms with the
+    same detectors but different observables become one edge with the observables of the first; and
+    `decode_batch` holds the interpreter's lock.
+
+    PyMatching does not return from shots whose regions grow by 2**31 of its weight steps, 64 edges of the
+    largest weight. In models with such distances the steps are made coarser (`limit_radii`): of 24 bits,
+    log2(k) are lost where distances are k times too long. Other models are decoded as PyMatching does it.
+    """
+
+    _name: ClassVar[str] = "pymatching"
+    _correlated: ClassVar[bool] = False
+    gives_gaps = True
+
+    def __init__(self, *, dem: stim.DetectorErrorModel) -> None:
+        super().__init__(
+            name=self._name, num_detectors=dem.num_detectors, num_observables=dem.num_observables
+        )
+        arrays = read_dem(dem)  # PyMatching drops hyperedges silently; this refuses them
+        plain = _Plain(dem=dem)
+        if (
+            arrays.num_certain
+            or arrays.num_cancelled
+            or (arrays.component_ends[:, 0] < 0).any()
+            or (arrays.component_probability < _LEAST_PROBABILITY).any()
+            or (self._correlated and (arrays.component_probability > 0.5).any())
+        ):
+            plain = _simplify(dem, likely_errors=not self._correlated)
+        self._flipped_events = np.packbits(plain.events, bitorder="little")
+        self._flipped_observables = np.packbits(plain.observables, bitorder="little")
+        self._weight = plain.weight
+        self._matching = pymatching.Matching.from_detector_error_model(
+            plain.dem, enable_correlations=self._correlated
+        )
+        # Correlated matching lowers weights only, so that distances of the first pass are the longest.
+        seen = arrays.component_ends[:, 0] >= 0
+        limit_radii(
+            self._matching,
+            ends=arrays.component_ends[seen],
+            probability=np.maximum(arrays.component_probability[seen], _LEAST_PROBABILITY),
+        )
+        self._dem = dem.copy()
+        self._class_solvers: list[_ClassSolver] | None = None  # made when gaps are first asked for
+        # PyMatching knows observables only from errors that flip them.
+        if self._matching.num_fault_ids < self.num_observables:
+            self._matching.ensure_num_fault_ids(self.num_observables)
+
+    @classmethod
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:
+        """Make the decoder for a DEM.
+
+        Raises:
+            ValueError: an error has a component with more than two detectors.
+        """
+        return cls(dem=dem)
+
+    def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
+        events = packed ^ self._flipped_events
+        try:
+            answer = self._matching.decode_batch(
+                events,
+                bit_packed_shots=True,
+                bit_packed_predictions=True,
+                return_weights=weights,
+                enable_correlations=self._correlated,
+            )
+        except ValueError as error:
+            raise self._blame_shot(events, error) from None
+        predictions, found = answer if weights else (answer, None)
+        return predictions ^ self._flipped_observables, None if found is None else found + self._weight
+
+    def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        if self._class_solvers is None:
+            graph = MatchingGraph.from_dem(self._dem)
+            self._class_solvers = [
+                _ClassSolver(Gauge.of(graph, observable=observable))
+                for observable in range(self.num_observables)
+            ]
+        predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
+        assert weights is not None
+        gaps = np.empty((packed.shape[0], self.num_observables))
+        for observable, solver in enumerate(self._class_solvers):
+            flips = predictions[:, observable // 8] >> (observable % 8) & 1 == 1
+            gaps[:, observable] = solver.gaps(packed, flips)
+        return predictions, weights, gaps
+
+    def _blame_shot(self, events: Packed, error: ValueError) -> ValueError:
+        """PyMatching's error does not say which shot it is about: find the first one that fails alone."""
+        for shot in range(events.shape[0]):
+            try:
+                self._matching.decode_batch(
+                    events[shot : shot + 1], bit_packed_shots=True, enable_correlations=self._correlated
+                )
+            except ValueError as alone:
+                return ValueError(f"shot {shot}: {alone}")
+        return error
+
+
+class _ClassSolver:
+    """PyMatching, told in which class of one observable to look."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        graph = gauge.graph
+        dem = stim.DetectorErrorModel()
+        for u, v, probability in zip(
+            graph.edge_u.tolist(), graph.edge_v.tolist(), graph.edge_probability.tolist(), strict=True
+        ):
+            ends = [stim.target_relative_detector_id(end) for end in (u, v) if end >= 0]
+            dem.append("error", max(probability, _LEAST_PROBABILITY), ends)
+        dem.append("detector", [], [stim.target_relative_detector_id(graph.num_detectors - 1)])
+        self._gauge = gauge
+        self._certain = np.packbits(graph.certain_detectors, bitorder="little")
+        self._matching = pymatching.Matching.from_detector_error_model(dem)
+        limit_radii(
+            self._matching,
+            ends=np.stack([graph.edge_u, graph.edge_v], axis=1),
+            probability=np.maximum(graph.edge_probability, _LEAST_PROBABILITY),
+        )
+
+    def gaps(self, packed: Packed, flips: NDArray[np.bool_]) -> Gaps:
+        """How much more the best solution weighs that does not flip as predicted, float64 (shots,)."""
+        if not self._gauge.two_classes:
+            return np.full(packed.shape[0], self._gauge.unseen)
+        here, there = (
+            self._matching.decode_batch(
+                self._gauge.events_of_class(packed, wanted) ^ self._certain,
+                bit_packed_shots=True,
+                return_weights=True,
+            )[1]
+            for wanted in (flips, ~flips)
+        )
+        gaps: Gaps = np.minimum(there - here, self._gauge.unseen)
+        return gaps
+
+
+class CorrelatedPyMatching(PyMatching):
+    """PyMatching's two-pass correlated matching (after Fowler, arXiv 1310.0863).
+
+    The first pass's edges raise the probability of the edges that the same errors contain, as the
+    `^` in the DEM says; then the shot is matched again. Weights are those of the second pass.
+    """
+
+    _name: ClassVar[str] = "pymatching-correlated"
+    _correlated: ClassVar[bool] = True
+    gives_gaps = False
+
+
+class _Plain:
+    """A DEM that PyMatching takes, and what to flip before and after decoding with it."""
+
+    def __init__(self, *, dem: stim.DetectorErrorModel) -> None:
+        self.dem = dem
+        self.events = np.zeros(dem.num_detectors, dtype=np.bool_)
+        self.observables = np.zeros(dem.num_observables, dtype=np.bool_)
+        self.weight = 0.0
+
+    def flip(self, targets: list[stim.DemTarget]) -> None:
+        for target in targets:
+            (self.events if target.is_relative_detector_id() else self.observables)[target.val] ^= True
+
+
+def _simplify(dem: stim.DetectorErrorModel, *, likely_errors: bool) -> _Plain:
+    """Leave out what PyMatching cannot take or would misread; the answer says how to make up for it.
+
+    PyMatching refuses probability 1, makes a loop of a detector that stands twice in a component,
+    and correlated matching refuses components without detectors. Errors of probability 1 become
+    flips; less than 1e-300 counts as 1e-300. With likely_errors=False, as correlated matching needs
+    it, errors of more than 1/2 become flips and the chance that they do not happen.
+    """
+    plain = _Plain(dem=dem)
+    clean = stim.DetectorErrorModel()
+    for instruction in dem.flattened():
+        if instruction.type != "error":
+            clean.append(instruction)
+            continue
+        probability = instruction.args_copy()[0]
+        components = []
+        for group in instruction.target_groups():
+            odd = [target for target in dict.fromkeys(group) if group.count(target) % 2]
+            if any(target.is_relative_detector_id() for target in odd):
+                components.append(odd)
+            elif probability == 1:
+                plain.flip(odd)
+        likely = probability > 0.5 and not likely_errors
+        if probability == 1 or likely:
+            for component in components:
+                plain.flip(component)
+        if likely and probability < 1:
+            plain.weight += len(components) * math.log((1 - probability) / probability)
+            probability = 1 - probability
+        if 0 < probability < 1 and components:
+            separated = [[stim.target_separator(), *component] for component in components]
+            probability = max(probability, _LEAST_PROBABILITY)
+            clean.append("error", probability, [target for part in separated for target in part][1:])
+    if dem.num_detectors:
+        clean.append("detector", [], [stim.target_relative_detector_id(dem.num_detectors - 1)])
+    plain.dem = clean
+    return plain

@@ -1,0 +1,143 @@
+"""A logical class as a detector: the graph on which matching can be told which class to stay in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoders.model.kernels import edges as edge_kernels
+from decoders.model.matching_graph import MatchingGraph
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gauge:
+    """One observable moved to the boundary.
+
+    Where no loop of edges flips the observable, every detector can be given a bit such that an edge
+    between two detectors flips it if their bits differ. Then errors with given detection events flip
+    the observable by the parity of their boundary edges of one kind, up to what the events' bits say.
+    In a memory these are the edges to one of the two boundaries. In `graph` they lead to one detector
+    more, the last one: it fires, or not, in one logical class and not in the other.
+    """
+
+    observable: int
+    #: The given graph with one detector more and without observables.
+    graph: MatchingGraph
+    #: int64 (num_edges,): the number in the given graph of each edge of `graph`.
+    edges: NDArray[np.int64]
+    #: uint8 (ceil(num_detectors / 8),): the bit of each detector, bit-packed.
+    bits: NDArray[np.uint8]
+    #: The observable without detection events as long as the last detector is quiet.
+    offset: bool
+    #: bool (num_edges of the given graph,): boundary edges that flip the observable.
+    flipping: NDArray[np.bool_]
+    #: Whether edges can reach both classes; if not, only one is possible for given detection events.
+    two_classes: bool
+    #: Weight, in units of likelihood, of the lightest change of class by an error that no detector sees.
+    unseen: float
+
+    @classmethod
+    def of(cls, graph: MatchingGraph, *, observable: int) -> "Gauge":
+        """Move an observable to the boundary.
+
+        Raises:
+            ValueError: a loop of edges flips the observable, or there is no such observable.
+        """
+        if not 0 <= observable < graph.num_observables:
+            raise ValueError(f"no observable L{observable}: there are {graph.num_observables}")
+        flips = _bit_of(graph.edge_observables, observable)
+        bit = _potential(graph, flips, observable)
+        at_boundary = graph.edge_v < 0
+        kind = at_boundary & (flips ^ bit[graph.edge_u])
+        # Which of the two boundaries of a component is the flipping one is free: take the one with fewer
+        # edges, and so none where there is only one.
+        size = graph.component_has_boundary.size
+        of_edge = graph.component[graph.edge_u]
+        every, flipping = (np.bincount(of_edge[chosen], minlength=size) for chosen in (at_boundary, kind))
+        swap = 2 * flipping > every
+        bit ^= swap[graph.component]
+        kind ^= at_boundary & swap[of_edge]
+        likely = graph.undetectable_probability > 0.5
+        unseen = _bit_of(graph.undetectable_observables, observable)
+        chance = graph.undetectable_probability[unseen]
+        certain = _bit_of(graph.certain_observables[np.newaxis], observable)[0]
+        extended, edges = _with_detector(graph, kind)
+        return cls(
+            observable=observable,
+            graph=extended,
+            edges=edges,
+            bits=np.packbits(bit, bitorder="little"),
+            offset=bool(
+                certain ^ (np.count_nonzero(bit & graph.certain_detectors) + likely[unseen].sum()) % 2
+            ),
+            flipping=kind,
+            two_classes=bool(kind.any()),
+            unseen=float(np.abs(np.log(chance / (1 - chance))).min()) if chance.size else np.inf,
+        )
+
+    def events_of_class(self, packed: NDArray[np.uint8], flips: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Detection events on `graph` that leave only solutions of a given class.
+
+        Args:
+            packed: uint8 (shots, ceil(num_detectors / 8)) on the given graph, padding zero.
+            flips: bool (shots,): whether the observable is to be flipped.
+
+        Returns:
+            uint8 (shots, ceil((num_detectors + 1) / 8)).
+        """
+        last = self.graph.num_detectors - 1
+        fires = np.bitwise_count(packed & self.bits).sum(axis=1) % 2 == 1
+        fires ^= flips ^ self.offset
+        found = np.zeros((packed.shape[0], last // 8 + 1), dtype=np.uint8)
+        found[:, : packed.shape[1]] = packed
+        found[:, last // 8] |= fires.astype(np.uint8) << np.uint8(last % 8)
+        return found
+
+
+def _bit_of(words: NDArray[np.uint64], observable: int) -> NDArray[np.bool_]:
+    """Whether rows of observables contain one; no words at all contain none."""
+    found: NDArray[np.bool_] = words[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1) != 0
+    return found
+
+
+def _potential(graph: MatchingGraph, flips: NDArray[np.bool_], observable: int) -> NDArray[np.bool_]:
+    """A bit for each detector that differs along exactly the inner edges that flip the observable."""
+    size = graph.num_detectors
+    inner = graph.edge_v >= 0
+    u, v, crossing = graph.edge_u[inner], graph.edge_v[inner], size * flips[inner]
+    # Two sheets of the graph; an edge that flips leads from one to the other.
+    ends_u = np.concatenate([u, u + size]).astype(np.int32)
+    ends_v = np.concatenate([v + crossing, v + size - crossing]).astype(np.int32)
+    sheet = np.empty(2 * size, dtype=np.int32)
+    edge_kernels.label_components(ends_u, ends_v, sheet, np.zeros(2 * size, dtype=np.bool_))
+    looped = np.flatnonzero(sheet[:size] == sheet[size:])
+    if looped.size:
+        raise ValueError(
+            f"no gap for observable L{observable}: errors along a closed loop through D{looped[0]} flip it, "
+            "but it must depend on boundaries alone (not a code on a torus, no contradictory parallel errors)"
+        )
+    # Components are numbered by their smallest detector: bit 0 goes to it and to what is on its sheet.
+    return sheet[:size] > sheet[size:]
+
+
+def _with_detector(
+    graph: MatchingGraph, leading: NDArray[np.bool_]
+) -> tuple[MatchingGraph, NDArray[np.int64]]:
+    """The graph with one detector more, to which the `leading` ones of its boundary edges lead.
+
+    And the number that each of its edges had before.
+    """
+    edge_v = np.where(leading, np.int32(graph.num_detectors), graph.edge_v).astype(np.int32)
+    order = np.lexsort((edge_v, graph.edge_u))
+    extended = MatchingGraph.from_edges(
+        num_detectors=graph.num_detectors + 1,
+        num_observables=0,
+        edge_u=graph.edge_u[order],
+        edge_v=edge_v[order],
+        edge_weight=graph.edge_weight[order],
+        edge_probability=graph.edge_probability[order],
+        edge_observables=np.zeros((graph.num_edges, 0), dtype=np.uint64),
+        weight_scale=graph.weight_scale,
+        certain_detectors=np.append(graph.certain_detectors, np.False_),
+    )
+    return extended, order

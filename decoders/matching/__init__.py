@@ -1,0 +1,1 @@
+"""Exact minimum-weight perfect matching."""

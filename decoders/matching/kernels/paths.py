@@ -1,0 +1,139 @@
+"""From matched events to the edges between them."""
+
+import numpy as np
+
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import NOT_LOWERED
+from decoders.kernels.pools import (
+    adjacent_of,
+    ball_nodes_of,
+    boundary_edge_of,
+    detectors_of,
+    edge_flips_of,
+    flips_of,
+    indptr_of,
+    lowered_as_of,
+    lowered_of,
+    outward_edges_of,
+    parents_of,
+    path_of,
+    steps_of,
+    ways_of,
+)
+from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+
+
+@kernel
+def edge_between(graph, detector, other):
+    """The edge between two adjacent detectors."""
+    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    at = indptr[detector]
+    while adjacent[at].detector != other:
+        at += 1
+    return adjacent[at].edge
+
+
+@kernel
+def path_outward(graph, work, detector, length):
+    """Write the edges from a detector to the boundary to `path` behind `length` others, now so many."""
+    detectors, path, outward_edges = detectors_of(graph), path_of(work), outward_edges_of(graph)
+    while detector >= 0:
+        path[length] = outward_edges[detector]
+        length += 1
+        detector = detectors[detector].outward
+    return length
+
+
+@kernel
+def path_in_list(graph, work, detector, entry, length):
+    """Write the edges from a detector to an entry of its list to `path` behind others, now so many."""
+    parents, path, steps = parents_of(graph), path_of(work), steps_of(graph)
+    first = detectors_of(graph)[detector].first
+    own = adjacent_of(graph)[indptr_of(graph)[detector]].edge
+    while True:
+        path[length] = own + steps[entry]
+        length += 1
+        if parents[entry] < 0:
+            return length
+        entry = first + parents[entry]
+
+
+@kernel
+def path_by_search(graph, work, detector, other):
+    """Write the edges between two detectors far from each other to `path`; returns how many."""
+    ball, path = ball_nodes_of(work), path_of(work)
+    ball_start(work, detector)
+    while ball_next(graph, work) != other:
+        pass
+    length = 0
+    while other != detector:
+        path[length] = lightest_now(work, ball[other].edge)
+        length += 1
+        other = ball[other].parent
+    ball_end(work)
+    return length
+
+
+@kernel
+def lightest_now(work, slot):
+    """The lightest edge between the ends of a graph's lightest edge: another one where one is lowered."""
+    if work.num_active > 0 and lowered_of(work)[slot] != NOT_LOWERED:
+        return np.int64(lowered_as_of(work)[slot])
+    return np.int64(slot)
+
+
+@kernel
+def path_to_exit(graph, work, detector, exit, distance):
+    """Write the edges of a way to the boundary, this long, that leads past lowered edges, to `path`.
+
+    Behind the detector `exit` it is that detector's lowered edge to the boundary or its usual way there.
+    """
+    ball, path, lowered = ball_nodes_of(work), path_of(work), lowered_of(work)
+    ball_start(work, detector)
+    while ball_next(graph, work) != exit:
+        pass
+    behind = distance - ball[exit].distance
+    length = 0
+    here = exit
+    while here != detector:
+        path[length] = lightest_now(work, ball[here].edge)
+        length += 1
+        here = ball[here].parent
+    ball_end(work)
+    slot = boundary_edge_of(graph)[exit]
+    if slot >= 0 and lowered[slot] == behind:
+        path[length] = lowered_as_of(work)[slot]
+        return length + 1
+    return path_outward(graph, work, exit, length)
+
+
+@kernel
+def path_of_way(graph, work, index, outward):
+    """Write the edges of a way through an active edge to `path`; returns how many."""
+    way, path = ways_of(work)[index], path_of(work)
+    length = np.int64(0)
+    if way.entry >= 0:
+        length = path_in_list(graph, work, way.start, way.entry, length)
+    path[length] = lightest_now(work, way.slot)
+    length += 1
+    if outward:
+        if way.end >= 0:
+            slot = boundary_edge_of(graph)[way.end]
+            if slot >= 0 and lowered_of(work)[slot] < detectors_of(graph)[way.end].boundary:
+                path[length] = lightest_now(work, slot)
+                length += 1
+            else:
+                length = path_outward(graph, work, way.end, length)
+    elif way.exit >= 0:
+        length = path_in_list(graph, work, way.end, way.exit, length)
+    return length
+
+
+@kernel
+def flip_path(graph, work, length):
+    """Apply the observables of the edges in `path` to the flips of the present matching."""
+    edge_flips, path, flips = edge_flips_of(graph), path_of(work), flips_of(work)
+    width = graph.flip_bytes
+    for at in range(length):
+        for byte in range(width):
+            flips[byte] ^= edge_flips[path[at] * width + byte]

@@ -1,0 +1,1 @@
+"""Detector error models as arrays: errors, their components, the matching graph."""

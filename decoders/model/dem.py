@@ -1,0 +1,259 @@
+"""Error components, certain flips and detector coordinates of a DEM, as arrays."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.model.kernels import dem_text, unroll
+
+_LIMIT = 2**31 - 1
+# So many instructions of a DEM are turned into text at a time: some megabytes of a flattened one.
+_PORTION = 1 << 15
+# Errors in messages are cut off here.
+_LONGEST_LINE = 80
+
+
+class Components(NamedTuple):
+    """Some error components, in their order; fields as in `DemArrays`."""
+
+    ends: NDArray[Any]  # int32; int64 where they are relative
+    probability: NDArray[np.float64]
+    observables: NDArray[np.uint64]
+    error: NDArray[np.int32]
+
+    def first(self, count: int) -> "Components":
+        """The first `count` components."""
+        return Components(
+            self.ends[:count], self.probability[:count], self.observables[:count], self.error[:count]
+        )
+
+
+class HyperedgeError(ValueError):
+    """A DEM has an error component with more than two detectors, which no matching graph holds."""
+
+
+class DemArrays(NamedTuple):
+    """A DEM with its blocks unrolled. Indices of detectors are absolute; -1 means no detector."""
+
+    num_detectors: int
+    num_observables: int
+    #: int32 (components, 2): smaller detector first; one detector (d, -1); none (-1, -1).
+    component_ends: NDArray[np.int32]
+    #: float64 (components,), strictly between 0 and 1.
+    component_probability: NDArray[np.float64]
+    #: uint64 (components, words), bit o % 64 of word o // 64 is observable o.
+    component_observables: NDArray[np.uint64]
+    #: int32 (components,): which error each component is part of, ascending.
+    component_error: NDArray[np.int32]
+    #: bool (num_detectors,): flipped by the errors of probability one, taken together.
+    certain_detectors: NDArray[np.bool_]
+    #: uint64 (words,): the same for observables.
+    certain_observables: NDArray[np.uint64]
+    #: float64 (num_detectors, k), NaN where a detector has fewer coordinates than k.
+    coordinates: NDArray[np.float64]
+    #: How many errors of probability one there are.
+    num_certain: int
+    #: How many targets cancelled an earlier equal one in their component.
+    num_cancelled: int
+
+
+class DemReader:
+    """Read a DEM in batches of error components, without ever holding all of its text or components.
+
+    Iterate over it once; certain flips, coordinates and counts are complete when the iteration has ended.
+    Errors of probability zero are left out. The components of an error (`^` separates them) are listed one
+    by one; targets that appear twice in one component cancel, as they do when stim samples. A component that
+    flips nothing is left out.
+    """
+
+    def __init__(self, dem: stim.DetectorErrorModel, *, most: int | None = None) -> None:
+        """Of a DEM; a batch has at most `most` components, or as many as a text of the DEM gives."""
+        self._dem = dem
+        self._most = most
+        self.num_detectors = dem.num_detectors
+        self.num_observables = dem.num_observables
+        _check_size(self.num_detectors, 0)
+        words = (self.num_observables + 63) // 64
+        #: As in `DemArrays`.
+        self.certain_detectors = np.zeros(self.num_detectors, dtype=np.bool_)
+        self.certain_observables = np.zeros(words, dtype=np.uint64)
+        self.coordinates = np.empty((self.num_detectors, 0))
+        self._declared = np.zeros(self.num_detectors, dtype=np.bool_)
+        self._shift = np.zeros(0)
+        self._state = np.zeros(unroll.STATES, dtype=np.int64)
+        self._num_steps = 0.0
+
+    @property
+    def num_certain(self) -> int:
+        """How many errors of probability one there were so far."""
+        return int(self._state[unroll.NUM_CERTAIN])
+
+    @property
+    def num_cancelled(self) -> int:
+        """How many targets cancelled an earlier equal one in their component so far."""
+        return int(self._state[unroll.NUM_CANCELLED])
+
+    def __iter__(self) -> Iterator[Components]:
+        """Give the components in batches; a batch is overwritten by the next one if `most` is given."""
+        buffer = None
+        for start in range(0, len(self._dem), _PORTION):
+            part = self._dem if len(self._dem) <= _PORTION else self._dem[start : start + _PORTION]
+            text = np.frombuffer(str(part).encode(), dtype=np.uint8)
+            steps, numbers, components, counts = _parse(text, words=self.certain_observables.size)
+            depth = int(counts[dem_text.DEPTH])
+            num_steps, size = unroll.count_unrolled(steps, np.empty(depth + 1))
+            self._num_steps += num_steps
+            _check_size(self.num_detectors, max(self._num_steps, size))
+            self._make_room_for_numbers(int(counts[dem_text.MOST_NUMBERS]))
+            room = int(size) if self._most is None else self._most
+            if buffer is None or self._most is None:
+                buffer = _room_for(room, words=self.certain_observables.size)
+            blocks = np.empty((depth, 2), dtype=np.int64)
+            self._state[[unroll.STEP, unroll.PLACE, unroll.BLOCKS]] = 0
+            answer = unroll.BUFFER_FULL
+            while answer == unroll.BUFFER_FULL:
+                count, answer = unroll.unroll(
+                    steps,
+                    numbers,
+                    *components,
+                    self._state,
+                    blocks,
+                    self._shift,
+                    *buffer,
+                    self.certain_detectors,
+                    self.certain_observables,
+                    self.coordinates,
+                    self._declared,
+                )
+                if answer == unroll.HYPEREDGE_MET:
+                    place = int(steps[self._state[unroll.STEP], dem_text.FIRST])
+                    line = bytes(text[place:]).split(b"\n", 1)[0].decode()
+                    shift = int(self._state[unroll.DETECTOR_SHIFT])
+                    raise HyperedgeError(_describe_hyperedge(line, shift=shift))
+                yield buffer.first(count)
+
+    def _make_room_for_numbers(self, dimensions: int) -> None:
+        """Widen the coordinates, should an instruction have more of them than any before."""
+        known = self.coordinates.shape[1]
+        if dimensions > known:
+            wider = np.full((self.num_detectors, dimensions), np.nan)
+            wider[:, :known] = self.coordinates
+            self.coordinates = wider
+            self._shift = np.append(self._shift, np.zeros(dimensions - known))
+
+
+def read_dem(dem: stim.DetectorErrorModel) -> DemArrays:
+    """Read a DEM into arrays, see `DemReader`.
+
+    Raises:
+        HyperedgeError: an error of probability strictly between 0 and 1 has a component with more than
+            two detectors.
+        ValueError: there are more than 2**31 - 1 detectors or unrolled instructions.
+    """
+    reader = DemReader(dem)
+    batches = list(reader)
+    if len(batches) == 1:
+        (components,) = batches
+    else:
+        batches.append(_room_for(0, words=reader.certain_observables.size))
+        components = Components(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
+    return DemArrays(
+        num_detectors=reader.num_detectors,
+        num_observables=reader.num_observables,
+        component_ends=components.ends,
+        component_probability=components.probability,
+        component_observables=components.observables,
+        component_error=components.error,
+        certain_detectors=reader.certain_detectors,
+        certain_observables=reader.certain_observables,
+        coordinates=reader.coordinates,
+        num_certain=reader.num_certain,
+        num_cancelled=reader.num_cancelled,
+    )
+
+
+def _check_size(num_detectors: int, num_instructions: float) -> None:
+    if max(num_detectors, num_instructions) > _LIMIT:
+        raise ValueError(
+            f"the DEM has {num_detectors} detectors and {num_instructions:.0f} unrolled instructions, "
+            f"more than {_LIMIT}: use fewer cycles"
+        )
+
+
+def _room_for(size: int, *, words: int) -> Components:
+    return Components(
+        np.empty((size, 2), dtype=np.int32),
+        np.empty(size),
+        np.empty((size, words), dtype=np.uint64),
+        np.empty(size, dtype=np.int32),
+    )
+
+
+def _parse(
+    text: NDArray[np.uint8], *, words: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], Components, NDArray[np.int64]]:
+    """Parse a text; returns steps, numbers, components with relative ends, and counts."""
+    bounds = np.empty(5, dtype=np.int64)
+    dem_text.measure_text(text, bounds)
+    lines, components, targets, numbers, blocks = bounds.tolist()
+    steps = np.empty((lines + components + targets, dem_text.COLUMNS), dtype=np.int64)
+    values = np.empty(numbers)
+    ends = np.empty((components, 2), dtype=np.int64)
+    probability = np.empty(components)
+    # One row more than components: the parser clears no row after the last one.
+    observables = np.zeros((components + 1, words), dtype=np.uint64)
+    error = np.empty(components, dtype=np.int32)
+    counts = np.empty(dem_text.COUNTS, dtype=np.int64)
+    dem_text.parse_dem(
+        text,
+        np.empty(blocks, dtype=np.int64),
+        np.empty(targets, dtype=np.int64),
+        steps,
+        values,
+        ends,
+        probability,
+        observables,
+        error,
+        counts,
+    )
+    count = int(counts[dem_text.NUM_COMPONENTS])
+    return (
+        steps[: counts[dem_text.STEPS]],
+        values[: counts[dem_text.NUMBERS]],
+        Components(ends, probability, observables, error).first(count),
+        counts,
+    )
+
+
+def _describe_hyperedge(line: str, *, shift: int) -> str:
+    """Name the component of an error that is no edge, and what can be done."""
+    sizes = []
+    for component in line.rpartition(")")[2].split("^"):
+        targets = component.split()
+        sizes.append(sum(name[0] == "D" and targets.count(name) % 2 for name in set(targets)))
+    shown = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 4] + " ..."
+    where = f" (detector indices shifted by {shift})" if shift else ""
+    return (
+        f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: make "
+        "the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose this "
+        "circuit's errors, decode with 'ensemble', which takes whole errors"
+    )
+
+
+def with_likely_errors_present(arrays: DemArrays) -> DemArrays:
+    """The same model, errors of probability p > 1/2 made of a certain one and one of probability 1 - p."""
+    likely = arrays.component_probability > 0.5
+    if not likely.any():
+        return arrays
+    ends = arrays.component_ends[likely].reshape(-1)
+    times = np.bincount(ends[ends >= 0], minlength=arrays.num_detectors)
+    flipped = np.bitwise_xor.reduce(arrays.component_observables[likely], axis=0)
+    p = arrays.component_probability
+    return arrays._replace(
+        component_probability=np.where(likely, 1 - p, p),
+        certain_detectors=arrays.certain_detectors ^ (times % 2 == 1),
+        certain_observables=arrays.certain_observables ^ flipped,
+    )

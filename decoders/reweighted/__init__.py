@@ -1,0 +1,1 @@
+"""Matching with edge weights of each shot's own."""

@@ -1,0 +1,1 @@
+"""Decoding of streams in windows of layers."""

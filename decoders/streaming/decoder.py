@@ -1,0 +1,438 @@
+"""Decoding while a memory runs: constant memory and constant time per cycle, for any number of cycles."""
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import stim
+from numpy.typing import ArrayLike, NDArray
+
+from decoders.kernels import layout
+from decoders.matching.workspace import Pools, SearchGraph, Workspace, read_only
+from decoders.streaming.frames import FrameReader, Kind
+from decoders.streaming.kernels import stream
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
+from decoders.streaming.windows import WindowPlan, cut_graph
+
+#: The names of decoders of windows, and whether they match twice.
+WINDOW_DECODERS = {"mwpm": False, "mwpm-correlated": True}
+
+
+def model_for(name: str, dem: stim.DetectorErrorModel) -> LayeredModel:
+    """The layers of a DEM as a decoder of windows needs them.
+
+    Raises:
+        ValueError: no decoder of windows has this name, or a model without layers.
+    """
+    if name not in WINDOW_DECODERS:
+        known = ", ".join(WINDOW_DECODERS)
+        raise ValueError(f"no decoder for windows is named '{name}': choose from {known}")
+    return LayeredModel.from_dem(dem, correlated=WINDOW_DECODERS[name])
+
+
+class StreamParts(NamedTuple):
+    """The records behind a streaming decoder, see decoders.kernels.layout."""
+
+    #: STREAM (1,)
+    stream: NDArray[Any]
+    #: GRAPH (2,): of the first window of a shot, and of the others.
+    windows: NDArray[Any]
+    #: GRAPH (2 * (most_layers + 1),): of the last n layers of a shot, at n if nothing of it is committed,
+    #: else at most_layers + 1 + n; zero where no shot can end so.
+    endings: NDArray[Any]
+    work: Workspace
+    most_layers: int
+    #: Layers of the shortest shot.
+    fewest_layers: int
+    #: Whether shots may be longer by any number of periods; otherwise `fewest_layers` is the only length.
+    repeats: bool
+    #: Layers of a period.
+    period: int
+    num_columns: int
+    measurements: MeasurementModel | None
+    #: SHA-256 of model and windows.
+    digest: bytes
+
+
+class StreamingDecoder:
+    """Decodes one logical qubit cycle by cycle.
+
+    Overlapping windows (Dennis et al., quant-ph/0110143, section VI): when `commit + buffer` cycles are at
+    hand they are matched, minimum weight and exact within the window, with an open future; the edges that
+    begin in the first `commit` cycles become final. What is approximate is only that the events of a window
+    are matched without knowing what comes after it; the end of a shot is decoded with its true ending.
+
+    One object serves one thread. Calls release the GIL while they decode, so one thread per logical qubit
+    can run.
+    """
+
+    def __init__(
+        self, *, model: LayeredModel, plan: WindowPlan, measurements: MeasurementModel | None = None
+    ) -> None:
+        self._model = model
+        self._plan = plan
+        self._reader = FrameReader(model=model, measurements=measurements)
+        self._finished = False
+        self._endings: dict[tuple[bool, int], SearchGraph] = {}
+        self._windows: list[SearchGraph] = []
+        if model.bulk:
+            if plan.commit % model.period:
+                raise ValueError(f"commit={plan.commit}: a multiple of the model's period, {model.period}")
+            self._windows = [
+                cut_graph(model, first=first, count=plan.window, to_end=False, commit=(0, plan.commit))
+                for first in (0, len(model.first))
+            ]
+        self._start()
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        # The kernels' records hold addresses, which mean nothing in a copy or in another process. A copy
+        # starts with a new shot.
+        measurements = self._reader.measurements
+        return partial(type(self), model=self._model, plan=self._plan, measurements=measurements), ()
+
+    @classmethod
+    def from_circuit(
+        cls,
+        circuit: stim.Circuit,
+        *,
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
+    ) -> "StreamingDecoder":
+        """Make a streaming decoder for a memory circuit; a million cycles cost no more than a hundred.
+
+        Args:
+            circuit: detectors have coordinates, usually (x, y, t) or (x, t); see `decoders.streaming.places`.
+            commit, buffer: cycles that a window makes final, and that it looks ahead. Default: four times
+                the distance, and the distance, which decodes a quarter of all cycles twice. Where cycles
+                repeat with a period, `commit` is a multiple of it.
+            decoder: what matches each window; "mwpm" or "mwpm-correlated".
+
+        Raises:
+            ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
+                `LayeredModel.from_dem`).
+        """
+        model = model_for(
+            decoder, circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+        )
+        return cls(
+            model=model,
+            plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
+            measurements=MeasurementModel.from_circuit(circuit, model),
+        )
+
+    @classmethod
+    def from_dem(
+        cls,
+        dem: stim.DetectorErrorModel,
+        *,
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
+    ) -> "StreamingDecoder":
+        """The same from a detector error model; such a decoder takes detection events only."""
+        model = model_for(decoder, dem)
+        return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
+
+    @property
+    def stabilizers(self) -> NDArray[np.float64]:
+        """Coordinates of the columns of a frame, float64 (columns, k), without time."""
+        return self._model.stabilizers
+
+    @property
+    def num_observables(self) -> int:
+        """How many observables are predicted."""
+        return self._model.num_observables
+
+    @property
+    def commit(self) -> int:
+        """Cycles that a window makes final."""
+        return self._plan.commit
+
+    @property
+    def buffer(self) -> int:
+        """Cycles that a window looks ahead."""
+        return self._plan.buffer
+
+    @property
+    def num_cycles(self) -> int:
+        """Cycles taken in since the start of the shot."""
+        return int(self._record["first_layer"][0] + self._record["num_rows"][0])
+
+    @property
+    def committed_cycles(self) -> int:
+        """Cycles whose errors are final."""
+        return int(self._record["first_layer"][0])
+
+    def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
+        """Turn whole shots in stim's order into frames.
+
+        Args:
+            detection_events: bool or 0/1 integers (shots, detectors) of the memory that this decoder was
+                made from.
+
+        Returns:
+            uint8 (shots, layers, columns); columns without a detector in a layer are zero. All layers but
+            the last are for `push`, the last, made from the data readout, is for `finish`.
+        """
+        return self._reader.to_frames(detection_events)
+
+    def push(self, frame: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events") -> NDArray[np.bool_]:
+        """Take in any number of cycles.
+
+        Args:
+            frame: (cycles, columns) bool or 0/1 integers; with bit_packed uint8 (cycles, ceil(columns / 8)),
+                least significant bit first. For kind="measurements" the columns are the measurements of a
+                cycle in the circuit's order.
+            bit_packed: see frame.
+            kind: "events" for detection events, "measurements" for raw measurements, whose detector
+                parities are computed here (decoders made from a circuit only).
+
+        Returns:
+            bool (observables,): flips of the errors that are final so far.
+
+        Raises:
+            ValueError: a frame of the wrong shape, or data after `finish`. The decoder stays usable.
+        """
+        if self._finished:
+            raise ValueError("push after finish: call reset to start the next shot")
+        rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
+        if not self._windows and self.num_cycles + len(rows) >= self._model.num_layers:
+            raise ValueError(f"this memory takes exactly {self._model.num_layers - 1} cycles before finish")
+        first_cycle = self.num_cycles if kind == "measurements" else 0
+        rows, packed = self._reader.events(rows, bit_packed=bit_packed, kind=kind, first_cycle=first_cycle)
+        rows = read_only(rows)
+        at = 0
+        while True:
+            at, status = stream.push_layers(
+                self._record, self._graphs, self._work.record, rows, int(packed), at
+            )
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        self._check(status)
+        return self._flips()
+
+    def finish(
+        self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events"
+    ) -> NDArray[np.bool_]:
+        """Take in the layer made from the data readout and end the shot.
+
+        Args:
+            last_layer: (columns,) as one row of a frame; for kind="measurements" the data measurements.
+            bit_packed, kind: see `push`.
+
+        Returns:
+            bool (observables,): the prediction for the shot.
+
+        Raises:
+            ValueError: a wrong shape, a second finish, or a shot of a length that this memory cannot have.
+        """
+        if self._finished:
+            raise ValueError("finish after finish: call reset to start the next shot")
+        self._model.check_length(self.num_cycles + 1)
+        rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
+        stream.add_rows(self._record, read_only(rows), int(packed))
+        graph = self._ending(self.committed_cycles, self.num_cycles - self.committed_cycles)
+        while True:
+            status = stream.finish_shot(self._record, graph.record, self._work.record)
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        self._finished = True
+        self._check(status)
+        return self._flips()
+
+    def decode_frames(
+        self,
+        frames: NDArray[np.uint8],
+        *,
+        predictions: NDArray[np.uint8] | None = None,
+        first_shot: int = 0,
+    ) -> NDArray[np.uint8]:
+        """Decode whole shots, each as a stream of its own; ends the shot that is being pushed, if any.
+
+        Args:
+            frames: uint8 (shots, layers, columns) as `to_frames` makes them.
+            predictions: uint8 (shots, ceil(observables / 8)) to write to; made if not given.
+            first_shot: added to the numbers of shots in error messages.
+
+        Returns:
+            The predictions, bit-packed.
+
+        Raises:
+            ValueError: wrong shape, or a shot that no error explains (the message says which).
+        """
+        if frames.ndim != 3 or frames.shape[2] != self._model.num_columns or frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames have shape {frames.shape} and dtype {frames.dtype}, expected uint8 "
+                f"(shots, layers, {self._model.num_columns})"
+            )
+        if frames.max(initial=0) > 1:
+            raise ValueError("frames are 0 and 1")
+        num_layers = frames.shape[1]
+        self._model.check_length(num_layers)
+        expected = (len(frames), (self.num_observables + 7) // 8)
+        if predictions is None:
+            predictions = np.zeros(expected, dtype=np.uint8)
+        elif predictions.shape != expected or predictions.dtype != np.uint8:
+            raise ValueError(
+                f"predictions have shape {predictions.shape} and dtype {predictions.dtype}, expected uint8 "
+                f"{expected}"
+            )
+        frames = read_only(np.ascontiguousarray(frames))
+        committed = self._layers_before_ending(num_layers)
+        graphs = np.zeros(3, dtype=layout.GRAPH)
+        graphs[:2] = self._graphs
+        graphs[2] = self._ending(committed, num_layers - committed).record[0]
+        self.reset()
+        shot = 0
+        while True:
+            shot, status = stream.decode_shots(
+                self._record, graphs, self._work.record, frames, predictions, shot
+            )
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        self._finished = True
+        if status == layout.NO_PARTNER:
+            raise ValueError(f"shot {first_shot + shot}: {self._unexplained()}")
+        return predictions
+
+    def reset(self) -> None:
+        """Start the next shot. Allocates nothing."""
+        stream.start_shot(self._record)
+        self._finished = False
+        self._reader.reset()
+
+    def warm_up(self) -> None:
+        """Compile the kernels of `push` and `finish`, and build the ending of this memory's length.
+
+        Kernels in the cache are loaded. The ending of any other length is built by the first shot that has
+        it; `decode_frames` compiles its kernel at its first call.
+        """
+        self.reset()
+        cycles = self._model.num_layers - 1
+        if cycles > self._plan.window:  # as short a shot that ends with as many layers at hand
+            cycles = self._plan.window + (cycles - self._plan.window) % self._plan.commit
+        self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
+        self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
+        self.reset()
+
+    def typical_rows(self, cycles: int, *, seed: int) -> NDArray[np.uint8]:
+        """A shot drawn from the error model, uint8 (cycles + 1, columns), the readout's row included.
+
+        A memory that has only one length has that one, whatever `cycles` says; others at least the shortest,
+        and more cycles than asked for where not all lengths are possible.
+        """
+        shortest = len(self._model.first) + len(self._model.last)
+        num_layers = self._model.longest_length(max(cycles + self._model.period, shortest))
+        return self._model.sample_layers(num_layers, seed=seed)
+
+    def parts(self) -> StreamParts:
+        """What the kernels work with, for a loop that calls them itself instead of `push` and `finish`.
+
+        Every ending is cut here, so that no shot waits for one. The parts are this decoder's own and live
+        as long as it does: use one or the other.
+        """
+        longest = self._plan.window if self._windows else self._model.num_layers
+        shortest = len(self._model.first) + len(self._model.last)
+        endings = np.zeros((2, longest + 1), dtype=layout.GRAPH)
+        period = self._model.period
+        for count in range(shortest, longest + 1, period):
+            endings[0, count] = self._ending(0, count).record[0]
+        if self._windows:
+            for count in range(self._plan.buffer + 1, longest + 1):
+                if (count - shortest) % period:
+                    continue
+                endings[1, count] = self._ending(self._plan.commit, count).record[0]
+        return StreamParts(
+            stream=self._record,
+            windows=self._graphs,
+            endings=endings.reshape(-1),
+            work=self._work,
+            most_layers=longest,
+            fewest_layers=shortest,
+            repeats=bool(self._windows),
+            period=period,
+            num_columns=self._model.num_columns,
+            measurements=self._reader.measurements,
+            digest=self._digest(),
+        )
+
+    def _digest(self) -> bytes:
+        """Tells models and windows apart, but not memories of different lengths."""
+        model = self._model
+        name = "mwpm" if model.implied is None else "mwpm-correlated"
+        digest = hashlib.sha256(f"{name} {self._plan} {self.num_observables}".encode())
+        digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
+        for edges in (*model.first, *model.bulk, *model.last):
+            for name in ("column", "later", "other", "weight", "observables"):
+                digest.update(getattr(edges, name).tobytes())
+        return digest.digest()
+
+    def _start(self) -> None:
+        """Allocate everything that shots write to."""
+        model, plan = self._model, self._plan
+        most_rows = max(plan.window, 0 if model.bulk else model.num_layers) + 1
+        flip_bytes = (model.num_observables + 7) // 8
+        self._pools = Pools(layout.STREAM)
+        self._pools.own(
+            rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
+            flips=np.zeros(flip_bytes, dtype=np.uint8),
+        )
+        self._pools.set(
+            num_columns=model.num_columns,
+            max_rows=most_rows,
+            commit=plan.commit,
+            window=plan.window if self._windows else most_rows + 1,
+            flip_bytes=flip_bytes,
+        )
+        self._record = self._pools.record
+        self._last_packed = self._pools.arrays["flips"].tobytes()
+        self._last_flips = np.zeros(model.num_observables, dtype=np.bool_)
+        self._graphs = np.zeros(2, dtype=layout.GRAPH)
+        for at, graph in enumerate(self._windows):
+            self._graphs[at] = graph.record[0]
+        # An ending has at most as many layers as a window; the longest has the most of everything.
+        longest = model.longest_length(plan.window) if self._windows else model.num_layers
+        self._work = Workspace(*self._windows, self._ending(0, longest), self._ending(plan.commit, longest))
+        self._finished = False
+
+    def _ending(self, first_layer: int, count: int) -> SearchGraph:
+        """The graph of the last `count` layers of a shot that begin at `first_layer`."""
+        first = 0 if first_layer == 0 or not self._model.bulk else len(self._model.first)
+        key = (first == 0, count)
+        if key not in self._endings:
+            self._endings[key] = cut_graph(self._model, first=first, count=count, to_end=True)
+        return self._endings[key]
+
+    def _layers_before_ending(self, num_layers: int) -> int:
+        """How many layers of a shot are committed before its ending is decoded."""
+        pushed = num_layers - 1
+        if not self._windows or pushed < self._plan.window:
+            return 0
+        return ((pushed - self._plan.window) // self._plan.commit + 1) * self._plan.commit
+
+    def _flips(self) -> NDArray[np.bool_]:
+        committed = self._pools.arrays["flips"]
+        packed = committed.tobytes()
+        if packed != self._last_packed:  # most frames end no window: unpacking costs a cycle's time
+            bits = np.unpackbits(committed, count=self._model.num_observables, bitorder="little")
+            self._last_packed, self._last_flips = packed, bits.view(np.bool_)
+        return self._last_flips.copy()
+
+    def _check(self, status: int) -> None:
+        if status == layout.NO_PARTNER:
+            self._finished = True
+            raise ValueError(self._unexplained())
+
+    def _unexplained(self) -> str:
+        first, last = self.committed_cycles, self.num_cycles - 1
+        return (
+            f"no error explains the detection events of cycles {first} to {last}: an odd number of them in a "
+            "component without boundary, or one where there is no detector"
+        )

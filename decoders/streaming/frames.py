@@ -1,0 +1,126 @@
+"""Frames of cycles as callers hand them over, checked and turned into rows of detection events."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
+
+Kind = Literal["events", "measurements"]
+
+
+class FrameReader:
+    """Reads the frames of one shot after the other for a model; remembers what parities reach back to."""
+
+    def __init__(self, *, model: LayeredModel, measurements: MeasurementModel | None) -> None:
+        self.model = model
+        self._num_columns = model.num_columns
+        self.measurements = measurements
+        shape = (measurements.reach, measurements.per_cycle) if measurements else (0, 0)
+        self._before = np.zeros(shape, dtype=np.uint8)
+        self._is_measured = True
+
+    def reset(self) -> None:
+        """Forget the shot."""
+        self._before[:] = 0
+        self._is_measured = True
+
+    def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
+        """Whole shots in stim's order as uint8 (shots, layers, columns); see `StreamingDecoder.to_frames`."""
+        events = np.asarray(detection_events)
+        expected = self.model.num_detectors
+        if events.ndim != 2 or events.shape[1] != expected:
+            raise ValueError(f"detection events have shape {events.shape}, expected (shots, {expected})")
+        if not _is_binary(events):
+            raise ValueError("detection events are bool or 0 and 1")
+        numbers = self.model.detector_numbers(self.model.num_layers)
+        frames = np.zeros((events.shape[0], *numbers.shape), dtype=np.uint8)
+        present = numbers >= 0
+        frames[:, present] = events[:, numbers[present]]
+        return frames
+
+    def check(self, frame: ArrayLike, *, bit_packed: bool, kind: Kind) -> NDArray[np.uint8]:
+        """The frame as uint8 rows, still bit-packed if it was, after checking shape and values.
+
+        Raises:
+            ValueError: what `StreamingDecoder.push` says about frames.
+        """
+        return _checked(np.asarray(frame), bit_packed, kind, self._width(kind))
+
+    def events(
+        self, rows: NDArray[np.uint8], *, bit_packed: bool, kind: Kind, first_cycle: int
+    ) -> tuple[NDArray[np.uint8], bool]:
+        """Detection events of checked rows, and whether they are bit-packed."""
+        if kind == "events":
+            self._is_measured &= len(rows) == 0
+            return rows, bit_packed
+        measured = _unpacked(rows, bit_packed, self._width(kind))
+        events = self._measured.events(measured, before=self._before, first_cycle=first_cycle)
+        new = min(len(measured), len(self._before))
+        if new:
+            self._before[:-new] = self._before[new:]
+            self._before[-new:] = measured[-new:]
+        return events, False
+
+    def last_events(
+        self, last_layer: ArrayLike, *, bit_packed: bool, kind: Kind
+    ) -> tuple[NDArray[np.uint8], bool]:
+        """Check the last layer; its detection events as one row, and whether they are bit-packed."""
+        row = np.asarray(last_layer)
+        if row.ndim != 1:
+            raise ValueError(f"the last layer has shape {row.shape}, expected one row")
+        if kind != "measurements":
+            return _checked(row[np.newaxis], bit_packed, kind, self._width(kind)), bit_packed
+        width = self._measured.at_end
+        rows = _checked(row[np.newaxis], bit_packed, kind, width)
+        measured = _unpacked(rows, bit_packed, width)[0]
+        events = self._measured.last_events(measured, before=self._before)
+        return events[np.newaxis], False
+
+    @property
+    def _measured(self) -> MeasurementModel:
+        if self.measurements is None:
+            raise ValueError(
+                "this decoder takes detection events only: make it with from_circuit from a circuit that "
+                "measures the same in every cycle"
+            )
+        if not self._is_measured:
+            raise ValueError("measurements after detection events: parities need those of all earlier cycles")
+        return self.measurements
+
+    def _width(self, kind: Kind) -> int:
+        """Columns of a frame of this kind."""
+        if kind == "events":
+            return self._num_columns
+        if kind == "measurements":
+            return self._measured.per_cycle
+        raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
+
+
+def _checked(frame: NDArray[Any], bit_packed: bool, kind: Kind, width: int) -> NDArray[np.uint8]:
+    row_width = (width + 7) // 8 if bit_packed else width
+    if frame.ndim != 2 or frame.shape[1] != row_width:
+        packed = f" for {width} columns" if bit_packed else ""
+        raise ValueError(f"a frame of {kind} has shape {frame.shape}, expected (cycles, {row_width}){packed}")
+    if bit_packed:
+        if frame.dtype != np.uint8:
+            raise ValueError(f"a bit-packed frame has dtype {frame.dtype}, expected uint8")
+        if width % 8 and frame.size and (frame[:, -1] >> (width % 8)).any():
+            raise ValueError(f"a bit-packed frame has bits set beyond its {width} columns")
+    elif not _is_binary(frame):
+        raise ValueError(f"a frame of {kind} is bool or 0 and 1")
+    return np.ascontiguousarray(frame, dtype=np.uint8)
+
+
+def _is_binary(values: NDArray[Any]) -> bool:
+    if values.dtype == np.bool_:
+        return True
+    if not np.issubdtype(values.dtype, np.integer):
+        return False
+    return not values.size or bool(values.min() >= 0 and values.max() <= 1)
+
+
+def _unpacked(rows: NDArray[np.uint8], bit_packed: bool, width: int) -> NDArray[np.uint8]:
+    return np.unpackbits(rows, axis=1, count=width, bitorder="little") if bit_packed else rows

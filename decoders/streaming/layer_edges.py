@@ -1,0 +1,194 @@
+"""The edges of a model sorted into layers, and the layers that repeat."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoders.model.matching_graph import MatchingGraph
+from decoders.model.repeat_blocks import Block, Run, Shortened, repeating_part
+from decoders.streaming.places import BY_ORDER, Places, find_places, possible_axes
+
+
+class LayerEdges(NamedTuple):
+    """The edges whose earlier end is in one layer, sorted. Columns stand for detectors."""
+
+    #: int64 (edges,): column of the earlier end.
+    column: NDArray[np.int64]
+    #: int64 (edges,): how many layers later the other end is; 0 for edges to the boundary.
+    later: NDArray[np.int64]
+    #: int64 (edges,): column of the other end, -1 for the boundary.
+    other: NDArray[np.int64]
+    #: int64 (edges,), float64 (edges,), uint64 (edges, words): as in MatchingGraph.
+    weight: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    observables: NDArray[np.uint64]
+
+    def chosen(self, mask: NDArray[np.bool_]) -> "LayerEdges":
+        """Those edges for which the mask is true."""
+        return LayerEdges(
+            self.column[mask],
+            self.later[mask],
+            self.other[mask],
+            self.weight[mask],
+            self.probability[mask],
+            self.observables[mask],
+        )
+
+    def same_as(self, other: "LayerEdges") -> bool:
+        """Whether two layers have the same edges, with the same weights and observables."""
+        fields = ("column", "later", "other", "weight", "observables")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in fields)
+
+
+class Layered(NamedTuple):
+    """A graph in layers."""
+
+    places: Places
+    #: One entry per layer.
+    edges: list[LayerEdges]
+    #: int64 (num_edges,) each: the layer of each edge of the graph, and its number in that layer.
+    layer_of_edge: NDArray[np.int64]
+    number_in_layer: NDArray[np.int64]
+    #: int64 (layers, columns): detector numbers, -1 where a layer has no detector.
+    detectors: NDArray[np.int64]
+    #: The layers that repeat; None if none do.
+    run: Run | None
+    #: Detectors in a period; 0 without one, or if detectors are not numbered period by period.
+    per_period: int
+
+
+def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None, str]:
+    """Sort a graph into layers along the coordinate along which it repeats.
+
+    Args:
+        graph: of the shortened model.
+        short: that model.
+
+    Returns:
+        The layers, and an empty string; or None and why there are none.
+
+    Raises:
+        ValueError: a detector without time coordinate.
+    """
+    refusal = ""
+    without_run = None
+    crowded = True
+    for axis in possible_axes(graph.detector_coordinates, short.shift):
+        if axis == BY_ORDER and not crowded:
+            break
+        places = find_places(graph.detector_coordinates, axis=axis)
+        crowded &= places.most_at_one_place > 2
+        layered, reason = _sort(graph, places, short.blocks)
+        refusal = refusal or reason
+        if layered is None:
+            continue
+        if layered.run is not None and (without_run is None or layered.run.num_periods > 2):
+            return layered, ""
+        without_run = without_run or layered
+    return without_run, refusal
+
+
+def _sort(graph: MatchingGraph, places: Places, blocks: Sequence[Block]) -> tuple[Layered | None, str]:
+    """Sort a graph into these layers; None and the reason if the shortened blocks do not repeat."""
+    num_layers = int(places.layer.max(initial=0)) + 1
+    detectors = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
+    detectors[places.layer, places.column] = np.arange(places.layer.size)
+    edges, layer_of, number = _edges_by_layer(graph, places.layer, places.column, num_layers)
+    kinds = _kinds(edges, detectors >= 0)
+    repeated = [places.layer[block.middle] for block in blocks]
+    layers = np.concatenate(repeated) if blocks else np.zeros(0, dtype=np.int64)
+    run = repeating_part(kinds, including=layers)
+    if blocks and run is None:
+        return None, _changing(kinds, edges, detectors >= 0, layers)
+    per_period = 0
+    if run is not None:
+        per_period = int((detectors[run.start : run.start + run.period] >= 0).sum())
+        earlier, later = (
+            detectors[run.start : run.stop - run.period],
+            detectors[run.start + run.period : run.stop],
+        )
+        if not (later - earlier == per_period)[earlier >= 0].all():
+            per_period = 0
+            if blocks:
+                return None, (
+                    "the detectors of the repeated cycles are not numbered cycle by cycle; decode whole "
+                    "shots with 'mwpm' instead"
+                )
+        if blocks:
+            for at, layer in enumerate(edges[: run.start]):
+                furthest = int(layer.later.max(initial=0))
+                if at + furthest >= run.stop:
+                    return None, (
+                        f"an error of cycle {at} flips a detector {furthest} cycles later; streaming needs "
+                        "errors that reach less far, decode whole shots with 'mwpm' instead"
+                    )
+    return Layered(places, edges, layer_of, number, detectors, run, per_period), ""
+
+
+def _edges_by_layer(
+    graph: MatchingGraph, layer: NDArray[np.int64], column: NDArray[np.int64], num_layers: int
+) -> tuple[list[LayerEdges], NDArray[np.int64], NDArray[np.int64]]:
+    """Edges by the layer of their earlier end, in one canonical order; each edge's layer and place in it."""
+    u, v = graph.edge_u.astype(np.int64), graph.edge_v.astype(np.int64)
+    swap = (v >= 0) & (layer[np.maximum(v, 0)] < layer[u])
+    u, v = np.where(swap, v, u), np.where(swap, u, v)
+    inner = v >= 0
+    at = layer[u] if u.size else np.zeros(0, dtype=np.int64)
+    here = column[u]
+    later = np.where(inner, layer[np.maximum(v, 0)] - at, 0) if u.size else at
+    other = np.where(inner, column[np.maximum(v, 0)], -1) if u.size else at
+    flat = inner & (later == 0) & (other < here)
+    here, other = np.where(flat, other, here), np.where(flat, here, other)
+    words = [graph.edge_observables[:, word] for word in range(graph.edge_observables.shape[1])]
+    order = np.lexsort((*words, graph.edge_weight, other, later, here, at))
+    bounds = np.searchsorted(at[order], np.arange(num_layers + 1))
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size) - bounds[at[order]]
+    layers = [
+        LayerEdges(
+            column=here[chosen],
+            later=later[chosen],
+            other=other[chosen],
+            weight=graph.edge_weight[chosen].astype(np.int64),
+            probability=graph.edge_probability[chosen],
+            observables=graph.edge_observables[chosen],
+        )
+        for chosen in (order[bounds[t] : bounds[t + 1]] for t in range(num_layers))
+    ]
+    return layers, at, place
+
+
+def _kinds(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number layers so that those with the same detectors, edges, weights and observables have one number."""
+    known: dict[tuple[bytes, ...], int] = {}
+    kinds = np.empty(len(edges), dtype=np.int64)
+    for at, layer in enumerate(edges):
+        fields = (layer.column, layer.later, layer.other, layer.weight, layer.observables)
+        key = (present[at].tobytes(), *(field.tobytes() for field in fields))
+        kinds[at] = known.setdefault(key, len(known))
+    return kinds
+
+
+def _changing(
+    kinds: NDArray[np.int64],
+    edges: Sequence[LayerEdges],
+    present: NDArray[np.bool_],
+    layers: NDArray[np.int64],
+) -> str:
+    """Say how the cycles of REPEAT blocks, which have these layers, differ."""
+    first = int(layers[0])
+    others = np.unique(layers)
+    differ = others[kinds[others] != kinds[first]]
+    second = int(differ[0]) if differ.size else first
+    counts = [(int(present[at].sum()), edges[at].column.size) for at in (first, second)]
+    found = f"one has {counts[0][0]} detectors and {counts[0][1]} edges"
+    if counts[0] == counts[1]:
+        found += ", another as many, but other probabilities or places"
+    else:
+        found += f", another {counts[1][0]} and {counts[1][1]}"
+    return (
+        f"the repeated cycles of this model do not have the same errors in each cycle: {found}; streaming "
+        "takes one part that repeats, with any period; decode whole shots with 'mwpm' instead"
+    )

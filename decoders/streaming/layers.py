@@ -1,0 +1,321 @@
+"""The repeating structure of a memory experiment: first cycles, one period of the bulk, last cycles.
+
+A detector error model with a time coordinate is a sequence of layers, one per cycle and one for the data
+readout. Every edge belongs to the layer of its earlier end. The layers of the bulk repeat, usually each like
+the one before, or with a period of several cycles; one period serves a memory of any length.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.correlated.edge_correlations import CorrelatedGraph
+from decoders.model.matching_graph import MatchingGraph
+from decoders.model.repeat_blocks import Block, shorten
+from decoders.streaming.layer_correlations import LayerErrors, LayerImplied, errors_by_layer, implied_by_layer
+from decoders.streaming.layer_edges import Layered, LayerEdges, find_layers
+from decoders.streaming.places import Clock
+
+# Repetitions of other REPEAT blocks than the longest that may be written out as first or last cycles; every
+# window holds them.
+_MOST_REPEATS_WRITTEN_OUT = 100
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayeredModel:
+    """A detector error model as layers of columns."""
+
+    num_observables: int
+    #: How many layers the whole model has, the data readout's included.
+    num_layers: int
+    #: float64 (columns, k): coordinates without time; the order of columns everywhere, which is that of the
+    #: detectors of a full layer. Equal rows where detectors of one cycle share a place.
+    stabilizers: NDArray[np.float64]
+    #: How layers follow from coordinates.
+    clock: Clock
+    #: The layers before the bulk, and after it. The number of those before is a multiple of the period.
+    first: tuple[LayerEdges, ...]
+    last: tuple[LayerEdges, ...]
+    #: The layers of one period of the bulk; empty if the model has no repeating part.
+    bulk: tuple[LayerEdges, ...]
+    #: int64 (layers seen, columns): detector numbers in a model of as few bulk layers as were seen, -1 where
+    #: a layer has no detector.
+    seen_detectors: NDArray[np.int64]
+    #: Number of detectors in a period of the bulk; 0 if detectors are not numbered period by period.
+    detectors_per_period: int
+    weight_scale: float
+    #: The most layers that an edge reaches ahead.
+    longest_reach: int
+    #: Least number of errors that flip an observable unseen, 0 if there is none.
+    distance: int
+    #: bool (layers seen, columns): whether an error in the detector's component flips an observable; the same
+    #: for all layers of the bulk at one place in the period.
+    watched: NDArray[np.bool_]
+    #: What the edges of each layer seen imply; None if windows are matched once.
+    implied: tuple[LayerImplied, ...] | None = None
+    #: The whole errors of each layer seen, with `implied`.
+    errors: tuple[LayerErrors, ...] | None = None
+    #: bool (edges of the layer,) for each layer seen, with `implied`: see `CorrelatedGraph.observed`.
+    observed: tuple[NDArray[np.bool_], ...] | None = None
+
+    @property
+    def num_columns(self) -> int:
+        """Number of columns."""
+        return int(self.stabilizers.shape[0])
+
+    @property
+    def period(self) -> int:
+        """Layers after which the bulk repeats; 1 without a bulk."""
+        return max(1, len(self.bulk))
+
+    @property
+    def recurrence(self) -> int:
+        """The most layers of the bulk, at least 1, from one detector of a column to the next."""
+        start = len(self.first)
+        counts = (self.seen_detectors[start : start + len(self.bulk)] >= 0).sum(axis=0)
+        return -(-self.period // int(counts[counts > 0].min(initial=self.period)))
+
+    @cached_property
+    def foreign_columns(self) -> NDArray[np.bool_]:
+        """Columns of detectors that last cycles have where the bulk has none, bool (columns,)."""
+        columns: NDArray[np.bool_] = np.logical_or.reduce(self._foreign, axis=0)
+        return columns
+
+    @cached_property
+    def num_foreign(self) -> int:
+        """How many layers before the data readout's such detectors reach back."""
+        rows = np.flatnonzero(self._foreign.any(axis=1))
+        return len(self._foreign) - int(rows[0]) if rows.size else 0
+
+    @cached_property
+    def _foreign(self) -> NDArray[np.bool_]:
+        """Detectors of last cycles, without the data readout, that are not in the bulk."""
+        stop = len(self.seen_detectors) - len(self.last)
+        rows = np.arange(stop, len(self.seen_detectors) - 1)
+        if not self.bulk:
+            return np.zeros((0, self.num_columns), dtype=np.bool_)
+        like = len(self.first) + (rows - stop) % self.period
+        return (self.seen_detectors[rows] >= 0) & (self.seen_detectors[like] < 0)
+
+    @property
+    def num_detectors(self) -> int:
+        """Number of detectors of the whole model."""
+        skipped = self.num_layers - int(self.seen_detectors.shape[0])
+        return int((self.seen_detectors >= 0).sum()) + skipped // self.period * self.detectors_per_period
+
+    @classmethod
+    def from_dem(
+        cls, dem: stim.DetectorErrorModel, *, correlated: bool = False, observe: bool = True
+    ) -> "LayeredModel":
+        """Find the layers of a DEM. A REPEAT block of any length costs the same.
+
+        The time is that coordinate along which the model repeats; see `decoders.streaming.places` for how
+        times and places become layers and columns.
+
+        Args:
+            dem: a graphlike model (or one with suggested decompositions).
+            correlated: whether to keep what edges imply; edges are those of a `CorrelatedGraph` then.
+            observe: as in `CorrelatedGraph.from_dem`. Never where an observed edge implies one of a later
+                layer: a window may begin between them, and would take the observed edge as absent.
+
+        Raises:
+            ValueError: a detector without time coordinate, errors more likely than not, a component with
+                more than two detectors, or REPEAT blocks whose cycles do not repeat with a period.
+        """
+        seen: dict[int, int] = {}
+        short = shorten(dem)
+        graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
+        layered, refusal = find_layers(graph, short)
+        if layered is None and len(short.blocks) > 1:
+            # Perhaps only the longest block is the bulk.
+            longest = max(short.blocks, key=lambda block: block.detectors_left_out)
+            others = {block.number: block.repeats for block in short.blocks if block is not longest}
+            if sum(others.values()) <= _MOST_REPEATS_WRITTEN_OUT:
+                seen |= others
+                short = shorten(dem, seen=seen)
+                graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
+                layered, refusal = find_layers(graph, short)
+        if layered is not None and any(b.detectors_left_out % layered.per_period for b in short.blocks):
+            # What is left out must be whole periods: keep some repetitions more.
+            seen |= {block.number: _seen_for_whole_periods(block, layered) for block in short.blocks}
+            short = shorten(dem, seen=seen)
+            graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
+            layered, refusal = find_layers(graph, short)
+        if layered is None or any(b.detectors_left_out % layered.per_period for b in short.blocks):
+            raise ValueError(refusal)
+        edges, run = layered.edges, layered.run
+        seen_layers = len(edges)
+        start, stop, period = run or (seen_layers, seen_layers, 1)
+        skipped = (
+            sum(block.detectors_left_out for block in short.blocks) // max(1, layered.per_period) * period
+        )
+        implied, errors, observed = None, None, None
+        if found is not None:
+            if observe and _observed_late(found, layered.layer_of_edge):
+                return cls.from_dem(dem, correlated=True, observe=False)
+            by_layer = {
+                "layer_of": layered.layer_of_edge,
+                "place_of": layered.number_in_layer,
+            }
+            implied = tuple(implied_by_layer(found.implied, **by_layer, num_layers=seen_layers))
+            errors = tuple(errors_by_layer(found.errors, **by_layer, num_layers=seen_layers))
+            in_order = np.lexsort((layered.number_in_layer, layered.layer_of_edge))
+            sizes = np.cumsum([layer.column.size for layer in edges])
+            observed = tuple(np.split(found.observed[in_order], sizes[:-1]))
+        return cls(
+            num_observables=graph.num_observables,
+            num_layers=seen_layers + skipped,
+            stabilizers=layered.places.stabilizers,
+            clock=layered.places.clock,
+            first=tuple(edges[:start]),
+            bulk=tuple(edges[start : start + period]) if run else (),
+            last=tuple(edges[stop:]),
+            seen_detectors=layered.detectors,
+            detectors_per_period=layered.per_period,
+            weight_scale=graph.weight_scale,
+            longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
+            distance=_distance(short.dem),
+            watched=_watched(graph, layered.detectors, slice(start, stop), period),
+            implied=implied,
+            errors=errors,
+            observed=observed,
+        )
+
+    def detector_numbers(self, num_layers: int) -> NDArray[np.int64]:
+        """Detector numbers, int64 (num_layers, columns), of a memory of so many layers; -1 where none is.
+
+        Raises:
+            ValueError: no memory of this model has so many layers, or detectors are not numbered cycle by
+                cycle and the model's own length is another.
+        """
+        seen = self.seen_detectors.shape[0]
+        self.check_length(num_layers)
+        if num_layers == seen:
+            return self.seen_detectors.copy()
+        if not self.detectors_per_period:
+            raise ValueError(f"{num_layers} layers: detectors not numbered cycle by cycle, only {seen} fit")
+        start, stop = len(self.first), seen - len(self.last)
+        periods = (num_layers - start - len(self.last)) // self.period
+        extra = (num_layers - seen) // self.period
+        steps = np.arange(periods)[:, np.newaxis, np.newaxis] * self.detectors_per_period
+        rows = self.seen_detectors[start : start + self.period]
+        ending = self.seen_detectors[stop:]
+        return np.concatenate(
+            [
+                self.seen_detectors[:start],
+                np.where(rows >= 0, rows + steps, -1).reshape(-1, self.num_columns),
+                np.where(ending >= 0, ending + extra * self.detectors_per_period, -1),
+            ]
+        )
+
+    def check_length(self, num_layers: int) -> None:
+        """Check that there is a memory of so many layers.
+
+        Raises:
+            ValueError: there is none.
+        """
+        fixed = len(self.first) + len(self.last)
+        if not self.bulk and num_layers != fixed:
+            raise ValueError(f"{num_layers} layers: this model has no repeating bulk, only {fixed} fit")
+        if num_layers < fixed:
+            raise ValueError(f"{num_layers} layers: the first and last cycles alone are {fixed}")
+        if (num_layers - fixed) % self.period:
+            below = num_layers - (num_layers - fixed) % self.period
+            raise ValueError(
+                f"{num_layers} layers: the cycles repeat with a period of {self.period}, so that "
+                f"{below} or {below + self.period} layers fit"
+            )
+
+    def longest_length(self, num_layers: int) -> int:
+        """The length of a memory of at most so many layers, or of the shortest one."""
+        fixed = len(self.first) + len(self.last)
+        return fixed + max(0, num_layers - fixed) // self.period * self.period if self.bulk else fixed
+
+    def bulk_layer(self, layer: int) -> LayerEdges:
+        """The layer of the bulk at this distance from its first one, before it if negative."""
+        return self.bulk[layer % len(self.bulk)]
+
+    def layer_edges(self, first: int, count: int, *, to_end: bool) -> list[LayerEdges]:
+        """The edges of `count` layers from layer `first` on; the last layers of the memory if `to_end`."""
+        ending = list(self.last) if to_end else []
+        layers: list[LayerEdges] = []
+        for at in range(first, first + count - len(ending)):
+            layers.append(self.first[at] if at < len(self.first) else self.bulk_layer(at - len(self.first)))
+        return (layers + ending)[-count:] if count else []
+
+    def seen_layers(self, first: int, count: int, *, to_end: bool) -> NDArray[np.int64]:
+        """Which of the layers seen have the edges of `layer_edges`, int64 (count,)."""
+        start = len(self.first)
+        like = np.arange(first, first + count)
+        like = np.where(like < start, like, start + (like - start) % self.period)
+        if to_end and self.last:
+            ending = np.arange(len(self.seen_detectors) - len(self.last), len(self.seen_detectors))
+            like = np.concatenate([like[: max(0, count - ending.size)], ending])[-count:]
+        return like
+
+    def sample_layers(self, num_layers: int, *, seed: int) -> NDArray[np.uint8]:
+        """Draw the detection events of one shot from the edges' probabilities, uint8 (layers, columns).
+
+        Raises:
+            ValueError: no memory of this model has so many layers.
+        """
+        self.check_length(num_layers)
+        random = np.random.default_rng(seed)
+        rows = np.zeros((num_layers + self.longest_reach, self.num_columns), dtype=np.uint8)
+        for at, edges in enumerate(self.layer_edges(0, num_layers, to_end=True)):
+            happened = edges.chosen(random.random(edges.column.size) < edges.probability)
+            np.bitwise_xor.at(rows[at], happened.column, 1)
+            inside = happened.other >= 0
+            np.bitwise_xor.at(rows, (at + happened.later[inside], happened.other[inside]), 1)
+        return rows[:num_layers]
+
+
+def _observed_late(found: CorrelatedGraph, layer_of_edge: NDArray[np.int64]) -> bool:
+    """Whether an observed edge implies an edge of a later layer than its own."""
+    given = np.repeat(np.arange(found.observed.size), np.diff(found.implied.start))
+    later = layer_of_edge[found.implied.edge] > layer_of_edge[given]
+    return bool((later & found.observed[given]).any())
+
+
+def _graph_of(
+    dem: stim.DetectorErrorModel, *, correlated: bool, observe: bool
+) -> tuple[MatchingGraph, CorrelatedGraph | None]:
+    """The matching graph of a model that streaming takes, and what its edges imply if `correlated`."""
+    found = CorrelatedGraph.from_dem(dem, observe=observe) if correlated else None
+    graph = MatchingGraph.from_dem(dem) if found is None else found.graph
+    likely = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
+    likely |= found is not None and found.any_likely
+    if likely or graph.certain_detectors.any() or graph.certain_observables.any():
+        raise ValueError("streaming takes errors of probability up to one half; decode with 'mwpm' instead")
+    return graph, found
+
+
+def _seen_for_whole_periods(block: Block, layered: Layered) -> int:
+    """The repetitions to keep of a block so that those left out are whole periods."""
+    each = layered.per_period // math.gcd(layered.per_period, block.detectors)
+    return block.repeats - (block.repeats - block.seen) // each * each
+
+
+def _watched(
+    graph: MatchingGraph, detectors: NDArray[np.int64], bulk: slice, period: int
+) -> NDArray[np.bool_]:
+    """Which detectors of each layer, int64 (layers, columns), are in a component that flips an observable."""
+    flipping = np.unique(graph.component[graph.edge_u[graph.edge_observables.any(axis=1)]])
+    known = np.append(np.isin(graph.component, flipping), False)
+    watched = known[detectors]
+    for phase in range(period):
+        rows = watched[bulk][phase::period]
+        rows[:] = rows.any(axis=0)
+    return watched
+
+
+def _distance(dem: stim.DetectorErrorModel) -> int:
+    """The graphlike distance of a DEM, 0 if no error flips an observable unseen."""
+    try:
+        return len(dem.shortest_graphlike_error())
+    except ValueError:
+        return 0

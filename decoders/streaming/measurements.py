@@ -1,0 +1,238 @@
+"""Detection events from raw measurements as they arrive: the parities that a circuit's detectors are."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.model.repeat_blocks import SEEN_REPEATS, shorten_circuit
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.places import find_places
+
+
+class _Terms(NamedTuple):
+    """For one layer: detector column[i] contains measurement offset[i], counted from the cycle's first."""
+
+    column: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    #: uint8 (columns,): the parities without errors; ones come from gates that flip qubits.
+    expected: NDArray[np.uint8]
+
+
+class Parities(NamedTuple):
+    """The parities of the first cycles, of the data readout and of a period of the bulk, in this order."""
+
+    #: int64 (layers + 1,): the terms of layer i are start[i]..start[i + 1]-1.
+    start: NDArray[np.int64]
+    #: int64 (terms,): detector `column` contains measurement `offset`, counted from the layer's first;
+    #: negative in earlier cycles.
+    column: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    #: uint8 (layers, columns): the parities without errors.
+    expected: NDArray[np.uint8]
+
+
+class MeasurementModel:
+    """The measurements of each cycle, and the detectors as their parities."""
+
+    def __init__(
+        self,
+        *,
+        per_cycle: int,
+        at_end: int,
+        num_columns: int,
+        first: list[_Terms],
+        bulk: list[_Terms],
+        last: _Terms,
+    ) -> None:
+        self.per_cycle = per_cycle
+        self.at_end = at_end
+        self._num_columns = num_columns
+        self._first = first
+        self._bulk = bulk
+        self._last = last
+        all_terms = [*first, last, *bulk]
+        earliest = min((int(terms.offset.min(initial=0)) for terms in all_terms), default=0)
+        #: Cycles at the beginning whose parities differ.
+        self.num_first = len(first)
+        #: Cycles after which the parities repeat; 0 if they do not.
+        self.period = len(bulk)
+        #: How many cycles back the parities of a cycle reach.
+        self.reach = -(earliest // max(1, per_cycle)) if earliest < 0 else 0
+
+    def parities(self) -> Parities:
+        """All parities as arrays, for kernels."""
+        layers = [*self._first, self._last, *self._bulk]
+        return Parities(
+            start=np.cumsum([0, *(terms.column.size for terms in layers)], dtype=np.int64),
+            column=np.concatenate([terms.column for terms in layers]),
+            offset=np.concatenate([terms.offset for terms in layers]),
+            expected=np.stack([terms.expected for terms in layers]),
+        )
+
+    @classmethod
+    def from_circuit(cls, circuit: stim.Circuit, model: LayeredModel) -> "MeasurementModel | None":
+        """Read the parities of a memory circuit.
+
+        None if the circuit's measurements are not the same in every cycle, if it has only one cycle, or if
+        its parities depend on sweep bits.
+        """
+        if circuit.num_sweep_bits:
+            return None
+        for seen in range(SEEN_REPEATS, 2 * SEEN_REPEATS):
+            short, left_out = shorten_circuit(circuit, seen=seen)
+            found, per_period = cls._from_short(short, model, is_whole=not left_out)
+            if found is None or not any(detectors % per_period for detectors in left_out):
+                return found  # what is left out is whole periods
+        return None
+
+    @classmethod
+    def _from_short(
+        cls, short: stim.Circuit, model: LayeredModel, *, is_whole: bool
+    ) -> "tuple[MeasurementModel | None, int]":
+        """Read the parities of a circuit with short REPEAT blocks; `is_whole` if it had no longer ones.
+
+        Returns also the number of detectors in a period.
+        """
+        detectors = short.get_detector_coordinates()
+        places = find_places(_as_array(detectors), axis=model.clock.axis, unit=model.clock.unit)
+        if not np.array_equal(places.stabilizers, model.stabilizers, equal_nan=True):
+            return None, 1
+        num_layers = int(places.layer.max(initial=0)) + 1
+        numbers = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
+        numbers[places.layer, places.column] = np.arange(places.layer.size)
+        contents = _detector_measurements(short)
+        noiseless = short.reference_sample()
+        per_cycle = _measurements_per_cycle(numbers, contents)
+        at_end = short.num_measurements - (num_layers - 1) * per_cycle
+        if per_cycle <= 0 or at_end < 0:
+            return None, 1
+        layers = [_terms(numbers[t], contents, noiseless, t * per_cycle) for t in range(num_layers)]
+        inside = all((t.offset < per_cycle).all() for t in layers[:-1])
+        if not inside or (layers[-1].offset >= at_end).any():
+            return None, 1
+        start, period = _bulk(layers[:-1])
+        if not is_whole and not period:
+            return None, 1
+        found = cls(
+            per_cycle=per_cycle,
+            at_end=at_end,
+            num_columns=numbers.shape[1],
+            first=layers[:start],
+            bulk=layers[start : start + period],
+            last=layers[-1],
+        )
+        return found, max(1, int((numbers[start : start + period] >= 0).sum()))
+
+    def events(
+        self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8], first_cycle: int
+    ) -> NDArray[np.uint8]:
+        """Detection events of cycles.
+
+        Args:
+            measurements: uint8 (cycles, per_cycle).
+            before: uint8 (reach, per_cycle), the measurements of the cycles before; zeros before the first.
+            first_cycle: number of the first of these cycles.
+
+        Returns:
+            uint8 (cycles, columns).
+
+        Raises:
+            ValueError: more cycles than this memory has.
+        """
+        stacked = np.concatenate([before, measurements]).reshape(-1)
+        events = np.empty((len(measurements), self._num_columns), dtype=np.uint8)
+        origin = before.size
+        special = max(0, min(len(measurements), len(self._first) - first_cycle))
+        for row in range(special):
+            terms = self._first[first_cycle + row]
+            values = stacked[origin + row * self.per_cycle + terms.offset]
+            events[row] = terms.expected
+            np.bitwise_xor.at(events[row], terms.column, values)
+        if special < len(measurements) and not self._bulk:
+            raise ValueError(f"this memory has only {len(self._first)} cycles before its data readout")
+        if special == len(measurements):
+            return events
+        for phase, terms in enumerate(self._bulk):
+            begin = special + (phase - (first_cycle + special - self.num_first)) % self.period
+            rows = np.arange(begin, len(measurements), self.period)[:, np.newaxis]
+            values = stacked[origin + rows * self.per_cycle + terms.offset]
+            events[begin :: self.period] = terms.expected
+            np.bitwise_xor.at(events[begin :: self.period].T, terms.column, values.T)
+        return events
+
+    def last_events(self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Detection events of the last layer, uint8 (columns,), from the data measurements (at_end,)."""
+        stacked = np.concatenate([before.reshape(-1), measurements])
+        events = self._last.expected.copy()
+        np.bitwise_xor.at(events, self._last.column, stacked[before.size + self._last.offset])
+        return events
+
+
+def _as_array(coordinates: dict[int, list[float]]) -> NDArray[np.float64]:
+    """Coordinates as float64 (detectors, k), NaN where a detector has fewer than k."""
+    width = max((len(place) for place in coordinates.values()), default=0)
+    array = np.full((len(coordinates), width), np.nan)
+    for detector, place in coordinates.items():
+        array[detector, : len(place)] = place
+    return array
+
+
+def _bulk(layers: Sequence[_Terms]) -> tuple[int, int]:
+    """Start and period of the parities that repeat up to the last cycle; (cycles, 0) if there are none."""
+    kinds = np.zeros(len(layers), dtype=np.int64)
+    known: dict[tuple[bytes, ...], int] = {}
+    for at, terms in enumerate(layers):
+        kinds[at] = known.setdefault(tuple(field.tobytes() for field in terms), len(known))
+    backwards = kinds[::-1]
+    best, fewest = (len(layers), 0), len(layers)
+    for period in range(1, len(layers) // 2 + 1):
+        differ = np.flatnonzero(backwards[period:] != backwards[:-period])
+        start = len(layers) - period - (int(differ[0]) if differ.size else len(layers) - period)
+        if len(layers) - start >= 2 * period and start + period < fewest:
+            best, fewest = (start, period), start + period
+    return best
+
+
+def _detector_measurements(circuit: stim.Circuit) -> list[list[int]]:
+    """The measurements that each detector compares, as absolute numbers."""
+    contents = []
+    count = 0
+    for instruction in circuit.flattened():
+        if instruction.name == "DETECTOR":
+            contents.append([count + target.value for target in instruction.targets_copy()])
+        else:
+            count += instruction.num_measurements
+    return contents
+
+
+def _measurements_per_cycle(numbers: NDArray[np.int64], contents: list[list[int]]) -> int:
+    """By how much the latest measurement of a stabilizer's detectors moves on from cycle to cycle; 0 if that
+    differs."""
+    found = set()
+    for column in numbers[:-1].T:
+        layers = [layer for layer in np.flatnonzero(column >= 0) if contents[column[layer]]]
+        for earlier, later in pairwise(layers):
+            step = max(contents[column[later]]) - max(contents[column[earlier]])
+            found.add(step / (later - earlier))
+    (step,) = found if len(found) == 1 else (0,)
+    return int(step) if step == int(step) else 0
+
+
+def _terms(
+    detectors: NDArray[np.int64], contents: list[list[int]], noiseless: NDArray[np.bool_], origin: int
+) -> _Terms:
+    pairs = sorted(
+        (column, measurement - origin)
+        for column, detector in enumerate(detectors)
+        if detector >= 0
+        for measurement in contents[detector]
+    )
+    array = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    column, offset = array[:, 0].copy(), array[:, 1].copy()
+    expected = np.zeros(detectors.size, dtype=np.uint8)
+    np.bitwise_xor.at(expected, column, noiseless[origin + offset].astype(np.uint8))
+    return _Terms(column=column, offset=offset, expected=expected)

@@ -1,0 +1,362 @@
+"""Streaming on several threads, for codes that one core cannot decode at the speed of their cycles."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import stim
+from numpy.typing import ArrayLike, NDArray
+
+from decoders.kernels import layout
+from decoders.matching.workspace import Pools, SearchGraph, Workspace
+from decoders.streaming.decoder import model_for
+from decoders.streaming.frames import FrameReader, Kind
+from decoders.streaming.kernels import stream
+from decoders.streaming.layers import LayeredModel
+from decoders.streaming.measurements import MeasurementModel
+from decoders.streaming.windows import WindowPlan, cut_graph, cut_layers
+
+Rows = NDArray[np.uint8]
+
+# Long enough that handing a block to a thread costs little beside decoding it; it is also the latency.
+_BLOCK_CYCLES = 500
+
+
+class _Block(NamedTuple):
+    """What a block leaves: its flips, and the events in the gap before it and in the gap behind it."""
+
+    flips: Rows
+    left: Rows
+    right: Rows
+
+
+class ParallelStreamingDecoder:
+    """Decodes blocks of a stream at the same time, then the gaps between them.
+
+    Parallel windows (Skoric et al., arXiv 2209.08552; Tan et al., arXiv 2209.09219): a block looks
+    `buffer` cycles ahead and back, into gaps of that length, and makes its own cycles final; a gap is
+    decoded when both its neighbours are done, with what they left in it. Inside a block, windows follow
+    each other as in `StreamingDecoder`, so that a block may be long and its dispatch cheap. The answer
+    depends on neither the number of threads nor the sizes of frames.
+
+    One object serves one caller; `close` it, or use it in a `with` block, to end its threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: LayeredModel,
+        plan: WindowPlan,
+        threads: int,
+        block: int | None = None,
+        measurements: MeasurementModel | None = None,
+    ) -> None:
+        if block is not None and block < 1:
+            raise ValueError(f"block={block}: at least 1 cycle")
+        if threads < 1:
+            raise ValueError(f"threads={threads}: at least 1")
+        if not model.bulk:
+            raise ValueError(
+                f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
+            )
+        if model.num_foreign:
+            raise ValueError(
+                "the last cycles of this memory have detectors where the repeated ones have none: use "
+                "StreamingDecoder"
+            )
+        for name, cycles in (("commit", plan.commit), ("buffer", plan.buffer)):
+            if cycles % model.period:
+                raise ValueError(f"{name}={cycles}: a multiple of the model's period, {model.period}")
+        _check_gap(model, plan)
+        windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
+        self._model = model
+        self._plan = plan
+        self._period = windows * plan.commit + plan.buffer
+        self._reader = FrameReader(model=model, measurements=measurements)
+        bulk = len(model.first)
+        start = (0, plan.commit)
+        self._head = cut_graph(model, first=0, count=plan.window, to_end=False, commit=start)
+        self._bulk = cut_graph(model, first=bulk, count=plan.window, to_end=False, commit=start)
+        self._open = cut_graph(
+            model,
+            first=bulk,
+            count=plan.buffer + plan.window,
+            to_end=False,
+            open_past=True,
+            commit=(plan.buffer, plan.buffer + plan.commit),
+        )
+        self._gap = cut_graph(model, first=bulk, count=plan.buffer, to_end=False, open_future=False)
+        self._endings: dict[tuple[bool, bool, int], SearchGraph] = {}
+        longest_start = self._ending(model.longest_length(plan.window), 0)
+        longest = model.longest_length(plan.buffer + plan.window)
+        self._largest = [self._open, longest_start, self._ending(longest, plan.buffer)]
+        self._pool = ThreadPoolExecutor(max_workers=threads)
+        self._most_running = 2 * threads
+        self._idle: deque[_Worker] = deque()
+        self._finished = False
+        self._flips = np.zeros((model.num_observables + 7) // 8, dtype=np.uint8)
+        self.reset()
+
+    @classmethod
+    def from_circuit(
+        cls,
+        circuit: stim.Circuit,
+        *,
+        threads: int,
+        commit: int | None = None,
+        buffer: int | None = None,
+        block: int | None = None,
+        decoder: str = "mwpm",
+    ) -> "ParallelStreamingDecoder":
+        """Make a decoder for a memory circuit.
+
+        Args:
+            circuit, commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+            threads: how many blocks are decoded at the same time.
+            block: cycles in a block, rounded to whole windows; default 500.
+
+        Raises:
+            ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be cut, or detectors
+                without a boundary.
+        """
+        model = model_for(
+            decoder, circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+        )
+        return cls(
+            model=model,
+            plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
+            threads=threads,
+            block=block,
+            measurements=MeasurementModel.from_circuit(circuit, model),
+        )
+
+    def __enter__(self) -> "ParallelStreamingDecoder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads; what is not decoded yet is dropped."""
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def stabilizers(self) -> NDArray[np.float64]:
+        """Coordinates of the columns of a frame, float64 (columns, k), without time."""
+        return self._model.stabilizers
+
+    @property
+    def num_cycles(self) -> int:
+        """Cycles taken in since the start of the shot."""
+        return self._first_layer + self._num_rows
+
+    def to_frames(self, detection_events: ArrayLike) -> Rows:
+        """Turn whole shots in stim's order into frames; see `StreamingDecoder.to_frames`."""
+        return self._reader.to_frames(detection_events)
+
+    def push(self, frame: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events") -> NDArray[np.bool_]:
+        """Take in any number of cycles; see `StreamingDecoder.push`.
+
+        Returns at once unless many blocks are waiting; the flips are those of the blocks done so far.
+        """
+        if self._finished:
+            raise ValueError("push after finish: call reset to start the next shot")
+        rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
+        rows, packed = self._reader.events(
+            rows, bit_packed=bit_packed, kind=kind, first_cycle=self.num_cycles
+        )
+        if packed:
+            rows = np.unpackbits(rows, axis=1, count=self._model.num_columns, bitorder="little")
+        while len(rows):
+            taken = min(len(rows), len(self._rows) - self._num_rows)
+            self._rows[self._num_rows : self._num_rows + taken] = rows[:taken]
+            self._num_rows += taken
+            rows = rows[taken:]
+            if self._num_rows == len(self._rows):
+                self._dispatch_block()
+        self._collect(wait_for=self._most_running)
+        return self._as_bools()
+
+    def finish(
+        self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events"
+    ) -> NDArray[np.bool_]:
+        """Take in the layer made from the data readout and end the shot; see `StreamingDecoder.finish`."""
+        if self._finished:
+            raise ValueError("finish after finish: call reset to start the next shot")
+        self._model.check_length(self.num_cycles + 1)
+        rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
+        if packed:
+            rows = np.unpackbits(rows, axis=1, count=self._model.num_columns, bitorder="little")
+        layers = np.concatenate([self._rows[: self._num_rows], rows])
+        self._finished = True
+        self._submit(layers, ending=True)
+        self._collect(wait_for=0)
+        return self._as_bools()
+
+    def reset(self) -> None:
+        """Start the next shot; what is still being decoded of the last one is dropped."""
+        self._reader.reset()
+        for future in getattr(self, "_running", ()):
+            future.cancel()
+        self._running: deque[Future[_Block]] = deque()
+        self._gaps: deque[Future[Rows]] = deque()
+        self._flips[:] = 0
+        self._before: tuple[Rows, Rows] | None = None  # what the last block left behind it, and what came in
+        self._original: deque[Rows] = deque()
+        # Rows of the block being filled, those of the gap before it and of the gap behind it.
+        self._rows = self._new_rows(context=0)
+        self._num_rows = 0
+        self._first_layer = 0
+        self._finished = False
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from the cache."""
+        self.reset()
+        self.push(np.zeros((2 * self._period, self._model.num_columns), dtype=np.uint8))
+        self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
+        self.reset()
+
+    def _new_rows(self, *, context: int) -> Rows:
+        return np.zeros((context + self._period, self._model.num_columns), dtype=np.uint8)
+
+    def _dispatch_block(self) -> None:
+        """The block and the gap behind it are complete."""
+        full = self._rows
+        gap = full[-self._plan.buffer :]
+        self._submit(full, ending=False)
+        self._first_layer += self._num_rows - self._plan.buffer
+        self._rows = self._new_rows(context=self._plan.buffer)
+        self._rows[: self._plan.buffer] = gap
+        self._num_rows = self._plan.buffer
+        self._collect(wait_for=self._most_running)
+
+    def _submit(self, layers: Rows, *, ending: bool) -> None:
+        context = self._plan.buffer if self._first_layer else 0
+        graphs = [self._open if context else self._head, self._bulk]
+        if ending:
+            graphs.append(self._ending(len(layers), context))
+        self._original.append(layers[:context])
+        self._running.append(self._pool.submit(self._decode_block, layers, context, ending, graphs))
+
+    def _ending(self, count: int, context: int) -> SearchGraph:
+        """The graph with which a last block of `count` layers ends."""
+        pushed, plan = count - 1 - context, self._plan
+        windows = 0 if pushed < plan.window else (pushed - plan.window) // plan.commit + 1
+        rows = count - windows * plan.commit - (context if windows else 0)
+        open_past = context > 0 and windows == 0
+        at_start = context == 0 and windows == 0
+        key = (open_past, at_start, rows)
+        if key not in self._endings:
+            first = 0 if at_start else len(self._model.first)
+            self._endings[key] = cut_graph(
+                self._model,
+                first=first,
+                count=rows,
+                to_end=True,
+                open_past=open_past,
+                commit=(context if open_past else 0, rows),
+            )
+        return self._endings[key]
+
+    def _collect(self, *, wait_for: int) -> None:
+        """Take in what is done, in order, waiting until at most `wait_for` blocks are running."""
+        while self._running and (self._running[0].done() or len(self._running) > wait_for):
+            block = self._running.popleft().result()
+            original = self._original.popleft()
+            self._flips ^= block.flips
+            if self._before is not None:
+                # Both neighbours started from the same events and changed some: keep both changes.
+                gap = self._before[0] ^ block.left ^ original
+                self._gaps.append(self._pool.submit(self._decode_gap, gap))
+            self._before = (block.right, original)
+        while self._gaps and (self._gaps[0].done() or wait_for == 0 or len(self._gaps) > wait_for):
+            self._flips ^= self._gaps.popleft().result()
+
+    def _decode_block(self, layers: Rows, context: int, ending: bool, graphs: list[SearchGraph]) -> _Block:
+        left = np.zeros((context, self._model.num_columns), dtype=np.uint8)
+        with self._worker(graphs) as worker:
+            worker.run(stream.decode_block, layers, context, int(ending), left)
+            rows = worker.stream.arrays["rows"].reshape(-1, self._model.num_columns)
+            return _Block(worker.flips(), left, rows[: self._plan.buffer].copy())
+
+    def _decode_gap(self, gap: Rows) -> Rows:
+        with self._worker([self._gap]) as worker:
+            worker.run(stream.decode_gap, gap)
+            return worker.flips()
+
+    @contextmanager
+    def _worker(self, graphs: list[SearchGraph]) -> Iterator["_Worker"]:
+        """An idle worker, or a new one if there is none, made to work on these graphs."""
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = _Worker(self._model, self._plan, self._largest)
+        for at, graph in enumerate(graphs):
+            worker.graphs[at] = graph.record[0]
+        try:
+            yield worker
+        finally:
+            self._idle.append(worker)
+
+    def _as_bools(self) -> NDArray[np.bool_]:
+        bits = np.unpackbits(self._flips, count=self._model.num_observables, bitorder="little")
+        return bits.astype(np.bool_)
+
+
+def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
+    """Check that a gap can explain whatever its two blocks leave in it, an odd number of events, too."""
+    first = len(model.first)
+    gap, _ = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False)
+    in_use = np.zeros((model.period, model.num_columns), dtype=np.bool_)
+    for layer, edges in enumerate(model.bulk):
+        in_use[layer, edges.column] = True
+        inner = edges.other >= 0
+        in_use[(layer + edges.later[inner]) % model.period, edges.other[inner]] = True
+    has_boundary = gap.component_has_boundary[gap.component].reshape(plan.buffer, model.num_columns)
+    if not has_boundary[np.tile(in_use, (plan.buffer // model.period, 1))].all():
+        raise ValueError(
+            f"buffer={plan.buffer}: some detectors have no way to a boundary within so many cycles; use "
+            "StreamingDecoder"
+        )
+
+
+class _Worker:
+    """What one thread writes to; large enough for the given graphs."""
+
+    def __init__(self, model: LayeredModel, plan: WindowPlan, largest: list[SearchGraph]) -> None:
+        most_rows = plan.buffer + plan.window + 1
+        flip_bytes = (model.num_observables + 7) // 8
+        self.stream = Pools(layout.STREAM)
+        self.stream.own(
+            rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
+            flips=np.zeros(flip_bytes, dtype=np.uint8),
+        )
+        self.stream.set(
+            num_columns=model.num_columns,
+            max_rows=most_rows,
+            commit=plan.commit,
+            window=plan.window,
+            flip_bytes=flip_bytes,
+        )
+        self.graphs = np.zeros(3, dtype=layout.GRAPH)
+        self._work = Workspace(*largest)
+
+    def run(self, kernel: Callable[..., int], *arguments: Any) -> None:
+        """Run a kernel on this worker's memory, again with more of it when it asks."""
+        while True:
+            status = kernel(self.stream.record, self.graphs, self._work.record, *arguments)
+            if status != layout.FULL:
+                break
+            self._work.grow()
+        if status == layout.NO_PARTNER:
+            raise ValueError(
+                "no error explains the detection events of a block: an odd number of them in a component "
+                "without boundary, or one where there is no detector"
+            )
+
+    def flips(self) -> Rows:
+        """Observables flipped by what was committed."""
+        return self.stream.arrays["flips"].copy()

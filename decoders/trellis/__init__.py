@@ -1,0 +1,1 @@
+"""The likeliest logical class by a beam over error mechanisms."""

@@ -1,0 +1,278 @@
+"""In which order a sweep goes through detectors and mechanisms, and the memory that it needs."""
+
+import heapq
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decoders.matching.workspace import Pools
+from decoders.model.mechanisms import ErrorModel, Mechanisms
+from decoders.model.rounds import cycle_of_detectors
+from decoders.trellis.kernels import layout
+
+# A fired detector's hope is exp(-w * _PRICE / k) for the mechanism of weight w and k detectors of which this
+# is largest. With 1 no remaining error could be cheaper (the bound of Tesseract, arXiv 2503.10988); most
+# are dearer, and states that only look cheap crowd out others.
+_PRICE = 1.6
+# In a full beam no state is begun whose rank is this much below the last one's: hardly any would be kept.
+_PRESSURE = 0.3
+# Hope where no mechanism is left.
+_NONE = 1e-26
+# Odds below this are judged as if they were this: products of hopes stay in the range of a float64.
+_LEAST_ODDS = 1e-100
+# A larger spread is as good as an infinite one, for the same reason.
+_LARGEST_SPREAD = 600.0
+
+
+class SweepPlan(Pools):
+    """A sweep in one order of the detectors; read only once made."""
+
+    def __init__(self, *, mechanisms: Mechanisms, order: NDArray[np.int64]) -> None:
+        super().__init__(layout.SWEEP)
+        num_detectors = order.size
+        place = np.empty(num_detectors, dtype=np.int64)
+        place[order] = np.arange(num_detectors)
+        members: list[list[tuple[float, list[int], int]]] = [[] for _ in range(num_detectors)]
+        for number, detectors in enumerate(mechanisms.detectors):
+            if detectors:
+                steps = sorted(place[list(detectors)].tolist())
+                members[steps[0]].append((-float(mechanisms.odds[number]), steps, number))
+        for group in members:
+            group.sort()
+        slots = _Slots(members)
+        open_words = max(1, (slots.count + 63) // 64)
+        flip_words = mechanisms.observables.shape[1]
+        words = open_words + flip_words
+        hopes = _Hopes(members)
+
+        steps_record = np.zeros(num_detectors, dtype=layout.STEP)
+        openings: list[tuple[int, int, int]] = []
+        changes: list[tuple[int, int, float]] = []
+        links: list[tuple[int, int, float, float]] = []
+        rows: list[tuple[float, float, float, int, int]] = []
+        count = sum(map(len, members))
+        masks = np.zeros((count, words), dtype=np.uint64)
+        step_masks = np.zeros((num_detectors, open_words), dtype=np.uint64)
+        for step, group in enumerate(members):
+            record = steps_record[step]
+            record["first_new"], record["first_mechanism"] = len(openings), len(rows)
+            record["first_change"] = len(changes)
+            openings += [(int(order[new]), *slots.place(new)) for new in slots.new[step]]
+            touched = {step, *(other for _, steps, _ in group for other in steps)}
+            for other in touched:
+                word, bit = slots.place(other)
+                step_masks[step, word] |= np.uint64(bit)
+                after = hopes.after(other, step)
+                if other != step and after != hopes.before(other, step):
+                    changes.append((word, bit, after / hopes.before(other, step)))
+            quiet = 0.0
+            own = hopes.before(step, step)
+            for index, (negative, steps, number) in enumerate(group):
+                late = hopes.late(step, index)
+                first = len(links)
+                for other in steps[1:]:
+                    hope = hopes.before(other, step)
+                    links.append((*slots.place(other), hope, 1 / hope))
+                for other in steps:
+                    word, bit = slots.place(other)
+                    masks[len(rows), word] |= np.uint64(bit)
+                masks[len(rows), open_words:] = mechanisms.observables[number]
+                quiet = max(quiet, float(np.prod([-negative, late, *(link[2] for link in links[first:])])))
+                rows.append((-negative, own, late, first, len(links)))
+            record["word"], bit_value = slots.place(step)
+            record["bit"], record["quiet"] = bit_value, quiet
+            record["last_new"], record["last_mechanism"] = len(openings), len(rows)
+            record["last_change"] = len(changes)
+        #: How many detectors are open at the same time at most.
+        self.num_open = slots.count
+        self.own(
+            steps=steps_record,
+            openings=np.array(openings, dtype=layout.OPENING),
+            mechanisms=np.array(rows, dtype=layout.MECHANISM),
+            links=np.array(links, dtype=layout.LINK),
+            changes=np.array(changes, dtype=layout.CHANGE),
+            masks=masks,
+            step_masks=step_masks,
+        )
+        self.set(
+            num_steps=num_detectors,
+            num_openings=len(openings),
+            num_mechanisms=count,
+            num_links=len(links),
+            num_changes=len(changes),
+            open_words=open_words,
+            words=words,
+        )
+
+
+class Beam(Pools):
+    """Everything that a sweep writes to, for one thread.
+
+    Args:
+        plans: the sweeps that it must serve.
+        width: how many states survive a step.
+        spread: states are given up whose rank is less than exp(-spread) of the best one's.
+        sure: no further sweep is made where the best class is this much ahead, in log-likelihood.
+    """
+
+    def __init__(self, plans: list[SweepPlan], *, width: int, spread: float, sure: float = np.inf) -> None:
+        super().__init__(layout.BEAM)
+        words = max(int(plan.record["words"][0]) for plan in plans)
+        num_detectors = int(plans[0].record["num_steps"][0])
+        class_words = words_of_class(plans[0])
+        room = 8 * width + 64  # states of one step before they are sorted out
+        max_classes = 64
+        table_size = 1 << (2 * room - 1).bit_length()
+        states = np.zeros(2 * room, dtype=layout.STATE)
+        self.own(
+            states=states,
+            rank_bits=states.view(np.int64),
+            keys=np.zeros(2 * room * words, dtype=np.uint64),
+            table=np.zeros(table_size, dtype=layout.SLOT),
+            with_event=np.zeros(room, dtype=np.int64),
+            without=np.zeros(room, dtype=np.int64),
+            counts=np.zeros(int(layout.NUM_BUCKETS) + 1, dtype=np.int64),
+            hot=np.zeros(words, dtype=np.uint64),
+            fired=np.zeros(num_detectors, dtype=np.uint8),
+            class_flips=np.zeros(max_classes * class_words, dtype=np.uint64),
+            class_score=np.zeros(max_classes),
+        )
+        self.set(
+            room=room,
+            words=words,
+            table_size=table_size,
+            num_detectors=num_detectors,
+            max_classes=max_classes,
+            class_words=class_words,
+            width=width,
+        )
+        self.record["spread"] = np.exp(-min(spread, _LARGEST_SPREAD))
+        self.record["sure"] = sure
+        self.record["pressure"] = _PRESSURE
+
+
+def words_of_class(plan: SweepPlan) -> int:
+    """How many words the observables of a plan's states have."""
+    return int(plan.record["words"][0] - plan.record["open_words"][0])
+
+
+class _Slots:
+    """A bit for every detector from the first step that flips it to the one that closes it."""
+
+    def __init__(self, members: list[list[tuple[float, list[int], int]]]) -> None:
+        self.of = [-1] * len(members)
+        #: Detectors that each step opens.
+        self.new: list[list[int]] = []
+        self.count = 0
+        free: list[int] = []
+        for step, group in enumerate(members):
+            needed = sorted({step, *(other for _, steps, _ in group for other in steps)})
+            self.new.append([other for other in needed if self.of[other] < 0])
+            for other in self.new[-1]:
+                if free:
+                    self.of[other] = heapq.heappop(free)
+                else:
+                    self.of[other] = self.count
+                    self.count += 1
+            heapq.heappush(free, self.of[step])
+
+    def place(self, detector: int) -> tuple[int, int]:
+        """Word and bit."""
+        return self.of[detector] // 64, 1 << self.of[detector] % 64
+
+
+class _Hopes:
+    """What a fired detector is worth, by the mechanisms that are left to flip it."""
+
+    def __init__(self, members: list[list[tuple[float, list[int], int]]]) -> None:
+        # Per detector its hope before each step that can flip it; per step, after each of its mechanisms.
+        self._before: list[dict[int, float]] = [{} for _ in members]
+        self._after: list[dict[int, float]] = [{} for _ in members]
+        self._late: list[list[float]] = []
+        current = [_NONE] * len(members)
+        for step in reversed(range(len(members))):
+            group = members[step]
+            late = []
+            touched = {other for _, steps, _ in group for other in steps}
+            for other in touched:
+                self._after[other][step] = current[other]
+            for negative, steps, _ in reversed(group):
+                late.append(current[step])
+                hope = float(max(-negative, _LEAST_ODDS) ** (_PRICE / len(steps)))
+                for other in steps:
+                    current[other] = max(current[other], hope)
+            self._late.append(late[::-1])
+            for other in touched:
+                self._before[other][step] = current[other]
+        self._late.reverse()
+
+    def before(self, detector: int, step: int) -> float:
+        return self._before[detector].get(step, _NONE)
+
+    def after(self, detector: int, step: int) -> float:
+        return self._after[detector].get(step, _NONE)
+
+    def late(self, step: int, index: int) -> float:
+        return self._late[step][index]
+
+
+def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
+    """Choose orders of the detectors: along the coordinates and back, those with fewest open detectors first.
+
+    Of equally many open detectors time comes first. Without coordinates of time: breadth first from one end
+    of the graph of detectors that share mechanisms, and back.
+    """
+    cycle = cycle_of_detectors(coordinates=model.coordinates)
+    if (cycle >= 0).all() and model.num_detectors:
+        place = np.nan_to_num(model.coordinates)
+        axes = [cycle.astype(np.float64), *(place[:, axis] for axis in range(min(2, place.shape[1] - 1)))]
+        ways = [np.lexsort([*axes[1:][::-1], axes[0]])]
+        for axis in range(1, len(axes)):
+            others = [axes[other] for other in range(len(axes)) if other != axis]
+            ways.append(np.lexsort([*others[::-1], axes[axis]]))
+        ways.sort(key=lambda way: _most_open(way, model.mechanisms))
+    else:
+        ways = [_outwards(model.num_detectors, model.mechanisms)]
+    both: list[Any] = [way for forward in ways for way in (forward, forward[::-1])]
+    return [np.ascontiguousarray(way, dtype=np.int64) for way in both[:count]]
+
+
+def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
+    """Count the detectors that are open at the same time at most, as in `SweepPlan.num_open`."""
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    opened = np.arange(order.size)  # by place: the step that opens the detector
+    for detectors in mechanisms.detectors:
+        if detectors:
+            steps = place[list(detectors)]
+            opened[steps] = np.minimum(opened[steps], steps.min())
+    starts = np.bincount(opened, minlength=order.size)
+    return int((np.cumsum(starts) - np.arange(order.size)).max(initial=0))
+
+
+def _outwards(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:
+    """Detectors in the order in which a search finds them that starts far from where another one started."""
+    neighbours: list[set[int]] = [set() for _ in range(num_detectors)]
+    for detectors in mechanisms.detectors:
+        for detector in detectors:
+            neighbours[detector].update(detectors)
+
+    def search(roots: list[int]) -> list[int]:
+        seen = [False] * num_detectors
+        found: list[int] = []
+        for root in roots:
+            if seen[root]:
+                continue
+            seen[root] = True
+            at = len(found)
+            found.append(root)
+            while at < len(found):
+                for other in sorted(neighbours[found[at]], key=lambda node: (len(neighbours[node]), node)):
+                    if not seen[other]:
+                        seen[other] = True
+                        found.append(other)
+                at += 1
+        return found
+
+    return np.array(search(search(list(range(num_detectors)))[::-1]), dtype=np.int64)
