@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.recorded_data import VARIABLE, find_recorded_data, link_experiments
+from tests.support.recorded_data import VARIABLE, find_recorded_data, link_experiments
 
 # The same examples in every run, and no deadline: the first call of a compiled function takes seconds.
 settings.register_profile("suite", deadline=None, derandomize=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.documentation import ROOT, diagrams
+from tests.support.documentation import ROOT, diagrams
 from tests.test_architecture import PACKAGES, imports_of, source_files
 
 _PAGE = (ROOT / "docs" / "pages" / "architecture.md").read_text(encoding="utf-8")

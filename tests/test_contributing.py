@@ -13,7 +13,7 @@ import pytest
 
 import decoders
 from experiments import cli
-from tests.documentation import ROOT, blocks
+from tests.support.documentation import ROOT, blocks
 
 _CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 _CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.documentation import ROOT, diagrams
+from tests.support.documentation import ROOT, diagrams
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _LOOP = """flowchart TB

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recorded_data import EXPERIMENTS, ROOT, VARIABLE, find_recorded_data, link_experiments
+from tests.support.recorded_data import EXPERIMENTS, ROOT, VARIABLE, find_recorded_data, link_experiments
 
 # Beginnings of absolute paths that exist on some machines only.
 _ONE_MACHINE = re.compile(

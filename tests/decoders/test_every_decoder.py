@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders import Decoder
-from tests.strategies import dems
-from tests.streams import in_one_layer
+from tests.support.strategies import dems
+from tests.support.streams import in_one_layer
 
 NAMES = decoders.names()
 # Reweighting after a first matching may go wrong where exact matching does not.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 import decoders
 from decoders.registry import decoder_class
 from decoders.sinter_adapter import SinterDecoder
-from tests.compilations import compiled, forget
-from tests.streams import compiled_only
+from tests.support.compilations import compiled, forget
+from tests.support.streams import compiled_only
 
 
 def _memory(task: str, *, p: float, rounds: int = 3) -> stim.Circuit:

@@ -17,8 +17,8 @@ from experiments.bench_codes_runs import Cell, Limits, Run
 from experiments.loop_shots import prepare, simulate
 from experiments.points import Point
 from experiments.progress import Progress
-from tests.compilations import JUMP, CompilationClock, compiled, forget
-from tests.streams import compiled_only
+from tests.support.compilations import JUMP, CompilationClock, compiled, forget
+from tests.support.streams import compiled_only
 
 _DEMO = ("demo", "--distances", "3", "--rounds", "2", "3", "--shots", "100")
 

@@ -7,7 +7,7 @@ import pytest
 
 from realtime.client import Client, DaemonProcess
 from realtime.daemon import DaemonConfig
-from tests.loop_shots import circuit
+from tests.support.loop_shots import circuit
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from decoders import StreamingDecoder
 from decoders.streaming.layers import LayeredModel
 from realtime.admission import MOST_LOAD, Admission, service_ns
 from realtime.local import LocalLoop
-from tests.compilations import compiled, forget
-from tests.loop_shots import circuit
-from tests.streams import compiled_only
+from tests.support.compilations import compiled, forget
+from tests.support.loop_shots import circuit
+from tests.support.streams import compiled_only
 
 
 def test_seventy_percent_of_a_core_is_the_limit() -> None:

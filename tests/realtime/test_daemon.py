@@ -26,7 +26,7 @@ from realtime.session import Session
 from realtime.transport import Hub, Pair, new_keys
 from realtime.wire import Result, Status
 from realtime.worker import Worker
-from tests.loop_shots import CYCLE_NS, changed, circuit, frames_of, is_right, shots, untimed
+from tests.support.loop_shots import CYCLE_NS, changed, circuit, frames_of, is_right, shots, untimed
 
 WAIT_MS = 20_000
 

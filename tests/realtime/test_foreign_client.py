@@ -11,7 +11,7 @@ import pytest
 
 from realtime.client import DaemonProcess
 from realtime.daemon import DaemonConfig
-from tests.loop_shots import circuit, shots
+from tests.support.loop_shots import circuit, shots
 
 _SOURCE = Path(__file__).with_name("foreign_client.c")
 

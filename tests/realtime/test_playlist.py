@@ -15,7 +15,7 @@ from qec import noise
 from realtime import sampling
 from realtime.playlist import Playlist
 from realtime.sampling import sample_events
-from tests.streams import alternating
+from tests.support.streams import alternating
 
 
 def memory(distance: int, cycles: int, p: float = 0.003) -> stim.Circuit:

@@ -18,9 +18,9 @@ from realtime.kernels import loop
 from realtime.kernels.frames import fault_of
 from realtime.session import Session, SessionLimits
 from realtime.wire import Flags, Result, Status
-from tests.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames_of, shots
-from tests.strategies import data_frames
-from tests.streams import alternating, chequered
+from tests.support.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames_of, shots
+from tests.support.strategies import data_frames
+from tests.support.streams import alternating, chequered
 
 PERIODIC = {
     "two": alternating(2, repeats=20),

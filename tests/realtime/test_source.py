@@ -16,7 +16,7 @@ from realtime.jobs import Job
 from realtime.playlist import Playlist
 from realtime.sampling import sample_events
 from realtime.source import SourceConfig, SourceProcess
-from tests.loop_shots import circuit
+from tests.support.loop_shots import circuit
 
 _CYCLE_NS = 50_000.0
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime import wire
-from tests.strategies import data_frames
+from tests.support.strategies import data_frames
 
 
 @given(data_frames())

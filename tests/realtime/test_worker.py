@@ -10,7 +10,7 @@ from realtime.clock import pause
 from realtime.kernels import loop
 from realtime.session import Session
 from realtime.worker import Placement, Worker
-from tests.loop_shots import circuit
+from tests.support.loop_shots import circuit
 
 
 def until(condition: Callable[[], bool]) -> None:
