@@ -48,7 +48,7 @@ def test_the_page_names_the_four_ways_through_the_packages() -> None:
         assert len(names_in(section)) >= 8, heading
 
 
-@pytest.mark.parametrize("name", ["decoders.nothing", "qec.memory.nothing", "decoders.mwpm.MWPM.nothing"])
+@pytest.mark.parametrize("name", ["decoders.nothing", "qec.memory.nothing", "decoders.base.Decoder.nothing"])
 def test_a_name_that_does_not_exist_is_found(name: str) -> None:
     assert names_in(f"The module `{name}`, [a page](qec.md).") == [name]
     with pytest.raises(AttributeError):

@@ -1,6 +1,6 @@
 """Gaps of the second of two matchings, under the weights that the edges of the first imply.
 
-Nothing is spared here as it is in `again.py`: every shot is matched from scratch with its new weights, and
+Nothing is spared here as it is in `rematch.py`: every shot is matched from scratch with its new weights, and
 once more for each observable.
 """
 

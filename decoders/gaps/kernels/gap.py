@@ -1,12 +1,12 @@
 """How much heavier the best solution of the other logical class is: one search more after the matching.
 
 Solutions of the two classes of an observable differ in whether an odd number of events is matched to the
-boundary that flips it (see decoders/gauge.py). Take each of the two boundaries as one event more, whose
-distance to another event is that event's distance to this boundary. With radius zero for both, the radii
-of the shot's matching are a feasible dual solution. So if the two new events are to be matched as well,
-the best solution is one search away (Edmonds 1965), and it is the best one of the other class. Each unit
-of time in which both of them grow adds two to the weight: twice the time at which their trees meet is the
-gap, and nothing needs to be rematched.
+boundary that flips it (see `decoders.gaps.logical_classes`). Take each of the two boundaries as one event
+more, whose distance to another event is that event's distance to this boundary. With radius zero for both,
+the radii of the shot's matching are a feasible dual solution. So if the two new events are to be matched as
+well, the best solution is one search away (Edmonds 1965), and it is the best one of the other class. Each
+unit of time in which both of them grow adds two to the weight: twice the time at which their trees meet is
+the gap, and nothing needs to be rematched.
 
 Events that are matched to a boundary touch its new event from the start, so they grow with it as one
 blossom: through it they could be paired with each other at no cost. Ways from one event to another through

@@ -1,7 +1,8 @@
 """Gaps under weights that every shot has of its own: the lightest matching of the other logical class.
 
-Where an observable is a detector (see decoders/gauge.py), the other class is one that matching can be told to
-stay in: that detector fires, or not. So the shot is matched once more on that graph, under the same weights.
+Where an observable is a detector (see `decoders.gaps.logical_classes`), the other class is one that matching
+can be told to stay in: that detector fires, or not. So the shot is matched once more on that graph, under the
+same weights.
 """
 
 import numpy as np

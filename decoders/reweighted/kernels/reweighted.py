@@ -206,7 +206,7 @@ def look_around(graph, reweight, work, source, used):
     which is as good as the truth while events are compared with their nearest. Returns the place behind the
     list, and whether the list ended too early for that.
 
-    Dijkstra's search, as in `ball.py`, but what is farther than an event or twice the boundary, as far as
+    Dijkstra's search, as in `dijkstra.py`, but what is farther than an event or twice the boundary, as far as
     they are known yet, is not even queued.
     """
     detectors, near, parents, steps = detectors_of(graph), near_of(graph), parents_of(graph), steps_of(graph)
