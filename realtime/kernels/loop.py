@@ -6,17 +6,7 @@ addresses of two sockets, or zeros if messages come through rings.
 
 import numpy as np
 
-from decoders.kernels.pools import (
-    adjacent_of,
-    boundary_edge_of,
-    boundary_flips_of,
-    detectors_of,
-    edge_flips_of,
-    ends_of,
-    indptr_of,
-    near_of,
-    parents_of,
-)
+from decoders.kernels.records import pool
 from realtime import wire
 from realtime.clock import now_ns
 from realtime.kernels.frames import seal_answer
@@ -121,19 +111,19 @@ def keep_near(session, stream, graph, answers, at):
     of one source mostly end alike, so the last shot's graph is the next one's. Of a detector's neighbours
     the first sixteen are read: hardly any search gets farther. The answer is written over and never sent.
     """
-    detectors, near, ends = detectors_of(graph), near_of(graph), ends_of(graph)
-    adjacent, flips = adjacent_of(graph), edge_flips_of(graph)
+    detectors, near, ends = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "ends")
+    adjacent, flips = pool(graph, "adjacent"), pool(graph, "edge_flips")
     if len(detectors) == 0 or len(ends) == 0:
         return
     index = at % len(detectors)
     detector = detectors[index]
     first, found = detector.first, detector.radius
     if first < detector.last:
-        found += near[first].span + parents_of(graph)[first]
+        found += near[first].span + pool(graph, "parents")[first]
     if first + 8 < detector.last:
         found += near[first + 8].span
-    found += boundary_flips_of(graph)[index * graph.flip_bytes] + boundary_edge_of(graph)[index]
-    found += indptr_of(graph)[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
+    found += pool(graph, "boundary_flips")[index * graph.flip_bytes] + pool(graph, "boundary_edge")[index]
+    found += pool(graph, "indptr")[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
     if len(adjacent) > 0:
         found += adjacent[(at * 4) % len(adjacent)].weight
     session.touched += found

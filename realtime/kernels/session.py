@@ -8,7 +8,7 @@ import numpy as np
 
 from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
-from decoders.kernels.pools import committed_flips_of
+from decoders.kernels.records import pool
 from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, stream_reset
 from realtime import wire
 from realtime.kernels.checksum import crc32
@@ -81,7 +81,7 @@ def write_answer(session, stream, answers, kind):
     put_number(answer, _AT_DIGEST, 8, session.digest)
     put_number(answer, _AT_HASH, 4, session.hash)
     if session.status == OK:
-        flips = committed_flips_of(stream)
+        flips = pool(stream, "flips")
         for byte in range(stream.flip_bytes):
             answer[RESULT_BYTES + byte] = flips[byte]
 

@@ -4,7 +4,7 @@ from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
 from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
-from decoders.kernels.pools import detectors_of, found_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import (
     find_shot,
     forget_events,
@@ -23,7 +23,7 @@ def flips_alike_again(graph, work, count):
     """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
     if graph.has_own_implied:
         return False
-    detectors, found = detectors_of(graph), found_of(work)
+    detectors, found = pool(graph, "detectors"), pool(work, "found")
     watched = 0
     for at in range(count):
         if detectors[found[at]].flips & IS_WATCHED:
