@@ -15,7 +15,7 @@ from experiments.noise_options import noise_name
 from experiments.points import Point
 from experiments.progress import Progress
 from experiments.sampling import check_size
-from realtime.hiccups import HiccupMeter
+from realtime.jitter import HiccupMeter
 from realtime.latency import Histogram
 
 _COUNTED = (10, 30, 50)

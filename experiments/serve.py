@@ -11,8 +11,8 @@ from experiments.noise_options import noise_name
 from experiments.points import Point
 from experiments.preparation import preparation
 from experiments.progress import Progress
-from realtime.daemon import DaemonConfig, main
 from realtime.placement import choose_cores
+from realtime.service.daemon import DaemonConfig, main
 
 _CODE = "surface_zxxz"
 

@@ -22,8 +22,8 @@ from experiments.noise_options import noise_name
 from experiments.points import Point
 from experiments.progress import Progress
 from experiments.tables import duration, number
-from realtime.jobs import Job
 from realtime.latency import Histogram
+from realtime.source.jobs import Job
 
 # Growth that is no leak: caches, a first look at a file.
 _GROWTH_KB = 4096

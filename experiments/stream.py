@@ -21,11 +21,11 @@ from experiments.points import Point, decoding_model
 from experiments.progress import Progress
 from experiments.tables import number, table
 from qec.datasets import read_experiment
-from realtime.jobs import Job
 from realtime.latency import Histogram
-from realtime.playlist import Playlist
-from realtime.recording import read_recording, write_recording
-from realtime.source import SourceConfig, SourceProcess
+from realtime.source.jobs import Job
+from realtime.source.playlist import Playlist
+from realtime.source.recording import read_recording, write_recording
+from realtime.source.source import SourceConfig, SourceProcess
 
 # Measurements are simulated in memory, for 256 shots at least.
 _MOST_MEASUREMENTS = 1 << 22

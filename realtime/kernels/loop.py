@@ -7,13 +7,11 @@ addresses of two sockets, or zeros if messages come through rings.
 import numpy as np
 
 from decoders.kernels.records import pool
-from realtime import wire
-from realtime.clock import now_ns
+from realtime.kernels.atomics import load_word, store_word
+from realtime.kernels.clock import now_ns
 from realtime.kernels.frames import seal_answer
 from realtime.kernels.histogram import record
 from realtime.kernels.jit import kernel
-from realtime.kernels.layout import RESULT_OFFSETS
-from realtime.kernels.memory import load_word, store_word
 from realtime.kernels.ring import ring_put, ring_take
 from realtime.kernels.session import (
     session_end,
@@ -23,6 +21,8 @@ from realtime.kernels.session import (
     write_answer,
 )
 from realtime.kernels.sockets import BROKEN, socket_receive, socket_send
+from realtime.protocol import wire
+from realtime.protocol.session_record import RESULT_OFFSETS
 
 # Places in `words`.
 STOP, BEAT, KEEPER = np.int64(0), np.int64(16), np.int64(32)

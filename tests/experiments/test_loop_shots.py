@@ -11,7 +11,7 @@ from decoders import StreamingDecoder
 from experiments.loop import shots_of_length, timed_lengths
 from experiments.loop_shots import prepare, simulate, with_endings_of
 from experiments.points import Point
-from realtime.playlist import Playlist
+from realtime.source.playlist import Playlist
 
 
 def shots(cycles: int, *, count: int, seed: int) -> Playlist:
