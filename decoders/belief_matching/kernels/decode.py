@@ -26,7 +26,7 @@ from decoders.belief_matching.kernels.sum_product import (
 )
 from decoders.gaps.kernels.per_shot import find_gaps
 from decoders.kernels.bits import set_bits_toggled
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import match_shot
@@ -271,7 +271,7 @@ def decode_group(
     return OK
 
 
-@kernel
+@entry_point
 def decode_in_lanes(
     tanners,
     beliefs,

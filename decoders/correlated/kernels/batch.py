@@ -2,7 +2,7 @@
 
 from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
 from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
 from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import (
@@ -94,21 +94,21 @@ def match_shot_twice(graph, work, shot):
     return count, match_found_twice(graph, work, count)
 
 
-@kernel
+@entry_point
 def decode_batch_twice(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots as `decode_batch` does, matching them twice."""
     graph, work = graphs[0], works[0]
     work.only_flips = len(weights) == 0
     for shot in range(first_shot, len(shots)):
         if not take_quiet(graph, shots, shot, predictions, weights):
-            _, status = match_shot_twice(graph, work, shots[shot])
+            status = match_found_twice(graph, work, find_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
             take_matching(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 
-@kernel
+@entry_point
 def decode_to_edges_twice(graphs, works, shot, edges):
     """Decode one bit-packed shot as `decode_to_edges` does, matching it twice."""
     graph, work = graphs[0], works[0]

@@ -7,7 +7,7 @@ once more for each observable.
 from decoders.correlated.kernels.batch import match_shot_twice
 from decoders.gaps.kernels.per_shot import find_gaps
 from decoders.kernels.bits import set_bits_toggled
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_path
@@ -31,7 +31,7 @@ def lower_implied(graph, work, count, starts, implied, lighter, uses, weights):
                 weights[implied[entry]] = min(weights[implied[entry]], lighter[entry])
 
 
-@kernel
+@entry_point
 def find_second_gaps(
     first_graphs,
     first_works,

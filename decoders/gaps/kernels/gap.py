@@ -14,7 +14,7 @@ a new event are never tight without passing it, so lists of neighbours need not 
 """
 
 from decoders.kernels.bits import is_quiet
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FAR, FREE, FULL, NONE, OK, OUTER
 from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import grow_tree, leave_tree
@@ -134,7 +134,7 @@ def search_other_class(graph, work, count, distances, across):
     return gap, FULL if work.overflow else OK
 
 
-@kernel
+@entry_point
 def decode_with_gaps(graphs, works, distances, across, shots, predictions, weights, gaps, first_shot):
     """Decode bit-packed shots as `decode_batch` does, and find the gap of one observable.
 

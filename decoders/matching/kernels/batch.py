@@ -1,7 +1,7 @@
 """One shot, and many shots in one call."""
 
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import find_partner
@@ -142,7 +142,7 @@ def list_matching(graph, work, count, edges):
     return size, OK
 
 
-@kernel
+@entry_point
 def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots, up to the first that fails.
 
@@ -152,14 +152,14 @@ def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     graph, work = graphs[0], works[0]
     for shot in range(first_shot, len(shots)):
         if not take_quiet(graph, shots, shot, predictions, weights):
-            _, status = match_shot(graph, work, shots[shot])
+            status = match_found(graph, work, find_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
             take_matching(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 
-@kernel
+@entry_point
 def decode_to_edges(graphs, works, shot, edges):
     """Decode one bit-packed shot to the edges of its matching; returns how many there are and a status.
 

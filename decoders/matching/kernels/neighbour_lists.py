@@ -3,14 +3,14 @@
 import numpy as np
 
 from decoders.kernels.heap import drop_first, push
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, LIST_LIMIT
 from decoders.kernels.records import pool
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 from decoders.matching.kernels.paths import edge_between
 
 
-@kernel
+@entry_point
 def measure_boundary(graphs, works, edge_weight):
     """Distance to the boundary, what lies on the way and the next step there, for every detector.
 
@@ -103,7 +103,7 @@ def _fill_list(graph, work, source, longest, limit, used):
     return used, lowest, highest
 
 
-@kernel
+@entry_point
 def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used, guess):
     """Write the `longest` nearest detectors of each of the detectors source..stop-1 to `near`.
 
@@ -148,7 +148,7 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
     return source, used, guess
 
 
-@kernel
+@entry_point
 def fill_lists_of(graphs, works, wanted, longest, limit, used):
     """Write the neighbour lists of the detectors `wanted`, int64, to `near`, from entry `used` on.
 
@@ -171,7 +171,7 @@ def fill_lists_of(graphs, works, wanted, longest, limit, used):
     return used
 
 
-@kernel
+@entry_point
 def mark_detours(graphs, low, high):
     """Mark detectors outside low..high-1 whose way to the boundary or a neighbour outside leads inside."""
     graph = graphs[0]
@@ -195,7 +195,7 @@ def mark_detours(graphs, low, high):
                 place = parents[detector.first + place]
 
 
-@kernel
+@entry_point
 def fill_adjacency(rows, neighbours, edges, weight, edge_has_flips, indptr, adjacent):
     """Adjacency without the boundary and with only the lightest of parallel edges; returns its size.
 

@@ -7,7 +7,7 @@ comparing its numbers, so it does not matter whether a model was written with `r
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.records import pool
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 
@@ -83,7 +83,7 @@ def find_period(graph, work, middle, longest, most, tries):
     return np.int64(0), np.int64(0), low, high, tries
 
 
-@kernel
+@entry_point
 def find_stretches(graphs, works, longest, shortest, stack, stretches):
     """Find stretches of the graph that repeat; returns how many.
 

@@ -15,7 +15,7 @@ its own of all three. The same events can be matched again under other weights, 
 import numpy as np
 
 from decoders.kernels.heap import drop_first, push
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import ADD, AT_BOUNDARY, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
 from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import search_all
@@ -395,7 +395,7 @@ def reweighted_edges(graph, reweight, work, count, edges):
     return size, OK
 
 
-@kernel
+@entry_point
 def match_to_edges(graphs, reweights, works, detectors, weights, edges):
     """Match one shot and list the edges of its matching; returns how many are listed and a status."""
     graph, reweight, work = graphs[0], reweights[0], works[0]

@@ -5,7 +5,7 @@ which layers arrive.
 """
 
 from decoders.correlated.kernels.batch import match_found_twice
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import has_exit, mate_entry, mate_path
@@ -37,13 +37,13 @@ def add_row(stream, row, packed):
     stream.num_rows += 1
 
 
-@kernel
+@entry_point
 def start_shot(streams):
     """Forget the shot: the entry for Python."""
     stream_reset(streams[0])
 
 
-@kernel
+@entry_point
 def add_rows(streams, frame, packed):
     """Append layers without decoding."""
     for at in range(len(frame)):
@@ -174,7 +174,7 @@ def decode_if_full(stream, graphs, work):
     return decode_window(stream, graph, work, stream.commit)
 
 
-@kernel
+@entry_point
 def push_layers(streams, graphs, works, frame, packed, start):
     """Take in the layers of a frame from row `start` on, decoding windows as they fill.
 
@@ -192,14 +192,14 @@ def push_layers(streams, graphs, works, frame, packed, start):
     return len(frame), OK
 
 
-@kernel
+@entry_point
 def finish_shot(streams, graphs, works):
     """Decode and commit all rows at hand with graphs[0], which ends where they end. Returns a status."""
     stream = streams[0]
     return decode_window(stream, graphs[0], works[0], stream.num_rows)
 
 
-@kernel
+@entry_point
 def decode_shots(streams, graphs, works, frames, predictions, first_shot):
     """Decode whole shots, uint8 (shots, layers, columns), as streams that end with graphs[2].
 
@@ -223,7 +223,7 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
     return len(frames), OK
 
 
-@kernel
+@entry_point
 def decode_block(streams, graphs, works, layers, context, ending, left):
     """Decode one block of a stream on its own, for windows in parallel (see decoders.streaming.parallel).
 
@@ -259,7 +259,7 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     return OK
 
 
-@kernel
+@entry_point
 def decode_gap(streams, graphs, works, layers):
     """Decode the layers between two blocks, closed on both sides, with graphs[0]. Returns a status."""
     stream = streams[0]

@@ -7,7 +7,7 @@ Without bounds this is exact; here only states of high rank are kept.
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import pool
 from decoders.trellis.kernels.classes import add_hidden, choose_classes, enter_class, is_sure, score_opposites
@@ -315,7 +315,7 @@ def load_shot(beam, shot, toggles):
         fired[detector] = (byte >> np.uint8(detector & 7)) & np.uint8(1)
 
 
-@kernel
+@entry_point
 def sweep_shots(
     plans, beams, shots, toggles, chosen, known, known_score, hidden, hidden_odds, flips, scores, opposites
 ):
