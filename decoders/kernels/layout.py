@@ -88,7 +88,7 @@ NODE = record(
     mark=_i8,
     dual=_i8,  # blossoms: its own dual
     boundary=_i8,  # events: distance to the boundary
-    way=_i8,  # events: see LIMIT
+    way=_i8,  # events: see DETOUR
     exit=_i8,  # events: the detector behind which the way there is known, -1 if all of it is
     since=_i8,  # time at which the duals inside were last brought up to date
 )
@@ -114,25 +114,6 @@ IMPLIED = record(  # an edge that is more likely, and so shorter, where another 
     weight=_i4,
 )
 ERROR = record(first=_i4, last=_i4, weight=_i4)  # an error that flips error_edges[first:last]
-LIMIT = record(
-    is_left_out=_i8,  # the second matching does not matter there
-    horizon=_i8,  # every way shorter than this that leads past active edges is known
-    must_look=_i8,  # so that is to be seen to, up to the horizon
-    is_last=_i8,  # too much to see: farther on, the graph is searched
-    boundary=_i8,  # the shortest known way to the boundary that does
-    exit=_i8,  # the last active edge on it ends here
-    way=_i8,  # as in EDGE, but for the last part
-    chosen=_i8,  # whether it is to be matched anew
-    cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
-    is_cut=_i8,  # whether that is so for the edges counted at this event
-    shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
-)
-COVER = record(  # how the regions of a matching cover a detector
-    potential=_i8,  # how far one reaches beyond it; 0 if none does
-    centre=_i8,  # the same where a region's distances are counted from; NONE elsewhere
-    owner=_i8,  # the region: an event, or the outermost blossom around it
-    portal=_i8,  # one of the ends of active edges that is here, NONE without
-)
 PORTAL = record(  # an end of an active edge
     detector=_i8,
     other=_i8,  # the portal at the other end; NONE at the boundary
@@ -150,9 +131,16 @@ PORTAL = record(  # an end of an active edge
     slot=_i8,
     is_queued=_i8,
 )
+DETOUR = record(  # what an event knows of ways past active edges
+    horizon=_i8,  # every way shorter than this that leads past active edges is known
+    must_look=_i8,  # so that is to be seen to, up to the horizon
+    is_last=_i8,  # too much to see: farther on, the graph is searched
+    boundary=_i8,  # the shortest known way to the boundary that does
+    exit=_i8,  # the last active edge on it ends here
+    way=_i8,  # as in EDGE, but for the last part
+)
 SIGHT = record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
 LINK = record(other=_i8, distance=_i8)  # a portal near another
-RAISED = record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 BALL = record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
@@ -220,52 +208,24 @@ WORK = record(
     ball_nodes=Pool(BALL, "num_detectors"),
     ball_queue=Pool(ITEM, "max_ball_queue"),
     ball_touched=Pool(_i8, "num_detectors"),
-    limits=Pool(LIMIT, "max_events"),
-    chosen=Pool(_i8, "max_events"),  # events that are matched anew
-    covers=Pool(COVER, "num_detectors + 1"),  # the last is not covered
-    covered=Pool(_i8, "num_detectors"),  # what of that is
-    raised=Pool(RAISED, "max_raised"),
+    detours=Pool(DETOUR, "max_events"),
+    portal_at=Pool(_i8, "num_detectors"),  # one of the ends of active edges there; NONE without
+    second=_i8,  # address of the state of second matchings, see decoders.correlated.kernels.layout
     portals=Pool(PORTAL, "max_portals"),
     sights=Pool(SIGHT, f"{MOST_SIGHTS} * max_portals"),
     links=Pool(LINK, "max_links"),
     ways=Pool(WAY, "max_ways"),
-    prices=Pool(_i4, "num_graph_edges"),  # weight of an edge of the matching, NOT_SEEN or NOT_USED
-    seen=Pool(_i8, "num_graph_edges"),  # where prices are not NOT_SEEN
-    used_by=Pool(_i4, "num_graph_edges"),  # the event on whose way to its mate an edge is
-    first_edges=Pool(_i8, "num_graph_edges"),  # the edges of the first matching
-    second_edges=Pool(_i8, "num_graph_edges"),  # the edges of the second, while the two are compared
-    listed_at=Pool(_i8, "num_detectors"),  # last edge in `seen` at each, as 2 * place + end; NONE
-    listed_next=Pool(_i8, "2 * num_graph_edges"),  # the one before it
-    changed=Pool(_i8, "max_changed"),  # edges that the error being weighed would remove or add
     lowered=Pool(_i4, "num_graph_edges"),  # weight of a slot in this matching, NOT_LOWERED if the graph's
     lowered_as=Pool(_i4, "num_graph_edges"),  # the edge that has this weight
     active=Pool(_i8, "num_graph_edges"),  # where slots are lowered
     num_graph_edges=_i8,
-    num_chosen=_i8,
-    num_covered=_i8,
-    num_raised=_i8,
     num_portals=_i8,
     num_links=_i8,
-    max_raised=_i8,
     max_portals=_i8,
     max_links=_i8,
     num_ways=_i8,
     max_ways=_i8,
-    farthest=_i8,  # the largest of all centres
-    may_shift=_i8,  # whether regions may grow at their mates' cost
-    num_shifts=_i8,  # since the regions were last laid out
-    has_shifts=_i8,  # before that
-    shift_failed=_i8,  # a shifted region overlaps another on an active edge
-    num_seen=_i8,
-    num_first=_i8,
-    num_second=_i8,
-    max_changed=_i8,
-    num_removed=_i8,  # of those in `changed`, from the start
-    num_added=_i8,  # and from the end
     num_active=_i8,  # slots that are lowered; 0 in a first matching
-    num_lowered=_i8,  # times that a slot was lowered, of all shots
-    only_flips=_i8,  # no more is asked of a shot than what it flips: other components are matched once
-    num_rounds=_i8,  # times that part of the last shot was matched anew
     num_detectors=_i8,
     max_events=_i8,
     max_nodes=_i8,

@@ -92,7 +92,7 @@ def schedule_edge(work, half):
 @kernel
 def list_limit(work, event):
     """How far an event's neighbour list tells the truth: lowered edges may make farther ways shorter."""
-    return pool(work, "limits")[event].horizon if work.num_active > 0 else FAR
+    return pool(work, "detours")[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
@@ -192,7 +192,7 @@ def look_for_exit(graph, work, event, there):
 @kernel
 def may_look_farther(graph, work, event):
     """Whether there is more to see of ways past active edges than an event has looked for."""
-    limit = pool(work, "limits")[event]
+    limit = pool(work, "detours")[event]
     radius = pool(graph, "detectors")[pool(work, "events")[event].detector].radius
     return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
 
@@ -200,7 +200,7 @@ def may_look_farther(graph, work, event):
 @kernel
 def look_farther(graph, work, event):
     """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
-    limit, node, halves = pool(work, "limits")[event], pool(work, "nodes")[event], pool(work, "halves")
+    limit, node, halves = pool(work, "detours")[event], pool(work, "nodes")[event], pool(work, "halves")
     around = pool(graph, "detectors")[pool(work, "events")[event].detector]
     step = max(limit.horizon, pool(graph, "near")[around.first].span & ~1) + 2
     farther = min(around.radius, limit.horizon + step)
@@ -295,7 +295,7 @@ def make_node(graph, work, index):
             add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
         suitor = events[suitor].next_suitor
     if work.num_active > 0:
-        limit = pool(work, "limits")[index]
+        limit = pool(work, "detours")[index]
         event.reach = min(event.reach, limit.horizon)
         if limit.boundary < node.boundary:
             node.boundary = limit.boundary
