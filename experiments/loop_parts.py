@@ -72,7 +72,7 @@ class LoopParts(Protocol):
         ...
 
     def counters(self, stream: int) -> dict[str, int]:
-        """The decoder's counters; see `realtime.protocol.session_record.COUNTERS`."""
+        """The decoder's counters; see `realtime.kernels.records.COUNTERS`."""
         ...
 
     def memory_kb(self) -> int | None:

@@ -9,11 +9,11 @@ from typing import Self
 
 from decoders import StreamingDecoder
 from decoders.streaming.frames import Kind
+from realtime.kernels.link import Link
 from realtime.latency import Histogram
 from realtime.service.admission import Admission
 from realtime.service.session import Policy, Session, SessionLimits
 from realtime.service.worker import Placement, Worker
-from realtime.source.player import Link
 
 
 class LocalLoop:
@@ -50,7 +50,7 @@ class LocalLoop:
         self._kind, self._cycle_ns, self._policy = kind, cycle_ns, policy
         self._commits, self._commit_gap_ns = commits, commit_gap_ns
         self._admission = Admission(most_load=max_load, cores=1)
-        self.link = Link.over_rings(self._worker.data_ring, self._worker.results_ring)
+        self.link = Link(outgoing=self._worker.data_ring, incoming=self._worker.results_ring)
         #: Number of the session, for the frames; 0 outside the `with` block.
         self.session = 0
 
@@ -78,7 +78,7 @@ class LocalLoop:
         self.session = 0
 
     def counters(self) -> dict[str, int]:
-        """What happened so far; see `realtime.protocol.session_record.COUNTERS`."""
+        """What happened so far; see `realtime.kernels.records.COUNTERS`."""
         return self._worker.session.counters()
 
     def histograms(self) -> dict[str, Histogram]:

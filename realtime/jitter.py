@@ -10,15 +10,14 @@ import numpy as np
 
 from realtime.kernels.atomics import store_word
 from realtime.kernels.clock import now_ns
-from realtime.kernels.histogram import NUM_BUCKETS
-from realtime.kernels.pacing import measure_hiccups
+from realtime.kernels.pacing import measure_jitter
 from realtime.latency import Histogram
 from realtime.placement import pin_thread
 
 _FOREVER_NS = 1 << 61
 
 
-class HiccupMeter:
+class JitterMonitor:
     """Measures in a thread of its own, between entering and leaving a `with` block.
 
     The thread spins without the GIL: it needs a core of its own, or it has to be modest.
@@ -40,9 +39,7 @@ class HiccupMeter:
         self._stop = np.zeros(1, dtype=np.int64)
         self.histogram = Histogram()
         # Compile before the first appointment.
-        measure_hiccups(
-            np.zeros(NUM_BUCKETS, dtype=np.int64), np.zeros(4, dtype=np.int64), 0, 0, 1, self._stop
-        )
+        measure_jitter(self.histogram.counts, self.histogram.totals, 0, 0, 1, self._stop)
         store_word(self._stop, 0, 0)
 
     def __enter__(self) -> Self:
@@ -64,4 +61,4 @@ class HiccupMeter:
                 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         counts, totals = self.histogram.counts, self.histogram.totals
         due = now_ns() + self._interval
-        measure_hiccups(counts, totals, due, due + _FOREVER_NS, self._interval, self._stop)
+        measure_jitter(counts, totals, due, due + _FOREVER_NS, self._interval, self._stop)

@@ -39,19 +39,19 @@ class Histogram:
         missing: int = 0,
     ) -> None:
         self.counts = np.zeros(NUM_BUCKETS, dtype=np.int64) if counts is None else counts
-        self.totals = np.zeros(4, dtype=np.int64) if totals is None else totals
+        self.totals = np.zeros(kernels.NUM_TOTALS, dtype=np.int64) if totals is None else totals
         self.missing = missing
 
     def record(self, value_ns: int) -> None:
         """Count one value."""
-        kernels.record(self.counts, self.totals, np.int64(value_ns))
+        kernels.count_value(self.counts, self.totals, np.int64(value_ns))
 
     def merged(self, other: "Histogram") -> "Histogram":
         """Both together."""
         totals = self.totals + other.totals
         if self.num and other.num:
-            totals[2] = min(self.totals[2], other.totals[2])
-            totals[3] = max(self.totals[3], other.totals[3])
+            totals[kernels.LEAST] = min(self.totals[kernels.LEAST], other.totals[kernels.LEAST])
+            totals[kernels.GREATEST] = max(self.totals[kernels.GREATEST], other.totals[kernels.GREATEST])
         return Histogram(
             counts=self.counts + other.counts, totals=totals, missing=self.missing + other.missing
         )
@@ -63,19 +63,19 @@ class Histogram:
     @property
     def num(self) -> int:
         """How many values were counted."""
-        return int(self.totals[0])
+        return int(self.totals[kernels.COUNT])
 
     @property
     def mean(self) -> float:
         """Mean of the values, ns; NaN if there is none."""
-        return float(self.totals[1]) / self.num if self.num else math.nan
+        return float(self.totals[kernels.SUM]) / self.num if self.num else math.nan
 
     @property
     def max(self) -> float:
         """The greatest value, ns; infinite if any is missing, NaN if there is none."""
         if self.missing:
             return math.inf
-        return float(self.totals[3]) if self.num else math.nan
+        return float(self.totals[kernels.GREATEST]) if self.num else math.nan
 
     def percentile(self, percent: float) -> float:
         """The value that `percent` of all events do not exceed, ns, rounded up by at most 0.8 %.
@@ -92,7 +92,7 @@ class Histogram:
         if rank > self.num:
             return math.inf
         bucket = int(np.searchsorted(np.cumsum(self.counts), rank))
-        return float(min(_EDGES[bucket], self.totals[3]))
+        return float(min(_EDGES[bucket], self.totals[kernels.GREATEST]))
 
     def text(self, *, unit_ns: float = 1000.0) -> str:
         """The percentile distribution in HdrHistogram's text form; values in units of unit_ns."""
@@ -102,7 +102,7 @@ class Histogram:
         while self.num:
             value = self.percentile(percent)
             reached = self.num
-            if value < self.totals[3]:
+            if value < self.totals[kernels.GREATEST]:
                 reached = int(cumulative[kernels.bucket_of(np.int64(value))])
             fraction = reached / self.num
             if reached != last:

@@ -100,10 +100,12 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.source": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
-        "realtime.transport realtime.service decoders.streaming",
+        "realtime.transport realtime.service decoders.streaming decoders.matching.workspace",
         "stim numpy",
     ),
-    "realtime.in_process": Room("realtime.service realtime.source realtime.latency decoders", ""),
+    "realtime.in_process": Room(
+        "realtime.service realtime.source realtime.kernels realtime.latency decoders", ""
+    ),
     "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
     "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
     "experiments.figures_frame": Room("experiments qec decoders realtime", "numpy matplotlib PIL"),

@@ -9,7 +9,7 @@ checksum's own four bytes zero.
 
 import json
 import zlib
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ class Type(IntEnum):
     COMMIT = 3
 
 
-class Flags(IntFlag):
+class Flags(IntEnum):
     """Bits of a data frame's `flags`."""
 
     FIRST = 1
@@ -262,7 +262,7 @@ def encode_frame(
 
 def sealed(message: bytes, dtype: "np.dtype[np.void]") -> bytes:
     """The message with the checksum that fits it, for a header of this dtype."""
-    at = _offset(dtype, "checksum")
+    at = offset(dtype, "checksum")
     return message[:at] + zlib.crc32(_without_checksum(message, at)).to_bytes(4, "little") + message[at + 4 :]
 
 
@@ -329,7 +329,7 @@ def _checked_header(message: bytes | memoryview, types: tuple[Type, ...]) -> np.
         raise WireError(Fault.MAGIC)
     if int(header["version"]) != VERSION or int(header["header_length"]) != dtype.itemsize:
         raise WireError(Fault.VERSION)
-    at = _offset(dtype, "checksum")
+    at = offset(dtype, "checksum")
     if zlib.crc32(_without_checksum(message, at)) != int(header["checksum"]):
         raise WireError(Fault.CHECKSUM)
     if int(header["type"]) not in types:
@@ -341,14 +341,10 @@ def _without_checksum(message: bytes | memoryview, at: int) -> bytes:
     return bytes(message[:at]) + bytes(4) + bytes(message[at + 4 :])
 
 
-def _offset(dtype: "np.dtype[np.void]", name: str) -> int:
+def offset(dtype: "np.dtype[np.void]", name: str) -> int:
+    """Position of a header's field, bytes."""
     assert dtype.fields is not None
     return int(dtype.fields[name][1])
-
-
-def offsets(dtype: "np.dtype[np.void]") -> dict[str, int]:
-    """Where each field of a header lies; for kernels."""
-    return {name: _offset(dtype, name) for name in dtype.names or ()}
 
 
 def encode_control(message: dict[str, Any]) -> bytes:

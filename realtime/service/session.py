@@ -3,22 +3,43 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
-from decoders.matching.workspace import read_only
+from decoders.matching.workspace import Pools
 from decoders.streaming.frames import Kind
-from realtime.kernels import loop
-from realtime.kernels.histogram import COUNT, NUM_BUCKETS
+from decoders.streaming.measurements import Parities
+from realtime.kernels import session as kernels
+from realtime.kernels.frames import RESULT_BYTES
+from realtime.kernels.histogram import COUNT, NUM_BUCKETS, NUM_TOTALS
+from realtime.kernels.loop import record_latencies
+from realtime.kernels.records import (
+    COUNTERS,
+    HISTOGRAMS,
+    LATENCIES,
+    MAX_ANSWERS,
+    SESSION,
+    SETTINGS,
+    STATE,
+    TRACE,
+    TRACE_FIELDS,
+    TREND_FIELDS,
+)
 from realtime.latency import Histogram
-from realtime.protocol import session_record, wire
+from realtime.protocol import wire
 
 Policy = Literal["drop-shot", "block"]
 _TRACE_ROWS = 4096
 _FOREVER = 1 << 62
+_NO_PARITIES = Parities(
+    start=np.zeros(1, dtype=np.int64),
+    column=np.zeros(0, dtype=np.int64),
+    offset=np.zeros(0, dtype=np.int64),
+    expected=np.zeros((0, 0), dtype=np.uint8),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +69,6 @@ class SessionLimits:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1")
 
 
-class LoopArrays(NamedTuple):
-    """What kernels of realtime.kernels.loop share, in the order in which they take it."""
-
-    sessions: NDArray[Any]
-    streams: NDArray[Any]
-    windows: NDArray[Any]
-    endings: NDArray[Any]
-    works: NDArray[Any]
-    parities: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
-    history: NDArray[np.uint8]
-    rows: tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
-
 class Session:
     """One stream's sessions, one after the other, each begun by `begin`.
 
@@ -80,43 +88,67 @@ class Session:
         self.commit, self.buffer_cycles = decoder.commit, decoder.buffer
         #: First eight bytes of the digest of model and windows, as in results.
         self.digest = int.from_bytes(self._parts.digest[:8], "little") >> 1
-        measured = self._parts.measurements
-        parities: Any
-        if measured is None:
-            nothing = np.zeros(1, dtype=np.int64)
-            parities = (nothing, nothing, nothing, np.zeros((1, self.num_columns), dtype=np.uint8))
-            history = np.zeros(1, dtype=np.uint8)
-        else:
-            parities = tuple(measured.parities())
-            history = np.zeros(max(1, (measured.reach + 1) * measured.per_cycle), dtype=np.uint8)
-        row = np.zeros(max(1, self.num_columns), dtype=np.uint8)
-        self.arrays = LoopArrays(
-            sessions=np.zeros(1, dtype=session_record.SESSION),
-            streams=self._parts.stream,
-            windows=self._parts.windows,
-            endings=self._parts.endings,
-            works=self._work.record,
-            parities=parities,
-            history=history,
-            rows=(row, read_only(row)),
+        parts, measured = self._parts, self._parts.measurements
+        parities = measured.parities() if measured else _NO_PARITIES
+        history_size = (measured.reach + 1) * measured.per_cycle if measured else 1
+        answer_bytes = RESULT_BYTES + wire.row_bytes(self.num_observables)
+        stride = -(-answer_bytes // RESULT_BYTES)
+        self._frame = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
+        self._answers = np.zeros((MAX_ANSWERS * stride, RESULT_BYTES), dtype=np.uint8)
+        self._latencies = Pools(LATENCIES)
+        self._session = Pools(SESSION)
+        self._session.own(
+            frame=self._frame,
+            frame_header=self._frame,
+            answers=self._answers,
+            answer_headers=self._answers,
+            decoder=parts.stream,
+            windows=parts.windows,
+            endings=parts.endings,
+            work=self._work.record,
+            row=np.zeros(self.num_columns, dtype=np.uint8),
+            history=np.zeros(max(1, history_size), dtype=np.uint8),
+            parity_starts=parities.start,
+            parity_columns=parities.column,
+            parity_offsets=parities.offset,
+            parity_expected=parities.expected,
         )
-        buffer = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
-        self.buffers = (buffer, read_only(buffer))
-        self.answers = np.zeros(
-            (session_record.NUM_ANSWERS, session_record.answer_size(self.num_observables)), dtype=np.uint8
+        self._session.set(
+            answer_bytes=answer_bytes,
+            answer_stride=stride,
+            num_columns=self.num_columns,
+            history_size=max(1, history_size),
+            num_parity_layers=len(parities.expected),
+            num_parity_terms=len(parities.column),
+            num_first_layers=measured.num_first if measured else 0,
+            parity_period=max(1, measured.period) if measured else 1,
+            stream=stream,
+            fewest_layers=parts.fewest_layers,
+            most_layers=parts.most_layers,
+            repeats=int(parts.repeats),
+            layer_period=parts.period,
         )
-        self.counts = np.zeros((len(loop.HISTOGRAMS), NUM_BUCKETS), dtype=np.int64)
-        self.totals = np.zeros((len(loop.HISTOGRAMS), 4), dtype=np.int64)
-        self.trend = np.zeros(6, dtype=np.float64)
-        self.trace = np.zeros((_TRACE_ROWS + 1, len(loop.TRACE)), dtype=np.int64)
+        self._latencies.own(
+            counts=np.zeros((len(HISTOGRAMS), NUM_BUCKETS), dtype=np.int64),
+            totals=np.zeros((len(HISTOGRAMS), NUM_TOTALS), dtype=np.int64),
+            trace=np.zeros(_TRACE_ROWS, dtype=TRACE),
+        )
+        self._latencies.set(trace_rows=_TRACE_ROWS)
+        #: Records SESSION and LATENCIES for the kernels, valid as long as this object.
+        self.record, self.latencies = self._session.record[0], self._latencies.record[0]
+        for header in self._answers.reshape(-1).view(wire.RESULT):
+            for name, value in (
+                ("magic", wire.MAGIC),
+                ("version", wire.VERSION),
+                ("header_length", RESULT_BYTES),
+                ("stream", stream),
+                ("num_observables", self.num_observables),
+                ("digest", self.digest),
+            ):
+                header[name] = value
         # Growing the workspace in the middle of a shot costs milliseconds: start where few shots get.
         self._work.grow()
         self._work.grow()
-
-    @property
-    def record(self) -> Any:
-        """The session's record, see realtime.protocol.session_record."""
-        return self.arrays.sessions[0]
 
     def widths(self, kind: Kind) -> tuple[int, int]:
         """Bits of a cycle and of the data readout's row.
@@ -171,36 +203,21 @@ class Session:
         measured = self._parts.measurements
         if kind == "measurements" and measured is not None and not measured.period:
             max_cycles = min(max_cycles, measured.num_first)  # no repeating cycle
-        record = self.arrays.sessions
-        kept = {name: int(record[name][0]) for name in (*session_record.COUNTERS, "max_backlog")}
-        record[:] = 0
-        values = dict(
+        self._session.set(**dict.fromkeys((*SETTINGS, *STATE), 0))
+        self._session.set(
             session=session,
-            stream=self.stream,
             kind=int(wire.Payload.EVENTS if kind == "events" else wire.Payload.MEASUREMENTS),
-            bits=bits,
+            bits_per_cycle=bits,
             final_bits=final_bits,
-            num_columns=self.num_columns,
-            num_observables=self.num_observables,
-            fewest_layers=self._parts.fewest_layers,
-            most_layers=self._parts.most_layers,
-            repeats=int(self._parts.repeats),
-            period=self._parts.period,
             max_cycles=max_cycles,
             cycle_ns=cycle_ns,
             soft_ns=self.limits.soft_ns,
             hard_ns=self.limits.hard_ns if policy == "drop-shot" else 0,
             timeout_ns=self.limits.timeout_ns,
             commits=int(commits),
-            commit_gap_ns=commit_gap_ns,
-            digest=self.digest,
-            num_first=measured.num_first if measured else 0,
-            parity_period=max(1, measured.period) if measured else 1,
-            last_shot=-1,
-            **kept,
+            commit_interval_ns=commit_gap_ns,
+            last_answered_shot=-1,
         )
-        for name, value in values.items():
-            record[name] = value
 
     def receive(self, message: bytes, *, now_ns: int, clock: Callable[[], int] | None = None) -> list[bytes]:
         """Take in one message; the answers that it leads to.
@@ -211,38 +228,27 @@ class Session:
             clock: tells when the answers were ready; default: at once.
         """
         size = min(len(message), wire.MAX_MESSAGE)
-        self.buffers[0][:size] = np.frombuffer(message, dtype=np.uint8, count=size)
-        arrays = self.arrays
-        accepted = int(self.record["accepted"])
-        fits = loop.take_message(
-            *arrays, self.buffers[1], np.int64(len(message)), np.int64(now_ns), self.answers
-        )
+        self._frame[:size] = np.frombuffer(message, dtype=np.uint8, count=size)
+        accepted_before = self.record.accepted
+        fits = kernels.session_frame(self.record, np.int64(len(message)), np.int64(now_ns))
         while not fits:
             self.grow()
-            fits = loop.resume_message(*arrays, self.buffers[1], self.answers)
+            fits = kernels.session_resume(self.record)
         done = clock() if clock else now_ns
-        if int(self.record["accepted"]) > accepted:
-            loop.account_message(
-                arrays.sessions,
-                arrays.streams,
-                self.counts,
-                self.totals,
-                self.trend,
-                self.trace,
-                np.int64(done),
-            )
+        if self.record.accepted > accepted_before:
+            record_latencies(self.record, self.latencies, np.int64(done))
         return self._take_answers(done)
 
     def tick(self, *, now_ns: int) -> list[bytes]:
         """Let time pass: an open shot that waits too long for its next frame is given up."""
-        loop.tick_message(self.arrays.sessions, self.arrays.streams, np.int64(now_ns), self.answers)
+        kernels.session_tick(self.record, np.int64(now_ns))
         return self._take_answers(now_ns)
 
     def end(self, *, now_ns: int) -> list[bytes]:
         """End the session; an open shot is answered as RESTARTED."""
-        loop.end_message(self.arrays.sessions, self.arrays.streams, self.answers)
+        kernels.session_end(self.record)
         answers = self._take_answers(now_ns)
-        self.arrays.sessions["session"] = 0
+        self.record.session = 0
         return answers
 
     def grow(self) -> None:
@@ -251,13 +257,14 @@ class Session:
 
     def counters(self) -> dict[str, int]:
         """What happened since the beginning, over all sessions."""
-        return {name: int(self.record[name]) for name in (*session_record.COUNTERS, "max_backlog")}
+        return {name: int(self.record[name]) for name in (*COUNTERS, "max_backlog")}
 
     def histograms(self) -> dict[str, Histogram]:
-        """Latencies since the last `reset_latencies`, by name; see realtime.kernels.loop.HISTOGRAMS."""
+        """Latencies since the last `reset_latencies`, by name; see realtime.kernels.records.HISTOGRAMS."""
         found = {}
-        for row, name in enumerate(loop.HISTOGRAMS):
-            histogram = Histogram(counts=self.counts[row].copy(), totals=self.totals[row].copy())
+        counts, totals = self._latencies.arrays["counts"], self._latencies.arrays["totals"]
+        for row, name in enumerate(HISTOGRAMS):
+            histogram = Histogram(counts=counts[row].copy(), totals=totals[row].copy())
             # The loop may have counted on between the two copies: what is in the buckets is what counts.
             histogram.totals[COUNT] = histogram.counts.sum()
             found[name] = histogram
@@ -265,7 +272,7 @@ class Session:
 
     def window_slope(self) -> tuple[float, float]:
         """Slope of window latency against cycle number, us per million cycles, and its standard error."""
-        n, x, y, xx, xy, yy = (float(value) for value in self.trend)
+        n, x, y, xx, xy, yy = (float(self.latencies[name]) for name in TREND_FIELDS)
         spread = xx - x * x / n if n else 0.0
         if n < 3 or spread <= 0:
             return float("nan"), float("nan")
@@ -274,17 +281,16 @@ class Session:
         return slope, float(np.sqrt(residual / (n - 2) / spread))
 
     def trace_rows(self) -> NDArray[np.int64]:
-        """The latest frames, oldest first, int64 (n, 7); columns as in realtime.kernels.loop.TRACE."""
-        trace = self.trace.copy()
-        count, size = int(trace[0, 0]), len(trace) - 1
-        if count <= size:
-            return trace[1 : 1 + count]
-        return np.roll(trace[1:], -(count % size), axis=0)
+        """The latest frames, oldest first, int64 (n, 7); see realtime.kernels.records.TRACE_FIELDS."""
+        trace = self._latencies.arrays["trace"].copy().view(np.int64).reshape(-1, len(TRACE_FIELDS))
+        count = int(self.latencies.num_traced)
+        return trace[:count] if count <= len(trace) else np.roll(trace, -(count % len(trace)), axis=0)
 
     def reset_latencies(self) -> None:
         """Forget histograms, trend, trace and the greatest backlog."""
-        self.arrays.sessions["max_backlog"] = 0
-        for array in (self.counts, self.totals, self.trend, self.trace):
+        self.record.max_backlog = 0
+        self._latencies.set(**dict.fromkeys(("num_traced", *TREND_FIELDS), 0))
+        for array in self._latencies.arrays.values():
             array[:] = 0
 
     def warm_up(self, *, take: Callable[[bytes], object] | None = None) -> None:
@@ -293,11 +299,11 @@ class Session:
         Args:
             take: what takes in messages; default `receive`.
         """
-        before = self.arrays.sessions.copy()
+        before = self._session.record.copy()
         for kind in ("events", "measurements") if self._parts.measurements else ("events",):
             self._play_zeros(kind, take or partial(self.receive, now_ns=2))
         self.reset_latencies()
-        self.arrays.sessions[:] = before
+        self._session.record[:] = before
 
     def _play_zeros(self, kind: Kind, take: Callable[[bytes], object]) -> None:
         self.begin(session=1, kind=kind, commits=True, policy="block")
@@ -315,7 +321,7 @@ class Session:
                 sequence=cycle,
                 first_cycle=cycle,
                 due_ns=1,
-                kind=wire.Payload(int(self.record["kind"])),
+                kind=wire.Payload(int(self.record.kind)),
                 rows=np.zeros((int(cycle < cycles), width), dtype=np.uint8),
                 bits_per_cycle=bits,
                 final=np.zeros(wire.row_bytes(final_bits), dtype=np.uint8) if cycle == cycles else None,
@@ -327,9 +333,8 @@ class Session:
         self.end(now_ns=4)
 
     def _take_answers(self, done_ns: int) -> list[bytes]:
-        count = int(self.record["num_answers"])
-        if not count:
-            return []
-        loop.seal_answers(self.arrays.sessions, self.answers, np.int64(done_ns))
-        self.arrays.sessions["num_answers"] = 0
-        return [self.answers[at].tobytes() for at in range(count)]
+        count, self.record.num_answers = int(self.record.num_answers), 0
+        messages = self._answers.reshape(MAX_ANSWERS, -1)[:count, : self.record.answer_bytes]
+        for at in range(count):
+            kernels.seal_answer(self.record, np.int64(at), np.int64(done_ns))
+        return [message.tobytes() for message in messages]

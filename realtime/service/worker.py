@@ -15,7 +15,8 @@ from decoders.streaming.frames import Kind
 from realtime.kernels import loop
 from realtime.kernels.clock import now_ns
 from realtime.kernels.jit import interpreted
-from realtime.kernels.ring import new_ring, ring_put, ring_take
+from realtime.kernels.link import Link
+from realtime.kernels.ring import Ring
 from realtime.protocol import wire
 from realtime.service.admission import service_ns
 from realtime.service.session import Policy, Session
@@ -92,12 +93,12 @@ class Worker:
                 + (wire.MAX_CYCLES + 2) * wire.row_bytes(max(session.widths("measurements"))),
             )
         slots = _RING_SLOTS if hub is None else 1
-        self.data_ring = new_ring(slots=slots, max_message=longest)
-        self.results_ring = new_ring(
-            slots=_RESULT_SLOTS if hub is None else 1, max_message=session.answers.shape[1]
+        self.data_ring = Ring(slots=slots, max_message=longest)
+        self.results_ring = Ring(
+            slots=_RESULT_SLOTS if hub is None else 1, max_message=int(session.record.answer_bytes)
         )
         self._words = np.zeros(64, dtype=np.int64)
-        self._link = np.zeros(3, dtype=np.int64)
+        self._link = Link(outgoing=self.results_ring, incoming=self.data_ring)
         self._orders: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = (
             queue.SimpleQueue()
         )
@@ -164,10 +165,10 @@ class Worker:
                 except Exception:
                     self.session.end(now_ns=0)
                     raise
-                self._link[:2] = self._pair.addresses()
+                self._link.use_sockets(self._pair.addresses())
             else:
-                for ends, _ in (self.data_ring, self.results_ring):
-                    ends[:] = 0
+                self.data_ring.clear()
+                self.results_ring.clear()
             self._open = True
             return Opened(number, data, results)
 
@@ -253,31 +254,24 @@ class Worker:
 
         def turn(message: bytes) -> None:
             self._words[loop.STOP] = 1
-            ring_put(*self.data_ring, np.frombuffer(message, dtype=np.uint8), np.int64(len(message)))
+            self.data_ring.put(message)
             while self._run_kernel() == loop.GROW:
                 self.session.grow()
 
         self.session.warm_up(take=turn if self.loop_kind == "compiled" else None)
         if not interpreted:
             self.service_ns = service_ns(self.session.decoder, clock=lambda: int(now_ns()))
-        for ends, _ in (self.data_ring, self.results_ring):
-            ends[:] = 0
+        self.data_ring.clear()
+        self.results_ring.clear()
 
     def _run_kernel(self) -> int:
         session = self.session
         return int(
             loop.serve(
                 self._words,
-                self._link,
-                *self.data_ring,
-                *self.results_ring,
-                *session.arrays,
-                session.buffers,
-                session.answers,
-                session.counts,
-                session.totals,
-                session.trend,
-                session.trace,
+                self._link.record[0],
+                session.record,
+                session.latencies,
                 not self._placement.spin,
                 self._keeper_ns,
             )
@@ -301,7 +295,6 @@ class Worker:
 
     def _serve_in_python(self) -> None:
         """The same, one message at a time in Python: for systems where libzmq cannot be reached."""
-        buffer = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
         while not self._words[loop.STOP]:
             now = now_ns()
             self._words[loop.BEAT] = now
@@ -310,8 +303,7 @@ class Worker:
                 self._end_session()
                 return
             if self._pair is None:
-                size = int(ring_take(*self.data_ring, buffer))
-                message = buffer[:size].tobytes() if size >= 0 else None
+                message = self.data_ring.take()
             else:
                 message = self._pair.receive(timeout_ms=0 if self._placement.spin else _WAIT_MS)
             answers = self.session.tick(now_ns=now)
@@ -321,14 +313,9 @@ class Worker:
 
     def _send(self, answers: list[bytes]) -> None:
         for answer in answers:
-            if self._pair is None:
-                array = np.frombuffer(answer, dtype=np.uint8)
-                sent = bool(ring_put(*self.results_ring, array, np.int64(len(array))))
-            else:
-                sent = self._pair.send(answer)
-            if not sent:
+            if not (self._pair.send(answer) if self._pair else self.results_ring.put(answer)):
                 is_commit = wire.parse_result(answer).is_commit
-                self.session.arrays.sessions["commits_dropped" if is_commit else "results_dropped"] += 1
+                self.session.record["commits_dropped" if is_commit else "results_dropped"] += 1
 
     def _end_session(self) -> None:
         if not self._open:
@@ -336,6 +323,6 @@ class Worker:
         self._open = False
         self._send(self.session.end(now_ns=int(now_ns())))
         if self._pair is not None:
-            self._link[:] = 0
+            self._link.use_sockets(None)
             self._pair.close(linger_ms=200)
             self._pair = None

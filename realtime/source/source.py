@@ -27,7 +27,7 @@ from realtime.security import ClientKeys
 from realtime.service.client import Client, Welcome
 from realtime.service.session import Policy
 from realtime.source.jobs import Job, play_jobs
-from realtime.source.player import Link, Player
+from realtime.source.player import Player, link_over_sockets
 from realtime.source.playlist import Playlist
 from realtime.transport import Pair
 
@@ -120,7 +120,7 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
                 pairs.append(client.connect(welcomes[-1]))
                 players.append(
                     Player(
-                        link=Link.over_sockets(pairs[-1]),
+                        link=link_over_sockets(pairs[-1]),
                         session=welcomes[-1].session,
                         stream=stream,
                         playlist=form,
