@@ -206,7 +206,7 @@ def _saying(point: Point, say: Say) -> Say:
 
 def control_beside(setting: LoopSetting) -> JitterMonitor | None:
     """A control to run beside the loop, with the appointments of its frames; None where it would disturb."""
-    where = setting.placement.beside
+    where = setting.placement.jitter_core
     if where is None:
         return None
     core, modest = where

@@ -1,4 +1,4 @@
-"""A stream of frames becomes answers. Pure: bytes and the time go in, bytes come out."""
+"""Sessions of one stream: frames and times in, answers out, without sockets, threads or clocks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,15 +44,18 @@ _NO_PARITIES = Parities(
 
 @dataclass(frozen=True, kw_only=True)
 class SessionLimits:
-    """What a session puts up with.
+    """Limits of a session.
 
     Attributes:
-        policy: "drop-shot" fails a shot whose frames come more than `hard_ns` after they were due; "block"
+        policy: "drop-shot" fails a shot with a frame received more than `hard_ns` after it was due; "block"
             decodes late frames too, for sources that wait.
-        soft_ns: frames later than this are counted as late.
+        soft_ns: frames received later than this after they were due are counted as late.
         hard_ns: see policy.
-        timeout_ns: how long an open shot may go without a frame.
+        timeout_ns: longest time without a frame in an open shot.
         max_cycles: cycles of the longest shot.
+
+    Raises:
+        ValueError: an unknown policy, or a limit below 1.
     """
 
     policy: Policy = "drop-shot"
@@ -66,20 +69,23 @@ class SessionLimits:
             raise ValueError(f"no policy is named '{self.policy}': choose from drop-shot, block")
         for name in ("soft_ns", "hard_ns", "timeout_ns", "max_cycles"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: at least 1")
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
 
 
 class Session:
-    """One stream's sessions, one after the other, each begun by `begin`.
+    """Sessions of one stream, one at a time; each starts with `begin`. Only one thread may use it.
 
-    Takes over the decoder: do not push to it. One object serves one thread.
+    Args:
+        decoder: used by the sessions from now on; do not push to it.
+        stream: number of the logical qubit.
+        limits: of the sessions.
     """
 
     def __init__(
         self, *, decoder: StreamingDecoder, stream: int = 0, limits: SessionLimits | None = None
     ) -> None:
         self.limits = limits or SessionLimits()
-        self.decoder = decoder  # owns the memory that the parts point to
+        self.decoder = decoder  # owns the memory of the parts
         self._parts = decoder.parts()
         self._work = self._parts.work
         self.stream = stream
@@ -146,15 +152,16 @@ class Session:
                 ("digest", self.digest),
             ):
                 header[name] = value
-        # Growing the workspace in the middle of a shot costs milliseconds: start where few shots get.
+        # Growing the workspace in the middle of a shot costs milliseconds: start with a size that suffices
+        # for most.
         self._work.grow()
         self._work.grow()
 
     def widths(self, kind: Kind) -> tuple[int, int]:
-        """Bits of a cycle and of the data readout's row.
+        """Return the bits of a cycle, and of the row of the data readout.
 
         Raises:
-            ValueError: this decoder does not take such frames.
+            ValueError: this decoder does not accept such frames.
         """
         if kind == "events":
             return self.num_columns, self.num_columns
@@ -175,29 +182,29 @@ class Session:
         kind: Kind = "events",
         cycle_ns: int = 0,
         commits: bool = False,
-        commit_gap_ns: int = 0,
+        commit_interval_ns: int = 0,
         policy: Policy | None = None,
     ) -> None:
-        """Begin a session; the one before must have been ended with `end`.
+        """Begin a session; the one before must have ended, see `end`.
 
         Args:
-            session: its number, positive.
-            kind: what the source sends.
-            cycle_ns: time between cycles, for the backlog; 0 if the source has none.
-            commits: whether to report what is final in the middle of shots.
-            commit_gap_ns: least time between two such reports; 0: one for every window.
-            policy: see SessionLimits; default: that of the limits.
+            session: positive number, unique.
+            kind: "events" or "measurements".
+            cycle_ns: time between cycles, for the backlog; 0 if the source has no schedule.
+            commits: whether to report final cycles in the middle of shots.
+            commit_interval_ns: least time between two such reports; 0: one for every window.
+            policy: see SessionLimits; None: that of the limits.
 
         Raises:
-            ValueError: an argument out of range, or frames that the decoder does not take.
+            ValueError: an argument out of range, or frames that the decoder does not accept.
         """
         bits, final_bits = self.widths(kind)
         if not 0 < session < _FOREVER * 2:
             raise ValueError(f"session {session}: expected 1 to 2^63 - 1")
         if not 0 <= cycle_ns <= 10**12:
             raise ValueError(f"cycle_ns={cycle_ns}: expected 0 to 10^12")
-        if not 0 <= commit_gap_ns <= 10**12:
-            raise ValueError(f"commit_interval_ns={commit_gap_ns}: expected 0 to 10^12")
+        if not 0 <= commit_interval_ns <= 10**12:
+            raise ValueError(f"commit_interval_ns={commit_interval_ns}: expected 0 to 10^12")
         policy = SessionLimits(policy=policy or self.limits.policy).policy
         max_cycles = self.limits.max_cycles
         measured = self._parts.measurements
@@ -215,17 +222,17 @@ class Session:
             hard_ns=self.limits.hard_ns if policy == "drop-shot" else 0,
             timeout_ns=self.limits.timeout_ns,
             commits=int(commits),
-            commit_interval_ns=commit_gap_ns,
+            commit_interval_ns=commit_interval_ns,
             last_answered_shot=-1,
         )
 
     def receive(self, message: bytes, *, now_ns: int, clock: Callable[[], int] | None = None) -> list[bytes]:
-        """Take in one message; the answers that it leads to.
+        """Process one message; return the answers to send.
 
         Args:
-            message: what came, anything.
-            now_ns: when.
-            clock: tells when the answers were ready; default: at once.
+            message: any bytes.
+            now_ns: when it was received.
+            clock: returns the time at which the answers are ready; None: now_ns.
         """
         size = min(len(message), wire.MAX_MESSAGE)
         self._frame[:size] = np.frombuffer(message, dtype=np.uint8, count=size)
@@ -240,12 +247,12 @@ class Session:
         return self._take_answers(done)
 
     def tick(self, *, now_ns: int) -> list[bytes]:
-        """Let time pass: an open shot that waits too long for its next frame is given up."""
+        """Check the timeout of the open shot; return the answers to send."""
         kernels.session_tick(self.record, np.int64(now_ns))
         return self._take_answers(now_ns)
 
     def end(self, *, now_ns: int) -> list[bytes]:
-        """End the session; an open shot is answered as RESTARTED."""
+        """End the session; an open shot is answered as RESTARTED. Return the answers to send."""
         kernels.session_end(self.record)
         answers = self._take_answers(now_ns)
         self.record.session = 0
@@ -256,22 +263,22 @@ class Session:
         self._work.grow()
 
     def counters(self) -> dict[str, int]:
-        """What happened since the beginning, over all sessions."""
+        """Return the counters of all sessions so far, and the largest backlog, by name."""
         return {name: int(self.record[name]) for name in (*COUNTERS, "max_backlog")}
 
     def histograms(self) -> dict[str, Histogram]:
-        """Latencies since the last `reset_latencies`, by name; see realtime.kernels.records.HISTOGRAMS."""
+        """Return the latencies since `reset_latencies`, by name; see realtime.kernels.records.HISTOGRAMS."""
         found = {}
         counts, totals = self._latencies.arrays["counts"], self._latencies.arrays["totals"]
         for row, name in enumerate(HISTOGRAMS):
             histogram = Histogram(counts=counts[row].copy(), totals=totals[row].copy())
-            # The loop may have counted on between the two copies: what is in the buckets is what counts.
+            # The loop may count another value between the two copies: the buckets decide.
             histogram.totals[COUNT] = histogram.counts.sum()
             found[name] = histogram
         return found
 
     def window_slope(self) -> tuple[float, float]:
-        """Slope of window latency against cycle number, us per million cycles, and its standard error."""
+        """Fit window latency against cycle number: slope, us per million cycles, and its standard error."""
         n, x, y, xx, xy, yy = (float(self.latencies[name]) for name in TREND_FIELDS)
         spread = xx - x * x / n if n else 0.0
         if n < 3 or spread <= 0:
@@ -281,23 +288,23 @@ class Session:
         return slope, float(np.sqrt(residual / (n - 2) / spread))
 
     def trace_rows(self) -> NDArray[np.int64]:
-        """The latest frames, oldest first, int64 (n, 7); see realtime.kernels.records.TRACE_FIELDS."""
+        """Return the latest frames, oldest first, int64 (n, 7); see realtime.kernels.records.TRACE_FIELDS."""
         trace = self._latencies.arrays["trace"].copy().view(np.int64).reshape(-1, len(TRACE_FIELDS))
         count = int(self.latencies.num_traced)
         return trace[:count] if count <= len(trace) else np.roll(trace, -(count % len(trace)), axis=0)
 
     def reset_latencies(self) -> None:
-        """Forget histograms, trend, trace and the greatest backlog."""
+        """Reset histograms, line fit, trace and the largest backlog."""
         self.record.max_backlog = 0
         self._latencies.set(**dict.fromkeys(("num_traced", *TREND_FIELDS), 0))
         for array in self._latencies.arrays.values():
             array[:] = 0
 
     def warm_up(self, *, take: Callable[[bytes], object] | None = None) -> None:
-        """Compile what is needed, or load it from the cache, and decode a shot; counts nothing.
+        """Compile the kernels, or load them from the cache, and decode a shot; counters stay as they are.
 
         Args:
-            take: what takes in messages; default `receive`.
+            take: processes a message; None: `receive`.
         """
         before = self._session.record.copy()
         for kind in ("events", "measurements") if self._parts.measurements else ("events",):
@@ -309,7 +316,7 @@ class Session:
         self.begin(session=1, kind=kind, commits=True, policy="block")
         bits, final_bits = self.widths(kind)
         cycles = self._parts.fewest_layers - 1
-        if self._parts.repeats:  # a window and more, of a length that the memory can have
+        if self._parts.repeats:  # more than a window, of a length that shots can have
             more, period = self._parts.most_layers + 3 - self._parts.fewest_layers, self._parts.period
             cycles += -(-more // period) * period
         width = wire.row_bytes(bits)

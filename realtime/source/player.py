@@ -1,4 +1,4 @@
-"""Plays shots to a decoder on an absolute schedule, and keeps what comes back."""
+"""Play shots to a decoder on an absolute schedule, and collect the answers."""
 
 import threading
 from collections.abc import Sequence
@@ -34,18 +34,18 @@ from realtime.protocol.wire import (
 from realtime.source.playlist import Playlist
 from realtime.transport import Pair, register_functions
 
-#: Parts of a shot for which the largest backlog is kept.
+#: Parts of a shot for which the largest backlog is recorded.
 BACKLOG_PARTS = 200
-# Back to Python so often, to see whether to stop.
+# Time between two returns to Python, to check whether to stop.
 _LOOK_NS = 50_000_000
-# Answers kept between two looks: more than one is an answer that came too late.
+# Answers between two returns: all but one are late answers to earlier shots.
 _INBOX = 64
 # Bytes of the longest answer, in headers.
 _ANSWER_STRIDE = 10
 
 
 def link_over_sockets(pair: Pair) -> Link:
-    """Make a link of the sockets of a session.
+    """Connect to a session through its sockets.
 
     The pair must stay open as long as the link is used, and only the thread that made it may use it.
 
@@ -59,18 +59,19 @@ def link_over_sockets(pair: Pair) -> Link:
 
 @dataclass(frozen=True, kw_only=True)
 class PlayedShot:
-    """What came of a shot; times in ns of the monotonic clock.
+    """Outcome of a shot; times in ns of the monotonic clock.
 
     Attributes:
-        shot: its number in the session.
-        cycles: its length.
-        status: name of the result's status; "OVERRUN" if the source gave up, "MISSING" without an answer.
+        shot: number in the session.
+        cycles: length.
+        status: name of the result's status; "OVERRUN" if the source aborted it, "MISSING" without an answer.
         flips: the correction, one bit per observable, least significant first; None unless status is "OK".
         due_ns: when its last cycle was due.
-        received_ns, done_ns: as the decoder says: last frame received, correction ready; 0 without answer.
-        back_ns: when the answer was back here; 0 without answer.
-        max_backlog: cycles, as the decoder says.
-        syndrome_hash: of the data that the decoder saw.
+        received_ns, done_ns: when the decoder received the last frame and had the correction ready; 0 without
+            answer.
+        back_ns: when the answer was received; 0 without answer.
+        max_backlog: largest backlog of the decoder, cycles.
+        syndrome_hash: CRC-32 of the data that the decoder received.
     """
 
     shot: int
@@ -86,22 +87,22 @@ class PlayedShot:
 
 
 class Player:
-    """Plays the shots of playlists of one form in one session. One thread only.
+    """Source of one session: plays shots of playlists that have the same kind and bits. One thread only.
 
     Args:
-        link: where to.
+        link: to the decoder.
         session: number of the session.
         stream: number of the logical qubit.
-        playlist: one with the form (kind, bits) of those that will be played.
+        playlist: an example of those that will be played.
         cycle_ns: time between two cycles.
         frame_cycles: cycles in a frame, 1 to 64.
-        blocks: wait when the other side does not take data, instead of giving the shot up. Then the
-            schedule is not kept, and latencies mean nothing.
-        flags: more flags of the frames, for example REPLAY.
+        blocks: wait when the decoder has no room for a frame, instead of aborting the shot. The schedule is
+            not kept then, and latencies have no meaning.
+        flags: further flags of the frames, for example REPLAY.
         stop: when set, playing ends within 50 ms.
 
     Raises:
-        ValueError: numbers that no frame can hold, or a time between cycles that is not positive.
+        ValueError: numbers that do not fit in a frame, or a time between cycles that is not positive.
     """
 
     def __init__(
@@ -118,9 +119,9 @@ class Player:
         stop: threading.Event | None = None,
     ) -> None:
         if not 1 <= frame_cycles <= MAX_CYCLES:
-            raise ValueError(f"{frame_cycles} cycles in a frame: 1 to {MAX_CYCLES}")
+            raise ValueError(f"{frame_cycles} cycles in a frame: must be between 1 and {MAX_CYCLES}")
         if not 0 < cycle_ns < 1e10:
-            raise ValueError(f"a cycle of {cycle_ns:g} ns: more than 0, less than 10 s")
+            raise ValueError(f"a cycle of {cycle_ns:g} ns: must be more than 0 and less than 10 s")
         register_functions()
         self._form = _form(playlist)
         size = HEADER.itemsize + payload_bytes(
@@ -160,11 +161,11 @@ class Player:
         self._next_shot = 0
         self._warm_for = 0
         self.frame_cycles = frame_cycles
-        #: Due -> sent, of every frame.
+        #: Time from due to sent, of every frame, ns.
         self.lateness = Histogram()
-        #: Last cycle due -> commit back here, of every commit in the middle of a shot.
+        #: Time from the last cycle due to the commit received, ns.
         self.commits = Histogram()
-        #: Answers that fit no shot, or no form.
+        #: Messages received that are no answer to the shot being played.
         self.strange_answers = 0
         self.frames_sent = 0
         self.overruns = 0
@@ -180,17 +181,17 @@ class Player:
         """Play one shot and wait for its answer.
 
         Args:
-            playlist: of the form given at the start.
-            shot: which of its shots.
-            delay_ns: from now to the beginning of the first cycle.
-            patience_s: how long to wait for the answer behind the last cycle.
+            playlist: with the kind and bits of the example.
+            shot: number of the shot in it.
+            delay_ns: time until the first cycle begins.
+            patience_s: time to wait for the answer after the last cycle.
 
         Returns:
-            The shot, and int64 (BACKLOG_PARTS,): the most cycles that were sent but not final in each part
-            of it, as far as commits tell.
+            The outcome, and int64 (BACKLOG_PARTS,): in each part of the shot, the largest number of cycles
+            sent but not final when a commit was received.
 
         Raises:
-            ValueError: a playlist of another form.
+            ValueError: a playlist with other kind or bits.
             InterruptedError: `stop` was set.
         """
         return play_together(
@@ -198,10 +199,13 @@ class Player:
         )[0]
 
     def _begin(self, playlist: Playlist, shot: int) -> None:
-        """Get ready for a shot, but for its schedule."""
+        """Set everything for a shot but its schedule."""
         if _form(playlist) != self._form:
-            raise ValueError(f"a playlist of {_form(playlist)}, this session is of {self._form}")
-        # Copies: no page of a file is missing in the middle of a shot.
+            raise ValueError(
+                f"a playlist of {_form(playlist)} (kind, bits, bits of the readout): this session is of "
+                f"{self._form}"
+            )
+        # Copies: reading a file in the middle of a shot would cost a page fault.
         self._load(playlist.rows[shot].copy(), playlist.last[shot].copy())
         self._record.shot, self._next_shot = self._next_shot, self._next_shot + 1
 
@@ -239,7 +243,7 @@ class Player:
         return self._outcome(due, *self._wait(patience_s)), self._backlog
 
     def warm_up(self, *, streams: int = 1) -> None:
-        """Compile everything; `streams` will be played together. Otherwise the first shot does it."""
+        """Compile the kernels for this number of streams played together; otherwise the first shot does."""
         self._warm_for = streams
         before = self._pools.record.copy()
         _, bits, last_bits = self._form
@@ -321,13 +325,16 @@ def play_together(
     delay_ns: int = 200_000,
     patience_s: float = 2.0,
 ) -> list[tuple[PlayedShot, NDArray[np.int64]]]:
-    """Play a shot of each stream at the same time, and wait for their answers. See `Player.play`.
+    """Play a shot of each stream at the same time, and wait for the answers; see `Player.play`.
 
     Args:
-        players: one for each stream, all used by the thread that calls.
-        playlists, shots: what each plays.
-        cycle_offset: cycles by which the shot of each stream begins after that of the one before.
+        players: one for each stream; all are used by the calling thread.
+        playlists, shots: of each player.
+        cycle_offset: cycles by which each stream begins later than the stream before it.
         delay_ns, patience_s: as for `Player.play`.
+
+    Returns:
+        For each stream the outcome and the backlog, as `Player.play` returns them.
     """
     if players[0]._warm_for != len(players):
         players[0].warm_up(streams=len(players))
@@ -352,7 +359,7 @@ def _form(playlist: Playlist) -> tuple[str, int, int]:
 
 
 def _new_frame(size: int, *, session: int, stream: int, playlist: Playlist) -> NDArray[np.uint8]:
-    """Make a frame with everything that is the same in all frames of a session."""
+    """Make a frame whose header holds the fields that are the same in all frames of a session."""
     frame = np.zeros(size, dtype=np.uint8)
     header = frame[: HEADER.itemsize].view(HEADER)
     kind = Payload.EVENTS if playlist.kind == "events" else Payload.MEASUREMENTS

@@ -371,7 +371,7 @@ def test_the_loop_runs_in_this_process_over_rings(tiny: bool, monkeypatch: pytes
         if tiny:  # it has to grow in the middle of shots
             patch.setattr(Workspace, "grow", lambda self: self._resize(1))
             patch.setattr(
-                "realtime.service.worker.service_ns", lambda decoder, clock: 0.0
+                "realtime.service.worker.measure_service_time", lambda decoder, clock: 0.0
             )  # it would grow it
         worker = Worker(session=Session(decoder=decoder), hub=None)
         worker.start()

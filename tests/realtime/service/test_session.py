@@ -376,7 +376,7 @@ def test_commits_tell_what_is_final() -> None:
 @pytest.mark.parametrize("gap_ns", [0, 1000, 3000, 10**9])
 def test_commits_come_at_most_so_often(gap_ns: int) -> None:
     """Twenty frames, 500 ns apart; two of the five of each shot end a window."""
-    session = fresh(commits=True, commit_gap_ns=gap_ns)
+    session = fresh(commits=True, commit_interval_ns=gap_ns)
     now, times = 10_000, []
     for message in stream_of_shots(4, frame_cycles=4):
         for answer in session.receive(message, now_ns=now):
@@ -386,7 +386,7 @@ def test_commits_come_at_most_so_often(gap_ns: int) -> None:
     assert all(later - earlier >= gap_ns for earlier, later in pairwise(times))
     assert len(times) == {0: 8, 1000: 4, 3000: 3, 10**9: 1}[gap_ns]
     with pytest.raises(ValueError, match="commit_interval_ns=-1"):
-        fresh(commits=True, commit_gap_ns=-1)
+        fresh(commits=True, commit_interval_ns=-1)
 
 
 def test_keeping_an_ending_near_changes_nothing() -> None:
