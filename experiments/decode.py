@@ -12,8 +12,8 @@ import numpy as np
 import stim
 
 import decoders
+from experiments.common.numbers import estimate
 from experiments.common.preparation import preparation
-from experiments.common.progress import Progress
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.shot_files import (
     FORMATS,
@@ -23,7 +23,7 @@ from experiments.common.shot_files import (
     format_of,
     shots_per_piece,
 )
-from experiments.common.tables import estimate
+from experiments.common.terminal import Progress
 from qec import statistics
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import decoders
 from experiments.common import fits
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
+from experiments.common.numbers import estimate
 from experiments.common.points import Point, decoding_model
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
 from experiments.common.sampling import MemorySampler
 from experiments.common.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
 from experiments.common.shot_files import shots_per_piece
-from experiments.common.tables import estimate, table
+from experiments.common.terminal import Progress, table
 
 # SI1000 of this strength, decoded by matching, comes near the published chip's epsilon_d and Lambda.
 DEFAULT_P = 0.0025

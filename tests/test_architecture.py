@@ -121,7 +121,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.source": Room("realtime decoders", "numpy stim"),
     "realtime.daemon": Room("realtime decoders", "numpy stim"),
-    "experiments.common": Room("qec decoders", "stim sinter numpy"),
+    "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
     "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
     "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),

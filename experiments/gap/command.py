@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 import decoders
 from decoders.base import WITH_GAPS
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
+from experiments.common.numbers import estimate, number
 from experiments.common.points import Point, decoding_model, rounds_of
 from experiments.common.preparation import preparation
-from experiments.common.progress import Progress
 from experiments.common.sampling import MemorySampler
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.shot_files import shots_per_piece
-from experiments.common.tables import estimate, number, table
+from experiments.common.terminal import Progress, table
 from experiments.plotting.series import GapSeries
 from qec.statistics import soft
 
@@ -216,27 +216,21 @@ def _text(results: Sequence[GapResult]) -> str:
         [f"{100 * fraction:g} %", *(_left(result.kept[row]) for result in results)]
         for row, fraction in enumerate(_TABLE_FRACTIONS)
     ]
-    header = [
-        "d",
-        "cycles",
-        "shots",
-        "errors",
-        "logical error [95 %]",
-        "predicted",
-        "time with / without gaps",
-    ]
+    header = ["d", "cycles", "shots", "errors", "logical error [95 %]", "predicted", "slowdown"]
     return "\n".join(
         [
             table(header, memories),
+            "Slowdown: decoding time with gaps divided by that without.",
             "",
-            "Logical error [95 %] of the shots left when the least certain ones are discarded, at most",
+            "Logical error in units of 1e-3 [95 %] when the least certain shots are discarded",
             table(["discarded", *(f"d = {result.distance}" for result in results)], selected),
         ]
     )
 
 
 def _left(kept: soft.Kept) -> str:
-    return estimate(kept.error)
+    error = kept.error
+    return estimate(replace(error, value=1e3 * error.value, low=1e3 * error.low, high=1e3 * error.high))
 
 
 def _plain(value: Any) -> Any:

@@ -15,8 +15,8 @@ import stim
 
 import decoders
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
 from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.terminal import Progress
 from experiments.hardware.report import report
 from experiments.hardware.results import (
     DECODED,

@@ -9,8 +9,8 @@ from pathlib import Path
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
 from experiments.common.points import Point
-from experiments.common.progress import Progress
 from experiments.common.sampling import check_size
+from experiments.common.terminal import Progress
 from experiments.loop import options, panels, report
 from experiments.loop.measurement import CODE, Plan, measure, spread, tail
 from experiments.loop.options import duration, strength

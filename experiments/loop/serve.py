@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.common.noise_options import noise_name
 from experiments.common.points import Point
 from experiments.common.preparation import preparation
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.options import strength
 from realtime.daemon import DaemonConfig, main

@@ -13,9 +13,9 @@ import numpy as np
 
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
+from experiments.common.numbers import duration, number
 from experiments.common.points import Point
-from experiments.common.progress import Progress
-from experiments.common.tables import duration, number
+from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.measurement import CODE, control_beside, shot_of, spread
 from experiments.loop.options import strength

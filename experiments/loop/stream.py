@@ -12,9 +12,9 @@ import numpy as np
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from experiments.common.noise_options import noise_name
+from experiments.common.numbers import number
 from experiments.common.points import Point, decoding_model
-from experiments.common.progress import Progress
-from experiments.common.tables import number, table
+from experiments.common.terminal import Progress, table
 from experiments.loop import options
 from experiments.loop.measurement import CODE, spread
 from experiments.loop.options import duration, strength

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import decoders
 from experiments.common.machine import description
+from experiments.common.numbers import duration
 from experiments.common.parser import project_version
-from experiments.common.progress import Progress
-from experiments.common.tables import duration, table
+from experiments.common.terminal import Progress, table
 from experiments.common.timing import usable_cores
 from experiments.reproduce.engine import report
 from experiments.reproduce.engine.figure import FULL, QUICK, Job, Settings

@@ -13,12 +13,11 @@ from decoders.sinter_adapter import sinter_decoder
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.common.points import Point, decoding_model, grid
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
 from experiments.common.sampling import leakage_sampler
 from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.terminal import Progress
 from experiments.common.workers import Guarded, interrupts_kept_from_workers
 from experiments.sweep import counts
-from experiments.sweep.eta import Tracker
 from experiments.sweep.task_sampler import TaskSampler
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
@@ -165,24 +164,20 @@ def _tasks(points: Iterable[Point], names: Sequence[str], progress: Progress, to
 
 
 def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsFile, num_workers: int) -> int:
-    tracker = Tracker(max_shots=args.max_shots, max_errors=args.max_errors, num_workers=num_workers)
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
     with Progress() as progress:
         tasks = _tasks(points, args.decoders, progress, len(points))
-        wanted = []
-        for task in tasks:
-            wanted.append(task.strong_id())
-            before = existing.get(wanted[-1])
-            tracker.expect(
-                strong_id=wanted[-1],
-                decoder=task.decoder,
-                num_detectors=task.detector_error_model.num_detectors,
-                shots=0 if before is None else before.shots,
-                errors=0 if before is None else before.errors,
-            )
+        # Shots of a larger circuit take longer.
+        wanted = {task.strong_id(): max(1, task.detector_error_model.num_detectors) for task in tasks}
+
+        finished = {name: _finished(totals.get(name), args) for name in wanted}
+        progress.expect(
+            sum(wanted.values()), done=sum(size * finished[name] for name, size in wanted.items())
+        )
+        new_shots = 0
         try:
-            if tracker.num_done < tracker.num_tasks:
+            if min(finished.values()) < 1:
                 _compile(args.decoders, progress)
                 with interrupts_kept_from_workers():
                     for step in sinter.iter_collect(
@@ -197,20 +192,33 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
                     ):
                         for row in step.new_stats:
                             file.append(row)
-                            tracker.add(row)
+                            new_shots += row.shots
                             known = totals.get(row.strong_id)
                             totals[row.strong_id] = row if known is None else known + row
-                        progress.show(tracker.message())
+                            finished[row.strong_id] = _finished(totals[row.strong_id], args)
+                        done = sum(part == 1 for part in finished.values())
+                        progress.show(
+                            f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run",
+                            done=sum(size * finished[name] for name, size in wanted.items()),
+                        )
         except KeyboardInterrupt:
             progress.clear()
             print(
-                f"qec sweep: stopped; {file.path} keeps {tracker.new_shots:,} shots of this run, "
+                f"qec sweep: stopped; {file.path} keeps {new_shots:,} shots of this run, "
                 "the same command goes on from there",
                 file=sys.stderr,
             )
             return 130
     _report([totals[strong_id] for strong_id in wanted], file.path)
     return 0
+
+
+def _finished(row: Any | None, args: argparse.Namespace) -> float:
+    """Part of a task that is done, up to 1: shots or errors, whichever ends it first."""
+    if row is None:
+        return 0.0
+    by_errors = 0.0 if args.max_errors is None else row.errors / args.max_errors
+    return float(min(1.0, max(row.shots / args.max_shots, by_errors)))
 
 
 def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from experiments.bench.accuracy.peers import REFERENCE, Contender, Decode, conte
 from experiments.bench.accuracy.runs import PIECE, Run, RunFile, Shots, cell_name
 from experiments.common import machine
 from experiments.common.points import Point
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.common.timing import on_one_core
 
 _CELLS = ("5:0.003", "7:0.003", "7:0.005")

@@ -13,7 +13,7 @@ from experiments.bench.codes.random_models import random_model
 from experiments.bench.codes.runs import Cell, Limits, Run, measure
 from experiments.common import machine
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.common.timing import on_one_core
 from qec import families
 

@@ -16,8 +16,8 @@ import pymatching
 import stim
 
 import decoders
-from experiments.common.progress import Progress
-from experiments.common.tables import number
+from experiments.common.numbers import number
+from experiments.common.terminal import Progress
 
 _TASKS = {"repetition": "repetition_code:memory", "surface": "surface_code:rotated_memory_x"}
 _P = 0.001

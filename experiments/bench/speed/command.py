@@ -14,7 +14,7 @@ from experiments.bench.speed.costs import Cost
 from experiments.bench.speed.probe import in_new_process
 from experiments.common import machine
 from experiments.common.points import Point
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 
 _PARTS = ("decoding", "build", "memory", "threads", "compile")
 _CODES = ("surface", "repetition")

@@ -14,7 +14,7 @@ from experiments.bench.streaming import pairs, report, shots
 from experiments.bench.streaming.threads import compare_threads
 from experiments.bench.streaming.windows import compare_lengths
 from experiments.common import machine
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 
 _PARTS = ("shots", "build", "lengths", "accuracy", "buffers", "parallel")
 _CALIBRATION_DISTANCE = 5

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.base import Decoder
-from experiments.common.tables import duration
+from experiments.common.numbers import duration
 from experiments.reproduce.engine.figure import Place, Record
 from experiments.reproduce.work.chain_blocks import BlockFile, sums
 from qec import RepetitionCode, memory_circuit

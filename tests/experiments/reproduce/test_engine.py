@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from experiments import cli
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.plotting import figures
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce import command, publish, registry
@@ -30,7 +30,7 @@ from experiments.reproduce.engine.figure import (
     Table,
 )
 from experiments.reproduce.engine.records import RecordsFile
-from experiments.reproduce.engine.runner import Clock, Runner
+from experiments.reproduce.engine.runner import Runner
 from experiments.reproduce.work import counting
 from qec.resources import data_path
 from qec.statistics import Estimate
@@ -182,17 +182,6 @@ def test_ctrl_c_ends_the_workers(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_jobs(tmp_path, long, workers=2)
     timer.join()
-
-
-def test_time_left() -> None:
-    jobs = [job(number) for number in range(8)]
-    clock = Clock(jobs, workers=2)
-    assert clock.seconds_left() == pytest.approx(4.0)
-    for one in jobs[:4]:
-        clock.done(one, 10.0)
-    assert clock.num_left == 4
-    # Four that announced one second took ten: the other four take nearly ten each, on two workers.
-    assert 15 < clock.seconds_left() < 21
 
 
 # --- the report and the command, with a figure made for the test

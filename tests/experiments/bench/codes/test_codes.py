@@ -56,7 +56,7 @@ def test_table_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert score["refused"] == 0
     assert set(cells[1]["pairs"]) == {"mwpm", "pymatching-correlated"}
     assert cells[0]["verdict"] == ""
-    assert "toric   2" in out
+    assert "toric, d = 2" in out
     assert "of 2 bars met" in out
 
 
@@ -228,7 +228,8 @@ def test_random_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert all(rate >= one["optimum"] * (1 - 1e-12) for rate in one["rates"].values())
 
 
-def test_table_of_outcomes() -> None:
+def test_table_of_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     outcomes = [
         Outcome(1, 0.1, {"mwpm": 0.1, "ensemble": 0.2}, {"mwpm": 0, "ensemble": 0}),
         Outcome(2, 0.3, {"mwpm": 0.6, "ensemble": 0.3}, {"mwpm": 4, "ensemble": 0}),
