@@ -191,7 +191,7 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
                         allowed_cpu_affinity_ids=_usable_cores(),
                     ):
                         for row in step.new_stats:
-                            file.append(row)
+                            file.add(row)
                             new_shots += row.shots
                             known = totals.get(row.strong_id)
                             totals[row.strong_id] = row if known is None else known + row

@@ -132,7 +132,7 @@ def test_records_survive_a_cut_line(tmp_path: Path) -> None:
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         RecordsFile(tmp_path),
-        pytest.raises(ValueError, match="another run is writing there; give another --out"),
+        pytest.raises(ValueError, match="another run is writing to it; give another --out"),
         RecordsFile(tmp_path),
     ):
         pass
