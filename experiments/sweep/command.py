@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import sinter
 
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
+from experiments.common.parser import real, whole
 from experiments.common.points import Point, decoding_model, grid
 from experiments.common.preparation import compile_kernels
 from experiments.common.sampling import leakage_sampler
@@ -42,7 +43,7 @@ _DEFAULTS: dict[str, Any] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec sweep`."""
 
-    def several(flag: str, *, help: str, metavar: str, kind: type = str) -> None:
+    def several(flag: str, *, help: str, metavar: str, kind: Callable[[str], Any] = str) -> None:
         default = " ".join(map(str, _DEFAULTS[flag])) or "none"
         parser.add_argument(
             f"--{flag}", nargs="+", type=kind, metavar=metavar, help=f"{help}; default: {default}"
@@ -54,21 +55,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     several("codes", metavar="CODE", help="surface, surface_zxxz, repetition")
     parser.add_argument("--gates", choices=["cz", "cx"], help="two-qubit gate; default: cz")
-    several("distances", metavar="D", kind=int, help="code distances")
+    several("distances", metavar="D", kind=whole(), help="code distances")
     several("rounds", metavar="R", help="numbers of cycles, such as 30 or 3d")
     several("bases", metavar="B", help="x, z")
     several("noise", metavar="MODEL", help=MODELS)
-    several("bias", metavar="ETA", kind=float, help=BIAS_HELP)
+    several("bias", metavar="ETA", kind=real(), help=BIAS_HELP)
     several(
-        "p", metavar="P", kind=float, help="strengths of the noise model, 0.002 is 0.2 %%; not for devices"
+        "p",
+        metavar="P",
+        kind=real(),
+        help="strengths of the noise model, such as 0.002 or 0.2%%; not for devices",
     )
     several("decoders", metavar="NAME", help="decoder names; mwpm-gap-5 discards gaps below 5")
-    parser.add_argument("--max_shots", type=int, metavar="N", help="shots per point; default: 20000")
-    parser.add_argument("--max_errors", type=int, metavar="N", help="stop a point after about N errors")
+    parser.add_argument("--max_shots", type=whole(), metavar="N", help="shots per point; default: 20000")
+    parser.add_argument("--max_errors", type=whole(), metavar="N", help="stop a point after about N errors")
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
     )
-    parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="default: %(default)s")
+    parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="CSV file")
     parser.add_argument(
         "--merge",
         nargs="+",
@@ -88,10 +92,6 @@ def run(args: argparse.Namespace) -> int:
             setattr(args, name, default)
     points = _points(args)
     num_workers = _num_workers(args.processes)
-    if args.max_shots < 1:
-        raise ValueError(f"--max_shots is {args.max_shots}: it must be at least 1")
-    if args.max_errors is not None and args.max_errors < 1:
-        raise ValueError(f"--max_errors is {args.max_errors}: it must be at least 1")
     for name in args.decoders:
         sinter_decoder(name)
     with counts.CountsFile(Path(args.out)) as file:

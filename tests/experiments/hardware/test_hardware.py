@@ -235,10 +235,10 @@ def test_a_model_that_is_not_there_lists_those_that_are(
         (["nothing"], "nothing: no such folder"),
         (["."], "no experiment in it (a folder with properties.yml or metadata.json and shots)"),
         (["--decoder", "guess"], "no decoder is named 'guess': choose from mwpm"),
-        (["--shots", "0"], "--shots is 0: it must be at least 1"),
-        (["--fit_from", "0"], "--fit_from is 0: it must be at least 1"),
-        (["--json", "no/x.json"], "--json no/x.json: not a file in an existing folder"),
-        (["--csv", "."], "--csv .: not a file in an existing folder"),
+        (["--shots", "0"], "--shots: 0: must be at least 1"),
+        (["--fit_from", "0"], "--fit_from: 0: must be at least 1"),
+        (["--json", "no/x.json"], "--json: no/x.json: no folder no"),
+        (["--csv", "."], "--csv: .: is a folder"),
     ],
 )
 def test_wrong_use_is_one_line(

@@ -306,8 +306,8 @@ def test_publishing_takes_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mon
     ("arguments", "message"),
     [
         (["moon"], "no figure is named 'moon': choose from all, memory, budget"),
-        (["memory", "--workers", "0"], "--workers is 0: it must be at least 1"),
-        (["memory", "--seed", "-1"], "--seed is -1: it must not be negative"),
+        (["memory", "--workers", "0"], "--workers: 0: must be at least 1"),
+        (["memory", "--seed", "-1"], "--seed: -1: must be at least 0"),
         (["memory", "--decoders", "magic"], "no decoder is named 'magic': choose from mwpm,"),
         (["memory", "--out", __file__], "there is a file of that name; give a folder"),
     ],

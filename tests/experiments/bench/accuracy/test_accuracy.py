@@ -253,9 +253,9 @@ def test_figures(ratios: list[tuple[int, int, int]], tmp_path: Path) -> None:
         (["--cells", "0:0.01"], "distance"),
         (["--again", "mwmp"], "--again mwmp"),
         (["--decoders", "mwmp"], "unknown decoder 'mwmp'"),
-        (["--shots", "0"], "--shots is 0"),
-        (["--minutes", "0"], "--minutes is 0"),
-        (["--out", "a.svg"], "ends in .png"),
+        (["--shots", "0"], "--shots: 0: must be "),
+        (["--minutes", "0"], "--minutes: 0: must be "),
+        (["--out", "a.svg"], "must end in .png"),
         (["--data", "nowhere/a"], "make it first"),
     ],
 )

@@ -228,7 +228,7 @@ def test_interrupt_among_the_costs(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--decoders", "mpwm"], ["'mpwm'", "mwpm,", "pymatching"]),
+        (["--decoders", "mpwm"], ["'mpwm'", "did you mean mwpm?"]),
         (["--distances", "0"], ["distance", "0"]),
         (["--p", "2"], ["p", "2"]),
         (["--repeats", "0"], ["--repeats", "at least 1"]),
