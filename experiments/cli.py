@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from experiments.common.parser import USAGE_ERROR, Parser, project_version, wrap_epilog
+from experiments.common.parser import USAGE_ERROR, Parser, UsageError, project_version, wrap_epilog
 
 # Command -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary). The module is
 # imported when its command runs and not before: `qec --help` stays quick.
@@ -135,6 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
         finally:
             sys.stdout.flush()
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
     except BrokenPipeError:
         # The reader of our output (`| head`) has left: nothing to say, and nothing more to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

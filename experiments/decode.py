@@ -12,8 +12,9 @@ import numpy as np
 import stim
 
 import decoders
+from experiments.common.numbers import estimate
+from experiments.common.parser import decoder, whole
 from experiments.common.preparation import preparation
-from experiments.common.progress import Progress
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.shot_files import (
     FORMATS,
@@ -23,7 +24,7 @@ from experiments.common.shot_files import (
     format_of,
     shots_per_piece,
 )
-from experiments.common.tables import estimate
+from experiments.common.terminal import Progress
 from qec import statistics
 
 
@@ -43,10 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out_format", choices=FORMATS, metavar="FORMAT", help=f"{formats}; default: the file's ending")
     add("--obs_in", metavar="FILE", help="observables that really flipped: count errors against them")
     add("--obs_in_format", choices=FORMATS, metavar="FORMAT", help=f"{formats}; default: the file's ending")
-    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="default: %(default)s")
-    add(
-        "--threads", type=int, default=1, metavar="N", help="for decoders that use them; default: %(default)s"
-    )
+    add("--decoder", type=decoder, default=DEFAULT_DECODER, metavar="NAME", help="name of the decoder")
+    add("--threads", type=whole(), default=1, metavar="N", help="for decoders that use them")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -62,8 +61,6 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--out_format without --out: say where the predictions go")
     if args.obs_in is None and args.obs_in_format is not None:
         raise ValueError("--obs_in_format without --obs_in: say where the observables are")
-    if args.threads < 1:
-        raise ValueError(f"--threads is {args.threads}: it must be at least 1")
 
 
 def _read_dem(path: str) -> stim.DetectorErrorModel:

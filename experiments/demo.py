@@ -12,13 +12,14 @@ import numpy as np
 import decoders
 from experiments.common import fits
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
+from experiments.common.numbers import estimate
+from experiments.common.parser import decoder, output, real, whole
 from experiments.common.points import Point, decoding_model
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
 from experiments.common.sampling import MemorySampler
 from experiments.common.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
 from experiments.common.shot_files import shots_per_piece
-from experiments.common.tables import estimate, table
+from experiments.common.terminal import Progress, table
 
 # SI1000 of this strength, decoded by matching, comes near the published chip's epsilon_d and Lambda.
 DEFAULT_P = 0.0025
@@ -33,26 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Rotated surface code (ZXXZ, CZ gates), bases X and Z. One seed always gives the same errors."
     )
     add_noise(parser)
-    add("--p", type=float, metavar="P", help=f"strength of the noise model; default: {DEFAULT_P}")
-    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="default: %(default)s")
-    add("--distances", nargs="+", type=int, default=[3, 5, 7], metavar="D", help="default: 3 5 7")
-    add(
-        "--rounds",
-        nargs="+",
-        type=int,
-        default=[10, 30, 50],
-        metavar="R",
-        help="numbers of cycles; default: 10 30 50",
-    )
-    add(
-        "--shots",
-        type=int,
-        default=40_000,
-        metavar="N",
-        help="per distance, cycles, basis; default: %(default)s",
-    )
-    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
-    add("--out", default="qec_demo.png", metavar="PNG", help="figure; default: %(default)s")
+    add("--p", type=real(), metavar="P", help=f"strength of the noise model; default: {DEFAULT_P}")
+    add("--decoder", type=decoder, default=DEFAULT_DECODER, metavar="NAME", help="name of the decoder")
+    add("--distances", nargs="+", type=whole(), default=[3, 5, 7], metavar="D", help="code distances")
+    add("--rounds", nargs="+", type=whole(), default=[10, 30, 50], metavar="R", help="numbers of cycles")
+    add("--shots", type=whole(), default=40_000, metavar="N", help="per distance, cycles, basis")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
+    add("--out", type=output(".png"), default="qec_demo.png", metavar="PNG", help="figure")
 
 
 @dataclass(frozen=True)
@@ -95,10 +83,6 @@ def run(args: argparse.Namespace) -> int:
     args.noise = noise_name(args.noise, args.bias)
     points = _points(args)
     out = Path(args.out)
-    if out.suffix != ".png":
-        raise ValueError(f"--out {out}: the figure is a PNG file, give a name that ends in .png")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: no folder {out.parent}, make it first")
     results = []
     with Progress() as progress:
         compile_kernels("qec demo", [args.decoder], progress=progress)
@@ -135,12 +119,6 @@ def _draw(out: Path, counts: Sequence[fits.Count], found: fits.Fits, *, decoder:
 
 
 def _points(args: argparse.Namespace) -> list[Point]:
-    if args.shots < 1:
-        raise ValueError(f"--shots is {args.shots}: it must be at least 1")
-    if args.seed < 0:
-        raise ValueError(f"--seed is {args.seed}: it must not be negative")
-    if args.decoder not in decoders.names():
-        raise ValueError(f"no decoder is named '{args.decoder}': choose from {', '.join(decoders.names())}")
     # A device brings its own rates; `Point` says so when a strength is given all the same.
     p = DEFAULT_P if args.p is None and not has_own_rates(args.noise) else args.p
     points = [

@@ -107,7 +107,7 @@ ROOMS: Mapping[str, Room] = {
     "realtime.in_process": Room(
         "realtime.service realtime.source realtime.kernels realtime.latency decoders", ""
     ),
-    "experiments.common": Room("qec decoders", "stim sinter numpy"),
+    "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
     "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
     "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),

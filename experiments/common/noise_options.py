@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from experiments.common.parser import real
+
 MODELS = "si1000, uniform, phenomenological, device:NAME, device:FILE.toml"
 BIAS_HELP = (
     "dephasing bias p_Z / (p_X + p_Y) of the Pauli errors, 0.5: depolarizing, inf: Z errors only; "
@@ -12,8 +14,8 @@ BIAS_HELP = (
 
 def add_noise(parser: argparse.ArgumentParser) -> None:
     """Declare --noise and --bias; `noise_name` puts them together."""
-    parser.add_argument("--noise", default="si1000", metavar="MODEL", help=f"{MODELS}; default: %(default)s")
-    parser.add_argument("--bias", type=float, metavar="ETA", help=BIAS_HELP)
+    parser.add_argument("--noise", default="si1000", metavar="MODEL", help=MODELS)
+    parser.add_argument("--bias", type=real(), metavar="ETA", help=BIAS_HELP)
 
 
 def has_own_rates(noise: str) -> bool:

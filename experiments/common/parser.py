@@ -1,20 +1,150 @@
-"""Argument parser of the `qec` commands: one-line errors, help filled to the width of the terminal."""
+"""Argument parser of the `qec` commands, and the kinds of values that their options take."""
 
 import argparse
+import difflib
+import math
 import shutil
 import textwrap
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 USAGE_ERROR = 2
 
 
+class UsageError(Exception):
+    """A wrong command line, with the whole line to print."""
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line; flags are never guessed from their beginning."""
+    """An argument parser with one-line errors; flags are never guessed from their beginning.
+
+    Options that take several values (`nargs="+"` with a type or choices) take them apart or with commas:
+    `3 5 7` or `3,5,7`. The help of an option ends with its default.
+    """
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        """Declare an option or argument, as argparse does."""
+        default = options.get("default")
+        if default not in (None, False, [], argparse.SUPPRESS) and "action" not in options:
+            shown = " ".join(map(str, default)) if isinstance(default, list) else "%(default)s"
+            options["help"] = "; ".join(filter(None, [options.get("help"), f"default: {shown}"]))
+        if options.get("nargs") == "+" and names[0].startswith("-") and {"type", "choices"} & options.keys():
+            kind, choices = options.pop("type", str), options.pop("choices", None)
+            options |= {"type": _apart(kind, choices), "action": _Flat}
+        return super().add_argument(*names, **options)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse; an unknown flag is an error that names a similar one."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            close = difflib.get_close_matches(unknown[0].partition("=")[0], self._flags(), n=1)
+            hint = f", did you mean {close[0]}?" if close else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found
+
+    def _flags(self) -> list[str]:
+        own = [flag for action in self._actions for flag in action.option_strings]
+        inner = [
+            one
+            for action in self._actions
+            if isinstance(action.choices, dict)
+            for one in action.choices.values()
+        ]
+        return own + [flag for one in inner if isinstance(one, Parser) for flag in one._flags()]
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to read what would be right."""
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
+        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+class _Flat(argparse.Action):
+    """Store a list of lists as one list."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, [one for part in values for one in part])
+
+
+def _apart(kind: Callable[[str], Any], choices: Sequence[Any] | None) -> Callable[[str], list[Any]]:
+    def parse(text: str) -> list[Any]:
+        values = [kind(part) for part in text.split(",")]
+        for value in values:
+            if choices is not None and value not in choices:
+                raise argparse.ArgumentTypeError(f"{value}: choose from {', '.join(map(str, choices))}")
+        return values
+
+    return parse
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number") from None
+
+
+def whole(least: int = 1) -> Callable[[str], int]:
+    """A whole number of at least `least`; `1e6` and `1_000_000` are numbers too."""
+
+    def parse(text: str) -> int:
+        value = _float(text)
+        if not value.is_integer():
+            raise argparse.ArgumentTypeError(f"{text}: must be a whole number")
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text}: must be at least {least}")
+        return int(value) if "e" in text.lower() or "." in text else int(text)
+
+    return parse
+
+
+def real(above: float = -math.inf, below: float = math.inf) -> Callable[[str], float]:
+    """A number between two others, exclusive; `inf` where nothing is above it, and `0.3%` is 0.003."""
+
+    def parse(text: str) -> float:
+        value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if math.isnan(value):
+            raise argparse.ArgumentTypeError(f"{text}: must be a number")
+        if not (above < value < below or value == below == math.inf):
+            words = f"above {above:g}" if below == math.inf else f"between {above:g} and {below:g}"
+            raise argparse.ArgumentTypeError(f"{text}: must be {words}")
+        return value
+
+    return parse
+
+
+def output(suffix: str = "") -> Callable[[str], str]:
+    """A file to write, in a folder that exists, with a name that ends in `suffix`."""
+
+    def parse(text: str) -> str:
+        path = Path(text)
+        if path.suffix != suffix and suffix:
+            raise argparse.ArgumentTypeError(f"{text}: must end in {suffix}")
+        if not path.parent.is_dir():
+            raise argparse.ArgumentTypeError(f"{text}: no folder {path.parent}, make it first")
+        if path.is_dir():
+            raise argparse.ArgumentTypeError(f"{text}: is a folder, give a file")
+        return text
+
+    return parse
+
+
+def folder(text: str) -> Path:
+    """A folder that exists."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such folder, make it first")
+    return Path(text)
+
+
+def decoder(text: str) -> str:
+    """A name of a decoder."""
+    import decoders  # takes a while, and `qec --help` does not need it
+
+    if text not in decoders.names():
+        close = difflib.get_close_matches(text, decoders.names(), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(decoders.names())}"
+        raise argparse.ArgumentTypeError(f"no decoder is named {text!r}: {hint}")
+    return text
 
 
 def wrap_epilog(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import stim
 
 import decoders
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 
 # Preparations that take less time are not worth a line, in seconds.
 _MOMENT = 3.0

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 import decoders
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
+from experiments.common.numbers import estimate, number
+from experiments.common.parser import output, real, whole
 from experiments.common.points import Point, decoding_model, rounds_of
 from experiments.common.preparation import preparation
-from experiments.common.progress import Progress
 from experiments.common.sampling import MemorySampler
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.shot_files import shots_per_piece
-from experiments.common.tables import estimate, number, table
+from experiments.common.terminal import Progress, table
 from experiments.plotting.series import GapSeries
 from qec.statistics import soft
 
@@ -64,21 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of log-likelihood; it predicts the logical error 1 / (1 + exp(gap)). The left panel compares that\n"
         "with what happened, the right one shows the error left when the least certain shots are discarded."
     )
-    add("--distances", nargs="+", type=int, default=[3, 5, 7], metavar="D", help="default: 3 5 7")
-    add("--p", type=float, metavar="P", help="strength of the noise model; default: 0.003")
-    add("--shots", type=int, default=200_000, metavar="N", help="per distance; default: %(default)s")
-    add("--code", default="surface_zxxz", help="surface, surface_zxxz, repetition; default: %(default)s")
-    add("--basis", default="z", metavar="B", help="x or z; default: %(default)s")
-    add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d; default: %(default)s")
+    add("--distances", nargs="+", type=whole(), default=[3, 5, 7], metavar="D", help="code distances")
+    add("--p", type=real(), metavar="P", help="strength of the noise model; default: 0.003")
+    add("--shots", type=whole(), default=200_000, metavar="N", help="per distance")
+    add("--code", default="surface_zxxz", help="surface, surface_zxxz, repetition")
+    add("--basis", default="z", metavar="B", help="x or z")
+    add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d")
     add_noise(parser)
-    add(
-        "--decoder", default=DEFAULT_DECODER, metavar="NAME", help="one that gives gaps; default: %(default)s"
-    )
-    add("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
-    add("--bins", type=int, default=12, metavar="N", help="of the calibration; default: %(default)s")
-    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
-    add("--json", metavar="FILE", help="write all bins and thresholds there")
-    add("--out", default="qec_gap.png", metavar="PNG", help="figure; default: %(default)s")
+    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="one that gives gaps")
+    add("--threads", type=whole(), default=1, metavar="N", help="threads")
+    add("--bins", type=whole(), default=12, metavar="N", help="of the calibration")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
+    add("--json", type=output(), metavar="FILE", help="write all bins and thresholds there")
+    add("--out", type=output(".png"), default="qec_gap.png", metavar="PNG", help="figure")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,15 +121,6 @@ def _check(args: argparse.Namespace) -> list[Point]:
     if args.p is not None and own_rates:
         raise ValueError("--p with a device: a device has rates of its own, leave --p out")
     p = None if own_rates else 0.003 if args.p is None else args.p
-    for flag in ("shots", "threads", "bins"):
-        if getattr(args, flag) < 1:
-            raise ValueError(f"--{flag} is {getattr(args, flag)}: it must be at least 1")
-    for flag in ("out", "json"):
-        name = getattr(args, flag)
-        if name is not None and not Path(name).parent.is_dir():
-            raise FileNotFoundError(f"--{flag} {name}: no folder {Path(name).parent}, make it first")
-    if Path(args.out).suffix != ".png":
-        raise ValueError(f"--out {args.out}: the figure is a PNG file, give a name that ends in .png")
     points = [
         Point(
             code=args.code,
@@ -216,27 +206,21 @@ def _text(results: Sequence[GapResult]) -> str:
         [f"{100 * fraction:g} %", *(_left(result.kept[row]) for result in results)]
         for row, fraction in enumerate(_TABLE_FRACTIONS)
     ]
-    header = [
-        "d",
-        "cycles",
-        "shots",
-        "errors",
-        "logical error [95 %]",
-        "predicted",
-        "time with / without gaps",
-    ]
+    header = ["d", "cycles", "shots", "errors", "logical error [95 %]", "predicted", "slowdown"]
     return "\n".join(
         [
             table(header, memories),
+            "Slowdown: decoding time with gaps divided by that without.",
             "",
-            "Logical error [95 %] of the shots left when the least certain ones are discarded, at most",
+            "Logical error in units of 1e-3 [95 %] when the least certain shots are discarded",
             table(["discarded", *(f"d = {result.distance}" for result in results)], selected),
         ]
     )
 
 
 def _left(kept: soft.Kept) -> str:
-    return estimate(kept.error)
+    error = kept.error
+    return estimate(replace(error, value=1e3 * error.value, low=1e3 * error.low, high=1e3 * error.high))
 
 
 def _plain(value: Any) -> Any:

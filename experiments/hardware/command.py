@@ -14,9 +14,10 @@ import numpy as np
 import stim
 
 import decoders
+from experiments.common.parser import decoder, output, whole
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
 from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.terminal import Progress
 from experiments.hardware.report import report
 from experiments.hardware.results import (
     DECODED,
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--decoder",
         action="append",
+        type=decoder,
         metavar="NAME",
         help=f"decoder to use, may be repeated; default: {DEFAULT_DECODER}",
     )
@@ -70,28 +72,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refine the error model's rates on the detection events of the even shots to decode the odd "
         "ones, and back; observable flips are not used",
     )
-    add("--shots", type=int, metavar="N", help="use only the first N shots of each experiment")
+    add("--shots", type=whole(), metavar="N", help="use only the first N shots of each experiment")
     add(
         "--fit_from",
-        type=int,
+        type=whole(),
         default=2,
         metavar="CYCLES",
-        help="leave experiments of fewer cycles out of the fits; default: %(default)s, since a single cycle "
-        "is all beginning and end",
+        help="leave experiments of fewer cycles out of the fits; a single cycle is all beginning and end",
     )
     add(
         "--verify",
         action="store_true",
         help="first recompute detection events and observable flips from the measurements and compare",
     )
-    add("--json", metavar="FILE", help="write results, fits, totals and Lambda")
-    add("--csv", metavar="FILE", help="write one row for each experiment and decoder")
+    add("--json", type=output(), metavar="FILE", help="write results, fits, totals and Lambda")
+    add("--csv", type=output(), metavar="FILE", help="write one row for each experiment and decoder")
 
 
 def run(args: argparse.Namespace) -> int:
     """Decode the experiments; see `add_arguments`."""
     names = list(dict.fromkeys(args.decoder or [DEFAULT_DECODER]))
-    _check(args, names)
     # Absolute, so that folders above "." can be told from their names.
     root = data_path(SAMPLE) if args.path is None else Path(os.path.abspath(args.path))
     folders = find_experiments(root)
@@ -135,19 +135,6 @@ def error_models(experiment: Experiment) -> list[str]:
     """
     names = [name for name in experiment.error_models if name not in _HALVES]
     return [*names, CROSS_FITTED] if set(_HALVES) <= set(experiment.error_models) else names
-
-
-def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in decoders.names():
-            raise ValueError(f"no decoder is named {name!r}: choose from {', '.join(decoders.names())}")
-    if args.shots is not None and args.shots < 1:
-        raise ValueError(f"--shots is {args.shots}: it must be at least 1")
-    if args.fit_from < 1:
-        raise ValueError(f"--fit_from is {args.fit_from}: it must be at least 1")
-    for flag, file in (("--json", args.json), ("--csv", args.csv)):
-        if file is not None and (Path(file).is_dir() or not Path(file).parent.is_dir()):
-            raise ValueError(f"{flag} {file}: not a file in an existing folder")
 
 
 def _check_repeated(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import stim
 
+from experiments.common.parser import output, whole
 from experiments.common.shot_files import FORMATS, PackedBits, ShotReader, format_of, shots_per_piece
 from experiments.hardware.learn_report import report
 from qec import priors
@@ -31,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     formats = "|".join(FORMATS)
     add("path", metavar="PATH", help="an experiment folder, or a file of detection events")
-    add("--out", metavar="FILE.dem", help="write the learned model; default: report only")
+    add(
+        "--out", type=output(".dem"), metavar="FILE.dem", help="write the learned model; default: report only"
+    )
     add(
         "--halves",
         action="store_true",
@@ -46,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="each shot ends with observables: they are skipped",
     )
-    add("--shots", type=int, metavar="N", help="use only the first N shots")
+    add("--shots", type=whole(), metavar="N", help="use only the first N shots")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,14 +97,6 @@ def _check(args: argparse.Namespace) -> None:
             )
     if not folder and args.start is None:
         raise ValueError(f"{path} is a file of shots: give --start, the .dem or noisy .stim to start from")
-    if args.shots is not None and args.shots < 1:
-        raise ValueError(f"--shots is {args.shots}: it must be at least 1")
-    if args.out is not None:
-        out = Path(args.out)
-        if out.is_dir() or not out.parent.is_dir():
-            raise ValueError(f"--out {out}: not a file in an existing folder")
-        if out.suffix != ".dem":
-            raise ValueError(f"--out {out}: expected a name that ends in .dem")
 
 
 def _outputs(args: argparse.Namespace) -> list[Path]:

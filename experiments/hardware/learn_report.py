@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from experiments.common.numbers import number
 from experiments.common.shot_files import PackedBits
-from experiments.common.tables import number, table
+from experiments.common.terminal import table
 from qec import statistics
 from qec.priors import LearnedModel, chi_square_per_pair
 from qec.priors.mechanisms import Floats, Mechanisms, probability

@@ -1,14 +1,15 @@
 """What `qec hardware` prints: errors by experiment, fits by patch, sums and Lambda by distance."""
 
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from string import ascii_uppercase
 
-from experiments.common.tables import estimate, number
+from experiments.common.numbers import estimate, number
+from experiments.common.terminal import table
 from experiments.hardware.results import DECODED, PUBLISHED, Fit, Result, Total, suppression
 
-WIDTH = 110
 _LONGEST_NAME = 39
 _LONG_FOLDER = 30
 
@@ -16,7 +17,7 @@ Key = tuple[str, str]  # source and decoder
 
 
 def report(results: Sequence[Result], fits: Sequence[Fit], totals: Sequence[Total]) -> str:
-    """The whole text, at most `WIDTH` characters wide, without a final newline.
+    """The whole text, without a final newline.
 
     Published predictions are columns A, B, ... whose names stand below the first table.
     """
@@ -34,40 +35,6 @@ def report(results: Sequence[Result], fits: Sequence[Fit], totals: Sequence[Tota
         )
     parts.append(_by_distance(totals, letters))
     return "\n\n".join(parts)
-
-
-def side_by_side(groups: Sequence[Sequence[str]], *, width: int = WIDTH) -> str:
-    """Blocks of lines beside each other; where they do not fit, another tier begins with the first block.
-
-    Args:
-        groups: blocks of equally many lines, the lines of a block equally long.
-        width: greatest length of a line (a tier of two blocks may exceed it, if a block is that wide).
-    """
-    first, *others = groups
-    tiers: list[list[Sequence[str]]] = [[first]]
-    for block in others:
-        used = sum(len(part[0]) + 2 for part in tiers[-1])
-        if len(tiers[-1]) > 1 and used + len(block[0]) > width:
-            tiers.append([first])
-        tiers[-1].append(block)
-    return "\n\n".join(
-        "\n".join("  ".join(parts).rstrip() for parts in zip(*tier, strict=True)) for tier in tiers
-    )
-
-
-def block(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 0) -> list[str]:
-    """A title, a header and rows as lines of one length; the first `left` columns are aligned to the left."""
-    cells = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    longest = max(len(title), len(lines[0]))
-    return [line.rjust(longest) for line in (title, *lines)]
 
 
 def _letter(index: int) -> str:
@@ -110,7 +77,7 @@ def _legend(letters: dict[Key, str]) -> str:
     names = [f"{letter}:\N{NO-BREAK SPACE}{decoder}" for (_, decoder), letter in letters.items()]
     text = textwrap.fill(
         "errors of the published predictions: " + ", ".join(names),
-        WIDTH,
+        shutil.get_terminal_size().columns,
         subsequent_indent="  ",
         break_on_hyphens=False,
     )
@@ -122,32 +89,27 @@ def _experiments(results: Sequence[Result], keys: Sequence[Key], letters: dict[K
     for result in results:
         found.setdefault(result.folder, {})[result.source, result.decoder] = result
     rows = list(found.values())
-    any_result = [next(iter(row.values())) for row in rows]
-    groups = [
-        block(
-            "detection",
-            ("folder", "d", "cycles", "basis", "shots", "fraction"),
-            [
-                (
-                    name,
-                    str(result.distance),
-                    str(result.cycles),
-                    result.basis,
-                    str(result.shots),
-                    f"{result.detection_fraction:.4f}",
-                )
-                for name, result in zip(_folders(list(found)), any_result, strict=True)
-            ],
-            left=1,
-        )
+    some = [next(iter(row.values())) for row in rows]
+    columns = [
+        ["folder", *_folders(list(found))],
+        ["d", *(str(one.distance) for one in some)],
+        ["cycles", *(str(one.cycles) for one in some)],
+        ["basis", *(one.basis for one in some)],
+        ["shots", *(str(one.shots) for one in some)],
+        ["detection fraction", *(f"{one.detection_fraction:.4f}" for one in some)],
     ]
     for key in keys:
-        cells = [(str(row[key].errors), number(row[key].epsilon.value)) for row in rows]
-        groups.append(block(_short(key[1]), ("errors", "per cycle"), cells))
+        name = _short(key[1])
+        columns.append([f"{name} errors", *(str(row[key].errors) for row in rows)])
+        columns.append([f"{name} per cycle", *(number(row[key].epsilon.value) for row in rows)])
     for key, letter in letters.items():
-        counts = [(str(row[key].errors) if key in row else "-",) for row in rows]
-        groups.append(block("", (letter,), counts))
-    return side_by_side(groups)
+        columns.append([letter, *(str(row[key].errors) if key in row else "-" for row in rows)])
+    return _columns(columns)
+
+
+def _columns(columns: Sequence[Sequence[str]]) -> str:
+    header, *rows = zip(*columns, strict=True)
+    return table(header, rows, left=1)
 
 
 def _memories(fits: Sequence[Fit], keys: Sequence[Key], letters: dict[Key, str]) -> str:
@@ -156,24 +118,19 @@ def _memories(fits: Sequence[Fit], keys: Sequence[Key], letters: dict[Key, str])
         found.setdefault((fit.distance, fit.patch, fit.basis), {})[fit.source, fit.decoder] = fit
     ordered = sorted(found.items(), key=lambda item: item[0][0])
     rows = [row for _, row in ordered]
-    groups = [
-        block(
-            "",
-            ("patch", "d", "basis", "cycles"),
-            [
-                (_short(patch), str(distance), basis, _cycles(row.values()))
-                for (distance, patch, basis), row in ordered
-            ],
-            left=1,
-        )
+    columns = [
+        ["patch", *(_short(patch) for (_, patch, _), _ in ordered)],
+        ["d", *(str(distance) for (distance, _, _), _ in ordered)],
+        ["basis", *(basis for (_, _, basis), _ in ordered)],
+        ["cycles", *(_cycles(row.values()) for row in rows)],
     ]
     for key in keys:
-        cells = [(estimate(row[key].cycle_fit.epsilon) if key in row else "-",) for row in rows]
-        groups.append(block("", (_short(key[1]),), cells))
+        cells = (estimate(row[key].cycle_fit.epsilon) if key in row else "-" for row in rows)
+        columns.append([_short(key[1]), *cells])
     for key, letter in letters.items():
-        values = [(number(row[key].cycle_fit.epsilon.value) if key in row else "-",) for row in rows]
-        groups.append(block("", (letter,), values))
-    return side_by_side([group[1:] for group in groups])
+        values = (number(row[key].cycle_fit.epsilon.value) if key in row else "-" for row in rows)
+        columns.append([letter, *values])
+    return _columns(columns)
 
 
 def _cycles(fits: Iterable[Fit]) -> str:
@@ -184,28 +141,24 @@ def _cycles(fits: Iterable[Fit]) -> str:
 
 
 def _by_distance(totals: Sequence[Total], letters: dict[Key, str]) -> str:
-    header = ("d", "decoder", "folders", "shots", "errors")
+    header = ["decoder", "d", "folders", "shots", "errors"]
     rows = [
-        (
-            str(total.distance),
+        [
             _named((total.source, total.decoder), letters),
-            str(total.experiments),
-            str(total.shots),
-            str(total.errors),
-        )
+            *(str(total.distance), str(total.experiments), str(total.shots), str(total.errors)),
+        ]
         for total in totals
     ]
-    blocks = [block("", header, rows, left=2)[1:]]
     if any(total.epsilon is not None for total in totals):
-        cells = [("-" if total.epsilon is None else estimate(total.epsilon),) for total in totals]
-        blocks.append(block("", ("mean error per cycle",), cells)[1:])
-    text = "totals by distance; means are those of the fits\n\n" + side_by_side(blocks)
+        header.append("mean error per cycle")
+        for row, total in zip(rows, totals, strict=True):
+            row.append("-" if total.epsilon is None else estimate(total.epsilon))
+    text = "totals by distance; means are those of the fits\n\n" + table(header, rows, keys=2, left=1)
     lambdas = suppression(totals)
     if lambdas:
         ratios = [
-            (",".join(map(str, fit.distances)), _named(key, letters), estimate(fit.value))
+            (_named(key, letters), ",".join(map(str, fit.distances)), estimate(fit.value))
             for key, fit in lambdas.items()
         ]
-        lines = block("", ("d", "decoder", "Lambda"), ratios, left=2)[1:]
-        text += "\n\n" + "\n".join(line.rstrip() for line in lines)
+        text += "\n\n" + table(("decoder", "d", "Lambda"), ratios, left=1)
     return text

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "own secret key and the public key of the daemon."
     )
     parser.add_argument("name", metavar="NAME", help="of the files, for example daemon")
-    parser.add_argument("--folder", default=".", metavar="FOLDER", help="where to; default: here")
+    parser.add_argument("--folder", default=".", metavar="FOLDER", help="where to")
 
 
 def run(args: argparse.Namespace) -> int:

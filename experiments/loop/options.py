@@ -3,10 +3,10 @@
 import argparse
 import math
 import re
-from pathlib import Path
 
 from experiments.common.noise_options import add_noise, has_own_rates
-from experiments.common.settings import CYCLE_NS, DEFAULT_DECODER
+from experiments.common.parser import real, whole
+from experiments.common.settings import DEFAULT_DECODER
 from experiments.loop.parts import TRANSPORTS, LoopSetting
 from realtime.placement import choose_cores
 from realtime.service.admission import MOST_LOAD
@@ -36,12 +36,12 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cycle_time",
         type=nanoseconds,
-        default=CYCLE_NS,
+        default="1.1us",
         metavar="TIME",
-        help="time from cycle to cycle, such as 500ns; default: 1.1us",
+        help="time from cycle to cycle, such as 500ns",
     )
     parser.add_argument(
-        "--frame_cycles", type=int, default=10, metavar="N", help="cycles in a frame, 1 to 64; default: 10"
+        "--frame_cycles", type=whole(), default=10, metavar="N", help="cycles in a frame, 1 to 64"
     )
 
 
@@ -49,26 +49,23 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
     """Which memory is simulated."""
     add = parser.add_argument
     add_noise(parser)
-    add("--p", type=float, default=None, metavar="P", help="strength of the noise model; default: 0.003")
-    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
+    add("--p", type=real(), metavar="P", help="strength of the noise model; default: 0.003")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
 
 
 def add_decoder(parser: argparse.ArgumentParser) -> None:
     """Which decoder, in which windows, and how busy it may be."""
     add = parser.add_argument
+    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="decodes the windows")
     add(
-        "--decoder", default=DEFAULT_DECODER, metavar="NAME", help="decodes the windows; default: %(default)s"
+        "--commit",
+        type=whole(),
+        metavar="N",
+        help="cycles a window makes final; default: 4 times the distance",
     )
-    add("--commit", type=int, metavar="N", help="cycles a window makes final; default: 4 times the distance")
-    add("--buffer", type=int, metavar="N", help="cycles a window looks ahead; default: the distance")
-    add(
-        "--max_load",
-        type=float,
-        default=MOST_LOAD,
-        metavar="PART",
-        help="refuse a stream whose decoder would be busy for more of the time; 0: never; default: "
-        "%(default)s",
-    )
+    add("--buffer", type=whole(0), metavar="N", help="cycles a window looks ahead; default: the distance")
+    load = "refuse a stream whose decoder would be busy for more of the time; 0: never"
+    add("--max_load", type=real(), default=MOST_LOAD, metavar="PART", help=load)
 
 
 def add_loop(parser: argparse.ArgumentParser) -> None:
@@ -80,30 +77,10 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
         help="ipc and tcp: two processes; inproc: one; default: ipc, with several streams or fewer than four "
         "cores inproc",
     )
-    add("--streams", type=int, default=1, metavar="N", help="logical qubits at once; default: 1")
+    add("--streams", type=whole(), default=1, metavar="N", help="logical qubits at once")
     add_pace(parser)
     add_decoder(parser)
     add_memory(parser)
-
-
-def check_loop(args: argparse.Namespace) -> None:
-    """Check the numbers and files that commands of the whole loop share.
-
-    Raises:
-        ValueError, FileNotFoundError: in one line, what is wrong.
-    """
-    for name in ("cycles", "shots", "frame_cycles", "streams"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name} is {getattr(args, name)}: it must be at least 1")
-    if args.seed < 0:
-        raise ValueError(f"--seed is {args.seed}: it must not be negative")
-    check_folder("--json", args.json)
-
-
-def check_folder(flag: str, file: str | None) -> None:
-    """Raise FileNotFoundError if there is no folder for a file that will be written."""
-    if file is not None and not Path(file).parent.is_dir():
-        raise FileNotFoundError(f"{flag} {file}: no folder {Path(file).parent}, make it first")
 
 
 def setting_of(args: argparse.Namespace) -> LoopSetting:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
+from experiments.common.parser import output, whole
 from experiments.common.points import Point
-from experiments.common.progress import Progress
 from experiments.common.sampling import check_size
+from experiments.common.terminal import Progress
 from experiments.loop import options, panels, report
 from experiments.loop.measurement import CODE, Plan, measure, spread, tail
 from experiments.loop.options import duration, strength
@@ -30,35 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Latencies count from the times at which data were due. Four free cores are needed for numbers that\n"
         "mean something; with fewer, everything runs in one process and the output says so."
     )
-    add("--distance", nargs="+", type=int, default=[3, 5], metavar="D", help="default: 3 5")
-    add("--cycles", type=int, default=100_000, metavar="N", help="cycles of a shot; default: 100000")
-    add(
-        "--shots",
-        type=int,
-        default=10,
-        metavar="N",
-        help="shots of that length; of 100000 cycles at least 50, of 10000 and fewer 200; default: 10",
-    )
-    add(
-        "--error_shots",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="shots of 10, 30 and 50 cycles in each basis, for the logical error per cycle; default: 1000",
-    )
-    add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both; default: z")
+    add("--distance", nargs="+", type=whole(), default=[3, 5], metavar="D", help="code distance")
+    add("--cycles", type=whole(), default=100_000, metavar="N", help="cycles of a shot")
+    shots = "shots of that length; of 100000 cycles at least 50, of 10000 and fewer 200"
+    add("--shots", type=whole(), default=10, metavar="N", help=shots)
+    counted = "shots of 10, 30 and 50 cycles in each basis, for the logical error per cycle"
+    add("--error_shots", type=whole(0), default=1000, metavar="N", help=counted)
+    add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both")
     options.add_loop(parser)
-    add("--json", metavar="FILE", help="write everything that was measured")
-    add("--out", default="qec_realtime.png", metavar="PNG", help="figure; default: %(default)s")
+    add("--json", type=output(), metavar="FILE", help="write everything that was measured")
+    add("--out", type=output(".png"), default="qec_realtime.png", metavar="PNG", help="figure")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
     plan = _plan(args)
     out = Path(args.out)
-    if out.suffix != ".png":
-        raise ValueError(f"--out {out}: the figure is a PNG file, give a name that ends in .png")
-    options.check_folder("--out", args.out)
     setting = options.setting_of(args)
     args.noise = noise_name(args.noise, args.bias)
     p = strength(args.noise, args.p)
@@ -112,9 +100,6 @@ def measure_control(setting: LoopSetting) -> Histogram:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    options.check_loop(args)
-    if args.error_shots < 0:
-        raise ValueError(f"--error_shots is {args.error_shots}: it must not be negative")
     return Plan(
         cycles=args.cycles,
         shots=args.shots,

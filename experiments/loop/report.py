@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from experiments.common import fits
+from experiments.common.numbers import estimate
 from experiments.common.settings import PUBLISHED_LATENCY_US, PUBLISHED_LATENCY_WORDS, PUBLISHED_REALTIME
-from experiments.common.tables import estimate, table
+from experiments.common.terminal import table
 from experiments.loop.results import PERCENTILES, LoopResult, Run, Spread
 from experiments.loop.statistics import mean, ratio, reference
 
@@ -54,7 +55,7 @@ def latency_table(results: Sequence[LoopResult], hiccups: Sequence[tuple[str, Sp
             rows.append([*name, *_times(result.control.spread)])
     rows += [["", "", words, *_times(spread)] for words, spread in hiccups]
     names = [f"p{q:g}" for q in PERCENTILES]
-    return table(["d", "cycles", "latency (us)", "n", "missing", "mean", *names, "max"], rows)
+    return table(["d", "cycles", "latency (us)", "n", "missing", "mean", *names, "max"], rows, keys=3)
 
 
 def name_of(result: LoopResult, stream: int) -> str:
@@ -97,7 +98,7 @@ def shots_table(results: Sequence[LoopResult]) -> str:
                 ]
             )
     titles = ["d", "cycles", "basis", "shots", "broken", "as offline", "logical errors", "most backlog"]
-    return table([*titles, "decision, mean (us)", "loop, mean (us)"], rows)
+    return table([*titles, "decision, mean (us)", "loop, mean (us)"], rows, keys=3)
 
 
 def _mean(run: Run, kind: str) -> str:

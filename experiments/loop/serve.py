@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from experiments.common.noise_options import noise_name
+from experiments.common.parser import whole
 from experiments.common.points import Point
 from experiments.common.preparation import preparation
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.options import strength
 from realtime.placement import choose_cores
@@ -26,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what a source sends."
     )
     add("--model", metavar="FILE", help="circuit (.stim) or error model (.dem) to decode, of any length")
-    add("--distance", type=int, metavar="D", help="instead of a model: the rotated surface code (ZXXZ)")
-    add("--basis", choices=["x", "z"], default="z", help="of that memory; default: z")
+    add("--distance", type=whole(), metavar="D", help="instead of a model: the rotated surface code (ZXXZ)")
+    add("--basis", choices=["x", "z"], default="z", help="of that memory")
     options.add_memory(parser)
     options.add_decoder(parser)
     add(
@@ -35,15 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="ipc:///path or tcp://host:port, port * takes any; default: a new private ipc address",
     )
-    add("--streams", type=int, default=1, metavar="N", help="logical qubits, a thread each; default: 1")
+    add("--streams", type=whole(), default=1, metavar="N", help="logical qubits, a thread each")
     add(
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="in overload; default: drop-shot",
+        help="in overload",
     )
     add("--spin", action="store_true", help="wait without sleeping, on cores of their own")
-    add("--fifo", type=int, metavar="N", help="real-time priority of the decoding threads, 1 to 99")
+    add("--fifo", type=whole(), metavar="N", help="real-time priority of the decoding threads, 1 to 99")
     add("--secret_key", metavar="FILE", help="of this daemon")
     add("--client_keys", metavar="FOLDER", help="public keys of those who may connect")
     add("--insecure", action="store_true", help="allow addresses that others can reach, without keys")

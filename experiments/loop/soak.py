@@ -13,9 +13,10 @@ import numpy as np
 
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
+from experiments.common.numbers import duration, number
+from experiments.common.parser import output, real, whole
 from experiments.common.points import Point
-from experiments.common.progress import Progress
-from experiments.common.tables import duration, number
+from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.measurement import CODE, control_beside, shot_of, spread
 from experiments.loop.options import strength
@@ -53,19 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec soak`."""
     add = parser.add_argument
     parser.epilog = "Exit code 1 if a shot was lost or answered unlike offline, or if memory grew."
-    add("--minutes", type=float, default=10.0, metavar="N", help="how long to stream; default: 10")
-    add("--distance", type=int, default=5, metavar="D", help="default: 5")
-    add("--cycles", type=int, default=1_000_000, metavar="N", help="cycles of a shot; default: 1000000")
-    add("--shots", type=int, default=8, metavar="N", help="different shots, played in turns; default: 8")
+    add("--minutes", type=real(above=0), default=10.0, metavar="N", help="how long to stream")
+    add("--distance", type=whole(), default=5, metavar="D", help="code distance")
+    add("--cycles", type=whole(), default=1_000_000, metavar="N", help="cycles of a shot")
+    add("--shots", type=whole(), default=8, metavar="N", help="different shots, played in turns")
     options.add_loop(parser)
-    add("--json", metavar="FILE", help="write what was measured")
+    add("--json", type=output(), metavar="FILE", help="write what was measured")
 
 
 def run(args: argparse.Namespace) -> int:
     """Stream and watch; see `add_arguments`."""
-    if not args.minutes > 0:
-        raise ValueError(f"--minutes is {args.minutes:g}: more than 0")
-    options.check_loop(args)
     setting = options.setting_of(args)
     noise = noise_name(args.noise, args.bias)
     model = Point(CODE, "cz", args.distance, 30, "z", noise, strength(noise, args.p))

@@ -12,9 +12,10 @@ import numpy as np
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from experiments.common.noise_options import noise_name
+from experiments.common.numbers import number
+from experiments.common.parser import whole
 from experiments.common.points import Point, decoding_model
-from experiments.common.progress import Progress
-from experiments.common.tables import number, table
+from experiments.common.terminal import Progress, table
 from experiments.loop import options
 from experiments.loop.measurement import CODE, spread
 from experiments.loop.options import duration, strength
@@ -41,21 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("what", nargs="?", metavar="PATH", help="experiment folder or recorded stream; default: simulate")
     add("--to", metavar="ADDRESS", help="control address of the daemon, as qec serve printed it")
     add("--record", metavar="FILE", help="write the frames into a file (without --to: instead of sending)")
-    add("--distance", type=int, default=5, metavar="D", help="of the simulated memory; default: 5")
-    add("--basis", choices=["x", "z"], default="z", help="of that memory; default: z")
-    add("--cycles", type=int, default=1000, metavar="N", help="of that memory; default: 1000")
+    add("--distance", type=whole(), default=5, metavar="D", help="of the simulated memory")
+    add("--basis", choices=["x", "z"], default="z", help="of that memory")
+    add("--cycles", type=whole(), default=1000, metavar="N", help="of that memory")
     options.add_memory(parser)
-    add("--kind", choices=["events", "measurements"], default="events", help="what is sent; default: events")
-    add("--shots", type=int, metavar="N", help="how many to play; default: 100, or all recorded ones")
+    add("--kind", choices=["events", "measurements"], default="events", help="what is sent")
+    add("--shots", type=whole(), metavar="N", help="how many to play; default: 100, or all recorded ones")
     options.add_pace(parser)
-    add("--stream", type=int, default=0, metavar="N", help="number of the logical qubit; default: 0")
+    add("--stream", type=whole(0), default=0, metavar="N", help="number of the logical qubit")
     add(
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="when the daemon does not keep up: give the shot up, or wait; default: drop-shot",
+        help="when the daemon does not keep up: give the shot up, or wait",
     )
-    add("--core", type=int, metavar="N", help="keep the source on this core")
+    add("--core", type=whole(0), metavar="N", help="keep the source on this core")
     add("--secret_key", metavar="FILE", help="of this source")
     add("--server_key", metavar="FILE", help="public key of the daemon")
     add("--json", metavar="FILE", help="write a line for every shot")
@@ -65,9 +66,6 @@ def run(args: argparse.Namespace) -> int:
     """Play; see `add_arguments`."""
     if args.to is None and args.record is None:
         raise ValueError("where to: give --to ADDRESS of a daemon (qec serve), --record FILE, or both")
-    for name in ("shots", "cycles"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise ValueError(f"--{name} is {getattr(args, name)}: it must be at least 1")
     with Progress() as progress:
         playlist, cycle_ns = _playlist(args, progress)
         if args.record:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import decoders
 from experiments.common.machine import description
-from experiments.common.parser import project_version
-from experiments.common.progress import Progress
-from experiments.common.tables import duration, table
+from experiments.common.numbers import duration
+from experiments.common.parser import decoder, project_version, whole
+from experiments.common.terminal import Progress, table
 from experiments.common.timing import usable_cores
 from experiments.reproduce.engine import report
 from experiments.reproduce.engine.figure import FULL, QUICK, Job, Settings
@@ -34,12 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("figures", nargs="+", metavar="FIGURE", help=f"{_ALL}, or names from the list below")
     add("--quick", action="store_true", help="fewer shots and wider intervals: minutes for everything")
-    add("--out", default="qec_reproduce", metavar="DIR", help="folder of the report; default: %(default)s")
-    add("--workers", type=int, metavar="N", help="processes; default: one for each core")
-    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
+    add("--out", default="qec_reproduce", metavar="DIR", help="folder of the report")
+    add("--workers", type=whole(), metavar="N", help="processes; default: one for each core")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     add(
         "--decoders",
         nargs="+",
+        type=decoder,
         metavar="NAME",
         help="decoders of the memory figure, the first one used where one is needed; default: all of our "
         f"own, {_WORKHORSE} first",
@@ -97,15 +98,7 @@ def _names(given: Sequence[str]) -> list[str]:
 
 def _settings(args: argparse.Namespace) -> Settings:
     workers = len(usable_cores()) if args.workers is None else args.workers
-    if workers < 1:
-        raise ValueError(f"--workers is {workers}: it must be at least 1")
-    if args.seed < 0:
-        raise ValueError(f"--seed is {args.seed}: it must not be negative")
-    known = decoders.names()
     chosen = list(dict.fromkeys(args.decoders)) if args.decoders else own_decoders()
-    for name in chosen:
-        if name not in known:
-            raise ValueError(f"no decoder is named {name!r}: choose from {', '.join(known)}")
     return Settings(quick=args.quick, seed=args.seed, workers=workers, decoders=tuple(chosen))
 
 

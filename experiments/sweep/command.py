@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import sinter
 
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
+from experiments.common.parser import real, whole
 from experiments.common.points import Point, decoding_model, grid
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
 from experiments.common.sampling import leakage_sampler
 from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.terminal import Progress
 from experiments.common.workers import Guarded, interrupts_kept_from_workers
 from experiments.sweep import counts
-from experiments.sweep.eta import Tracker
 from experiments.sweep.task_sampler import TaskSampler
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
@@ -43,7 +43,7 @@ _DEFAULTS: dict[str, Any] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec sweep`."""
 
-    def several(flag: str, *, help: str, metavar: str, kind: type = str) -> None:
+    def several(flag: str, *, help: str, metavar: str, kind: Callable[[str], Any] = str) -> None:
         default = " ".join(map(str, _DEFAULTS[flag])) or "none"
         parser.add_argument(
             f"--{flag}", nargs="+", type=kind, metavar=metavar, help=f"{help}; default: {default}"
@@ -55,21 +55,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     several("codes", metavar="CODE", help="surface, surface_zxxz, repetition")
     parser.add_argument("--gates", choices=["cz", "cx"], help="two-qubit gate; default: cz")
-    several("distances", metavar="D", kind=int, help="code distances")
+    several("distances", metavar="D", kind=whole(), help="code distances")
     several("rounds", metavar="R", help="numbers of cycles, such as 30 or 3d")
     several("bases", metavar="B", help="x, z")
     several("noise", metavar="MODEL", help=MODELS)
-    several("bias", metavar="ETA", kind=float, help=BIAS_HELP)
+    several("bias", metavar="ETA", kind=real(), help=BIAS_HELP)
     several(
-        "p", metavar="P", kind=float, help="strengths of the noise model, 0.002 is 0.2 %%; not for devices"
+        "p",
+        metavar="P",
+        kind=real(),
+        help="strengths of the noise model, such as 0.002 or 0.2%%; not for devices",
     )
     several("decoders", metavar="NAME", help="decoder names; mwpm-gap-5 discards gaps below 5")
-    parser.add_argument("--max_shots", type=int, metavar="N", help="shots per point; default: 20000")
-    parser.add_argument("--max_errors", type=int, metavar="N", help="stop a point after about N errors")
+    parser.add_argument("--max_shots", type=whole(), metavar="N", help="shots per point; default: 20000")
+    parser.add_argument("--max_errors", type=whole(), metavar="N", help="stop a point after about N errors")
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
     )
-    parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="default: %(default)s")
+    parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="CSV file")
     parser.add_argument(
         "--merge",
         nargs="+",
@@ -89,10 +92,6 @@ def run(args: argparse.Namespace) -> int:
             setattr(args, name, default)
     points = _points(args)
     num_workers = _num_workers(args.processes)
-    if args.max_shots < 1:
-        raise ValueError(f"--max_shots is {args.max_shots}: it must be at least 1")
-    if args.max_errors is not None and args.max_errors < 1:
-        raise ValueError(f"--max_errors is {args.max_errors}: it must be at least 1")
     for name in args.decoders:
         sinter_decoder(name)
     with counts.CountsFile(Path(args.out)) as file:
@@ -165,24 +164,20 @@ def _tasks(points: Iterable[Point], names: Sequence[str], progress: Progress, to
 
 
 def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsFile, num_workers: int) -> int:
-    tracker = Tracker(max_shots=args.max_shots, max_errors=args.max_errors, num_workers=num_workers)
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
     with Progress() as progress:
         tasks = _tasks(points, args.decoders, progress, len(points))
-        wanted = []
-        for task in tasks:
-            wanted.append(task.strong_id())
-            before = existing.get(wanted[-1])
-            tracker.expect(
-                strong_id=wanted[-1],
-                decoder=task.decoder,
-                num_detectors=task.detector_error_model.num_detectors,
-                shots=0 if before is None else before.shots,
-                errors=0 if before is None else before.errors,
-            )
+        # Shots of a larger circuit take longer.
+        wanted = {task.strong_id(): max(1, task.detector_error_model.num_detectors) for task in tasks}
+
+        finished = {name: _finished(totals.get(name), args) for name in wanted}
+        progress.expect(
+            sum(wanted.values()), done=sum(size * finished[name] for name, size in wanted.items())
+        )
+        new_shots = 0
         try:
-            if tracker.num_done < tracker.num_tasks:
+            if min(finished.values()) < 1:
                 _compile(args.decoders, progress)
                 with interrupts_kept_from_workers():
                     for step in sinter.iter_collect(
@@ -196,21 +191,34 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
                         allowed_cpu_affinity_ids=_usable_cores(),
                     ):
                         for row in step.new_stats:
-                            file.append(row)
-                            tracker.add(row)
+                            file.add(row)
+                            new_shots += row.shots
                             known = totals.get(row.strong_id)
                             totals[row.strong_id] = row if known is None else known + row
-                        progress.show(tracker.message())
+                            finished[row.strong_id] = _finished(totals[row.strong_id], args)
+                        done = sum(part == 1 for part in finished.values())
+                        progress.show(
+                            f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run",
+                            done=sum(size * finished[name] for name, size in wanted.items()),
+                        )
         except KeyboardInterrupt:
             progress.clear()
             print(
-                f"qec sweep: stopped; {file.path} keeps {tracker.new_shots:,} shots of this run, "
+                f"qec sweep: stopped; {file.path} keeps {new_shots:,} shots of this run, "
                 "the same command goes on from there",
                 file=sys.stderr,
             )
             return 130
     _report([totals[strong_id] for strong_id in wanted], file.path)
     return 0
+
+
+def _finished(row: Any | None, args: argparse.Namespace) -> float:
+    """Part of a task that is done, up to 1: shots or errors, whichever ends it first."""
+    if row is None:
+        return 0.0
+    by_errors = 0.0 if args.max_errors is None else row.errors / args.max_errors
+    return float(min(1.0, max(row.shots / args.max_shots, by_errors)))
 
 
 def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:

@@ -3,18 +3,14 @@
 import collections
 import csv
 import json
-import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import sinter
 
-if sys.platform != "win32":
-    import fcntl
+from experiments.common.growing_file import GrowingFile
 
 HEADER: str = sinter.CSV_HEADER
 _COLUMNS = [title.strip() for title in HEADER.split(",")]
@@ -238,18 +234,15 @@ def read(paths: Sequence[Path]) -> tuple[list[Any], list[str]]:
     return totals, notes
 
 
-class CountsFile:
-    """A CSV file that a sweep appends to: locked while open, mended before it is continued.
-
-    Each row goes to the file in one write, so a stop at any moment leaves whole lines; should a line be
-    half-written all the same (a full disk, a power cut), it is cut off when the file is opened again.
+class CountsFile(GrowingFile):
+    """A CSV file that a sweep appends to.
 
     Args:
         path: the file; made with its header if there is none.
 
     Attributes:
         rows: totals of what the file held when it was opened.
-        notes: what was mended, for the user.
+        notes: what was cut off, for the user.
 
     Raises:
         ValueError: on entering, see `read_rows`; also when another process is writing to the file.
@@ -257,31 +250,22 @@ class CountsFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self.rows: list[Any] = []
         self.notes: list[str] = []
-        self._file = -1
 
     def __enter__(self) -> Self:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"{self.path.parent}: no such folder, make it first")
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        super().__enter__()
         try:
-            self._lock()
-            self._mend()
+            self._read()
         except BaseException:
-            os.close(self._file)
+            self.__exit__()
             raise
         return self
 
-    def _lock(self) -> None:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"{self.path}: another sweep is writing to it; give another --out") from None
-
-    def _mend(self) -> None:
+    def _read(self) -> None:
         table = _read_table(self.path)
         if table.columns == _REQUIRED:
             raise ValueError(
@@ -292,30 +276,19 @@ class CountsFile:
                 f"{self.path}: has other columns than {','.join(_COLUMNS)}, so no rows can be appended; "
                 "give another --out"
             )
-        data = self.path.read_bytes()
         if table.rest:
-            data = data[: len(data) - len(table.rest.encode())]
-            os.ftruncate(self._file, len(data))
+            self.cut(table.rest.encode())
             self.notes.append(f"{self.path}: cut off a half-written last line, its shots will be taken again")
+        data = self.path.read_bytes()
         if not data.removeprefix(_BYTE_ORDER_MARK.encode()):
-            self._write(HEADER)
+            self.append(HEADER)
         elif not data.endswith(b"\n"):
-            self._write("")
+            self.append("")
         self.rows = add_up(table.rows)
 
-    def _write(self, line: str) -> None:
-        data = (line + "\n").encode()
-        if os.write(self._file, data) != len(data):
-            raise OSError(f"{self.path}: the disk took only a part of a line; is it full?")
-
-    def append(self, stats: Any) -> None:
-        """Add one row (`sinter.TaskStats`)."""
-        self._write(stats.to_csv_line())
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._file)
+    def add(self, stats: Any) -> None:
+        """Append one row (`sinter.TaskStats`)."""
+        self.append(stats.to_csv_line())
 
 
 def write(path: Path, rows: Iterable[Any]) -> None:

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.common.tables import estimate, table
+from experiments.common.numbers import estimate
+from experiments.common.terminal import table
 from experiments.sweep import counts
 from experiments.sweep.studies import PLAIN, Key, Study, describe, split_common, studies
 

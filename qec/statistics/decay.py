@@ -9,13 +9,13 @@ epsilon alone.
 Arrays: `errors` (sets, points); `epsilon`, `first` (= q) and log-likelihoods (sets,).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize.elementwise import find_root
 from scipy.special import xlog1py, xlogy
-
-from qec.statistics.roots import bracketed_roots
 
 Floats = NDArray[np.float64]
 
@@ -61,8 +61,10 @@ class Decay:
             [self._best_cell(grid, errors[start : start + block]) for start in range(0, len(errors), block)]
         )
         low, high = grid[np.maximum(cell - 1, 0)], grid[np.minimum(cell + 1, grid.size - 1)]
-        log_root = bracketed_roots(
-            lambda log_epsilon: self._score(np.exp(log_epsilon), errors), low=np.log(low), high=np.log(high)
+        log_root = _roots(
+            lambda log_epsilon, chosen: self._score(np.exp(log_epsilon), errors[chosen]),
+            low=np.log(low),
+            high=np.log(high),
         )
         epsilon = np.exp(log_root)
         best = self.profile(epsilon, errors)
@@ -81,12 +83,14 @@ class Decay:
         start = np.log(np.clip(epsilon, self.floor, HALF))
         limits = np.stack([np.full(start.shape, np.log(self.floor)), np.full(start.shape, np.log(HALF))])
 
-        def remaining(log_epsilon: Floats) -> Floats:
-            return self.profile(np.exp(log_epsilon), errors) - best + drop
+        sets = np.broadcast_to(np.arange(start.size), limits.shape)
+
+        def remaining(log_epsilon: Floats, chosen: NDArray[np.intp]) -> Floats:
+            return self.profile(np.exp(log_epsilon), errors[chosen]) - best[chosen] + drop
 
         low, high = np.minimum(start, limits), np.maximum(start, limits)
-        ends = np.exp(bracketed_roots(remaining, low=low, high=high, tolerance=1e-8))
-        reached = remaining(limits) >= 0
+        ends = np.exp(_roots(remaining, low=low, high=high, sets=sets, tolerance=1e-8))
+        reached = remaining(limits, sets) >= 0
         below = np.where(reached[0], 0.0, ends[0])
         above = np.where(reached[1], 0.5, ends[1])
         return np.minimum(below, epsilon), np.maximum(above, epsilon)
@@ -162,3 +166,27 @@ class Decay:
         good = profile >= profile.max(axis=1, keepdims=True) - 1e-9
         cells: NDArray[np.intp] = grid.size - 1 - np.argmax(good[:, ::-1], axis=1)
         return cells
+
+
+def _roots(
+    function: Callable[[Floats, NDArray[np.intp]], Floats],
+    *,
+    low: Floats,
+    high: Floats,
+    sets: NDArray[np.intp] | None = None,
+    tolerance: float = 1e-11,
+) -> Floats:
+    """Roots between `low` and `high` for many sets at once; `high` where both ends have one sign.
+
+    Args:
+        function: takes arguments and the numbers of their data sets, int (n,) each.
+        low: lower ends.
+        high: upper ends.
+        sets: numbers of the data sets; None counts them from 0.
+        tolerance: absolute, of the roots.
+    """
+    chosen = np.arange(low.size) if sets is None else sets
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        found = find_root(function, (low, high), args=(chosen,), tolerances={"xatol": tolerance})
+    roots: Floats = np.where(found.success, found.x, high)
+    return roots

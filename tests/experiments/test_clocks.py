@@ -16,7 +16,7 @@ from experiments import cli
 from experiments.bench.codes.runs import Cell, Limits, Run, measure
 from experiments.common import preparation
 from experiments.common.points import Point
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.loop.shots import prepare, simulate
 from tests.support.compilations import JUMP, CompilationClock, compiled, forget
 from tests.support.streams import compiled_only

@@ -153,7 +153,7 @@ def test_a_failure_leaves_no_predictions(files: Files) -> None:
         ),
         ({"--obs_in_format": "b8"}, "--obs_in_format without --obs_in"),
         ({"--decoder": "guess"}, "pymatching"),
-        ({"--threads": "0"}, "--threads is 0"),
+        ({"--threads": "0"}, "--threads: 0: must be "),
         ({"--threads": "2"}, "threads=2"),
         ({"--dem": "{folder}/shots.01"}, "not a detector error model"),
         ({"--dem": "{folder}/blind.dem"}, "no observable"),

@@ -111,8 +111,8 @@ def test_every_decoder_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--p", "1.5"], "p"),
         (["--distances", "1"], "distance"),
         (["--rounds", "0"], "rounds"),
-        (["--shots", "0"], "--shots is 0"),
-        (["--seed", "-1"], "--seed is -1"),
+        (["--shots", "0"], "--shots: 0: must be "),
+        (["--seed", "-1"], "--seed: -1: must be "),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -126,7 +126,8 @@ def test_wrong_use_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("out", "words"), [("nowhere/f.png", "no folder"), ("figure.jpg", "ends in .png"), ("f", "ends in .png")]
+    ("out", "words"),
+    [("nowhere/f.png", "no folder"), ("figure.jpg", "must end in .png"), ("f", "must end in .png")],
 )
 def test_a_figure_that_cannot_be_written_is_refused_before_the_work(
     out: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -13,8 +13,9 @@ from experiments.bench.accuracy import report
 from experiments.bench.accuracy.peers import REFERENCE, Contender, Decode, contenders
 from experiments.bench.accuracy.runs import PIECE, Run, RunFile, Shots, cell_name
 from experiments.common import machine
+from experiments.common.parser import output, real, whole
 from experiments.common.points import Point
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.common.timing import on_one_core
 
 _CELLS = ("5:0.003", "7:0.003", "7:0.005")
@@ -32,16 +33,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shots or --minutes is reached: slow ones decode fewer shots, and are compared with plain\n"
         "matching on those. The data file is continued when it exists."
     )
-    add("--cells", nargs="+", default=list(_CELLS), metavar="D:P", help=f"default: {' '.join(_CELLS)}")
-    add("--decoders", nargs="+", metavar="NAME", help="default: all of the registry")
+    add(
+        "--cells",
+        nargs="+",
+        type=str,
+        default=list(_CELLS),
+        metavar="D:P",
+        help="distances and noise strengths",
+    )
+    add("--decoders", nargs="+", type=str, metavar="NAME", help="default: all of the registry")
     add("--no_peers", action="store_true", help="leave out other libraries (but PyMatching)")
-    add("--shots", type=int, default=1_000_000, metavar="N", help="most in a cell; default: %(default)s")
-    add("--minutes", type=float, default=10.0, metavar="M", help="of all cells; default: %(default)s")
-    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
-    add("--again", nargs="+", default=[], metavar="NAME", help="measure these decoders anew")
-    add("--data", default="bench_accuracy.jsonl", metavar="FILE", help="default: %(default)s")
-    add("--json", metavar="FILE", help="write the comparison there")
-    add("--out", default="bench_accuracy.png", metavar="PNG", help="figure; default: %(default)s")
+    add("--shots", type=whole(), default=1_000_000, metavar="N", help="most in a cell")
+    add("--minutes", type=real(above=0), default=10.0, metavar="M", help="of all cells")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
+    add("--again", nargs="+", default=[], metavar="NAME", help="measure these decoders once more")
+    add(
+        "--data",
+        type=output(),
+        default="bench_accuracy.jsonl",
+        metavar="FILE",
+        help="file of results, which is continued",
+    )
+    add("--json", type=output(), metavar="FILE", help="write the comparison there")
+    add("--out", type=output(".png"), default="bench_accuracy.png", metavar="PNG", help="figure")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,20 +107,10 @@ def _check(args: argparse.Namespace) -> list[Point]:
     for words in dict.fromkeys(args.cells):
         distance, _, p = words.partition(":")
         try:
-            points.append(Point("surface", "cx", int(distance), int(distance), "z", "uniform", float(p)))
-        except ValueError:
+            points.append(Point("surface", "cx", int(distance), int(distance), "z", "uniform", real()(p)))
+        except (ValueError, argparse.ArgumentTypeError):
             raise ValueError(f"--cells {words!r}: give distance and noise such as 7:0.003") from None
         points[-1].metadata()
-    if args.shots < 1:
-        raise ValueError(f"--shots is {args.shots}: it must be at least 1")
-    if not args.minutes > 0:
-        raise ValueError(f"--minutes is {args.minutes}: it must be above zero")
-    for flag in ("data", "json", "out"):
-        name = getattr(args, flag)
-        if name is not None and not Path(name).parent.is_dir():
-            raise FileNotFoundError(f"--{flag} {name}: no folder {Path(name).parent}, make it first")
-    if Path(args.out).suffix != ".png":
-        raise ValueError(f"--out {args.out}: the figure is a PNG file, give a name that ends in .png")
     return points
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from experiments.bench.accuracy.runs import Run
+from experiments.common.numbers import estimate, number
 from experiments.common.points import Point
-from experiments.common.tables import estimate, number, table
+from experiments.common.terminal import table
 from experiments.plotting.series import DecoderPanel, DecoderPoint
 from qec.statistics import Estimate
 from qec.statistics.estimate import sigmas_of
@@ -115,26 +116,23 @@ def _with_front(scores: Sequence[Score]) -> list[Score]:
 
 def text(cells: Sequence[CellScores]) -> str:
     """Tables of all cells."""
-    header = ["decoder", "shots", "errors", "plain's", "only it", "only plain", "relative errors [95 %]"]
-    header += ["us a shot", "x plain", "front"]
+    header = ["decoder", "", "shots", "errors", "relative errors [95 %]", "us a shot", "x plain"]
     parts = []
     for cell in cells:
         rows = [
             [
-                score.decoder + (" (peer)" if score.peer else ""),
+                score.decoder,
+                ("+" if score.peer else "") + ("*" if score.front else ""),
                 str(score.shots),
                 str(score.both + score.only_own),
-                str(score.both + score.only_plain),
-                str(score.only_own),
-                str(score.only_plain),
                 estimate(score.ratio),
                 number(score.microseconds),
                 number(score.times_plain),
-                "*" if score.front else "",
             ]
             for score in sorted(cell.scores, key=lambda one: one.microseconds)
         ]
         parts.append("\n".join([cell.title, table(header, rows), *(f"  {note}" for note in cell.notes)]))
+    parts.append("*: no decoder is both faster and more accurate; +: another library")
     return "\n\n".join(parts)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
+from experiments.common.growing_file import GrowingFile
 from experiments.common.points import Point
 
 #: Shots are sampled in pieces; a piece has a seed of its own, so that any piece can be had at any time.
@@ -81,33 +82,35 @@ class RunFile:
     """
 
     def __init__(self, path: Path, *, again: Iterable[str] = ()) -> None:
-        self._path = path
+        self._file = GrowingFile(path, advice="give another --data")
         self._again = set(again)
         self._runs: dict[tuple[str, str], Run] = {}
         self._fingerprints: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        kept = []
-        lines = self._path.read_text(encoding="utf-8").split("\n") if self._path.exists() else []
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = json.loads(line) if line else None
-                if record is None or record.get("decoder") in self._again:
-                    continue
-                self._take(record)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                if number == len(lines):
-                    continue  # its writer was stopped
-                raise ValueError(
-                    f"{self._path}, line {number}: not a record of this benchmark: give another --data"
-                ) from None
-            kept.append(line)
-        self._path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        self._file = self._path.open("a", encoding="utf-8")
+        kept: list[dict[str, Any]] = []
+        dropped = 0
+
+        def take(record: dict[str, Any]) -> None:
+            nonlocal dropped
+            if record["cell"] and record.get("decoder") in self._again:
+                dropped += 1
+                return
+            self._take(record)
+            kept.append(record)
+
+        self._file.__enter__()
+        try:
+            self._file.load(take)
+            if dropped:
+                self._file.replace(kept)
+        except BaseException:
+            self._file.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._file.__exit__()
 
     def _take(self, record: dict[str, Any]) -> None:
         cell = record["cell"]
@@ -123,8 +126,7 @@ class RunFile:
 
     def _append(self, record: dict[str, Any]) -> None:
         self._take(record)
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        self._file.append(json.dumps(record))
 
     def run(self, cell: str, decoder: str) -> Run:
         """The run of a decoder, an empty one if it is new."""
@@ -141,7 +143,7 @@ class RunFile:
             self._append({"cell": cell, "fingerprint": fingerprint})
         elif known != fingerprint:
             raise ValueError(
-                f"{self._path} holds other shots (another seed or release of stim): give another --data"
+                f"{self._file.path} holds other shots (another seed or release of stim): give another --data"
             )
 
     def add(self, cell: str, decoder: str, *, failed: Iterable[int], last: int, time_ns: int) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import decoders
 from experiments.bench.codes import exact_rates, report
 from experiments.bench.codes.random_models import random_model
 from experiments.bench.codes.runs import Cell, Limits, Run, measure
 from experiments.common import machine
+from experiments.common.parser import decoder, output, real, whole
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.common.timing import on_one_core
 from qec import families
 
@@ -46,34 +46,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--families",
         nargs="+",
+        type=str,
         metavar="NAME[:D:P]",
         help="names, or names with distance and noise such as toric:3:0.005; default: all",
     )
-    add("--decoders", nargs="+", metavar="NAME", help=f"default: {' '.join(DECODERS)}")
-    add("--errors", type=int, metavar="N", help="of plain matching, enough for a cell; default: 1000")
-    add("--shots", type=int, metavar="N", help="most in a cell; default: 500000")
-    add("--minutes", type=float, metavar="M", help="of all cells; default: 10")
-    add("--seed", type=int, default=1, metavar="N", help="of the shots or the first model; default: 1")
+    add("--decoders", nargs="+", type=decoder, metavar="NAME", help=f"default: {' '.join(DECODERS)}")
+    add("--errors", type=whole(), metavar="N", help="of plain matching, enough for a cell; default: 1000")
+    add("--shots", type=whole(), metavar="N", help="most in a cell; default: 500000")
+    add("--minutes", type=real(above=0), metavar="M", help="of all cells; default: 10")
+    add("--seed", type=whole(0), default=1, metavar="N", help="of the shots or the first model")
     add(
         "--random_models",
         nargs="?",
-        type=int,
+        type=whole(),
         const=1000,
         metavar="N",
         help="measure random small models instead of circuits; default: 1000 of them",
     )
     add("--model", type=int, metavar="SEED", help="print one random model and what each decoder makes of it")
-    add("--json", metavar="FILE", help="write all numbers there")
+    add("--json", type=output(), metavar="FILE", help="write all numbers there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; see `add_arguments`."""
-    names = _decoders(args.decoders)
+    names = list(dict.fromkeys([DECODERS[0], *(args.decoders or DECODERS)]))
     _check_modes(args)
-    if args.seed < 0:
-        raise ValueError(f"--seed is {args.seed}: it must be at least 0")
-    if args.json and not Path(args.json).parent.is_dir():
-        raise FileNotFoundError(f"--json {args.json}: no folder {Path(args.json).parent}, make it first")
     if args.model is not None:
         print(random_model(args.model))
         print(f"\n{exact_rates.text_of_model(args.model, names)}")
@@ -94,13 +91,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _decoders(chosen: Sequence[str] | None) -> list[str]:
-    for name in chosen or ():
-        if name not in decoders.names():
-            raise ValueError(f"unknown decoder {name!r}; known: {', '.join(decoders.names())}")
-    return list(dict.fromkeys([DECODERS[0], *(chosen or DECODERS)]))
-
-
 def _check_modes(args: argparse.Namespace) -> None:
     """Refuse options of one kind of measurement that were given for another."""
     modes = {"--random_models": args.random_models, "--model": args.model}
@@ -114,19 +104,12 @@ def _check_modes(args: argparse.Namespace) -> None:
     for flag in ("families", "errors", "shots", "minutes"):
         if getattr(args, flag) is not None:
             raise ValueError(f"--{flag} is for circuits, {given[0]} for random models: leave out one")
-    if args.random_models is not None and args.random_models < 1:
-        raise ValueError(f"--random_models is {args.random_models}: it must be at least 1")
 
 
 def _limits(args: argparse.Namespace) -> Limits:
     errors = 1000 if args.errors is None else args.errors
     shots = 500_000 if args.shots is None else args.shots
     minutes = 10.0 if args.minutes is None else args.minutes
-    for flag, value in (("errors", errors), ("shots", shots)):
-        if value < 1:
-            raise ValueError(f"--{flag} is {value}: it must be at least 1")
-    if not minutes > 0:
-        raise ValueError(f"--minutes is {minutes}: it must be above zero")
     return Limits(errors=errors, shots=shots, seconds=60 * minutes)
 
 

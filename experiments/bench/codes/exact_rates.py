@@ -12,7 +12,8 @@ import decoders
 from experiments.bench.codes.exact_model import ExactModel
 from experiments.bench.codes.random_models import random_model
 from experiments.bench.codes.runs import REFERENCE, decode_or_refuse
-from experiments.common.tables import number, table
+from experiments.common.numbers import number
+from experiments.common.terminal import table
 
 # Relative difference of two rates that are equal but for rounding.
 _ROUNDING = 1e-9

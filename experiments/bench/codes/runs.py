@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import decoders
 from experiments.bench.accuracy.runs import PIECE, Packed, Shots
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from qec import families
 
 REFERENCE = "mwpm"

@@ -16,8 +16,9 @@ import pymatching
 import stim
 
 import decoders
-from experiments.common.progress import Progress
-from experiments.common.tables import number
+from experiments.common.numbers import number
+from experiments.common.parser import whole
+from experiments.common.terminal import Progress
 
 _TASKS = {"repetition": "repetition_code:memory", "surface": "surface_code:rotated_memory_x"}
 _P = 0.001
@@ -32,24 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "are loaded before the clock starts; the DEM is not part of time or memory. Memory: growth of the "
         "process's peak."
     )
-    add("--codes", nargs="+", choices=list(_TASKS), default=list(_TASKS), help="default: both")
-    add(
-        "--decoders",
-        nargs="+",
-        choices=list(_PEERS),
-        default=["mwpm"],
-        metavar="NAME",
-        help=f"{', '.join(_PEERS)}; default: mwpm",
-    )
-    add("--distance", type=int, default=5, metavar="D", help="default: 5")
-    add("--cycles", type=int, default=100_000, metavar="R", help="default: 100000")
+    add("--codes", nargs="+", choices=list(_TASKS), default=list(_TASKS), metavar="CODE", help="codes")
+    peers = list(_PEERS)
+    add("--decoders", nargs="+", choices=peers, default=["mwpm"], metavar="NAME", help=", ".join(peers))
+    add("--distance", type=whole(2), default=5, metavar="D", help="code distance")
+    add("--cycles", type=whole(2), default=100_000, metavar="R")
     add("--flattened", action="store_true", help="without `repeat` blocks in the DEM")
     add(
         "--irregular",
         action="store_true",
         help="probabilities of all errors times factors at random from 0.5 to 1.5: no cycle is like another",
     )
-    add("--repeats", type=int, default=3, metavar="N", help="processes of each; default: 3")
+    add("--repeats", type=whole(), default=3, metavar="N", help="processes of each")
     add("--child", help=argparse.SUPPRESS)
 
 
@@ -58,9 +53,6 @@ def run(args: argparse.Namespace) -> int:
     if args.child:
         print(json.dumps(measure(**json.loads(args.child))))
         return 0
-    for flag, least in (("cycles", 2), ("distance", 2), ("repeats", 1)):
-        if getattr(args, flag) < least:
-            raise ValueError(f"--{flag} is {getattr(args, flag)}: it must be at least {least}")
     processes = "one process" if args.repeats == 1 else f"{args.repeats} processes"
     print(f"d = {args.distance}, {args.cycles} cycles, p = {_P}; each value the median of {processes}")
     print("time, memory: ours divided by PyMatching's\n")

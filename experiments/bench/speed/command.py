@@ -3,18 +3,18 @@
 import argparse
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-import decoders
 from experiments.bench.speed import costs, report
 from experiments.bench.speed.cells import BARS, Cell, measure
 from experiments.bench.speed.costs import Cost
 from experiments.bench.speed.probe import in_new_process
 from experiments.common import machine
+from experiments.common.parser import decoder, folder, real, whole
 from experiments.common.points import Point
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 
 _PARTS = ("decoding", "build", "memory", "threads", "compile")
 _CODES = ("surface", "repetition")
@@ -29,55 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "as the distance. Times of a cell are taken in turns on one core; each library is judged by the\n"
         "faster of its two batch calls, bit-packed and bool."
     )
-    add(
-        "--codes",
-        nargs="+",
-        choices=_CODES,
-        default=list(_CODES),
-        metavar="CODE",
-        help=f"default: {_joined(_CODES)}",
-    )
-    add(
-        "--distances",
-        nargs="+",
-        type=int,
-        default=list(range(3, 22, 2)),
-        metavar="D",
-        help="of the surface code; default: 3 5 ... 21",
-    )
+    add("--codes", nargs="+", choices=_CODES, default=list(_CODES), metavar="CODE", help="codes")
+    distances = list(range(3, 22, 2))
+    add("--distances", nargs="+", type=whole(), default=distances, metavar="D", help="of the surface code")
     add(
         "--repetition_distances",
         nargs="+",
-        type=int,
+        type=whole(),
         default=[29],
         metavar="D",
-        help="of the repetition code; default: 29",
+        help="of the repetition code",
     )
-    add("--p", nargs="+", type=float, default=list(BARS), metavar="P", help=f"default: {_joined(BARS)}")
-    add("--decoders", nargs="+", default=["mwpm"], metavar="NAME", help="default: mwpm")
-    add("--repeats", type=int, default=7, metavar="N", help="turns per cell; default: %(default)s")
-    add(
-        "--seconds",
-        type=float,
-        default=0.1,
-        metavar="S",
-        help="about how long PyMatching decodes in one turn; default: %(default)s",
-    )
-    add(
-        "--parts",
-        nargs="+",
-        choices=_PARTS,
-        default=list(_PARTS),
-        metavar="PART",
-        help=f"what to measure; default: {_joined(_PARTS)}",
-    )
-    add("--build_distance", type=int, default=11, metavar="D", help="of build, threads; default: 11")
-    add("--memory_cycles", type=int, default=500, metavar="N", help="of memory; default: %(default)s")
-    add("--out", default=".", metavar="FOLDER", help="where the files go; default: here")
-
-
-def _joined(values: Iterable[object]) -> str:
-    return " ".join(map(str, values))
+    add("--p", nargs="+", type=real(), default=list(BARS), metavar="P", help="noise strengths")
+    add("--decoders", nargs="+", type=decoder, default=["mwpm"], metavar="NAME", help="decoders")
+    add("--repeats", type=whole(), default=7, metavar="N", help="turns per cell")
+    seconds = "about how long PyMatching decodes in one turn"
+    add("--seconds", type=real(above=0, below=60), default=0.1, metavar="S", help=seconds)
+    add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help="what to measure")
+    add("--build_distance", type=whole(), default=11, metavar="D", help="of build, threads")
+    add("--memory_cycles", type=whole(), default=500, metavar="N", help="of memory")
+    add("--out", type=folder, default=".", metavar="FOLDER", help="where the files go")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
     points = _check(args)
     cells: list[Cell] = []
     found: list[Cost] = []
-    folder = Path(args.out)
+    where = args.out
     print(machine.description(), flush=True)
     stopped = False
     try:
         if "decoding" in args.parts:
-            _measure_cells(points, args, folder, cells)
-        _measure_costs(args, folder, found)
+            _measure_cells(points, args, where, cells)
+        _measure_costs(args, where, found)
     except KeyboardInterrupt:
         stopped = True
     if cells:
@@ -99,27 +70,15 @@ def run(args: argparse.Namespace) -> int:
     if found:
         print(f"\n{report.cost_table(found)}")
     if cells:
-        print(f"\nFigure: {report.draw(cells, folder / 'bench_decoders.png')}")
+        print(f"\nFigure: {report.draw(cells, where / 'bench_decoders.png')}")
     if stopped:
-        print(f"qec bench: stopped; {folder} holds what was measured", file=sys.stderr)
+        print(f"qec bench: stopped; {where} holds what was measured", file=sys.stderr)
         return 130
     return 0
 
 
 def _check(args: argparse.Namespace) -> list[Point]:
     """The points to measure; raises before any work begins."""
-    folder = Path(args.out)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--out {folder}: no such folder, make it first")
-    if args.repeats < 1:
-        raise ValueError(f"--repeats is {args.repeats}: it must be at least 1")
-    if not 0 < args.seconds < 60:
-        raise ValueError(f"--seconds is {args.seconds}: it must lie between 0 and 60")
-    if args.memory_cycles < 1:
-        raise ValueError(f"--memory_cycles is {args.memory_cycles}: it must be at least 1")
-    for name in args.decoders:
-        if name not in decoders.names():
-            raise ValueError(f"unknown decoder {name!r}; known: {', '.join(decoders.names())}")
     distances = {"surface": args.distances, "repetition": args.repetition_distances}
     points = [
         Point(code, "cx", distance, distance, "z", "uniform", p)

@@ -8,7 +8,8 @@ from statistics import median
 from experiments.bench.speed.cells import PATHS, Cell
 from experiments.bench.speed.costs import Cost
 from experiments.bench.speed.probe import REFERENCE
-from experiments.common.tables import number, table
+from experiments.common.numbers import number
+from experiments.common.terminal import table
 
 COLUMNS = [
     *("code", "distance", "cycles", "p", "decoder", "num_detectors", "shots", "events_per_shot"),
@@ -84,7 +85,7 @@ def cell_table(cells: Sequence[Cell]) -> str:
             "Times in ns per detection event, each library on the faster of its two batch calls;",
             f"ratio: PyMatching / ours, median (least-most) of {cells[0].turns} turns;",
             "mismatches: shots whose weight, as an integer, is not PyMatching's.",
-            table(header, rows),
+            table(header, rows, keys=4),
             *_sums(cells),
         ]
     )

@@ -14,7 +14,8 @@ from experiments.bench.streaming import pairs, report, shots
 from experiments.bench.streaming.threads import compare_threads
 from experiments.bench.streaming.windows import compare_lengths
 from experiments.common import machine
-from experiments.common.progress import Progress
+from experiments.common.parser import folder, real, whole
+from experiments.common.terminal import Progress
 
 _PARTS = ("shots", "build", "lengths", "accuracy", "buffers", "parallel")
 _CALIBRATION_DISTANCE = 5
@@ -44,52 +45,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "SI1000 noise, CZ gates, basis Z. Times are taken in turns on one core, those of the part parallel\n"
         "on all. The whole takes about five minutes and, for PyMatching, 6 GB; --quick half a minute."
     )
-    parts = f"what to measure; default: {_joined(_PARTS)}"
-    add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help=parts)
+    add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help="what to measure")
     add("--quick", action="store_true", help="smaller values for what is not given")
-    _add_size(parser, "distances", "D", "of parts shots and build", nargs="+")
-    _add_size(
-        parser, "cycles", "N", f"of a shot; for d > {_LONG_SHOT_DISTANCE} at most {_MOST_CYCLES_BEYOND:,}"
-    )
-    add("--frames", nargs="+", type=int, default=[10, 1000], metavar="N", help="cycles; default: 10 1000")
-    _add_size(parser, "passes", "N", "how often a shot is pushed")
-    _add_size(parser, "repeats", "N", "turns of all other times")
-    _add_size(parser, "lengths", "N", "cycles, of the comparison with PyMatching", nargs="+")
-    add("--lengths_distance", type=int, default=5, metavar="D", help="of that comparison; default: 5")
-    _add_size(parser, "errors", "N", "logical errors to reach, a quarter of them in part parallel")
-    _add_size(parser, "error_distances", "D", "of those", nargs="+")
-    _add_size(parser, "parallel_distances", "D", "of part parallel", nargs="+")
-    add("--threads", nargs="+", type=int, default=[1, 2, 4], metavar="N", help="default: 1 2 4")
-    add(
-        "--detection_fraction",
-        type=float,
-        default=0.085,
-        metavar="F",
-        help=f"mean inside the memory at d = {_CALIBRATION_DISTANCE}, gives p; default: %(default)s",
-    )
-    add("--p", type=float, help="strength of the noise, instead of that")
-    add("--seed", type=int, default=1, metavar="N", help="of the shots; default: 1")
-    add("--out", default=".", metavar="FOLDER", help="where the files go; default: here")
 
+    def size(name: str, metavar: str, words: str, least: int = 1) -> None:
+        value = _SIZES[name][0]
+        several = isinstance(value, list)
+        default = " ".join(map(str, value)) if several else value
+        add(
+            f"--{name}",
+            nargs="+" if several else None,
+            type=whole(least),
+            metavar=metavar,
+            help=f"{words}; default: {default}",
+        )
 
-def _add_size(
-    parser: argparse.ArgumentParser, name: str, metavar: str, words: str, nargs: str | None = None
-) -> None:
-    value = _SIZES[name][0]
-    default = _joined(value) if isinstance(value, list) else str(value)
-    parser.add_argument(
-        f"--{name}", nargs=nargs, type=int, metavar=metavar, help=f"{words}; default: {default}"
-    )
-
-
-def _joined(values: Iterable[object]) -> str:
-    return " ".join(map(str, values))
+    size("distances", "D", "of parts shots and build")
+    size("cycles", "N", f"of a shot; for d > {_LONG_SHOT_DISTANCE} at most {_MOST_CYCLES_BEYOND:,}", 100)
+    add("--frames", nargs="+", type=whole(), default=[10, 1000], metavar="N", help="cycles")
+    size("passes", "N", "how often a shot is pushed")
+    size("repeats", "N", "turns of all other times")
+    size("lengths", "N", "cycles, of the comparison with PyMatching")
+    add("--lengths_distance", type=whole(), default=5, metavar="D", help="of that comparison")
+    size("errors", "N", "logical errors to reach, a quarter of them in part parallel")
+    size("error_distances", "D", "of those")
+    size("parallel_distances", "D", "of part parallel")
+    add("--threads", nargs="+", type=whole(), default=[1, 2, 4], metavar="N", help="threads")
+    words = f"mean inside the memory at d = {_CALIBRATION_DISTANCE}, gives p"
+    add("--detection_fraction", type=real(above=0, below=0.5), default=0.085, metavar="F", help=words)
+    add("--p", type=real(), help="strength of the noise, instead of that")
+    add("--seed", type=whole(0), default=1, metavar="N", help="of the shots")
+    add("--out", type=folder, default=".", metavar="FOLDER", help="where the files go")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; see `add_arguments`."""
     _check(args)
-    folder = Path(args.out)
+    where = args.out
     p = args.p
     if p is None:
         p = shots.calibrate(_CALIBRATION_DISTANCE, args.detection_fraction)
@@ -107,37 +99,25 @@ def run(args: argparse.Namespace) -> int:
         stopped = True
     for text in found.tables():
         print(f"\n{text}")
-    _write(folder / "bench_streaming.csv", report.COLUMNS, found.rows())
-    _write(folder / "bench_streaming_times.csv", report.TIME_COLUMNS, found.time_rows())
-    _write(folder / "bench_streaming_counts.csv", report.COUNT_COLUMNS, found.count_rows())
+    _write(where / "bench_streaming.csv", report.COLUMNS, found.rows())
+    _write(where / "bench_streaming_times.csv", report.TIME_COLUMNS, found.time_rows())
+    _write(where / "bench_streaming_counts.csv", report.COUNT_COLUMNS, found.count_rows())
     from experiments.bench.streaming.figures import draw
 
-    made = draw(found, folder)
+    made = draw(found, where)
     if made:
         print(f"\nFigures: {', '.join(map(str, made))}")
     if stopped:
-        print(f"qec bench: stopped; {folder} holds what was measured", file=sys.stderr)
+        print(f"qec bench: stopped; {where} holds what was measured", file=sys.stderr)
         return 130
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
     """Fill in sizes and raise before any work begins."""
-    folder = Path(args.out)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--out {folder}: no such folder, make it first")
     for name, (full, quick) in _SIZES.items():
         if getattr(args, name) is None:
             setattr(args, name, quick if args.quick else full)
-    for name in (*_SIZES, "frames", "threads", "lengths_distance"):
-        values = getattr(args, name)
-        for value in values if isinstance(values, list) else [values]:
-            if value < 1:
-                raise ValueError(f"--{name} has {value}: it must be at least 1")
-    if args.cycles < 100:
-        raise ValueError(f"--cycles is {args.cycles}: it must be at least 100")
-    if not 0 < args.detection_fraction < 0.5:
-        raise ValueError(f"--detection_fraction is {args.detection_fraction}: it must lie between 0 and 0.5")
     p = 0.001 if args.p is None else args.p
     if p == 0:
         raise ValueError("--p is 0: without noise there is nothing to decode")

@@ -16,7 +16,8 @@ from experiments.bench.streaming.shots import (
 )
 from experiments.bench.streaming.threads import Threads
 from experiments.bench.streaming.windows import METHODS, Length
-from experiments.common.tables import number, table
+from experiments.common.numbers import number
+from experiments.common.terminal import table
 from experiments.common.timing import Ratio
 
 COLUMNS = ["part", "distance", "cycles", "variant", "quantity", "value", "low", "high", "met"]
@@ -169,7 +170,7 @@ def _run_table(runs: Sequence[ShotRun], shots: Mapping[int, Shot]) -> str:
                 f"resident memory since the start of the shot: bar {MOST_GROWTH:g} MB. Windows "
                 f"(commit+buffer): {plans}. A decoder itself takes {sizes or '(not measured)'}."
             ),
-            table(header, rows),
+            table(header, rows, keys=2),
         ]
     )
 
@@ -225,7 +226,7 @@ def _pair_table(pairs: Sequence[Pair]) -> str:
                 f"wrong; ratio per cycle with its paired 95 % interval, bar {100 * MOST_EXCESS:g} %. "
                 "Parallel windows have seams as often here as they can."
             ),
-            table([*header, "ratio per cycle", ""], rows),
+            table([*header, "ratio per cycle", ""], rows, keys=3),
         ]
     )
 
@@ -261,7 +262,7 @@ def _thread_table(found: Sequence[Threads]) -> str:
                 "of 1,000 cycles: median (least) of the turns; streaming: StreamingDecoder on the caller's "
                 "thread. Bar: the best median keeps up with the cycles."
             ),
-            table(["d", "cycles", *names, "bar"], rows),
+            table(["d", "cycles", *names, "bar"], rows, keys=2),
         ]
     )
 

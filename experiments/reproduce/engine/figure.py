@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from experiments.common.tables import number
+from experiments.common.numbers import number
 from qec.statistics import Estimate
 
 Record = dict[str, Any]

@@ -1,30 +1,24 @@
-"""Records of finished jobs on disk: one file, one line for each, written whole or not at all."""
+"""Records of finished jobs on disk: one file, one line for each."""
 
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from experiments.common.growing_file import GrowingFile
 from experiments.reproduce.engine.figure import Job, Record
 
-if sys.platform != "win32":
-    import fcntl
-
-_FILE = "records.jsonl"
 _STATE = "state"
 
 
 class RecordsFile:
-    """The records in a folder; locked while open, and mended where the last line was cut short.
+    """The records in a folder.
 
     Args:
         folder: made if it does not exist.
 
     Attributes:
-        notes: what was mended, for the user.
+        notes: what was cut off, for the user.
 
     Raises:
         ValueError: on entering: another run writes to the folder, or a line is no record.
@@ -35,43 +29,27 @@ class RecordsFile:
         self.notes: list[str] = []
         self._found: dict[str, Record] = {}
         self._seconds: dict[str, float] = {}
-        self._file = -1
+        self._file = GrowingFile(folder / "records.jsonl")
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._file.__enter__()
         try:
-            if sys.platform != "win32":
-                try:
-                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise ValueError(
-                        f"{self.folder}: another run is writing there; give another --out"
-                    ) from None
-            self._read()
+            if self._file.load(self._take):
+                self.notes.append(
+                    f"{self._file.path}: cut off a half-written last line, its job will be done again"
+                )
         except BaseException:
-            os.close(self._file)
+            self._file.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.close(self._file)
+    def __exit__(self, *_: object) -> None:
+        self._file.__exit__()
 
-    def _read(self) -> None:
-        path = self.folder / _FILE
-        *lines, rest = path.read_bytes().split(b"\n")
-        if rest:
-            os.ftruncate(self._file, path.stat().st_size - len(rest))
-            self.notes.append(f"{path}: cut off a half-written last line, its job will be done again")
-        for number, line in enumerate(lines, start=1):
-            try:
-                entry: dict[str, Any] = json.loads(line)
-                self._found[entry["key"]] = entry["record"]
-                self._seconds[entry["key"]] = float(entry["seconds"])
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(f"{path}, line {number}: not a record; delete the line") from None
+    def _take(self, entry: dict[str, Any]) -> None:
+        self._found[entry["key"]] = entry["record"]
+        self._seconds[entry["key"]] = float(entry["seconds"])
 
     def __contains__(self, job: Job) -> bool:
         return job.key in self._found
@@ -97,14 +75,11 @@ class RecordsFile:
             "record": record,
         }
         try:
-            line = json.dumps(entry, allow_nan=True) + "\n"
+            line = json.dumps(entry, allow_nan=True)
         except TypeError as error:
             raise ValueError(f"the record of {entry['work']} is not plain JSON: {error}") from None
-        data = line.encode()
-        if os.write(self._file, data) != len(data):
-            raise OSError(f"{self.folder / _FILE}: the disk took only a part of a line; is it full?")
-        self._found[job.key] = json.loads(line)["record"]
-        self._seconds[job.key] = seconds
+        self._file.append(line)
+        self._take(json.loads(line))
         if job.alone:
             shutil.rmtree(self.folder / _STATE / job.key, ignore_errors=True)
 

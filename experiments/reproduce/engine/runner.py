@@ -10,46 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 import stim
 
 from experiments.common.preparation import compile_kernels
-from experiments.common.progress import Progress
-from experiments.common.tables import duration
+from experiments.common.terminal import Progress
 from experiments.common.workers import die_with_parent, interrupts_kept_from_workers
 from experiments.reproduce.engine.figure import Job, Place, Record
 from experiments.reproduce.engine.records import RecordsFile
 
 _WAKE_SECONDS = 0.5
-
-
-class Clock:
-    """Time left, from the costs that jobs announce and the time that others took.
-
-    Args:
-        jobs: all that will be done.
-        workers: processes that share them.
-    """
-
-    def __init__(self, jobs: Sequence[Job], *, workers: int) -> None:
-        self._left = {job.key: job for job in jobs}
-        self._workers = workers
-        # One second's worth of trust in the announced costs.
-        self._announced = self._taken = 1.0
-
-    def done(self, job: Job, seconds: float) -> None:
-        """Count a finished job and the time it took its worker."""
-        del self._left[job.key]
-        if not job.alone:
-            self._announced += job.cost
-            self._taken += seconds
-
-    @property
-    def num_left(self) -> int:
-        """Jobs that are not done."""
-        return len(self._left)
-
-    def seconds_left(self) -> float:
-        """Estimate for the rest."""
-        shared = sum(job.cost for job in self._left.values() if not job.alone)
-        alone = sum(job.cost for job in self._left.values() if job.alone)
-        return (shared * self._taken / self._announced + alone) / self._workers
 
 
 class Runner:
@@ -69,13 +35,15 @@ class Runner:
         self._workers = workers
         self._decoders = decoders
         self._progress = progress
-        self._clock = Clock([], workers=workers)
+        self._left: dict[str, Job] = {}
+        self._done = 0.0
         self._name = ""
         self._is_warm = False
 
     def expect(self, jobs: Sequence[Job]) -> None:
         """Announce all jobs of the run, so that the time left is that of all of them."""
-        self._clock = Clock(list(self._missing(jobs).values()), workers=self._workers)
+        self._left = self._missing(jobs)
+        self._progress.expect(sum(job.cost for job in self._left.values()))
 
     def run(self, name: str, jobs: Sequence[Job]) -> None:
         """Do the jobs of one figure that have no record.
@@ -99,14 +67,13 @@ class Runner:
     def _missing(self, jobs: Sequence[Job]) -> dict[str, Job]:
         return {job.key: job for job in jobs if job not in self._records}
 
-    def _show(self, words: str = "", *, always: bool = False) -> None:
-        left = duration(self._clock.seconds_left())
-        detail = words or f"{self._clock.num_left} jobs left"
-        self._progress.show(f"{self._name}: {detail}, about {left} left in all", always=always)
+    def _show(self) -> None:
+        self._progress.show(f"{self._name}: {len(self._left)} jobs left", done=self._done)
 
     def _keep(self, job: Job, record: Record, seconds: float) -> None:
         self._records.add(job, record, seconds=seconds)
-        self._clock.done(job, seconds)
+        del self._left[job.key]
+        self._done += job.cost
         self._show()
 
     def _alone(self, job: Job) -> None:

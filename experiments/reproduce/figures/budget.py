@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from experiments.common.tables import number
+from experiments.common.numbers import number
 from experiments.reproduce.engine.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import value, words
 from experiments.reproduce.work import chips, counting, estimates, leakage_jobs

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.common.tables import duration
+from experiments.common.numbers import duration
 from experiments.reproduce.engine.figure import Job, Picture, Record, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import words
 from experiments.reproduce.work import chain_jobs, chain_results

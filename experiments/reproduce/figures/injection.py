@@ -5,7 +5,7 @@ from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
 
-from experiments.common.tables import estimate, number
+from experiments.common.numbers import estimate, number
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce.engine.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import words

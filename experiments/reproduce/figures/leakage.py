@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common.tables import estimate
+from experiments.common.numbers import estimate
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce.engine.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import value, words

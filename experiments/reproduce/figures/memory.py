@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from experiments.common.fits import DistanceFit, Fits
-from experiments.common.tables import number
+from experiments.common.numbers import number
 from experiments.plotting.series import CycleSeries, DetectionSeries, SuppressionSeries
 from experiments.reproduce.engine.figure import Job, Picture, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import value, words

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from experiments.common.tables import duration, estimate, number
+from experiments.common.numbers import duration, estimate, number
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce.engine.figure import Job, Picture, Record, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import value, words

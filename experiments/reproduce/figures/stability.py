@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import decoders
+from experiments.common.numbers import number
 from experiments.common.shot_files import shots_per_piece
-from experiments.common.tables import number
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce.engine.figure import Job, Picture, Record, Records, Row, Section, Settings, Table
 from experiments.reproduce.engine.published import words

@@ -1,36 +1,9 @@
-"""Finished blocks of a long record: on disk, and added up."""
+"""Sums over the blocks of a long record."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from experiments.reproduce.engine.figure import Record
-
-
-class BlockFile:
-    """Finished blocks, one JSON object a line; a line cut short by a crash is dropped."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.rows: list[Record] = []
-        whole = 0
-        if path.exists():
-            content = path.read_bytes()
-            for line in content.splitlines(keepends=True):
-                if not line.endswith(b"\n"):
-                    break
-                self.rows.append(json.loads(line))
-                whole += len(line)
-            if whole < len(content):
-                with path.open("r+b") as file:
-                    file.truncate(whole)
-
-    def add(self, row: Record) -> None:
-        """Append a block."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
-        self.rows.append(row)
 
 
 def sums(blocks: Sequence[Record], *, rounds: int) -> Record:

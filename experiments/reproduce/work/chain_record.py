@@ -1,5 +1,6 @@
 """A long record of a repetition code: sampled, scanned for bursts, decoded at all distances, in blocks."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.base import Decoder
-from experiments.common.tables import duration
+from experiments.common.growing_file import GrowingFile
+from experiments.common.numbers import duration
 from experiments.reproduce.engine.figure import Place, Record
-from experiments.reproduce.work.chain_blocks import BlockFile, sums
+from experiments.reproduce.work.chain_blocks import sums
 from qec import RepetitionCode, memory_circuit
 from qec.noise import uniform
 from qec.sampling import Burst, BurstModel, ChainShots, DetectorSampler
@@ -206,28 +208,31 @@ def run(record: ChainRecord, *, blocks: int, place: Place) -> Record:
     Raises:
         KeyboardInterrupt: finished blocks are in the folder.
     """
-    file = BlockFile(place.folder / "blocks.jsonl")
-    done = {block["block"] for block in file.rows}
-    missing = [number for number in range(blocks) if number not in done]
-    cycles_per_block = record.block * record.rounds
-    bursts = record.bursts.bursts(
-        cycles=blocks * cycles_per_block, num_data=record.distance, seed=record.seed
-    )
-    if missing:
-        place.say("building the decoders")
-        record.warm_up()
-    start = last = time.monotonic()
-    for number, block in enumerate(_in_threads(record, missing, bursts, place.workers), start=1):
-        now = time.monotonic()
-        file.add({**block, "seconds": now - last})
-        last = now
-        rate = number * cycles_per_block / (now - start)
-        left = duration((len(missing) - number) * cycles_per_block / rate)
-        place.say(
-            f"{len(file.rows)}/{blocks} blocks of {cycles_per_block:.0e} cycles, "
-            f"{1e6 / rate:.2f} us a cycle, {left} left"
+    with GrowingFile(place.folder / "blocks.jsonl") as file:
+        rows: list[Record] = []
+        file.load(rows.append)
+        done = {block["block"] for block in rows}
+        missing = [number for number in range(blocks) if number not in done]
+        cycles_per_block = record.block * record.rounds
+        bursts = record.bursts.bursts(
+            cycles=blocks * cycles_per_block, num_data=record.distance, seed=record.seed
         )
-    return sums(file.rows, rounds=record.rounds)
+        if missing:
+            place.say("building the decoders")
+            record.warm_up()
+        start = last = time.monotonic()
+        for number, block in enumerate(_in_threads(record, missing, bursts, place.workers), start=1):
+            now = time.monotonic()
+            rows.append({**block, "seconds": now - last})
+            file.append(json.dumps(rows[-1], separators=(",", ":")))
+            last = now
+            rate = number * cycles_per_block / (now - start)
+            left = duration((len(missing) - number) * cycles_per_block / rate)
+            place.say(
+                f"{len(rows)}/{blocks} blocks of {cycles_per_block:.0e} cycles, "
+                f"{1e6 / rate:.2f} us a cycle, {left} left"
+            )
+    return sums(rows, rounds=record.rounds)
 
 
 def _in_threads(

@@ -209,7 +209,7 @@ def test_all_models_with_all_biases() -> None:
         (["gap", "--noise", "si1000:bias=3", "--bias", "3"], "the bias is given twice"),
         (["realtime", "--noise", "device:example", "--bias", "3"], "--bias with a device"),
         (["soak", "--bias", "-3"], "bias '-3': must be a number, 0 or more"),
-        (["stream", "--record", "x", "--bias", "nan"], "bias 'nan': must be a number"),
+        (["stream", "--record", "x", "--bias", "nan"], "--bias: nan: must be a number"),
         (["stream", "y", "--record", "x", "--bias", "3"], "--bias with recorded shots"),
         (["serve", "--model", "x.dem", "--bias", "3"], "--bias with --model"),
         (["serve", "--distance", "3", "--noise", "device:example", "--bias", "3"], "--bias with a device"),

@@ -163,11 +163,11 @@ def test_models_that_saw_half_of_the_shots_start_the_right_half(folder: Path) ->
         (["shots.b8", "--start", "no.dem"], "no.dem: no such file"),
         (["shots.b8", "--start", "m.dem"], "shots.b8: no shots"),
         (["shots.x", "--start", "m.dem"], "the format of 'shots.x' cannot be told"),
-        (["shots.b8", "--start", "m.dem", "--shots", "0"], "--shots is 0: it must be at least 1"),
-        (["shots.b8", "--start", "m.dem", "--out", "no/x.dem"], "--out no/x.dem: not a file in an existing"),
+        (["shots.b8", "--start", "m.dem", "--shots", "0"], "--shots: 0: must be at least 1"),
+        (["shots.b8", "--start", "m.dem", "--out", "no/x.dem"], "--out: no/x.dem: no folder no"),
         (
             ["shots.b8", "--start", "m.dem", "--out", "x.txt"],
-            "--out x.txt: expected a name that ends in .dem",
+            "--out: x.txt: must end in .dem",
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_tables_and_words() -> None:
     assert "2 (2 gap)" in shots
     assert "beside" not in text
     beside = [result_of(3, beside=True, streams=2)]
-    assert "3      all   machine, beside" in report.latency_table(beside, [])
+    assert "3     all  machine, beside" in report.latency_table(beside, [])
     assert "3, stream 1" in report.shots_table(beside)
     assert "beside: while the timed shots ran" in report.explanation(beside, cycle_ns=1100)
     assert "8 of 8" in shots

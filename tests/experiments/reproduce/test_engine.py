@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from experiments import cli
-from experiments.common.progress import Progress
+from experiments.common.terminal import Progress
 from experiments.plotting import figures
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce import command, publish, registry
@@ -30,7 +30,7 @@ from experiments.reproduce.engine.figure import (
     Table,
 )
 from experiments.reproduce.engine.records import RecordsFile
-from experiments.reproduce.engine.runner import Clock, Runner
+from experiments.reproduce.engine.runner import Runner
 from experiments.reproduce.work import counting
 from qec.resources import data_path
 from qec.statistics import Estimate
@@ -132,7 +132,7 @@ def test_records_survive_a_cut_line(tmp_path: Path) -> None:
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         RecordsFile(tmp_path),
-        pytest.raises(ValueError, match="another run is writing there; give another --out"),
+        pytest.raises(ValueError, match="another run is writing to it; give another --out"),
         RecordsFile(tmp_path),
     ):
         pass
@@ -182,17 +182,6 @@ def test_ctrl_c_ends_the_workers(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_jobs(tmp_path, long, workers=2)
     timer.join()
-
-
-def test_time_left() -> None:
-    jobs = [job(number) for number in range(8)]
-    clock = Clock(jobs, workers=2)
-    assert clock.seconds_left() == pytest.approx(4.0)
-    for one in jobs[:4]:
-        clock.done(one, 10.0)
-    assert clock.num_left == 4
-    # Four that announced one second took ten: the other four take nearly ten each, on two workers.
-    assert 15 < clock.seconds_left() < 21
 
 
 # --- the report and the command, with a figure made for the test
@@ -317,8 +306,8 @@ def test_publishing_takes_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mon
     ("arguments", "message"),
     [
         (["moon"], "no figure is named 'moon': choose from all, memory, budget"),
-        (["memory", "--workers", "0"], "--workers is 0: it must be at least 1"),
-        (["memory", "--seed", "-1"], "--seed is -1: it must not be negative"),
+        (["memory", "--workers", "0"], "--workers: 0: must be at least 1"),
+        (["memory", "--seed", "-1"], "--seed: -1: must be at least 0"),
         (["memory", "--decoders", "magic"], "no decoder is named 'magic': choose from mwpm,"),
         (["memory", "--out", __file__], "there is a file of that name; give a folder"),
     ],

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from experiments.reproduce.engine.figure import Job, Place, Record, Settings
 from experiments.reproduce.figures import bursts, repetition
 from experiments.reproduce.work import chain_jobs, chain_record, chain_results, chain_scan
-from experiments.reproduce.work.chain_blocks import BlockFile
 from experiments.reproduce.work.chain_record import ChainRecord
 from experiments.reproduce.work.chain_scan import FoundBurst
 from qec.sampling import Burst, DetectorSampler
@@ -70,7 +69,7 @@ def test_the_record_does_not_depend_on_threads_or_interruptions(tmp_path: Path) 
     assert counts_of(chain_record.run(small(), blocks=6, place=place(folders[2], workers=2))) == counts_of(
         one
     )
-    assert len(BlockFile(folders[2] / "blocks.jsonl").rows) == 6
+    assert len((folders[2] / "blocks.jsonl").read_text().splitlines()) == 6
     assert one["shots"] == 600
     assert one["decoded"]["5"][0] + one["special"]["5"][0] < 600
     assert one["decoded"]["7"][0] + one["special"]["7"][0] == 600

@@ -32,7 +32,7 @@ def row(
 def append(path: Path, *rows: object) -> counts.CountsFile:
     with counts.CountsFile(path) as file:
         for one in rows:
-            file.append(one)
+            file.add(one)
     return file
 
 
@@ -164,7 +164,7 @@ def test_sums_over_files_refuse_what_would_count_twice(tmp_path: Path) -> None:
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
-    with counts.CountsFile(path), pytest.raises(ValueError, match="another sweep is writing"):
+    with counts.CountsFile(path), pytest.raises(ValueError, match="another run is writing"):
         append(path, row())
     append(path, row())
 

@@ -56,7 +56,7 @@ def test_table_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert score["refused"] == 0
     assert set(cells[1]["pairs"]) == {"mwpm", "pymatching-correlated"}
     assert cells[0]["verdict"] == ""
-    assert "toric   2" in out
+    assert "toric, d = 2" in out
     assert "of 2 bars met" in out
 
 
@@ -228,7 +228,8 @@ def test_random_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert all(rate >= one["optimum"] * (1 - 1e-12) for rate in one["rates"].values())
 
 
-def test_table_of_outcomes() -> None:
+def test_table_of_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     outcomes = [
         Outcome(1, 0.1, {"mwpm": 0.1, "trellis": 0.2}, {"mwpm": 0, "trellis": 0}),
         Outcome(2, 0.3, {"mwpm": 0.6, "trellis": 0.3}, {"mwpm": 4, "trellis": 0}),
@@ -258,15 +259,15 @@ def test_one_model_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--families", "toric:3"], "name:distance:p"),
         (["--families", "toric:three:0.1"], "name:distance:p"),
         (["--families", "honeycomb:3:0.1"], "distance=3"),
-        (["--decoders", "mwmp"], "unknown decoder 'mwmp'"),
-        (["--shots", "0"], "--shots is 0"),
-        (["--errors", "0"], "--errors is 0"),
-        (["--minutes", "0"], "--minutes is 0"),
-        (["--random_models", "0"], "--random_models is 0"),
+        (["--decoders", "mwmp"], "no decoder is named 'mwmp': did you mean mwpm?"),
+        (["--shots", "0"], "--shots: 0: must be "),
+        (["--errors", "0"], "--errors: 0: must be "),
+        (["--minutes", "0"], "--minutes: 0: must be "),
+        (["--random_models", "0"], "--random_models: 0: must be "),
         (["--random_models", "5", "--families", "toric"], "--families is for circuits"),
         (["--model", "5", "--random_models", "5"], "give one of them"),
         (["--model", "5"], "leave out --json"),
-        (["--seed", "-1"], "--seed is -1"),
+        (["--seed", "-1"], "--seed: -1: must be "),
         (["--json", "nowhere/a"], "make it first"),
     ],
 )

@@ -20,7 +20,10 @@ def test_both_decoders_are_in_the_table(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(("flag", "least"), [("cycles", 2), ("distance", 2), ("repeats", 1)])
 def test_numbers_out_of_range_are_refused(flag: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "build", f"--{flag}", "0"]) == 2
-    assert capsys.readouterr().err == f"qec bench: --{flag} is 0: it must be at least {least}\n"
+    assert (
+        capsys.readouterr().err
+        == f"qec bench build: argument --{flag}: 0: must be at least {least}; see qec bench build --help\n"
+    )
 
 
 def test_no_probability_of_an_irregular_model_occurs_twice(monkeypatch: pytest.MonkeyPatch) -> None:

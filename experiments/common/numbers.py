@@ -1,7 +1,6 @@
-"""Plain-text tables and numbers with their intervals, for the terminal."""
+"""Numbers, intervals and durations as text."""
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -12,30 +11,6 @@ class _Estimate(Protocol):
     def low(self) -> float: ...
     @property
     def high(self) -> float: ...
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Align columns to the right under their titles.
-
-    Args:
-        header: titles of the columns.
-        rows: cells, as many in each row as there are titles.
-
-    Returns:
-        The lines, indented by two blanks, without a final newline.
-
-    Raises:
-        ValueError: a row has more or fewer cells than the header.
-    """
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"a row of {len(row)} cells under {len(header)} titles: {list(row)}")
-    lines = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  " + "   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -1,0 +1,150 @@
+"""Tables and progress on the terminal, drawn by rich."""
+
+import io
+import re
+import shutil
+import textwrap
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Display
+from rich.table import Column, Table
+
+from experiments.common.numbers import duration
+
+_GAP = 2
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, keys: int = 1, left: int = 0) -> str:
+    """Align columns to the right, except the first `left` ones.
+
+    Titles are folded where the table is wider than the terminal, and columns that still do not fit follow
+    below the others. Without a terminal the width is 80 characters, or what the variable COLUMNS says.
+
+    Args:
+        header: titles of the columns.
+        rows: cells, as many in each row as there are titles.
+        keys: number of first columns that are repeated where others follow below.
+        left: number of first columns aligned to the left.
+
+    Returns:
+        The lines, indented by two blanks, without a final newline.
+
+    Raises:
+        ValueError: a row has more or fewer cells than the header.
+    """
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row of {len(row)} cells under {len(header)} titles: {list(row)}")
+    width = shutil.get_terminal_size().columns
+    columns = list(zip(header, *rows, strict=True))
+    if sum(map(_width, columns)) > width:
+        columns = [(_folded(title, cells), *cells) for title, *cells in columns]
+    blocks = [columns[:keys]]
+    for column in columns[keys:]:
+        if len(blocks[-1]) > keys and sum(map(_width, blocks[-1])) + _width(column) > width:
+            blocks.append(columns[:keys])
+        blocks[-1] = [*blocks[-1], column]
+    return "\n\n".join(_draw(block, width, left=left) for block in blocks)
+
+
+def _width(column: Sequence[str]) -> int:
+    return _GAP + max(len(line) for cell in column for line in cell.split("\n"))
+
+
+def _folded(title: str, cells: Sequence[str]) -> str:
+    """A title folded to the width of its cells, between words only."""
+    width = max(map(len, [*cells, *re.split(r" |(?<=-)", title), " "]))
+    return textwrap.fill(title, width)
+
+
+def _draw(columns: Sequence[Sequence[str]], width: int, *, left: int) -> str:
+    grid = Table(
+        *(
+            Column(title, justify="left" if at < left else "right", vertical="bottom", overflow="fold")
+            for at, (title, *_) in enumerate(columns)
+        ),
+        box=None,
+        padding=(0, 0, 0, _GAP),
+    )
+    for row in list(zip(*columns, strict=True))[1:]:
+        grid.add_row(*row)
+    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(grid)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+class Progress:
+    """Progress on stderr: a line that is redrawn on a terminal, elsewhere a new line now and then.
+
+    Nothing is drawn between two calls of `show`, because another thread would disturb what is measured.
+
+    Args:
+        console: where to draw; None is stderr.
+        period: least seconds between two lines; None is 0.2 on a terminal and 10 elsewhere.
+    """
+
+    def __init__(self, *, console: Console | None = None, period: float | None = None) -> None:
+        self._console = Console(stderr=True) if console is None else console
+        self._in_place = self._console.is_interactive
+        self._period = period if period is not None else (0.2 if self._in_place else 10.0)
+        # A log stays empty for commands that end soon.
+        self._next_time = 0.0 if self._in_place else time.monotonic() + self._period
+        self._display = Display(
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            speed_estimate_period=float("inf"),
+            get_time=time.monotonic,
+        )
+        self._task = self._display.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def expect(self, total: float, *, done: float = 0.0) -> None:
+        """Show a bar and the time left from now on.
+
+        Args:
+            total: all work, in any unit.
+            done: work that was done before.
+        """
+        self._display.columns = (*self._display.columns[:1], BarColumn(20), TimeRemainingColumn())
+        self._display.update(self._task, total=total, completed=done)
+
+    def show(self, message: str, *, done: float | None = None, always: bool = False) -> None:
+        """Show a message, unless the last one is too fresh and this one may be left out.
+
+        Args:
+            message: what is being done.
+            done: work that is done, if some was announced.
+            always: not to be left out.
+        """
+        self._display.update(self._task, completed=done, description=message)
+        now = time.monotonic()
+        if not always and now < self._next_time:
+            return
+        self._next_time = now + self._period
+        if self._in_place:
+            self._display.start()
+            self._display.refresh()
+        else:
+            left = self._display.tasks[0].time_remaining
+            ending = "" if left is None else f", about {duration(left)} left"
+            self._console.file.write(f"{message}{ending}\n")
+            self._console.file.flush()
+
+    def clear(self) -> None:
+        """Wipe the line, so that what follows starts at the margin."""
+        if self._in_place:
+            self._display.stop()
