@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.reproduce.command",
         "the published results in simulation, figure by figure",
     ),
+    "info": ("experiments.info", "versions, processor, kernel cache, what the loop can promise here"),
+    "warm": ("experiments.warm", "compile the decoders now; later commands then start at once"),
     "bench": ("experiments.bench.command", "measurements of speed against PyMatching, with CSV and figure"),
 }
 

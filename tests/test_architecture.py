@@ -138,6 +138,10 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.cli": Room("experiments.common", ""),
     "experiments.decode": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.info": Room("experiments.common realtime.placement decoders", ""),
+    "experiments.warm": Room("experiments.common decoders", "stim"),
+    "qec.__main__": Room("experiments.cli", ""),
+    "qec.version": Room("", ""),
     "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),
 }
 

@@ -1,0 +1,42 @@
+"""`qec warm`: compile the kernels of decoders now, so that later commands start at once."""
+
+import argparse
+import sys
+import time
+
+import stim
+
+import decoders
+from decoders.kernels.jit import cache_folder
+from decoders.registry import decoder_class
+from experiments.common.terminal import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "--decoders", nargs="+", default=None, metavar="NAME", help="default: all that compile anything"
+    )
+    parser.add_argument("--gaps", action="store_true", help="also what return_gap=True needs")
+    parser.epilog = "example:\n  qec warm --decoders mwpm mwpm-correlated"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile each decoder with a small model, or load it from the cache, and print the seconds taken."""
+    names = decoders.names() if args.decoders is None else list(dict.fromkeys(args.decoders))
+    classes = {
+        name: decoder_class(name) for name in names
+    }  # unknown names are refused before anything compiles
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z", distance=3, rounds=3, after_clifford_depolarization=0.01
+    )
+    dem = circuit.detector_error_model(decompose_errors=True)
+    with Progress() as progress:
+        for name in names:
+            progress.show(f"compiling {name}")
+            start = time.monotonic()
+            decoders.from_dem(name, dem).warm_up(gaps=args.gaps and classes[name].gives_gaps)
+            progress.clear()
+            print(f"{name:<22} {time.monotonic() - start:6.1f} s", flush=True)
+    print(f"kernels are cached in {cache_folder.parent}", file=sys.stderr)
+    return 0

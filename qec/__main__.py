@@ -1,0 +1,7 @@
+"""`python -m qec`: the `qec` command."""
+
+import sys
+
+from experiments.cli import main
+
+sys.exit(main())
