@@ -1,4 +1,4 @@
-"""The memory behind the kernels' records: arrays owned by Python objects, addresses in the records."""
+"""Memory of the matching kernels: arrays owned by Python objects, with their addresses in records."""
 
 from threading import Lock
 from typing import Any, NamedTuple
@@ -10,49 +10,57 @@ from decoders.kernels import layout
 from decoders.matching.kernels import implied_edges, neighbour_lists, stretches
 from decoders.model.matching_graph import MatchingGraph
 
-#: How many neighbours each detector knows by heart; more are found by searching the graph. 88 entries
-#: are 11 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
+#: Detectors in a neighbour list; farther ones are found by searching the graph. 88 entries are 11 cache
+#: lines: with 16 lines the heads of all lists would map to one sixteenth of the cache's sets.
 LIST_LENGTH = 88
-# Where few detectors share their lists, these are shorter: so many entries in all, but at least so many each.
+# If few detectors share lists, lists are shortened: most entries in total, and fewest entries per list.
 _MOST_ENTRIES, _SHORT_LIST = 1 << 22, 32
-# Ranges in which a graph repeats itself, and how many detectors a range has that is looked at.
+# Most periodic ranges of a graph, and fewest detectors of a range that is examined.
 _MOST_STRETCHES, _SHORTEST_RANGE = 64, 128
-# Room for the lists at the beginning of such ranges.
+# Extra lists allocated for the beginnings of such ranges.
 _MORE_LISTS = 1 << 8
-# Fewer lists than this are always made at once: some milliseconds.
+# Fewer lists than this are always built at once, within milliseconds.
 _FEWEST_ON_DEMAND = 1 << 12
-# Lists from which the distance to search for the others is taken.
+# Lists sampled to choose the search radius of the others.
 _SAMPLED_LISTS = 32
 
 
 def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
-    """Rows of 64-bit words as rows of bytes, least significant first."""
+    """Convert rows of 64-bit words to rows of bytes, least significant first.
+
+    Args:
+        words: uint64 (rows, words).
+        num_bytes: bytes to keep of each row.
+
+    Returns:
+        uint8 (rows, num_bytes), C-contiguous.
+    """
     shape = (words.shape[0], 8 * words.shape[1])
     return np.ascontiguousarray(words.astype("<u8").view(np.uint8).reshape(shape)[:, :num_bytes])
 
 
 def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A read-only view, whatever the caller's array is: a kernel is compiled once for each of the two."""
+    """Return a read-only view: kernels are compiled separately for writable and read-only arrays."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def _watched(graph: MatchingGraph, watched: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Which detectors' components have one that is watched; without any given, one that flips."""
+    """Mark detectors whose component has one of the given ones; default: an edge that flips observables."""
     seeds = graph.edge_u[graph.edge_observables.any(axis=1)] if watched is None else np.flatnonzero(watched)
     return (np.bincount(graph.component[seeds], minlength=graph.num_detectors) > 0)[graph.component]
 
 
 class Pools:
-    """A record whose address fields point to arrays that live as long as this object."""
+    """A record with address fields that point to arrays, which live as long as this object."""
 
     def __init__(self, dtype: "np.dtype[np.record]") -> None:
         self.record = np.zeros(1, dtype=dtype)
         self.arrays: dict[str, NDArray[Any]] = {}
 
     def own(self, **arrays: NDArray[Any]) -> None:
-        """Keep arrays and point the fields of these names to them."""
+        """Keep arrays and store their addresses in the fields of these names."""
         for name, array in arrays.items():
             assert array.flags.c_contiguous
             self.arrays[name] = array
@@ -65,32 +73,37 @@ class Pools:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of all arrays, in bytes."""
+        """Total size of the arrays in bytes."""
         return sum(array.nbytes for array in self.arrays.values())
 
 
 class Implied(NamedTuple):
-    """What edges are more likely where another has happened, and their integer weights then."""
+    """Edges whose probability rises given another edge of the same error, with their conditional weights."""
 
-    #: int32 (num_edges + 1,): what edge e implies is at start[e]:start[e + 1].
+    #: int32 (num_edges + 1,): the edges implied by edge e are entries start[e]:start[e + 1].
     start: NDArray[np.int32]
-    #: int32 (entries,) each; weights are even, not negative.
+    #: int32 (entries,) each; weights are even and not negative.
     edge: NDArray[np.int32]
     weight: NDArray[np.int32]
 
 
 class SearchGraph(Pools):
-    """A matching graph with everything precomputed that shots ask for; read only once made.
+    """A matching graph with precomputed neighbour lists and boundary paths; read-only after construction.
 
-    Edges of negative weight are taken as present: their detectors are flipped before decoding, their
-    observables after it, and their weight counts positive (as Edmonds and Johnson reduce minimum-weight
-    T-joins to nonnegative weights). Of parallel edges only the lightest can be in a lightest matching.
-    Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers. With `implied`, for
-    which no weight may be negative, shots are matched a second time; only in components of detectors that are
-    `watched`, bool (num_detectors,), if no more is asked for than flips. Default: those that flip something.
+    Edges of negative weight are assumed to be present: their detectors are flipped before decoding, their
+    observables afterwards, and their weight counts positive (the reduction of minimum-weight T-joins to
+    nonnegative weights by Edmonds and Johnson, 1973). Only the lightest of parallel edges is kept, since no
+    other can be in a minimum-weight matching.
 
-    `on_demand`: where a graph needs many different neighbour lists, most are made by `prepare`. Until then
-    they are empty, which costs time but changes no weight.
+    Args:
+        graph: matching graph.
+        list_length: most detectors per neighbour list.
+        beyond: bool (num_edges,): boundary edges that lead out of a window of layers; default: none.
+        implied: conditional weights for a second matching; requires nonnegative weights.
+        watched: bool (num_detectors,): detectors whose components get a second matching when only
+            predictions are needed; default: detectors of edges that flip observables.
+        on_demand: build the neighbour lists of a large graph only when `prepare` asks for them. Missing
+            lists are empty, which costs time but changes no weight.
     """
 
     def __init__(
@@ -114,7 +127,7 @@ class SearchGraph(Pools):
             certain_flips ^= np.bitwise_xor.reduce(edge_flips[negative], axis=0)
             ends = np.concatenate([graph.edge_u[negative], graph.edge_v[negative]])
             toggles ^= np.bincount(ends[ends >= 0], minlength=num_detectors) % 2 == 1
-        # Errors that no detector sees but that happen more often than not.
+        # Undetectable errors that are more likely than not.
         likely = graph.undetectable_probability > 0.5
         if likely.any():
             certain_flips ^= np.bitwise_xor.reduce(
@@ -125,7 +138,7 @@ class SearchGraph(Pools):
         at_boundary = graph.edge_v < 0
         boundary_weight = np.full(num_detectors, layout.FAR, dtype=np.int64)
         boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
-        # The last one written stays: the lightest, and the first of equals, as in `slots`.
+        # The last one written remains: the lightest, and the first of equals, as in `slots`.
         candidates = np.flatnonzero(at_boundary)[::-1]
         lightest = candidates[np.argsort(-weight[candidates], kind="stable")]
         boundary_weight[graph.edge_u[lightest]] = weight[lightest]
@@ -180,13 +193,18 @@ class SearchGraph(Pools):
         self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
 
     def apply_first(self, observed: NDArray[np.bool_]) -> None:
-        """Have first matchings use the weights that these edges imply, bool (num_edges,); needs `implied`."""
+        """Use the weights implied by these edges in first matchings.
+
+        Args:
+            observed: bool (num_edges,): edges that all solutions of a syndrome contain or none does. Requires
+                `implied`.
+        """
         if observed.any():
             self.own(observed=observed.astype(np.uint8))
             self.set(num_observed=int(observed.sum()))
 
     def _fill_lists(self, work: "Workspace", list_length: int, *, on_demand: bool) -> None:
-        """Fill the neighbour lists; detectors whose surroundings repeat share theirs."""
+        """Build the neighbour lists; detectors of a periodic range share those of one period before."""
         num_detectors = int(self.record["num_detectors"][0])
         found = np.zeros((_MOST_STRETCHES, 3), dtype=np.int64)
         count = stretches.find_stretches(
@@ -202,7 +220,7 @@ class SearchGraph(Pools):
         list_length = min(list_length, max(_SHORT_LIST, _MOST_ENTRIES // max(num_own, 1)))
         ranges = [(0, num_detectors)]
         if on_demand and num_own >= _FEWEST_ON_DEMAND and list_length:
-            # Lists are shared with detectors up to one period before a stretch.
+            # Lists are shared with detectors up to one period before a periodic range.
             ranges = [(max(begin - period, 0), end) for begin, end, period in found.tolist()]
         missing = np.ones(num_detectors, dtype=np.bool_)
         low, high = np.empty((2, num_detectors), dtype=np.int32)
@@ -218,20 +236,20 @@ class SearchGraph(Pools):
                 if source == stop:
                     break
                 self._resize_lists(2 * used + list_length + 1)
-        # Give back what is left, but for one entry: kernels read the first entry even of an empty list.
+        # Free unused entries except one: kernels read the first entry even of an empty list.
         self._resize_lists(used + 1)
         if missing.any():
             self._later = _LaterLists(self, work, missing, used=used, list_length=list_length)
 
     def prepare(self, shots: NDArray[np.uint8]) -> None:
-        """Make the neighbour lists that shots will ask for, bit-packed uint8 (shots, shot_bytes)."""
+        """Build the missing neighbour lists of detectors that fire in shots, uint8 (shots, shot_bytes)."""
         later = self._later  # another thread may make the last ones
         if later is not None and later.make(shots):
             self._later = None
 
     def _resize_lists(self, size: int) -> None:
         for name in ("near", "parents", "steps"):
-            # Nothing else refers to them. Large arrays are resized in place, without a copy.
+            # No other references exist. Large arrays are resized in place, without a copy.
             self.arrays[name].resize(size, refcheck=False)
             self.own(**{name: self.arrays[name]})
         self.set(num_near=size)
@@ -264,11 +282,11 @@ class SearchGraph(Pools):
 
 
 class _LaterLists:
-    """Neighbour lists that are made when a shot first has an event at their detector.
+    """Neighbour lists that are built when a shot first has an event at their detector.
 
-    Each depends on the graph alone, so predictions do not depend on which shots came before. Addresses for
-    all lists are reserved at once, so they stay where they are while other threads read them; pages take
-    memory only once they are written to.
+    Each list depends on the graph alone, so predictions do not depend on earlier shots. Addresses for all
+    lists are reserved at once and do not change while other threads read them; pages take memory only once
+    written.
     """
 
     def __init__(
@@ -297,19 +315,19 @@ class _LaterLists:
         sample = places[:: max(1, places.size // _SAMPLED_LISTS)]
         self._fill(sample, limit=int(layout.FAR))
         radii = graph.arrays["detectors"]["radius"][sample]
-        # The same for all lists. Most come out full; the others are searched for once more.
+        # One search radius for all lists. Most lists come out full; the others are searched again.
         self._limit = int(np.quantile(radii, 0.9, method="lower")) & ~1
         graph.arrays["detectors"][["first", "last", "radius"]][sample] = 0
         self._used = used
 
     def make(self, shots: NDArray[np.uint8]) -> bool:
-        """Make the lists that shots ask for and that are missing; returns whether all lists are made."""
+        """Build the missing lists of detectors that fire in shots; return whether all lists are built."""
         wanted = np.bitwise_or.reduce(shots, axis=0) | self._toggles
         if (wanted & self._missing).any():
             with self._lock:
                 wanted &= self._missing  # another thread may have made some
                 self._fill(np.flatnonzero(np.unpackbits(wanted, bitorder="little")), limit=self._limit)
-                self._missing &= ~wanted  # only now may others take them for made
+                self._missing &= ~wanted  # only now may other threads use them
         return not self._missing.any()
 
     def _fill(self, detectors: NDArray[np.int64], *, limit: int) -> None:
@@ -319,17 +337,17 @@ class _LaterLists:
 
 
 class Workspace(Pools):
-    """Everything that decoding writes to, for one thread; sized for any shot of any of the given graphs.
+    """Memory that decoding writes to, for one thread and any shot of the given graphs.
 
-    The pools of edges and queue items start small, for most shots are; a kernel that runs out of room
-    says so, and `grow` doubles them.
+    The pools of edges and queue items start small, which suffices for most shots; a kernel that runs out of
+    space returns FULL, and `grow` doubles them.
     """
 
     def __init__(self, *graphs: Pools) -> None:
         super().__init__(layout.WORK)
         num_detectors = max(int(graph.record["num_detectors"][0]) for graph in graphs)
         flip_bytes = max(int(graph.record["flip_bytes"][0]) for graph in graphs)
-        # A laminar family of odd sets: at most one blossom for every two events.
+        # A laminar family of odd sets has at most one blossom for every two events.
         max_nodes = num_detectors + num_detectors // 2 + 1
         max_ball_queue = max(int(graph.record["num_adjacent"][0]) for graph in graphs) + num_detectors + 1
         ball_nodes = np.zeros(num_detectors, dtype=layout.BALL)
@@ -361,7 +379,7 @@ class Workspace(Pools):
         self._resize(64 + num_detectors)
 
     def _prepare_second(self, num_detectors: int, graphs: list[Any]) -> None:
-        """What second matchings write to; nothing if no graph has any."""
+        """Allocate the pools of second matchings; empty if no graph has any."""
         num_edges = max((int(graph.num_edges) for graph in graphs), default=0)
         num_events = num_detectors if graphs else 0
         # An error removes at most two edges for each of its own, or adds that one.
@@ -406,6 +424,6 @@ class Workspace(Pools):
         self.set(max_raised=size, max_portals=size, max_links=4 * size, max_ways=4 * size)
 
     def grow(self) -> None:
-        """Double the pools whose need depends on the shot."""
+        """Double the pools whose size depends on the shot."""
         self.arrays["nodes"]["label"] = layout.OUT_OF_TREE
         self._resize(2 * int(self.record["max_edges"][0]))

@@ -1,8 +1,8 @@
-"""One search: an unmatched event grows an alternating tree until it finds a partner.
+"""Alternating-tree search: an unmatched event grows a tree until an augmenting path is found.
 
-The shot's dual solution stays feasible and every matched edge tight, so when the last event has found
-a partner the matching is optimal (Edmonds 1965). One tree grows at a time; what other trees left
-behind, radii and blossoms included, is the starting point of the next.
+The dual solution of the shot remains feasible and every matched edge tight, so the matching is optimal once
+the last event is matched (Edmonds 1965). One tree grows at a time; it starts from the radii and blossoms
+that earlier trees left.
 """
 
 from decoders.kernels.heap import drop_first
@@ -35,7 +35,7 @@ from decoders.matching.kernels.regions import radius_now, reveal, settle, wake
 
 @kernel
 def rematch_to_root(work, event, mate):
-    """Give an outer event its new mate, and the old mates along the tree theirs."""
+    """Match an outer event to a new mate and alternate the matching along the tree up to the root."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     while True:
         region = events[event].top
@@ -52,7 +52,7 @@ def rematch_to_root(work, event, mate):
 
 @kernel
 def root_of(work, region):
-    """The root of an outer region's tree."""
+    """Return the root of an outer region's tree."""
     above = tree_parent(work, region)
     while above >= 0:
         region = above
@@ -62,7 +62,7 @@ def root_of(work, region):
 
 @kernel
 def meet(graph, work, half):
-    """Act on an edge that has become tight; returns whether a root can be matched through it."""
+    """Process an edge that has become tight; return whether it ends an augmenting path."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     edges = pool(work, "edges")
     here = halves[half ^ 1].to
@@ -71,7 +71,7 @@ def meet(graph, work, half):
     top_there = events[there].top
     label = nodes[top_there].label
     if nodes[top_here].label != OUTER or top_here == top_there or label == INNER:
-        return False  # the tree has changed since this was scheduled
+        return False  # the tree has changed since the item was scheduled
     if edges[half >> 1].distance > radius_now(work, here) + radius_now(work, there):
         return False
     if label == OUTER:
@@ -90,7 +90,7 @@ def meet(graph, work, half):
 
 @kernel
 def leave_tree(work):
-    """Settle all regions of the tree and take their labels away."""
+    """Update the duals of all regions of the tree and remove their labels."""
     nodes, tree = pool(work, "nodes"), pool(work, "tree")
     for at in range(work.tree_size):
         region = tree[at]
@@ -104,7 +104,7 @@ def leave_tree(work):
 
 @kernel
 def grow_tree(graph, work):
-    """Let what has been planted grow until a root can be matched; returns the queue item of then, or -1."""
+    """Grow the tree until an augmenting path is found; return the last queue item, or -1 if there is none."""
     events, nodes, queue = pool(work, "events"), pool(work, "nodes"), pool(work, "queue")
     while work.queue_size > 0 and work.overflow == 0 and work.postponed == 0:
         work.now = queue[0].key
@@ -116,7 +116,7 @@ def grow_tree(graph, work):
             if meet(graph, work, index):
                 return what
         elif kind == MEETS_BOUNDARY:
-            # Never out of date: what has begun to grow goes on growing until the search ends.
+            # Never outdated: a region that grows does so until the search ends.
             return what
         elif kind == LOSES_SHELL:
             node = nodes[index]
@@ -129,7 +129,7 @@ def grow_tree(graph, work):
 
 @kernel
 def match_root(work, met):
-    """Match the root, and all others along the way, through what the tree has met."""
+    """Augment the matching along the path from the root to the tight edge of a queue item."""
     halves = pool(work, "halves")
     index = met >> 2
     if met & 3 == MEETS_EDGE:
@@ -141,7 +141,10 @@ def match_root(work, met):
 
 @kernel
 def find_partner(graph, work, root):
-    """Match one unmatched event, rematching others where that is better. Returns a status."""
+    """Match one unmatched event, rematching others where that is lighter; return a status.
+
+    Writes `events`, `nodes`, `flips` and `weight`; the tree is empty again afterwards.
+    """
     events = pool(work, "events")
     work.now = 0
     work.postponed = 0

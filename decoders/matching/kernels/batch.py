@@ -1,4 +1,4 @@
-"""One shot, and many shots in one call."""
+"""Decoding of one shot, and of many shots in one call."""
 
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
 from decoders.kernels.jit import entry_point, kernel
@@ -11,10 +11,10 @@ from decoders.matching.kernels.first_pass import find_nearest, load_events, matc
 
 @kernel
 def search_all(graph, work, count):
-    """Find partners for all events that have none. Returns a status.
+    """Match all events that are unmatched after the first pass; return a status.
 
-    A search that would have to leave the neighbour lists waits until all others are done: its partner
-    has often grown towards it by then, and searching the graph itself is what costs most.
+    A search that would have to go beyond the neighbour lists is postponed until all others are done: its
+    partner has often grown towards it by then, and searching the graph is the most expensive step.
     """
     events = pool(work, "events")
     reset_search(work)
@@ -35,7 +35,7 @@ def search_all(graph, work, count):
 
 @kernel
 def reset_search(work):
-    """Forget the known edges, blossoms and woken events of the last shot."""
+    """Reset known edges, blossoms and visited events of the previous shot."""
     work.num_woken = 0
     work.num_edges = 0
     work.num_blossoms = 0
@@ -46,7 +46,7 @@ def reset_search(work):
 
 @kernel
 def match_once(graph, work, count):
-    """Match the detectors found[0..count-1] with the weights of the graph. Returns a status."""
+    """Match the detectors found[0..count-1] under the weights of the graph; return a status."""
     woken = pool(work, "woken")
     load_events(graph, work, count)
     find_nearest(graph, work, count)
@@ -61,7 +61,7 @@ def match_once(graph, work, count):
 
 @kernel
 def forget_events(work, count):
-    """No detector has an event."""
+    """Reset `event_of` of all events."""
     events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
         event_of[events[index].detector] = -1
@@ -69,9 +69,9 @@ def forget_events(work, count):
 
 @kernel
 def match_found(graph, work, count):
-    """Match the detectors found[0..count-1] with the weights of the graph. Returns a status.
+    """Match the detectors found[0..count-1] under the weights of the graph; return a status.
 
-    Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
+    Writes the matching to `events`, the observables that it flips to `flips`, its weight to `weight`.
     """
     if count == 0 or (work.keep_duals == 0 and match_few(graph, work, count)):
         return OK
@@ -82,7 +82,7 @@ def match_found(graph, work, count):
 
 @kernel
 def reset_flips(graph, work):
-    """Nothing is flipped but what always is."""
+    """Reset `flips` to the observables that are flipped in every shot."""
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
@@ -90,7 +90,10 @@ def reset_flips(graph, work):
 
 @kernel
 def find_shot(graph, work, shot):
-    """Write the detection events of one bit-packed shot to `found`; returns how many there are."""
+    """Reset `flips` and `weight`, and write the events of one shot to `found`; return their number.
+
+    `shot` uint8 (shot_bytes,) is bit-packed.
+    """
     reset_flips(graph, work)
     work.weight = graph.certain_weight
     if graph.has_toggles:
@@ -100,14 +103,17 @@ def find_shot(graph, work, shot):
 
 @kernel
 def match_shot(graph, work, shot):
-    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
+    """Match the detection events of one bit-packed shot; return their number and a status."""
     count = find_shot(graph, work, shot)
     return count, match_found(graph, work, count)
 
 
 @kernel
 def take_quiet(graph, shots, shot, predictions, weights):
-    """Answer a shot without detection events; returns whether it is one."""
+    """Write the answer for a shot without detection events; return whether it is one.
+
+    Writes row `shot` of predictions uint8 (shots, flip_bytes) and of weights int64 (shots,) if not empty.
+    """
     if graph.has_toggles or not is_quiet(shots, shot):
         return False
     certain_flips = pool(graph, "certain_flips")
@@ -120,7 +126,7 @@ def take_quiet(graph, shots, shot, predictions, weights):
 
 @kernel
 def take_matching(graph, work, shot, predictions, weights):
-    """Answer a shot that has been matched."""
+    """Write flips and weight of the present matching to row `shot` of `predictions` and `weights`."""
     flips = pool(work, "flips")
     for byte in range(graph.flip_bytes):
         predictions[shot, byte] = flips[byte]
@@ -130,7 +136,10 @@ def take_matching(graph, work, shot, predictions, weights):
 
 @kernel
 def list_matching(graph, work, count, edges):
-    """Write the edges of the present matching to `edges`; returns how many there are and a status."""
+    """Write the edges of the present matching; return their number and a status (FULL if `edges` is).
+
+    `edges` int32 (capacity,) receives edge numbers.
+    """
     path = pool(work, "path")
     size = 0
     for index in range(count):
@@ -144,10 +153,18 @@ def list_matching(graph, work, count, edges):
 
 @entry_point
 def decode_batch(graphs, works, shots, predictions, weights, first_shot):
-    """Decode bit-packed shots, up to the first that fails.
+    """Decode bit-packed shots until one fails.
 
-    `predictions` uint8 (shots, flip_bytes), `weights` int64 (shots,), or empty if nobody asks for them.
-    Returns the number of the shot at which it stopped and a status.
+    Args:
+        graphs: one GRAPH record.
+        works: one WORK record; written.
+        shots: uint8 (shots, shot_bytes).
+        predictions: uint8 (shots, flip_bytes), written.
+        weights: int64 (shots,), written; empty if not requested.
+        first_shot: first shot to decode.
+
+    Returns:
+        Index of the shot at which it stopped, and a status.
     """
     graph, work = graphs[0], works[0]
     for shot in range(first_shot, len(shots)):
@@ -161,9 +178,16 @@ def decode_batch(graphs, works, shots, predictions, weights, first_shot):
 
 @entry_point
 def decode_to_edges(graphs, works, shot, edges):
-    """Decode one bit-packed shot to the edges of its matching; returns how many there are and a status.
+    """Decode one bit-packed shot to the edges of its matching.
 
-    `edges` int32 receives edge numbers; an edge on two paths is listed twice.
+    Args:
+        graphs: one GRAPH record.
+        works: one WORK record; written.
+        shot: uint8 (shot_bytes,).
+        edges: int32 (capacity,), receives edge numbers; an edge on two paths is listed twice.
+
+    Returns:
+        Number of edges, and a status.
     """
     graph, work = graphs[0], works[0]
     count, status = match_shot(graph, work, shot)

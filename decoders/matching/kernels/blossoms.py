@@ -1,9 +1,9 @@
-"""Blossoms: odd rings of regions that act as one.
+"""Blossoms: odd cycles of regions that are contracted to one region.
 
-The children of a blossom stand in a ring; `joint` is the half-edge from one child into the next. Its
-events form a chain that is the concatenation of its children's chains, so that taking a blossom apart
-needs no list. Mates of events are always up to date, at every depth (Edmonds 1965; bookkeeping as in
-Galil, "Efficient algorithms for finding maximum matching in graphs", 1986).
+The children of a blossom form a ring; `joint` is the half-edge from one child to the next. Its events form
+a list that concatenates the lists of its children, so that expanding a blossom needs no copy. Mates of
+events are always up to date, at every depth (Edmonds 1965; bookkeeping as in Galil, "Efficient algorithms
+for finding maximum matching in graphs", 1986).
 """
 
 from decoders.kernels.jit import kernel
@@ -14,7 +14,10 @@ from decoders.matching.kernels.regions import open_event, schedule, schedule_edg
 
 @kernel
 def enter_tree(work, region, label, entry):
-    """Give a region, until now out of the tree, a label and the half-edge by which the tree came in."""
+    """Add a region to the tree with a label and the half-edge from its tree parent.
+
+    Writes NODE.label, entry and since, and `tree`.
+    """
     nodes, tree = pool(work, "nodes"), pool(work, "tree")
     node = nodes[region]
     node.label = label
@@ -29,7 +32,7 @@ def enter_tree(work, region, label, entry):
 
 @kernel
 def grow_inner(work, region, entry):
-    """A region shrinks from now on; a blossom until its own dual is used up."""
+    """Add a region to the tree as an inner one, which shrinks; a blossom until its dual is zero."""
     nodes = pool(work, "nodes")
     enter_tree(work, region, INNER, entry)
     if region >= work.max_events:
@@ -38,14 +41,14 @@ def grow_inner(work, region, entry):
 
 @kernel
 def grow_outer(graph, work, region, entry):
-    """A region grows from now on."""
+    """Add a region to the tree as an outer one, which grows, and schedule its edges."""
     enter_tree(work, region, OUTER, entry)
     open_region(graph, work, region)
 
 
 @kernel
 def open_region(graph, work, region):
-    """Open all events of a region that has just become part of a growing one."""
+    """Schedule all events of a region that has become part of an outer one."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     event = nodes[region].first_leaf
     open_event(graph, work, event)
@@ -56,7 +59,7 @@ def open_region(graph, work, region):
 
 @kernel
 def child_around(work, event, blossom):
-    """The child of a blossom that contains an event."""
+    """Return the child of a blossom that contains an event."""
     nodes = pool(work, "nodes")
     child = event
     while nodes[child].parent != blossom:
@@ -66,7 +69,7 @@ def child_around(work, event, blossom):
 
 @kernel
 def steps_forward(work, start, goal):
-    """How many steps lead from one sibling to another along the ring."""
+    """Count the steps from one sibling to another along the ring."""
     nodes = pool(work, "nodes")
     steps = 0
     while start != goal:
@@ -77,7 +80,7 @@ def steps_forward(work, start, goal):
 
 @kernel
 def step(work, sibling, forward):
-    """The half-edge from a sibling into the one beside it."""
+    """Return the half-edge from a sibling to the adjacent one."""
     nodes = pool(work, "nodes")
     if forward:
         return nodes[sibling].joint
@@ -86,14 +89,17 @@ def step(work, sibling, forward):
 
 @kernel
 def beside(work, sibling, forward):
-    """The sibling beside a sibling."""
+    """Return the sibling adjacent to a sibling."""
     nodes = pool(work, "nodes")
     return nodes[sibling].next if forward else nodes[sibling].previous
 
 
 @kernel
 def move_base(work, blossom, event):
-    """Rematch inside a blossom so that `event` is the one whose mate lies outside."""
+    """Rematch inside a blossom so that `event` becomes its base, the event whose mate lies outside.
+
+    Writes mates, base events and `stack`.
+    """
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     stack = pool(work, "stack")
     stack[0] = blossom
@@ -131,7 +137,7 @@ def move_base(work, blossom, event):
 
 @kernel
 def match_event(work, event, mate):
-    """Give an event a new mate; a blossom around it rematches inside."""
+    """Give an event a new mate; if it is inside a blossom, move the blossom's base there."""
     events = pool(work, "events")
     region = events[event].top
     if region >= work.max_events:
@@ -141,7 +147,7 @@ def match_event(work, event, mate):
 
 @kernel
 def tree_parent(work, region):
-    """The outer region two steps nearer to the root, -1 at the root."""
+    """Return the outer region two steps closer to the root, -1 at the root."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     entry = nodes[region].entry
     if entry < 0:
@@ -152,7 +158,10 @@ def tree_parent(work, region):
 
 @kernel
 def common_ancestor(work, a, b):
-    """The outer region where the paths of two outer regions to the root meet."""
+    """Return the outer region at which the paths of two outer regions to the root meet.
+
+    Writes NODE.mark and WORK.mark.
+    """
     nodes = pool(work, "nodes")
     work.mark += 1
     mark = work.mark
@@ -167,7 +176,7 @@ def common_ancestor(work, a, b):
 
 @kernel
 def new_blossom(work):
-    """A node for a blossom, used before or fresh."""
+    """Allocate a node for a blossom."""
     spare = pool(work, "spare")
     if work.num_spare > 0:
         work.num_spare -= 1
@@ -178,7 +187,7 @@ def new_blossom(work):
 
 @kernel
 def join(work, sibling, half, following):
-    """Place a sibling after another in a ring, joined by a half-edge."""
+    """Link a sibling to the following one in a ring through a half-edge."""
     nodes = pool(work, "nodes")
     nodes[sibling].next = following
     nodes[sibling].joint = half
@@ -187,7 +196,10 @@ def join(work, sibling, half, following):
 
 @kernel
 def form_blossom(graph, work, half):
-    """Two outer regions of a tree have met along a half-edge: the ring through their ancestor closes."""
+    """Form a blossom of the cycle that a tight half-edge between two outer regions of a tree closes.
+
+    Writes nodes, EVENT.top and next_leaf; schedules the events that were in inner regions.
+    """
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     left = events[halves[half ^ 1].to].top
     right = events[halves[half].to].top
@@ -235,7 +247,7 @@ def form_blossom(graph, work, half):
         event = events[event].next_leaf
         events[event].top = blossom
     here = root
-    while True:  # every second sibling was shrinking until now
+    while True:  # inner siblings now grow
         was_inner = nodes[here].label == INNER
         nodes[here].label = OUT_OF_TREE
         if was_inner:
@@ -247,7 +259,7 @@ def form_blossom(graph, work, half):
 
 @kernel
 def release(work, child):
-    """A child of a blossom becomes a region of its own, out of the tree."""
+    """Turn a child of a blossom into a separate region outside the tree."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     node = nodes[child]
     node.parent = -1
@@ -262,7 +274,11 @@ def release(work, child):
 
 @kernel
 def shatter_blossom(graph, work, blossom):
-    """A shrinking blossom has used up its dual: its children come back, those on the way stay in the tree."""
+    """Expand an inner blossom whose dual is zero.
+
+    Children on the even path from the entry to the base stay in the tree, alternately inner and outer; the
+    others leave it.
+    """
     nodes, halves, spare = pool(work, "nodes"), pool(work, "halves"), pool(work, "spare")
     settle(work, blossom)
     entry = nodes[blossom].entry
@@ -279,7 +295,7 @@ def shatter_blossom(graph, work, blossom):
     work.num_spare += 1
     forward = steps_forward(work, here, goal) & 1 == 0
     child = beside(work, goal, forward)
-    # Inner, outer, inner, ... along the even way to the base.
+    # Inner, outer, inner, ... along the even path to the base.
     half = entry
     start = here
     while True:
@@ -291,7 +307,7 @@ def shatter_blossom(graph, work, blossom):
         grow_outer(graph, work, here, half)
         half = step(work, here, forward)
         here = beside(work, here, forward)
-    # The rest leaves the tree: growing regions may meet it again.
+    # The other children leave the tree: growing regions may reach them again.
     while child != start:
         announce(work, child)
         child = beside(work, child, forward)
@@ -299,7 +315,7 @@ def shatter_blossom(graph, work, blossom):
 
 @kernel
 def announce(work, region):
-    """A region has left the tree: schedule its meetings with the growing regions that know it."""
+    """Schedule the edges from outer regions to a region that has left the tree."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     event = nodes[region].first_leaf
     while True:

@@ -1,4 +1,4 @@
-"""What the present matching flips and weighs, kept up to date while searches change it."""
+"""Flips and weight of the present matching, updated as searches change it."""
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, PAIRED
@@ -15,21 +15,21 @@ from decoders.matching.kernels.paths import (
 
 @kernel
 def mate_entry(work, index):
-    """Where an event's path to its mate stands in the neighbour lists.
+    """Return the neighbour-list entry of an event's mate.
 
-    -1 if the mate is beyond its list, -2 if the pair counts at its other event.
+    -1 if the mate is not in its list, -2 if the pair is counted at the mate.
     """
     event = pool(work, "events")[index]
     mate = event.mate
     if mate <= PAIRED:
         return event.scan - 1 if (PAIRED - mate) & 1 else -2
-    # The half-edge with the odd number leads away from the event that found the edge.
+    # The odd half-edge leads away from the event that discovered the edge.
     return pool(work, "edges")[mate >> 1].near if mate & 1 else -2
 
 
 @kernel
 def has_exit(work, index):
-    """Whether an event's way to the boundary leads past lowered edges."""
+    """Return whether an event's path to the boundary leads past lowered edges."""
     return (
         work.num_active > 0
         and pool(work, "events")[index].woken != 0
@@ -39,7 +39,10 @@ def has_exit(work, index):
 
 @kernel
 def mate_path(graph, work, index):
-    """Write the edges from an event to its mate to `path`; returns how many, 0 if its mate counts them."""
+    """Write the edges from an event to its mate to WORK.path.
+
+    Returns their number, 0 if the pair is counted at the mate.
+    """
     events = pool(work, "events")
     event = events[index]
     if event.mate == AT_BOUNDARY:
@@ -63,7 +66,7 @@ def mate_path(graph, work, index):
 
 @kernel
 def apply_mate(graph, work, index, sign):
-    """Add (sign 1) or take away (sign -1) what an event's mate contributes to flips and weight."""
+    """Add (ADD) or subtract (TAKE_AWAY) an event's match to or from WORK.flips and WORK.weight."""
     event = pool(work, "events")[index]
     mate = event.mate
     if mate == AT_BOUNDARY:

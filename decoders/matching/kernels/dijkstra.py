@@ -1,7 +1,7 @@
-"""Dijkstra's search around one detector, one detector at a time, nearest first.
+"""Dijkstra's search from one detector; detectors are settled one at a time, nearest first.
 
-The same search fills the neighbour lists, looks beyond them for events that are far from everything,
-and finds the edges of a long path. Paths never lead through the boundary.
+This search fills the neighbour lists, finds events beyond them, and reconstructs the edges of long paths.
+Paths never pass through the boundary.
 """
 
 import numpy as np
@@ -14,7 +14,10 @@ from decoders.kernels.records import pool
 
 @kernel
 def ball_start(work, source):
-    """Begin a search; the previous one must have been ended."""
+    """Start a search. The previous one must have been ended.
+
+    Writes the Dijkstra fields of `work`.
+    """
     centre = pool(work, "ball_nodes")[source]
     centre.distance = 0
     centre.parent = -1
@@ -29,7 +32,10 @@ def ball_start(work, source):
 
 @kernel
 def ball_next(graph, work):
-    """The next nearest detector (the source first), or -1 when there is none left."""
+    """Settle the next nearest detector, the source first; return it, or -1 if none is left.
+
+    Writes the Dijkstra fields of `work`.
+    """
     nodes, queue, touched = pool(work, "ball_nodes"), pool(work, "ball_queue"), pool(work, "ball_touched")
     indptr, adjacent, lowered = pool(graph, "indptr"), pool(graph, "adjacent"), pool(work, "lowered")
     size = work.ball_size
@@ -65,7 +71,10 @@ def ball_next(graph, work):
 
 @kernel
 def ball_end(work):
-    """Forget the search, at the cost of what it touched."""
+    """Reset the search in time proportional to the detectors reached.
+
+    Writes the Dijkstra fields of `work`.
+    """
     nodes, touched = pool(work, "ball_nodes"), pool(work, "ball_touched")
     for at in range(work.ball_reached):
         nodes[touched[at]].distance = -1

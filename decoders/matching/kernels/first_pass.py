@@ -1,8 +1,8 @@
-"""The first pass: most events are each other's nearest, or nearest to the boundary.
+"""First pass: match events that are mutually nearest, or nearest to the boundary.
 
-Every event gets a radius of half the distance to its nearest event, at most its distance to the
-boundary. That is a feasible dual solution; pairs and boundary edges that are tight in it are matched
-at once. What is left over (1 to 25 % of the events) is for the searches, which may undo any of this.
+Every event gets a radius of half the distance to its nearest event, at most its distance to the boundary.
+That is a feasible dual solution; pairs and boundary edges that are tight in it are matched at once. The
+remaining events (1 to 25 %) are matched by alternating trees, which may change these matches.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ from decoders.matching.kernels.correction import apply_mate
 
 @kernel
 def match_few(graph, work, count):
-    """Match a shot of one or two events by comparing all there is; returns whether that was possible.
+    """Match a shot of one or two events by enumeration; return whether that was possible.
 
-    Leaves the events as `match_nearest` would.
+    Writes `events`, `flips` and `weight` as `match_nearest` would.
     """
     if count > 2:
         return False
@@ -53,13 +53,16 @@ def match_few(graph, work, count):
 
 @kernel
 def load_events(graph, work, count):
-    """Make events of the detectors found[0..count-1]."""
+    """Create the events of the detectors found[0..count-1].
+
+    Resets `events`, writes `event_of`.
+    """
     detectors, near = pool(graph, "detectors"), pool(graph, "near")
     events, event_of, found = pool(work, "events"), pool(work, "event_of"), pool(work, "found")
     for index in range(count):
         event = events[index]
         event.detector = found[index]
-        # Here the reads of all events wait for memory together; in find_nearest each would wait alone.
+        # Prefetch: the memory accesses of all events overlap here; in find_nearest each would wait.
         event.reach = near[detectors[found[index]].first].span
         event.mate = FREE
         event.suitor = -1
@@ -71,7 +74,10 @@ def load_events(graph, work, count):
 
 @kernel
 def find_nearest(graph, work, count):
-    """Give every event its nearest event and its first radius."""
+    """Find the nearest event of every event and set its first radius.
+
+    Writes scan, nearest, reach, radius and the reverse lists of `events`.
+    """
     detectors, near = pool(graph, "detectors"), pool(graph, "near")
     events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
@@ -103,7 +109,10 @@ def find_nearest(graph, work, count):
 
 @kernel
 def match_nearest(graph, work, count):
-    """Match what is tight; returns how many events are left without a partner."""
+    """Match tight pairs and tight boundary edges; return the number of events that remain unmatched.
+
+    Writes EVENT.mate, `flips` and `weight`.
+    """
     detectors, events = pool(graph, "detectors"), pool(work, "events")
     left = 0
     for index in range(count):

@@ -1,4 +1,4 @@
-"""Lay out what edges imply for the kernels that match twice."""
+"""Kernels that prepare lightest parallel edges and implied edges for the second matching."""
 
 import numpy as np
 
@@ -7,9 +7,12 @@ from decoders.kernels.jit import entry_point
 
 @entry_point
 def fill_slots(edge_u, edge_v, weight, slots):
-    """Write the lightest edge between the ends of each edge, the first of equals, to `slots`.
+    """Write the lightest edge between the ends of each edge, the first of equals.
 
-    edge_u, edge_v int32 (num_edges,), sorted by (edge_u, edge_v); weight int32 (num_edges,), not negative.
+    Args:
+        edge_u, edge_v: int32 (num_edges,), sorted by (edge_u, edge_v).
+        weight: int32 (num_edges,), not negative.
+        slots: int32 (num_edges,), written.
     """
     run = 0
     while run < len(edge_u):
@@ -28,12 +31,22 @@ def fill_slots(edge_u, edge_v, weight, slots):
 def fill_implied(
     given_start, given_edge, given_weight, edge_u, edge_v, weight, slots, is_watched, table, start, watched
 ):
-    """Write implied edges that are lighter than their slots to `table`, those in watched components first.
+    """Write implied edges that are lighter than their lightest parallel edge, relevant components first.
 
-    given_start int32 (num_edges + 1,), given_edge, given_weight int32 (entries,): an `Implied`. is_watched
-    bool (num_detectors,). table IMPLIED (entries,), start int32 (num_edges + 1,), watched int32
-    (num_edges,) are filled as layout.GRAPH describes them. Returns how many entries of the table are used,
-    and whether edges of watched components imply others there.
+    Args:
+        given_start: int32 (num_edges + 1,), of an `Implied`.
+        given_edge: int32 (entries,), likewise.
+        given_weight: int32 (entries,), likewise.
+        edge_u, edge_v: int32 (num_edges,).
+        weight: int32 (num_edges,).
+        slots: int32 (num_edges,), of `fill_slots`.
+        is_watched: bool (num_detectors,).
+        table: IMPLIED (entries,), written.
+        start: int32 (num_edges + 1,), written: GRAPH.implied_start.
+        watched: int32 (num_edges,), written: GRAPH.implied_watched.
+
+    Returns:
+        Number of table entries used, and whether edges of relevant components imply others there.
     """
     used = 0
     has_own = False

@@ -1,4 +1,4 @@
-"""From matched events to the edges between them."""
+"""Reconstruction of the edges on the paths between matched events."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 
 @kernel
 def edge_between(graph, detector, other):
-    """The edge between two adjacent detectors."""
+    """Return the edge between two adjacent detectors."""
     indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     at = indptr[detector]
     while adjacent[at].detector != other:
@@ -20,7 +20,7 @@ def edge_between(graph, detector, other):
 
 @kernel
 def path_outward(graph, work, detector, length):
-    """Write the edges from a detector to the boundary to `path` behind `length` others, now so many."""
+    """Append the edges from a detector to the boundary to WORK.path; return the new length."""
     detectors, path = pool(graph, "detectors"), pool(work, "path")
     outward_edges = pool(graph, "outward_edges")
     while detector >= 0:
@@ -32,7 +32,7 @@ def path_outward(graph, work, detector, length):
 
 @kernel
 def path_in_list(graph, work, detector, entry, length):
-    """Write the edges from a detector to an entry of its list to `path` behind others, now so many."""
+    """Append the edges from a detector to an entry of its list to WORK.path; return the new length."""
     parents, path, steps = pool(graph, "parents"), pool(work, "path"), pool(graph, "steps")
     first = pool(graph, "detectors")[detector].first
     own = pool(graph, "adjacent")[pool(graph, "indptr")[detector]].edge
@@ -46,7 +46,10 @@ def path_in_list(graph, work, detector, entry, length):
 
 @kernel
 def path_by_search(graph, work, detector, other):
-    """Write the edges between two detectors far from each other to `path`; returns how many."""
+    """Write the edges between two detectors, found by Dijkstra's search, to WORK.path.
+
+    Returns their number.
+    """
     ball, path = pool(work, "ball_nodes"), pool(work, "path")
     ball_start(work, detector)
     while ball_next(graph, work) != other:
@@ -62,7 +65,7 @@ def path_by_search(graph, work, detector, other):
 
 @kernel
 def lightest_now(work, slot):
-    """The lightest edge between the ends of a graph's lightest edge: another one where one is lowered."""
+    """Return the lightest edge parallel to an edge of the graph, lowered weights included."""
     if work.num_active > 0 and pool(work, "lowered")[slot] != NOT_LOWERED:
         return np.int64(pool(work, "lowered_as")[slot])
     return np.int64(slot)
@@ -70,15 +73,16 @@ def lightest_now(work, slot):
 
 @kernel
 def path_to_exit(graph, work, detector, exit, distance):
-    """Write the edges of a way to the boundary, this long, that leads past lowered edges, to `path`.
+    """Write the edges of a path of length `distance` to the boundary past lowered edges to WORK.path.
 
-    Behind the detector `exit` it is that detector's lowered edge to the boundary or its usual way there.
+    After the detector `exit` the path takes that detector's lowered edge to the boundary or its precomputed
+    path. Returns the number of edges.
     """
     ball, path, lowered = pool(work, "ball_nodes"), pool(work, "path"), pool(work, "lowered")
     ball_start(work, detector)
     while ball_next(graph, work) != exit:
         pass
-    behind = distance - ball[exit].distance
+    rest = distance - ball[exit].distance
     length = 0
     here = exit
     while here != detector:
@@ -87,7 +91,7 @@ def path_to_exit(graph, work, detector, exit, distance):
         here = ball[here].parent
     ball_end(work)
     slot = pool(graph, "boundary_edge")[exit]
-    if slot >= 0 and lowered[slot] == behind:
+    if slot >= 0 and lowered[slot] == rest:
         path[length] = pool(work, "lowered_as")[slot]
         return length + 1
     return path_outward(graph, work, exit, length)
@@ -95,7 +99,7 @@ def path_to_exit(graph, work, detector, exit, distance):
 
 @kernel
 def path_of_way(graph, work, index, outward):
-    """Write the edges of a way through an active edge to `path`; returns how many."""
+    """Write the edges of a path through an active edge (record WAY) to WORK.path; return their number."""
     way, path = pool(work, "ways")[index], pool(work, "path")
     length = np.int64(0)
     if way.entry >= 0:
@@ -117,7 +121,7 @@ def path_of_way(graph, work, index, outward):
 
 @kernel
 def flip_path(graph, work, length):
-    """Apply the observables of the edges in `path` to the flips of the present matching."""
+    """Apply the observables of the first `length` edges of WORK.path to WORK.flips."""
     edge_flips, path, flips = pool(graph, "edge_flips"), pool(work, "path"), pool(work, "flips")
     width = graph.flip_bytes
     for at in range(length):

@@ -1,10 +1,10 @@
-"""Regions: how far each event has grown, and which edges it can meet next.
+"""Regions: growth of radii, and discovery of the edges that become tight next.
 
-Two invariants make the lazily discovered edges exact:
+Two invariants make lazy discovery of edges exact:
 * feasible: the radii of two events in different regions never add up to more than their distance, and
   no radius exceeds the distance to the boundary;
 * known: every edge of an event shorter than twice its radius is known. An edge between events of
-  radius a <= b is at least 2b long unless known, and so cannot be tight before it is found.
+  radius a <= b is at least 2b long unless known, and so cannot be tight before it is discovered.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ from decoders.matching.kernels.known_edges import add_edge, is_known, known_edge
 
 @kernel
 def schedule(work, when, what):
-    """Put an item on the queue of the running search."""
+    """Push an item onto the queue of the running search. Writes `queue`, `queue_size` or `overflow`."""
     queue = pool(work, "queue")
     size = work.queue_size
     if size == work.max_queue:
@@ -44,7 +44,7 @@ def schedule(work, when, what):
 
 @kernel
 def radius_now(work, event):
-    """The radius of an event at the present time of the search."""
+    """Return the radius of an event at the current time of the search."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     top = nodes[events[event].top]
     if top.label == OUTER:
@@ -56,7 +56,7 @@ def radius_now(work, event):
 
 @kernel
 def settle(work, region):
-    """Write what has grown or shrunk since the last time into the radii of a region's events."""
+    """Add the growth since the last update to a region's dual and to the radii of its events."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     node = nodes[region]
     grown = work.now - node.since
@@ -75,7 +75,10 @@ def settle(work, region):
 
 @kernel
 def schedule_edge(work, half):
-    """Schedule the moment at which a growing event meets the event at the other end of a half-edge."""
+    """Schedule the time at which an edge from a growing event becomes tight.
+
+    `half` leads from the growing event to the other one.
+    """
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     edges = pool(work, "edges")
     here = halves[half ^ 1].to
@@ -85,21 +88,21 @@ def schedule_edge(work, half):
         return
     gap = edges[half >> 1].distance - radius_now(work, here) - radius_now(work, there)
     if nodes[top].label == OUTER:
-        gap >>= 1  # both grow; even, because tight edges of even length tie all radii of a tree to one parity
+        gap >>= 1  # both grow; even, since tight edges of even length give all radii of a tree one parity
     schedule(work, work.now + gap, (half << 2) | MEETS_EDGE)
 
 
 @kernel
 def list_limit(work, event):
-    """How far an event's neighbour list tells the truth: lowered edges may make farther ways shorter."""
+    """Return up to which distance an event's neighbour list is valid: less than FAR with lowered edges."""
     return pool(work, "limits")[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
 def scan_list(graph, work, event, limit):
-    """Look for the next event in the neighbour list; returns a new half-edge, or -1 if none was added.
+    """Discover the next event in the neighbour list; return the new half-edge, or -1 if none was added.
 
-    What is at least `limit` away is left out.
+    Entries at a distance of `limit` or more are not read. Writes EVENT.scan and EVENT.reach.
     """
     detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
     event_of = pool(work, "event_of")
@@ -124,7 +127,7 @@ def scan_list(graph, work, event, limit):
 
 @kernel
 def boundary_of(work, event):
-    """How far an event is from the boundary; FAR where two trees grow, for then boundaries are events."""
+    """Return the distance to the boundary; FAR if two trees grow, where boundaries are events."""
     if work.two_trees:
         return FAR
     return pool(work, "nodes")[event].boundary
@@ -132,7 +135,10 @@ def boundary_of(work, event):
 
 @kernel
 def scan_beyond(graph, work, event):
-    """Beyond the neighbour list: search the graph itself, half as far again."""
+    """Discover events beyond the neighbour list by a Dijkstra search with a half larger radius.
+
+    Writes known edges and EVENT.reach; schedules the edges found.
+    """
     detectors, events, edges = pool(graph, "detectors"), pool(work, "events"), pool(work, "edges")
     event_of, ball = pool(work, "event_of"), pool(work, "ball_nodes")
     e = events[event]
@@ -165,7 +171,7 @@ def scan_beyond(graph, work, event):
 
 @kernel
 def look_for_boundary(graph, work, event, there):
-    """Whether an event's way to the boundary is shorter past the edge there of a detector it has come to."""
+    """Shorten an event's path to the boundary by the boundary edge of a detector that its search reached."""
     node = pool(work, "nodes")[event]
     through = pool(work, "ball_nodes")[there].distance + pool(graph, "exits")[there]
     if through < node.boundary:
@@ -176,14 +182,14 @@ def look_for_boundary(graph, work, event, there):
 
 @kernel
 def look_for_exit(graph, work, event, there):
-    """Whether an event's way to the boundary is shorter past a detector that its search has come to."""
+    """Shorten an event's path to the boundary by a detector that its search reached, with lowered edges."""
     node, distance = pool(work, "nodes")[event], pool(work, "ball_nodes")[there].distance
-    behind = pool(graph, "detectors")[there].boundary
+    rest = pool(graph, "detectors")[there].boundary
     slot = pool(graph, "boundary_edge")[there]
     if slot >= 0:
-        behind = min(behind, np.int64(pool(work, "lowered")[slot]))
-    if distance + behind < node.boundary:
-        node.boundary = distance + behind
+        rest = min(rest, np.int64(pool(work, "lowered")[slot]))
+    if distance + rest < node.boundary:
+        node.boundary = distance + rest
         node.exit = there
         node.way = NONE
         schedule(work, work.now + node.boundary - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
@@ -191,7 +197,7 @@ def look_for_exit(graph, work, event, there):
 
 @kernel
 def may_look_farther(graph, work, event):
-    """Whether there is more to see of ways past active edges than an event has looked for."""
+    """Return whether an event may have further paths through active edges that were not searched for."""
     limit = pool(work, "limits")[event]
     radius = pool(graph, "detectors")[pool(work, "events")[event].detector].radius
     return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
@@ -199,7 +205,7 @@ def may_look_farther(graph, work, event):
 
 @kernel
 def look_farther(graph, work, event):
-    """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
+    """Search for longer paths through active edges; return the distance to which the list is then valid."""
     limit, node, halves = pool(work, "limits")[event], pool(work, "nodes")[event], pool(work, "halves")
     around = pool(graph, "detectors")[pool(work, "events")[event].detector]
     step = max(limit.horizon, pool(graph, "near")[around.first].span & ~1) + 2
@@ -223,7 +229,7 @@ def look_farther(graph, work, event):
 
 @kernel
 def reveal(graph, work, event):
-    """Make known what a growing event can meet before its next scan, and schedule that scan."""
+    """Discover the edges that a growing event can meet before its next scan, and schedule that scan."""
     detectors, events = pool(graph, "detectors"), pool(work, "events")
     e = events[event]
     limit = 2 * boundary_of(work, event)
@@ -251,7 +257,7 @@ def reveal(graph, work, event):
 
 @kernel
 def open_event(graph, work, event):
-    """An event has begun to grow: schedule everything that can happen to it. Its region must be settled."""
+    """Schedule all items of an event that has begun to grow. Its region must be up to date."""
     events, halves = pool(work, "events"), pool(work, "halves")
     e = events[event]
     boundary = boundary_of(work, event)
@@ -266,9 +272,10 @@ def open_event(graph, work, event):
 
 @kernel
 def make_node(graph, work, index):
-    """An event that a search has come to for the first time gets a node, and its nearest edges are known.
+    """Create the node of an event that a search visits for the first time, and its nearest known edges.
 
-    So are those of the events whose nearest it is.
+    The edges to events whose nearest it is are added as well. Writes `nodes`, EVENT.woken, `woken` and known
+    edges.
     """
     events, node, woken = pool(work, "events"), pool(work, "nodes")[index], pool(work, "woken")
     event = events[index]
@@ -307,8 +314,8 @@ def make_node(graph, work, index):
 def wake(graph, work, index):
     """Prepare an event, and its mate, for a search.
 
-    A pair of the first pass becomes a match along a known edge. What it contributed to the shot's
-    flips and weight is taken away; it is counted again when all searches are done.
+    A pair of the first pass becomes a match along a known edge. Its contribution to `flips` and `weight` is
+    subtracted; it is added again when all searches are done.
     """
     events = pool(work, "events")
     if events[index].woken:
@@ -316,7 +323,7 @@ def wake(graph, work, index):
     mate = events[index].mate
     if mate <= PAIRED:
         partner = (PAIRED - mate) >> 1
-        if not work.two_trees:  # that search looks for a weight only
+        if not work.two_trees:  # a search for the gap needs only the weight
             apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
         make_node(graph, work, index)
         make_node(graph, work, partner)

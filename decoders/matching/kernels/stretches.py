@@ -1,8 +1,8 @@
-"""Find where a graph repeats itself: stretches of detectors whose edges are those of detectors before.
+"""Detection of periodic ranges of detectors, whose adjacency repeats that of one period before.
 
-A stretch begin..end-1 has a period P: the adjacency of each of its detectors d is that of d - P, with P added
-to all detectors and one and the same number added to all edges. This is a property of the graph, found by
-comparing its numbers, so it does not matter whether a model was written with `repeat` blocks.
+In a periodic range begin..end-1 of period P the adjacency of each detector d is that of d - P, with P added
+to all detectors and one constant added to all edges. This is a property of the graph, found by comparing
+numbers; it does not matter whether a model was written with `repeat` blocks.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 
 @kernel
 def edge_shift(graph, detector, period, expected):
-    """The number added to the edges of a detector since one period before; -1 if its adjacency differs.
+    """Return the constant added to a detector's edges since one period before; -1 if its adjacency differs.
 
-    `expected` is the number found at other detectors, -1 without any; a detector without edges has the same.
+    `expected` is the constant of other detectors, -1 if not known yet; a detector without edges returns it.
     """
     indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     here = np.int64(indptr[detector])
@@ -45,7 +45,10 @@ def edge_shift(graph, detector, period, expected):
 
 @kernel
 def reach_of_list(graph, work, source, longest):
-    """The first and the last detector whose adjacency a search for a neighbour list would read."""
+    """Return the first and last detector whose adjacency a search for a neighbour list would read.
+
+    Writes the Dijkstra fields of `work` (scratch).
+    """
     low = np.int64(source)
     high = np.int64(source)
     ball_start(work, source)
@@ -61,14 +64,23 @@ def reach_of_list(graph, work, source, longest):
 
 @kernel
 def find_period(graph, work, middle, longest, most, tries):
-    """The smallest period with which all that a detector's list depends on repeats; 0 without one.
+    """Find the smallest period with which the surroundings of a detector's list repeat.
 
-    Periods up to `most` are tried, and at most `tries` detectors compared. Returns the period, the number
-    added to edges, the first and the last detector that were found to repeat, and the tries left.
+    Args:
+        graph: GRAPH record.
+        work: WORK record; Dijkstra fields are scratch.
+        middle: the detector.
+        longest: most detectors per list.
+        most: largest period to try.
+        tries: most detectors to compare.
+
+    Returns:
+        Period (0 if there is none), constant added to edges, first and last detector found to repeat, and
+        remaining tries.
     """
     low, high = reach_of_list(graph, work, middle, longest)
     for period in range(1, min(most, low) + 1):
-        # The detector itself first: it tells most periods apart.
+        # The detector itself first: it excludes most wrong periods.
         shift = edge_shift(graph, middle, period, np.int64(-1))
         tries -= 1
         detector = low
@@ -85,13 +97,22 @@ def find_period(graph, work, middle, longest, most, tries):
 
 @entry_point
 def find_stretches(graphs, works, longest, shortest, stack, stretches):
-    """Find stretches of the graph that repeat; returns how many.
+    """Find periodic ranges of the graph.
 
-    In the middle of a range of detectors the period is looked for and its stretch extended as far as it goes;
-    what is left on both sides is searched the same way. Without a period in the middle, both halves are.
+    The period is searched for in the middle of a range of detectors and its periodic range extended as far as
+    possible; the detectors on both sides are searched in the same way. If the middle has no period, both
+    halves are.
 
-    longest: of the neighbour lists. shortest: ranges with fewer detectors are left alone. stack: int64
-    (places, 2), scratch. stretches: int64 (room, 3), receives begin, end and period, ascending.
+    Args:
+        graphs: one GRAPH record.
+        works: one WORK record; Dijkstra fields are scratch.
+        longest: most detectors per neighbour list.
+        shortest: ranges with fewer detectors are skipped.
+        stack: int64 (depth, 2), scratch.
+        stretches: int64 (capacity, 3), written: begin, end and period, ascending.
+
+    Returns:
+        Number of periodic ranges.
     """
     graph, work = graphs[0], works[0]
     count = 0
