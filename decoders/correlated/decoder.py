@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from decoders.base import Gaps, Packed, Weights
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.correlated.kernels import batch, second_gaps
+from decoders.correlated.workspace import SecondWorkspace
 from decoders.gaps.logical_classes import Gauge
 from decoders.gaps.per_shot_gap import Rivals, as_likelihood, gauges_of, no_gaps
 from decoders.kernels import layout
@@ -31,7 +32,7 @@ class _Desk:
         self.first_graph["only_first"] = 1
         if not decoder.correlated.observed.any():
             self.first_graph["num_implied"] = 0  # matched once
-        self.first_work = Workspace(decoder.search_graph)
+        self.first_work = SecondWorkspace(decoder.search_graph)
         self.first_work.record["keep_duals"] = 1  # no short cut that two matchings would not take
         self.graph = ReweightedGraph(decoder.graph)
         self.work = Workspace(self.graph)
@@ -74,6 +75,7 @@ class CorrelatedMWPM(MWPM):
     rough_cost_growth = 0.38
 
     _decode_many = staticmethod(batch.decode_batch_twice)
+    _workspace = SecondWorkspace
     _decode_one = staticmethod(batch.decode_to_edges_twice)
 
     def __init__(self, *, correlated: CorrelatedGraph, compare: bool = True) -> None:

@@ -75,6 +75,11 @@ def _evaluate(length: str, value_of: Callable[[int | str], Any], add: Any, multi
 
 if interpreted:
 
+    def record_at(address: int, dtype: Any) -> Any:
+        """Return the record at an address."""
+        bytes_of = (ctypes.c_char * np.dtype(dtype).itemsize).from_address(int(address))
+        return np.frombuffer(bytes_of, dtype=dtype)[0]
+
     def pool(record: Any, name: str) -> Any:
         """Return the array to which a field of a record refers."""
         dtype, length = _pools_of_dtype[record.dtype][name]
@@ -90,6 +95,16 @@ else:
         offset, member = record_type.offset(name), record_type.typeof(name)
         pointer = cgutils.get_record_member(builder, record, offset, context.get_data_type(member))
         return context.unpack_value(builder, member, pointer, None if record_type.aligned else 1)
+
+    @intrinsic
+    def record_at(typing_context: Any, address: Any, dtype: Any) -> Any:
+        """Return the record at an address."""
+        record_type = dtype.dtype
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(record_type))
+
+        return record_type(types.int64, dtype), generate
 
     @intrinsic(prefer_literal=True)
     def pool(typing_context: Any, record: Any, name: Any) -> Any:

@@ -47,6 +47,8 @@ class MWPM(Decoder):
     rough_cost_us: ClassVar[Mapping[int, float]] = {3: 0.03, 5: 0.14, 7: 0.43, 9: 1.5, 11: 3.4}
     #: Kernels that decode many shots, and one shot to edges.
     _decode_many = staticmethod(batch.decode_batch)
+    #: What one thread writes to.
+    _workspace: ClassVar[type[Workspace]] = Workspace
     _decode_one = staticmethod(batch.decode_to_edges)
 
     def __init__(
@@ -262,7 +264,7 @@ class MWPM(Decoder):
         try:
             work = idle.pop()
         except IndexError:
-            work = make() if make else Workspace(self.search_graph)
+            work = make() if make else self._workspace(self.search_graph)
         try:
             at, status = run(work)
             while status == layout.FULL:
@@ -283,7 +285,7 @@ class MWPM(Decoder):
         return pack_shots(events[np.newaxis])
 
     def _decode_and_verify(self, packed: Packed, predictions: Packed, weights: NDArray[np.int64]) -> None:
-        work = Workspace(self.search_graph)
+        work = self._workspace(self.search_graph)
         work.record["keep_duals"] = 1
         for shot in range(packed.shape[0]):
             self._decode_range(packed, predictions, weights, shot, shot + 1, idle=[work])

@@ -366,9 +366,6 @@ class Workspace(Pools):
             ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
             ball_touched=np.zeros(num_detectors, dtype=np.int64),
         )
-        self._prepare_second(
-            num_detectors, [graph.record[0] for graph in graphs if graph.record["num_implied"]]
-        )
         self.set(
             num_detectors=num_detectors,
             max_events=num_detectors,
@@ -378,33 +375,6 @@ class Workspace(Pools):
         )
         self._resize(64 + num_detectors)
 
-    def _prepare_second(self, num_detectors: int, graphs: list[Any]) -> None:
-        """Allocate the pools of second matchings; empty if no graph has any."""
-        num_edges = max((int(graph.num_edges) for graph in graphs), default=0)
-        num_events = num_detectors if graphs else 0
-        # An error removes at most two edges for each of its own, or adds that one.
-        max_changed = 3 * max((int(graph.largest_error) for graph in graphs), default=0)
-        covers = np.zeros(num_events + 1, dtype=layout.COVER)
-        covers["centre"] = covers["portal"] = layout.NONE
-        self.own(
-            limits=np.zeros(num_events, dtype=layout.LIMIT),
-            chosen=np.zeros(num_events, dtype=np.int64),
-            covers=covers,
-            covered=np.zeros(num_events, dtype=np.int64),
-            prices=np.full(num_edges, layout.NOT_SEEN, dtype=np.int32),
-            seen=np.zeros(num_edges, dtype=np.int64),
-            used_by=np.zeros(num_edges, dtype=np.int32),
-            first_edges=np.zeros(num_edges, dtype=np.int64),
-            second_edges=np.zeros(num_edges, dtype=np.int64),
-            listed_at=np.full(num_events, layout.NONE, dtype=np.int64),
-            listed_next=np.zeros(2 * num_edges, dtype=np.int64),
-            changed=np.zeros(max_changed, dtype=np.int64),
-            lowered=np.full(num_edges, layout.NOT_LOWERED, dtype=np.int32),
-            lowered_as=np.zeros(num_edges, dtype=np.int32),
-            active=np.zeros(num_edges, dtype=np.int64),
-        )
-        self.set(num_graph_edges=num_edges, max_changed=max_changed)
-
     def _resize(self, size: int) -> None:
         self.own(
             halves=np.zeros(2 * size, dtype=layout.HALF),
@@ -413,15 +383,6 @@ class Workspace(Pools):
             tree=np.zeros(size, dtype=np.int64),
         )
         self.set(max_edges=size, max_queue=size, max_tree=size)
-        size = size if self.record["num_graph_edges"][0] else 0
-        self.own(
-            raised=np.zeros(size, dtype=layout.RAISED),
-            portals=np.zeros(size, dtype=layout.PORTAL),
-            sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
-            links=np.zeros(4 * size, dtype=layout.LINK),
-            ways=np.zeros(4 * size, dtype=layout.WAY),
-        )
-        self.set(max_raised=size, max_portals=size, max_links=4 * size, max_ways=4 * size)
 
     def grow(self) -> None:
         """Double the pools whose size depends on the shot."""

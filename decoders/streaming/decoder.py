@@ -9,6 +9,7 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph, Workspace, read_only
 from decoders.streaming.frames import FrameReader, Kind
@@ -400,7 +401,9 @@ class StreamingDecoder:
             self._graphs[at] = graph.record[0]
         # An ending has at most as many layers as a window; the longest has the most of everything.
         longest = model.longest_length(plan.window) if self._windows else model.num_layers
-        self._work = Workspace(*self._windows, self._ending(0, longest), self._ending(plan.commit, longest))
+        self._work = SecondWorkspace(
+            *self._windows, self._ending(0, longest), self._ending(plan.commit, longest)
+        )
         self._finished = False
 
     def _ending(self, first_layer: int, count: int) -> SearchGraph:

@@ -10,8 +10,9 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
-from decoders.matching.workspace import Pools, SearchGraph, Workspace
+from decoders.matching.workspace import Pools, SearchGraph
 from decoders.streaming.decoder import model_for
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
@@ -343,7 +344,7 @@ class _Worker:
             flip_bytes=flip_bytes,
         )
         self.graphs = np.zeros(3, dtype=layout.GRAPH)
-        self._work = Workspace(*largest)
+        self._work = SecondWorkspace(*largest)
 
     def run(self, kernel: Callable[..., int], *arguments: Any) -> None:
         """Run a kernel on this worker's memory, again with more of it when it asks."""

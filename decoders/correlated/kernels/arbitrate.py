@@ -16,6 +16,7 @@ well, so each prediction is weighed with both versions and keeps the lighter res
 import numpy as np
 
 from decoders.correlated.kernels.implied_weights import forget_edges
+from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import IS_WATCHED, NONE, NOT_SEEN, NOT_USED
@@ -27,12 +28,13 @@ FIRST, SECOND = np.int64(0), np.int64(1)
 @kernel
 def flips_like_first(graph, work):
     """Whether `flips` are what the edges of the first matching flip."""
+    second = second_of(work)
     flips, edge_flips = pool(work, "flips"), pool(graph, "edge_flips")
-    first_edges = pool(work, "first_edges")
+    first_edges = pool(second, "first_edges")
     certain = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flip = certain[byte] ^ flips[byte]
-        for at in range(work.num_first):
+        for at in range(second.num_first):
             flip ^= edge_flips[first_edges[at] * graph.flip_bytes + byte]
         if flip != 0:
             return False
@@ -48,12 +50,13 @@ def is_watched(graph, edge):
 @kernel
 def add_edge_to_set(graph, work, edge):
     """Add an edge to the set that is weighed."""
-    ends, prices, seen = pool(graph, "ends"), pool(work, "prices"), pool(work, "seen")
+    second = second_of(work)
+    ends, prices, seen = pool(graph, "ends"), pool(second, "prices"), pool(second, "seen")
     if prices[edge] == NOT_SEEN:
-        listed_at, listed_next = pool(work, "listed_at"), pool(work, "listed_next")
-        place = work.num_seen
+        listed_at, listed_next = pool(second, "listed_at"), pool(second, "listed_next")
+        place = second.num_seen
         seen[place] = edge
-        work.num_seen = place + 1
+        second.num_seen = place + 1
         for end in range(2):
             detector = ends[2 * edge + end]
             if detector >= 0:
@@ -65,8 +68,9 @@ def add_edge_to_set(graph, work, edge):
 @kernel
 def clear_set(graph, work):
     """Empty the set that is weighed."""
-    ends, seen, listed_at = pool(graph, "ends"), pool(work, "seen"), pool(work, "listed_at")
-    for at in range(work.num_seen):
+    second = second_of(work)
+    ends, seen, listed_at = pool(graph, "ends"), pool(second, "seen"), pool(second, "listed_at")
+    for at in range(second.num_seen):
         for end in range(2):
             detector = ends[2 * seen[at] + end]
             if detector >= 0:
@@ -77,9 +81,10 @@ def clear_set(graph, work):
 @kernel
 def remove_from_set(work, edge):
     """Take an edge out of the set for the error that is being weighed."""
-    pool(work, "prices")[edge] = NOT_USED
-    pool(work, "changed")[work.num_removed] = edge
-    work.num_removed += 1
+    second = second_of(work)
+    pool(second, "prices")[edge] = NOT_USED
+    pool(second, "changed")[second.num_removed] = edge
+    second.num_removed += 1
 
 
 @kernel
@@ -95,9 +100,10 @@ def flip_alike(graph, edge, one, other):
 @kernel
 def edge_in_set(graph, work, detector, end, edge, one):
     """Find an edge of the set from a detector to an end that makes another edge with `one`; or NONE."""
-    ends, prices, seen = pool(graph, "ends"), pool(work, "prices"), pool(work, "seen")
-    listed_next = pool(work, "listed_next")
-    at = pool(work, "listed_at")[detector]
+    second = second_of(work)
+    ends, prices, seen = pool(graph, "ends"), pool(second, "prices"), pool(second, "seen")
+    listed_next = pool(second, "listed_next")
+    at = pool(second, "listed_at")[detector]
     while at >= 0:
         other = seen[at >> 1]
         same_end = ends[2 * other + 1 - (at & 1)] == end
@@ -113,13 +119,14 @@ def remove_equivalent(graph, work, edge):
 
     Returns the weight that they had alone, 0 if there are none.
     """
-    ends, prices, seen = pool(graph, "ends"), pool(work, "prices"), pool(work, "seen")
+    second = second_of(work)
+    ends, prices, seen = pool(graph, "ends"), pool(second, "prices"), pool(second, "seen")
     alone = pool(graph, "alone")
-    listed_next = pool(work, "listed_next")
+    listed_next = pool(second, "listed_next")
     u, v = np.int64(ends[2 * edge]), np.int64(ends[2 * edge + 1])
     most = np.int64(0)
     best_one, best_other = NONE, NONE
-    at = pool(work, "listed_at")[u]
+    at = pool(second, "listed_at")[u]
     while at >= 0:
         one = seen[at >> 1]
         middle = np.int64(ends[2 * one + 1 - (at & 1)])
@@ -144,11 +151,12 @@ def savings(graph, work, error, applies):
 
     Applied, the edges it adds to the set are the last `num_added` of `changed`.
     """
+    second = second_of(work)
     errors, error_edges, alone = pool(graph, "errors"), pool(graph, "error_edges"), pool(graph, "alone")
-    prices, changed = pool(work, "prices"), pool(work, "changed")
+    prices, changed = pool(second, "prices"), pool(second, "changed")
     first, last = errors[error].first, errors[error].last
-    work.num_removed = 0
-    work.num_added = 0
+    second.num_removed = 0
+    second.num_added = 0
     total = -np.int64(errors[error].weight)
     for at in range(first, last):
         edge = np.int64(error_edges[at])
@@ -156,20 +164,20 @@ def savings(graph, work, error, applies):
             total += alone[edge]
             remove_from_set(work, edge)
         else:
-            work.num_added += 1
-            changed[work.max_changed - work.num_added] = edge
+            second.num_added += 1
+            changed[second.max_changed - second.num_added] = edge
     kept = np.int64(0)
-    for at in range(work.num_added):
-        edge = changed[work.max_changed - 1 - at]
+    for at in range(second.num_added):
+        edge = changed[second.max_changed - 1 - at]
         saved = remove_equivalent(graph, work, edge)
         total += saved
         if saved == 0:
             total -= alone[edge]
             kept += 1
-            changed[work.max_changed - kept] = edge
-    work.num_added = kept
+            changed[second.max_changed - kept] = edge
+    second.num_added = kept
     if not applies:
-        for at in range(work.num_removed):
+        for at in range(second.num_removed):
             prices[changed[at]] = 0
     return total
 
@@ -177,9 +185,10 @@ def savings(graph, work, error, applies):
 @kernel
 def offer_errors(graph, work, edge, size):
     """Queue the errors with an edge of the set that make it lighter; returns the queue's size."""
+    second = second_of(work)
     errors, error_edges = pool(graph, "errors"), pool(graph, "error_edges")
     starts = pool(graph, "errors_of_edge_start")
-    prices, queue, of_edge = pool(work, "prices"), pool(work, "queue"), pool(graph, "errors_of_edge")
+    prices, queue, of_edge = pool(second, "prices"), pool(work, "queue"), pool(graph, "errors_of_edge")
     for entry in range(starts[edge], starts[edge + 1]):
         error = np.int64(of_edge[entry])
         at = errors[error].first
@@ -199,11 +208,12 @@ def offer_errors(graph, work, edge, size):
 @kernel
 def explain_set(graph, work):
     """Weight of the errors chosen greedily to flip the edges of the set, which is used up."""
-    seen, prices, queue = pool(work, "seen"), pool(work, "prices"), pool(work, "queue")
-    alone, changed = pool(graph, "alone"), pool(work, "changed")
+    second = second_of(work)
+    seen, prices, queue = pool(second, "seen"), pool(second, "prices"), pool(work, "queue")
+    alone, changed = pool(graph, "alone"), pool(second, "changed")
     total = np.int64(0)
     size = np.int64(0)
-    for at in range(work.num_seen):
+    for at in range(second.num_seen):
         total += alone[seen[at]]
         size = offer_errors(graph, work, seen[at], size)
     while size > 0 and work.overflow == 0:
@@ -216,8 +226,8 @@ def explain_set(graph, work):
             size = push(queue, size, -saved, error)  # other errors have taken edges of it
             continue
         total -= savings(graph, work, error, True)
-        first = work.max_changed - work.num_added
-        for at in range(first, work.max_changed):
+        first = second.max_changed - second.num_added
+        for at in range(first, second.max_changed):
             add_edge_to_set(graph, work, changed[at])
         # `changed` is written to while errors are weighed: the added edges are now the last ones in `seen`,
         # or, listed before, are looked up by the error itself.
@@ -231,13 +241,14 @@ def explain_set(graph, work):
 @kernel
 def weigh_prediction(graph, work, watched, elsewhere):
     """Weight of the edges of one matching in watched components and of one, or the other, elsewhere."""
-    edges = pool(work, "first_edges") if watched == FIRST else pool(work, "second_edges")
-    count = work.num_first if watched == FIRST else work.num_second
+    second = second_of(work)
+    edges = pool(second, "first_edges") if watched == FIRST else pool(second, "second_edges")
+    count = second.num_first if watched == FIRST else second.num_second
     for at in range(count):
         if is_watched(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
-    edges = pool(work, "first_edges") if elsewhere == FIRST else pool(work, "second_edges")
-    count = work.num_first if elsewhere == FIRST else work.num_second
+    edges = pool(second, "first_edges") if elsewhere == FIRST else pool(second, "second_edges")
+    count = second.num_first if elsewhere == FIRST else second.num_second
     for at in range(count):
         if not is_watched(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
@@ -249,21 +260,22 @@ def weigh_prediction(graph, work, watched, elsewhere):
 @kernel
 def differ_elsewhere(graph, work):
     """Whether the two matchings differ in components without observables."""
-    first_edges, second_edges = pool(work, "first_edges"), pool(work, "second_edges")
-    prices = pool(work, "prices")
+    second = second_of(work)
+    first_edges, second_edges = pool(second, "first_edges"), pool(second, "second_edges")
+    prices = pool(second, "prices")
     num_common = np.int64(0)
     num_first = np.int64(0)
-    for at in range(work.num_first):
+    for at in range(second.num_first):
         if not is_watched(graph, first_edges[at]):
             num_first += 1
             prices[first_edges[at]] = 0
     num_second = np.int64(0)
-    for at in range(work.num_second):
+    for at in range(second.num_second):
         if not is_watched(graph, second_edges[at]):
             num_second += 1
             if prices[second_edges[at]] == 0:
                 num_common += 1
-    for at in range(work.num_first):
+    for at in range(second.num_first):
         prices[first_edges[at]] = NOT_SEEN
     return num_common != num_first or num_common != num_second
 
@@ -274,12 +286,13 @@ def is_first_likelier(graph, work):
 
     The second matching's edges are listed in `seen`; the list is empty afterwards.
     """
-    prices, seen, second_edges = pool(work, "prices"), pool(work, "seen"), pool(work, "second_edges")
-    work.num_second = 0
-    for at in range(work.num_seen):
+    second = second_of(work)
+    prices, seen, second_edges = pool(second, "prices"), pool(second, "seen"), pool(second, "second_edges")
+    second.num_second = 0
+    for at in range(second.num_seen):
         if prices[seen[at]] >= 0:
-            second_edges[work.num_second] = seen[at]
-            work.num_second += 1
+            second_edges[second.num_second] = seen[at]
+            second.num_second += 1
     forget_edges(work)
     first = weigh_prediction(graph, work, FIRST, FIRST)
     second = weigh_prediction(graph, work, SECOND, SECOND)
@@ -292,17 +305,18 @@ def is_first_likelier(graph, work):
 @kernel
 def weigh_first(graph, work):
     """Weight of the first matching's edges with the weights that they imply. No edges may be listed."""
+    second = second_of(work)
     implied, starts, weights = pool(graph, "implied"), pool(graph, "implied_start"), pool(graph, "weights")
-    first_edges, prices = pool(work, "first_edges"), pool(work, "prices")
-    for at in range(work.num_first):
+    first_edges, prices = pool(second, "first_edges"), pool(second, "prices")
+    for at in range(second.num_first):
         prices[first_edges[at]] = weights[first_edges[at]]
-    for at in range(work.num_first):
+    for at in range(second.num_first):
         for entry in range(starts[first_edges[at]], starts[first_edges[at] + 1]):
             other = implied[entry]
             if prices[other.edge] > other.weight:
                 prices[other.edge] = other.weight
     total = np.int64(0)
-    for at in range(work.num_first):
+    for at in range(second.num_first):
         total += prices[first_edges[at]]
         prices[first_edges[at]] = NOT_SEEN
     return total

@@ -1,6 +1,7 @@
 """One shot, and many shots in one call, matched twice where edges imply others."""
 
 from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
+from decoders.correlated.kernels.layout import second_of
 from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
@@ -41,16 +42,17 @@ def match_first(graph, work, count):
 @kernel
 def choose_prediction(graph, work, count):
     """Choose between two matchings that predict different flips. Returns a status."""
+    second = second_of(work)
     status = DIFFERENT
-    if work.only_flips != 0:
+    if second.only_flips != 0:
         # Only watched components have been matched a second time, and now all of it is needed.
         forget_shot(work)
         reset_flips(graph, work)
         status = match_first(graph, work, count)
-        work.only_flips = 0
+        second.only_flips = 0
         if status == OK:
             status = match_again(graph, work, count)
-        work.only_flips = 1
+        second.only_flips = 1
     if status != DIFFERENT:
         return status
     takes_first = is_first_likelier(graph, work)
@@ -74,7 +76,8 @@ def match_found_twice(graph, work, count):
 
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
-    once = graph.num_implied == 0 or (work.only_flips != 0 and flips_alike_again(graph, work, count))
+    second = second_of(work)
+    once = graph.num_implied == 0 or (second.only_flips != 0 and flips_alike_again(graph, work, count))
     forget_shot(work)
     if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
         return OK
@@ -98,7 +101,8 @@ def match_shot_twice(graph, work, shot):
 def decode_batch_twice(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots as `decode_batch` does, matching them twice."""
     graph, work = graphs[0], works[0]
-    work.only_flips = len(weights) == 0
+    second = second_of(work)
+    second.only_flips = len(weights) == 0
     for shot in range(first_shot, len(shots)):
         if not take_quiet(graph, shots, shot, predictions, weights):
             status = match_found_twice(graph, work, find_shot(graph, work, shots[shot]))
@@ -112,7 +116,8 @@ def decode_batch_twice(graphs, works, shots, predictions, weights, first_shot):
 def decode_to_edges_twice(graphs, works, shot, edges):
     """Decode one bit-packed shot as `decode_to_edges` does, matching it twice."""
     graph, work = graphs[0], works[0]
-    work.only_flips = 0
+    second = second_of(work)
+    second.only_flips = 0
     count, status = match_shot_twice(graph, work, shot)
     if status != OK:
         return 0, status

@@ -10,6 +10,7 @@ as it comes to no other.
 
 import numpy as np
 
+from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import (
     AT_BOUNDARY,
@@ -29,8 +30,9 @@ from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 @kernel
 def implied_by(graph, work, edge):
     """Where in `implied` the entries of an edge begin, and where those end that matter at present."""
+    second = second_of(work)
     starts = pool(graph, "implied_start")
-    if work.only_flips:
+    if second.only_flips:
         return np.int64(starts[edge]), np.int64(pool(graph, "implied_watched")[edge])
     return np.int64(starts[edge]), np.int64(starts[edge + 1])
 
@@ -38,10 +40,11 @@ def implied_by(graph, work, edge):
 @kernel
 def leave_out(graph, work, count):
     """Note which events lie where a second matching can flip nothing, if only flips are asked for."""
-    events, detectors, limits = pool(work, "events"), pool(graph, "detectors"), pool(work, "limits")
+    second = second_of(work)
+    events, detectors, changes = pool(work, "events"), pool(graph, "detectors"), pool(second, "changes")
     for index in range(count):
         watched = detectors[events[index].detector].flips & IS_WATCHED
-        limits[index].is_left_out = work.only_flips != 0 and watched == 0
+        changes[index].is_left_out = second.only_flips != 0 and watched == 0
 
 
 @kernel
@@ -50,20 +53,21 @@ def list_edges(graph, work, count, everything):
 
     Unless everything is asked for, those of events that are left out are not.
     """
-    path, prices, seen = pool(work, "path"), pool(work, "prices"), pool(work, "seen")
+    second = second_of(work)
+    path, prices, seen = pool(work, "path"), pool(second, "prices"), pool(second, "seen")
     weights = pool(graph, "weights")
-    limits, lowered, used_by = pool(work, "limits"), pool(work, "lowered"), pool(work, "used_by")
+    changes, lowered, used_by = pool(second, "changes"), pool(work, "lowered"), pool(second, "used_by")
     for index in range(count):
-        limits[index].cut = 0
-        limits[index].is_cut = 0
-        limits[index].shift = 0
-        if limits[index].is_left_out and not everything:
+        changes[index].cut = 0
+        changes[index].is_cut = 0
+        changes[index].shift = 0
+        if changes[index].is_left_out and not everything:
             continue
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
             if prices[edge] == NOT_SEEN:
-                seen[work.num_seen] = edge
-                work.num_seen += 1
+                seen[second.num_seen] = edge
+                second.num_seen += 1
             used_by[edge] = index
             prices[edge] = min(weights[edge], lowered[edge]) if prices[edge] < 0 else NOT_USED
 
@@ -71,35 +75,38 @@ def list_edges(graph, work, count, everything):
 @kernel
 def forget_edges(work):
     """Empty the list of edges."""
-    prices, seen = pool(work, "prices"), pool(work, "seen")
-    for at in range(work.num_seen):
+    second = second_of(work)
+    prices, seen = pool(second, "prices"), pool(second, "seen")
+    for at in range(second.num_seen):
         prices[seen[at]] = NOT_SEEN
-    work.num_seen = 0
+    second.num_seen = 0
 
 
 @kernel
 def keep_first_edges(work):
     """Remember the edges listed: they imply what they imply whatever is matched later."""
-    prices, seen, first_edges = pool(work, "prices"), pool(work, "seen"), pool(work, "first_edges")
+    second = second_of(work)
+    prices, seen, first_edges = pool(second, "prices"), pool(second, "seen"), pool(second, "first_edges")
     count = 0
-    for at in range(work.num_seen):
+    for at in range(second.num_seen):
         if prices[seen[at]] >= 0:
             first_edges[count] = seen[at]
             count += 1
-    work.num_first = count
+    second.num_first = count
 
 
 @kernel
 def keep_observed_edges(graph, work):
     """Remember those of the edges listed that all solutions of the syndrome contain."""
-    seen, first_edges, observed = pool(work, "seen"), pool(work, "first_edges"), pool(graph, "observed")
-    prices = pool(work, "prices")
+    second = second_of(work)
+    seen, first_edges, observed = pool(second, "seen"), pool(second, "first_edges"), pool(graph, "observed")
+    prices = pool(second, "prices")
     count = 0
-    for at in range(work.num_seen):
+    for at in range(second.num_seen):
         if prices[seen[at]] >= 0 and observed[seen[at]]:
             first_edges[count] = seen[at]
             count += 1
-    work.num_first = count
+    second.num_first = count
 
 
 @kernel
@@ -108,16 +115,21 @@ def lower_prices(graph, work):
 
     Returns whether any falls.
     """
-    implied, limits = pool(graph, "implied"), pool(work, "limits")
-    prices, first_edges, used_by = pool(work, "prices"), pool(work, "first_edges"), pool(work, "used_by")
+    second = second_of(work)
+    implied, changes = pool(graph, "implied"), pool(second, "changes")
+    prices, first_edges, used_by = (
+        pool(second, "prices"),
+        pool(second, "first_edges"),
+        pool(second, "used_by"),
+    )
     any_falls = False
-    for at in range(work.num_first):
+    for at in range(second.num_first):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
             other = implied[entry]
             saved = prices[other.edge] - other.weight
             if saved > 0:
-                limits[used_by[other.edge]].cut += saved
+                changes[used_by[other.edge]].cut += saved
                 prices[other.edge] = other.weight
                 work.weight -= saved
                 any_falls = True
@@ -134,9 +146,10 @@ def own_dual(work, index):
 @kernel
 def share_cuts(work, count):
     """An event and its mate share what their way has become shorter by, if their own duals are enough."""
-    events, halves, limits = pool(work, "events"), pool(work, "halves"), pool(work, "limits")
+    second = second_of(work)
+    events, halves, changes = pool(work, "events"), pool(work, "halves"), pool(second, "changes")
     for index in range(count):
-        cut = limits[index].cut
+        cut = changes[index].cut
         mate = events[index].mate
         if cut == 0 or (mate != AT_BOUNDARY and mate_entry(work, index) == -2):
             continue  # the other event of the pair holds the cut of both
@@ -146,23 +159,24 @@ def share_cuts(work, count):
             mate = (PAIRED - mate) >> 1 if mate <= PAIRED else halves[mate].to
             theirs = own_dual(work, mate)
         if cut > ours + theirs:
-            limits[index].cut = 0
+            changes[index].cut = 0
             continue
         if mate != AT_BOUNDARY:
             share = np.int64(np.float64(cut) * np.float64(ours) / np.float64(ours + theirs))
             share = max(min(share, ours, cut), cut - theirs)
-            limits[index].cut = share
-            limits[mate].cut = cut - share
-        limits[index].is_cut = 1
+            changes[index].cut = share
+            changes[mate].cut = cut - share
+        changes[index].is_cut = 1
 
 
 @kernel
 def raise_potential(work, detector, height, owner):
     """A region reaches so far beyond a detector."""
-    cover = pool(work, "covers")[detector]
+    second = second_of(work)
+    cover = pool(second, "covers")[detector]
     if cover.potential == 0 and cover.centre == NONE:
-        pool(work, "covered")[work.num_covered] = detector
-        work.num_covered += 1
+        pool(second, "covered")[second.num_covered] = detector
+        second.num_covered += 1
     cover.owner = owner
     cover.potential = max(cover.potential, height)
 
@@ -170,10 +184,11 @@ def raise_potential(work, detector, height, owner):
 @kernel
 def spread(graph, work, detector, height, owner):
     """A region reaches so far beyond a detector, and from there over others."""
-    near, cover, ball = pool(graph, "near"), pool(work, "covers")[detector], pool(work, "ball_nodes")
+    second = second_of(work)
+    near, cover, ball = pool(graph, "near"), pool(second, "covers")[detector], pool(work, "ball_nodes")
     raise_potential(work, detector, height, owner)
     cover.centre = max(cover.centre, height)
-    work.farthest = max(work.farthest, height)
+    second.farthest = max(second.farthest, height)
     around = pool(graph, "detectors")[detector]
     if height > around.radius:
         ball_start(work, detector)
@@ -192,29 +207,32 @@ def spread(graph, work, detector, height, owner):
 @kernel
 def cover_all(graph, work, count):
     """Note how the present matching's regions cover detectors, but not what they cover past active edges."""
-    events, limits = pool(work, "events"), pool(work, "limits")
-    work.farthest = 0
-    work.num_raised = 0
+    second = second_of(work)
+    events, changes = pool(work, "events"), pool(second, "changes")
+    second.farthest = 0
+    second.num_raised = 0
     for index in range(count):
         event = events[index]
-        if limits[index].is_left_out == 0:
-            radius = event.radius - limits[index].cut + limits[index].shift
+        if changes[index].is_left_out == 0:
+            radius = event.radius - changes[index].cut + changes[index].shift
             spread(graph, work, event.detector, radius, event.top)
 
 
 @kernel
 def forget_cover(work):
     """No detector is covered."""
-    covers, covered = pool(work, "covers"), pool(work, "covered")
-    for at in range(work.num_covered):
+    second = second_of(work)
+    covers, covered = pool(second, "covers"), pool(second, "covered")
+    for at in range(second.num_covered):
         covers[covered[at]].potential = 0
         covers[covered[at]].centre = NONE
-    work.num_covered = 0
+    second.num_covered = 0
 
 
 @kernel
 def activate(graph, work, edge, weight):
     """Make the way between an edge's ends as short as its new weight, from now on."""
+    second = second_of(work)
     lowered, active, lowered_as = pool(work, "lowered"), pool(work, "active"), pool(work, "lowered_as")
     slot = np.int64(pool(graph, "slots")[edge])
     if weight >= lowered[slot]:
@@ -224,7 +242,7 @@ def activate(graph, work, edge, weight):
         work.num_active += 1
     else:
         lowered[lowered_as[slot]] = NOT_LOWERED
-    work.num_lowered += 1
+    second.num_lowered += 1
     lowered[slot] = weight
     lowered_as[slot] = edge
     lowered[edge] = weight  # so that its price is known where it is not the lightest of the graph's
@@ -243,8 +261,9 @@ def forget_active(work):
 @kernel
 def activate_raised(graph, work, owner):
     """Make the lighter edges through which a region (NONE: any) reaches farther active."""
-    implied, raised = pool(graph, "implied"), pool(work, "raised")
-    for at in range(work.num_raised):
+    second = second_of(work)
+    implied, raised = pool(graph, "implied"), pool(second, "raised")
+    for at in range(second.num_raised):
         if owner == NONE or raised[at].owner == owner:
             other = implied[raised[at].entry]
             activate(graph, work, np.int64(other.edge), np.int64(other.weight))
@@ -256,13 +275,14 @@ def overreach(graph, work, detector, height, owner, mate):
 
     FAR if the neighbour list does not tell.
     """
-    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(work, "covers")
+    second = second_of(work)
+    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(second, "covers")
     around = detectors[detector]
     here = covers[detector]
     most = max(0, height - around.boundary)
     if here.centre != NONE and here.owner != owner and here.owner != mate:
         most = max(most, height + here.centre)
-    limit = height + work.farthest
+    limit = height + second.farthest
     if limit > around.radius:
         return FAR
     at = around.first
@@ -277,25 +297,26 @@ def overreach(graph, work, detector, height, owner, mate):
 @kernel
 def shift(graph, work, index, excess):
     """Shrink an event's region and let that of its mate grow, which proves as much, if there is room."""
-    if work.may_shift == 0 or index >= work.max_events or excess >= FAR:
+    second = second_of(work)
+    if second.may_shift == 0 or index >= work.max_events or excess >= FAR:
         return False
-    events, limits = pool(work, "events"), pool(work, "limits")
+    events, changes = pool(work, "events"), pool(second, "changes")
     mate = events[index].mate
     if mate == AT_BOUNDARY:
         return False
     mate = (PAIRED - mate) >> 1 if mate <= PAIRED else pool(work, "halves")[mate].to
     if events[mate].top != mate:
         return False
-    if events[index].radius - limits[index].cut + limits[index].shift < excess:
+    if events[index].radius - changes[index].cut + changes[index].shift < excess:
         return False
-    height = events[mate].radius - limits[mate].cut + limits[mate].shift + excess
+    height = events[mate].radius - changes[mate].cut + changes[mate].shift + excess
     if overreach(graph, work, events[mate].detector, height, mate, index) > 0:
         return False
-    limits[index].shift -= excess
-    limits[mate].shift += excess
-    pool(work, "covers")[events[mate].detector].centre = height
-    work.farthest = max(work.farthest, height)
-    work.num_shifts += 1
+    changes[index].shift -= excess
+    changes[mate].shift += excess
+    pool(second, "covers")[events[mate].detector].centre = height
+    second.farthest = max(second.farthest, height)
+    second.num_shifts += 1
     return True
 
 
@@ -306,7 +327,8 @@ def overlap(graph, work, entry):
     If only one region is near, it reaches farther, which may bring it to the next lighter edge (returns
     true). Otherwise a region withdraws in favour of its mate's, or else the edge becomes active.
     """
-    covers, implied = pool(work, "covers"), pool(graph, "implied")
+    second = second_of(work)
+    covers, implied = pool(second, "covers"), pool(graph, "implied")
     other = implied[entry]
     u = np.int64(other.u)
     v = np.int64(other.v)
@@ -328,17 +350,17 @@ def overlap(graph, work, entry):
             return False
     if is_one:
         # Unless shifted or reaching farther, the regions of the present matching fit on active edges.
-        trusted = is_active and work.has_shifts == 0 and work.num_raised == 0
+        trusted = is_active and second.has_shifts == 0 and second.num_raised == 0
         excess = np.int64(0) if trusted else np.int64(overreach(graph, work, v, height, owner, owner))
         if excess == 0:
             if not is_active:
-                if work.num_raised == work.max_raised:
+                if second.num_raised == second.max_raised:
                     work.overflow = 1
                     return False
-                raised = pool(work, "raised")[work.num_raised]
+                raised = pool(second, "raised")[second.num_raised]
                 raised.entry = entry
                 raised.owner = owner
-                work.num_raised += 1
+                second.num_raised += 1
             spread(graph, work, v, height, owner)
             return True
     if shift(graph, work, owner, excess):
@@ -347,8 +369,8 @@ def overlap(graph, work, entry):
     if meets and shift(graph, work, covers[v].owner, excess):
         return False
     if is_active:
-        if work.has_shifts != 0:
-            work.shift_failed = 1
+        if second.has_shifts != 0:
+            second.shift_failed = 1
         else:
             activate_raised(graph, work, NONE)
         return False
@@ -362,9 +384,10 @@ def overlap(graph, work, entry):
 @kernel
 def check_all(graph, work):
     """Look for overlaps on all implied edges; returns whether regions reach farther than before."""
-    implied, covers, first_edges = pool(graph, "implied"), pool(work, "covers"), pool(work, "first_edges")
+    second = second_of(work)
+    implied, covers, first_edges = pool(graph, "implied"), pool(second, "covers"), pool(second, "first_edges")
     farther = False
-    for at in range(work.num_first):
+    for at in range(second.num_first):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
             other = implied[entry]
@@ -376,28 +399,29 @@ def check_all(graph, work):
 @kernel
 def lower(graph, work, count):
     """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
-    limits = pool(work, "limits")
-    num_lowered = work.num_lowered
-    work.may_shift = 1
-    work.has_shifts = 0
+    second = second_of(work)
+    changes = pool(second, "changes")
+    num_lowered = second.num_lowered
+    second.may_shift = 1
+    second.has_shifts = 0
     tries = 0
     while True:
-        work.num_shifts = 0
-        work.shift_failed = 0
+        second.num_shifts = 0
+        second.shift_failed = 0
         while check_all(graph, work):  # a region that reaches farther may come to any other edge
             pass
-        if work.num_lowered > num_lowered:  # also a parallel edge in place of one that is active already
+        if second.num_lowered > num_lowered:  # also a parallel edge in place of one that is active already
             return True
-        if work.num_shifts == 0 and work.shift_failed == 0:
+        if second.num_shifts == 0 and second.shift_failed == 0:
             return False
         tries += 1
-        work.has_shifts = 1
-        work.may_shift = 1 if tries < 4 else 0
-        if work.shift_failed:
-            work.has_shifts = 0
-            work.may_shift = 0
+        second.has_shifts = 1
+        second.may_shift = 1 if tries < 4 else 0
+        if second.shift_failed:
+            second.has_shifts = 0
+            second.may_shift = 0
             for index in range(count):
-                limits[index].shift = 0
+                changes[index].shift = 0
         forget_cover(work)
         cover_all(graph, work, count)
 
@@ -405,11 +429,12 @@ def lower(graph, work, count):
 @kernel
 def add_up(graph, work):
     """Write what the edges listed flip and weigh to `flips` and `weight`."""
-    prices, seen, flips = pool(work, "prices"), pool(work, "seen"), pool(work, "flips")
+    second = second_of(work)
+    prices, seen, flips = pool(second, "prices"), pool(second, "seen"), pool(work, "flips")
     edge_flips = pool(graph, "edge_flips")
     work.weight = graph.certain_weight
     width = graph.flip_bytes
-    for at in range(work.num_seen):
+    for at in range(second.num_seen):
         edge = seen[at]
         if prices[edge] >= 0:
             work.weight += prices[edge]

@@ -25,6 +25,7 @@ from decoders.correlated.kernels.implied_weights import (
     lower_prices,
     share_cuts,
 )
+from decoders.correlated.kernels.layout import second_of
 from decoders.correlated.kernels.restart import free_events, match_chosen
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import DIFFERENT, FREE, FULL, NONE, OK, PAIRED
@@ -37,14 +38,14 @@ from decoders.matching.kernels.detours import close_portals, find_ways
 @kernel
 def nearest_portal(graph, work, index, reach):
     """How far it is from an event to the nearest end of an active edge, or how far there is none."""
-    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(work, "covers")
+    detectors, near, portal_at = pool(graph, "detectors"), pool(graph, "near"), pool(work, "portal_at")
     detector = pool(work, "events")[index].detector
     around = detectors[detector]
-    if covers[detector].portal >= 0:
+    if portal_at[detector] >= 0:
         return np.int64(0)
     at = around.first
     while at < around.last and near[at].span < reach:
-        if covers[detector + near[at].detector].portal >= 0:
+        if portal_at[detector + near[at].detector] >= 0:
             return np.int64(near[at].span & ~1)
         at += 1
     return min(reach, around.radius)
@@ -53,19 +54,21 @@ def nearest_portal(graph, work, index, reach):
 @kernel
 def choose(work, index):
     """An event is to be matched anew."""
-    limits = pool(work, "limits")
-    if limits[index].chosen == 0:
-        limits[index].chosen = 1
-        pool(work, "chosen")[work.num_chosen] = index
-        work.num_chosen += 1
+    second = second_of(work)
+    changes = pool(second, "changes")
+    if changes[index].chosen == 0:
+        changes[index].chosen = 1
+        pool(second, "chosen")[second.num_chosen] = index
+        second.num_chosen += 1
 
 
 @kernel
 def choose_companions(graph, work, index):
     """An event is matched anew together with its mate and its blossom; what its way saved, others may use."""
+    second = second_of(work)
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     path = pool(work, "path")
-    prices, weights = pool(work, "prices"), pool(graph, "weights")
+    prices, weights = pool(second, "prices"), pool(graph, "weights")
     mate = events[index].mate
     for at in range(mate_path(graph, work, index)):
         edge = path[at]
@@ -87,19 +90,21 @@ def choose_companions(graph, work, index):
 @kernel
 def is_chosen(work, detector):
     """Whether the region that covers a detector is one that will be given up."""
-    cover, nodes = pool(work, "covers")[detector], pool(work, "nodes")
+    second = second_of(work)
+    cover, nodes = pool(second, "covers")[detector], pool(work, "nodes")
     if cover.potential == 0:
         return False
     event = cover.owner if cover.owner < work.max_events else nodes[cover.owner].first_leaf
-    return pool(work, "limits")[event].chosen != 0
+    return pool(second, "changes")[event].chosen != 0
 
 
 @kernel
 def activate_around(graph, work):
     """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
-    implied, prices = pool(graph, "implied"), pool(work, "prices")
-    covers, first_edges = pool(work, "covers"), pool(work, "first_edges")
-    for at in range(work.num_first):
+    second = second_of(work)
+    implied, prices = pool(graph, "implied"), pool(second, "prices")
+    covers, first_edges = pool(second, "covers"), pool(second, "first_edges")
+    for at in range(second.num_first):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
             other = implied[entry]
@@ -115,13 +120,15 @@ def activate_around(graph, work):
 @kernel
 def choose_events(graph, work, count):
     """Find the events to be matched anew, and how far which events have to look past active edges."""
-    events, limits, active = pool(work, "events"), pool(work, "limits"), pool(work, "active")
-    chosen, ends = pool(work, "chosen"), pool(graph, "ends")
-    covers, detectors, near = pool(work, "covers"), pool(graph, "detectors"), pool(graph, "near")
+    second = second_of(work)
+    changes = pool(second, "changes")
+    events, detours, active = pool(work, "events"), pool(work, "detours"), pool(work, "active")
+    chosen, ends = pool(second, "chosen"), pool(graph, "ends")
+    portal_at, detectors, near = pool(work, "portal_at"), pool(graph, "detectors"), pool(graph, "near")
     for index in range(count):
-        limits[index].chosen = 0
-        limits[index].is_last = 0
-    work.num_chosen = 0
+        changes[index].chosen = 0
+        detours[index].is_last = 0
+    second.num_chosen = 0
     is_wide = False
     at_edge = 0
     at_event = 0
@@ -132,15 +139,15 @@ def choose_events(graph, work, count):
             for end in range(2):
                 detector = ends[2 * slot + end]
                 if detector >= 0:
-                    covers[detector].portal = 0
+                    portal_at[detector] = 0
         for index in range(count):
-            if limits[index].chosen == 0 and limits[index].is_left_out == 0:
+            if changes[index].chosen == 0 and changes[index].is_left_out == 0:
                 radius = events[index].radius
                 horizon = nearest_portal(graph, work, index, 2 * radius)
-                limits[index].horizon = horizon
+                detours[index].horizon = horizon
                 if radius > horizon or (2 * radius > horizon == detectors[events[index].detector].radius):
                     choose(work, index)
-        while at_event < work.num_chosen:
+        while at_event < second.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
         if at_edge == work.num_active and not is_wide:
@@ -150,12 +157,14 @@ def choose_events(graph, work, count):
         for end in range(2):
             detector = ends[2 * active[at] + end]
             if detector >= 0:
-                covers[detector].portal = NONE
+                portal_at[detector] = NONE
     # Events that begin anew have time to look farther while they grow.
     for index in range(count):
-        limit = limits[index]
+        limit = detours[index]
         reach = 2 * events[index].radius
-        limit.must_look = limit.chosen != 0 or (limit.is_left_out == 0 and reach > limit.horizon)
+        limit.must_look = changes[index].chosen != 0 or (
+            changes[index].is_left_out == 0 and reach > limit.horizon
+        )
         if limit.must_look:
             around = detectors[events[index].detector]
             limit.horizon = min(around.radius, max(reach, near[around.first].span & ~1) + 2)
@@ -164,11 +173,11 @@ def choose_events(graph, work, count):
 @kernel
 def use_ways(work):
     """What is known of ways past active edges holds for the events that searches have come to already."""
-    events, nodes, limits = pool(work, "events"), pool(work, "nodes"), pool(work, "limits")
+    events, nodes, detours = pool(work, "events"), pool(work, "nodes"), pool(work, "detours")
     woken = pool(work, "woken")
     for at in range(work.num_woken):
         index = woken[at]
-        limit = limits[index]
+        limit = detours[index]
         events[index].reach = min(events[index].reach, limit.horizon)
         if limit.boundary < nodes[index].boundary:
             nodes[index].boundary = limit.boundary
@@ -186,9 +195,8 @@ def forget_shot(work):
 
 
 @kernel
-def lay_out(graph, work, count):
-    """List the edges of the present matching, and how its regions cover detectors."""
-    list_edges(graph, work, count, False)
+def lay_out_regions(graph, work, count):
+    """Lower the weights of the listed edges, and note how the regions of the matching cover detectors."""
     if lower_prices(graph, work):
         share_cuts(work, count)
     cover_all(graph, work, count)
@@ -196,37 +204,48 @@ def lay_out(graph, work, count):
 
 @kernel
 def forget_layout(work):
-    """Forget what `lay_out` noted."""
+    """Forget which edges are listed and which detectors are covered."""
     forget_edges(work)
     forget_cover(work)
 
 
 @kernel
+def rematch_events(graph, work, count):
+    """Match the events around newly lowered edges again, and lay out the new matching. Returns a status."""
+    second = second_of(work)
+    events, chosen = pool(work, "events"), pool(second, "chosen")
+    second.num_rounds += 1
+    work.may_look_beyond = 1
+    choose_events(graph, work, count)
+    free_events(graph, work)
+    find_ways(graph, work, count)
+    if work.overflow:
+        close_portals(work)
+        return FULL
+    use_ways(work)
+    match_chosen(graph, work)
+    for at in range(second.num_chosen):
+        if events[chosen[at]].mate == FREE:
+            status = find_partner(graph, work, chosen[at])
+            if status != OK:
+                close_portals(work)  # before there are larger pools
+                return status
+    close_portals(work)
+    forget_layout(work)
+    list_edges(graph, work, count, False)
+    lay_out_regions(graph, work, count)
+    return OK
+
+
+@kernel
 def improve(graph, work, count):
-    """Match parts of the shot anew until nothing overlaps on lighter edges. Returns a status."""
-    events, chosen = pool(work, "events"), pool(work, "chosen")
+    """Match parts of the shot again until no regions overlap on lowered edges. Returns a status."""
     while lower(graph, work, count):
         if work.overflow:
             return FULL
-        work.num_rounds += 1
-        work.may_look_beyond = 1
-        choose_events(graph, work, count)
-        free_events(graph, work)
-        find_ways(graph, work, count)
-        if work.overflow:
-            close_portals(work)
-            return FULL
-        use_ways(work)
-        match_chosen(graph, work)
-        for at in range(work.num_chosen):
-            if events[chosen[at]].mate == FREE:
-                status = find_partner(graph, work, chosen[at])
-                if status != OK:
-                    close_portals(work)  # before there are larger pools
-                    return status
-        close_portals(work)
-        forget_layout(work)
-        lay_out(graph, work, count)
+        status = rematch_events(graph, work, count)
+        if status != OK:
+            return status
     return FULL if work.overflow else OK
 
 
@@ -238,24 +257,23 @@ def apply_observed(graph, work, count):
     matching, whose edges imply others. All components are matched, whatever is asked for: edges without
     observables must imply the same in any case. `flips` and `weight` are those of this matching.
     """
+    second = second_of(work)
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
-    only_flips = work.only_flips
-    work.only_flips = 0
+    only_flips = second.only_flips
+    second.only_flips = 0
     leave_out(graph, work, count)
     list_edges(graph, work, count, True)
     keep_observed_edges(graph, work)
     status = OK
-    if work.num_first > 0:
-        if lower_prices(graph, work):
-            share_cuts(work, count)
-        cover_all(graph, work, count)
+    if second.num_first > 0:
+        lay_out_regions(graph, work, count)
         status = improve(graph, work, count)
         if status == OK:
             for byte in range(graph.flip_bytes):
                 flips[byte] = certain_flips[byte]
             add_up(graph, work)
     forget_layout(work)
-    work.only_flips = only_flips
+    second.only_flips = only_flips
     return status
 
 
@@ -269,8 +287,9 @@ def match_again(graph, work, count):
     flip nothing may keep their first matching, and there is no weight. The status is DIFFERENT if the two
     matchings are to be compared and predict different flips; the edges of the second are then listed.
     """
+    second = second_of(work)
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
-    work.num_rounds = 0
+    second.num_rounds = 0
     if graph.num_observed > 0:
         status = apply_observed(graph, work, count)
         if status != OK or graph.only_first:
@@ -278,11 +297,9 @@ def match_again(graph, work, count):
     leave_out(graph, work, count)
     list_edges(graph, work, count, True)
     keep_first_edges(work)
-    if lower_prices(graph, work):
-        share_cuts(work, count)
-    cover_all(graph, work, count)
+    lay_out_regions(graph, work, count)
     status = improve(graph, work, count)
-    if status != OK or (work.num_rounds == 0 and graph.num_observed == 0):
+    if status != OK or (second.num_rounds == 0 and graph.num_observed == 0):
         return status
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]

@@ -1,5 +1,6 @@
 """Events that are to be matched anew begin as in a first matching: with all the room that is left to them."""
 
+from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FREE, NONE, OUT_OF_TREE
 from decoders.kernels.records import pool
@@ -9,20 +10,21 @@ from decoders.matching.kernels.regions import scan_list, wake
 @kernel
 def free_events(graph, work):
     """Take partners, radii and blossoms away from the events to be matched anew."""
-    events, nodes, chosen = pool(work, "events"), pool(work, "nodes"), pool(work, "chosen")
+    second = second_of(work)
+    events, nodes, chosen = pool(work, "events"), pool(work, "nodes"), pool(second, "chosen")
     spare = pool(work, "spare")
     detectors = pool(graph, "detectors")
-    for at in range(work.num_chosen):
+    for at in range(second.num_chosen):
         wake(graph, work, chosen[at])  # all before any: what is known of others' nearest is from before
     work.mark += 1
-    for at in range(work.num_chosen):
+    for at in range(second.num_chosen):
         blossom = nodes[chosen[at]].parent
         while blossom >= 0 and nodes[blossom].mark != work.mark:
             nodes[blossom].mark = work.mark
             spare[work.num_spare] = blossom
             work.num_spare += 1
             blossom = nodes[blossom].parent
-    for at in range(work.num_chosen):
+    for at in range(second.num_chosen):
         index = chosen[at]
         event, node = events[index], nodes[index]
         event.mate = FREE
@@ -45,8 +47,9 @@ def free_events(graph, work):
 @kernel
 def room_along(work, half):
     """How far an event may grow along an edge: to the other region, or half of it if both begin anew."""
+    second = second_of(work)
     distance, other = pool(work, "edges")[half >> 1].distance, pool(work, "halves")[half].to
-    if pool(work, "limits")[other].chosen:
+    if pool(second, "changes")[other].chosen:
         return distance >> 1
     return distance - pool(work, "events")[other].radius
 
@@ -66,7 +69,7 @@ def find_room(graph, work, index):
             edge = half
         half = halves[half].next
     # An edge that is not known yet leaves room for half of what has been looked through.
-    horizon = pool(work, "limits")[index].horizon
+    horizon = pool(work, "detours")[index].horizon
     last = detectors[event.detector].last
     while event.reach < min(2 * room, horizon) and event.scan < last and work.overflow == 0:
         half = scan_list(graph, work, index, min(2 * room, horizon))
@@ -86,12 +89,13 @@ def find_room(graph, work, index):
 @kernel
 def match_chosen(graph, work):
     """Give events that begin anew their first radii, and match what is tight."""
+    second = second_of(work)
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     edges = pool(work, "edges")
-    chosen = pool(work, "chosen")
-    for at in range(work.num_chosen):
+    chosen = pool(second, "chosen")
+    for at in range(second.num_chosen):
         nodes[chosen[at]].entry = find_room(graph, work, chosen[at])
-    for at in range(work.num_chosen):
+    for at in range(second.num_chosen):
         index = chosen[at]
         event = events[index]
         half = nodes[index].entry

@@ -14,13 +14,13 @@ from decoders.matching.kernels.known_edges import add_edge, known_edge
 @kernel
 def add_portal(graph, work, detector, other, slot):
     """Note an end of an active edge."""
-    cover = pool(work, "covers")[detector]
+    portal_at = pool(work, "portal_at")
     portal = pool(work, "portals")[work.num_portals]
     portal.detector = detector
     portal.other = other
     portal.weight = pool(work, "lowered")[slot]
     portal.slot = slot
-    portal.next = cover.portal
+    portal.next = portal_at[detector]
     portal.num_sights = 0
     portal.horizon = 0
     portal.is_complete = 0
@@ -29,7 +29,7 @@ def add_portal(graph, work, detector, other, slot):
     outward = pool(graph, "boundary_edge")[detector]
     if outward >= 0:
         portal.boundary = min(portal.boundary, pool(work, "lowered")[outward])
-    cover.portal = work.num_portals
+    portal_at[detector] = work.num_portals
     work.num_portals += 1
 
 
@@ -54,9 +54,9 @@ def open_portals(graph, work):
 @kernel
 def close_portals(work):
     """Forget all portals."""
-    covers, portals = pool(work, "covers"), pool(work, "portals")
+    portal_at, portals = pool(work, "portal_at"), pool(work, "portals")
     for at in range(work.num_portals):
-        covers[portals[at].detector].portal = NONE
+        portal_at[portals[at].detector] = NONE
     work.num_portals = 0
 
 
@@ -64,7 +64,7 @@ def close_portals(work):
 def link_portals(work, here, detector, distance):
     """Note the portals at a detector that is so far from a portal."""
     portals, links = pool(work, "portals"), pool(work, "links")
-    there = pool(work, "covers")[detector].portal
+    there = pool(work, "portal_at")[detector]
     while there >= 0:
         if there != here and there != portals[here].other:
             if work.num_links == work.max_links:
@@ -83,7 +83,7 @@ def look_around(graph, work, here, horizon):
     detectors, near, event_of = pool(graph, "detectors"), pool(graph, "near"), pool(work, "event_of")
     portal = pool(work, "portals")[here]
     sights = pool(work, "sights")
-    covers = pool(work, "covers")
+    portal_at = pool(work, "portal_at")
     row = here * MOST_SIGHTS
     around = detectors[portal.detector]
     portal.num_sights = 0
@@ -98,7 +98,7 @@ def look_around(graph, work, here, horizon):
     while at < around.last and near[at].span < horizon:
         detector = portal.detector + near[at].detector
         distance = near[at].span & ~1
-        if covers[detector].portal >= 0:
+        if portal_at[detector] >= 0:
             link_portals(work, here, detector, distance)
         if event_of[detector] >= 0:
             if portal.num_sights == MOST_SIGHTS:
@@ -176,7 +176,7 @@ def shorten(work, event, sight, here, through):
 @kernel
 def leave_to_boundary(work, event, exit, distance):
     """An event has a way to the boundary past active edges and then this detector: whether it is shorter."""
-    limit = pool(work, "limits")[event]
+    limit = pool(work, "detours")[event]
     if distance >= limit.boundary:
         return False
     limit.boundary = distance
@@ -188,8 +188,8 @@ def leave_to_boundary(work, event, exit, distance):
 @kernel
 def find_ways_from(graph, work, event, horizon):
     """Make the ways from an event past active edges known that are shorter than a horizon; returns it."""
-    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(work, "covers")
-    limits = pool(work, "limits")
+    detectors, near, portal_at = pool(graph, "detectors"), pool(graph, "near"), pool(work, "portal_at")
+    detours = pool(work, "detours")
     portals, sights, links = pool(work, "portals"), pool(work, "sights"), pool(work, "links")
     stack = pool(work, "stack")
     detector = pool(work, "events")[event].detector
@@ -199,10 +199,10 @@ def find_ways_from(graph, work, event, horizon):
     while at < around.first or (at < around.last and near[at].span < horizon):
         distance = 0
         via = NONE
-        here = covers[detector].portal
+        here = portal_at[detector]
         if at >= around.first:
             via = at
-            here = covers[detector + near[at].detector].portal
+            here = portal_at[detector + near[at].detector]
             distance = near[at].span & ~1
         while here >= 0:
             if portals[here].other >= 0:
@@ -211,7 +211,7 @@ def find_ways_from(graph, work, event, horizon):
                 else:
                     queued = go_through(work, here, distance, via, 1, queued)
             elif leave_to_boundary(work, event, portals[here].detector, distance + portals[here].weight):
-                limits[event].way = note_way(work, via, detector, portals[here].slot, NONE, NONE)
+                detours[event].way = note_way(work, via, detector, portals[here].slot, NONE, NONE)
             here = portals[here].next
         at += 1
     done = 0
@@ -243,7 +243,7 @@ def find_ways_from(graph, work, event, horizon):
         if here.distance == FAR:
             continue
         if leave_to_boundary(work, event, here.detector, here.distance + here.boundary) and here.is_direct:
-            limits[event].way = note_way(work, here.via, detector, here.slot, here.detector, NONE)
+            detours[event].way = note_way(work, here.via, detector, here.slot, here.detector, NONE)
         row = index * MOST_SIGHTS
         for sight in range(row, row + here.num_sights):
             through = here.distance + sights[sight].distance
@@ -262,10 +262,10 @@ def find_ways(graph, work, count):
     Those are the ones to be matched anew, and those with larger regions than their lists account for. A
     horizon comes nearer if there is too much to see.
     """
-    limits = pool(work, "limits")
+    detours = pool(work, "detours")
     for index in range(count):
-        limits[index].boundary = FAR
+        detours[index].boundary = FAR
     open_portals(graph, work)
     for index in range(count):
-        if limits[index].must_look and work.overflow == 0:
-            limits[index].horizon = find_ways_from(graph, work, index, limits[index].horizon)
+        if detours[index].must_look and work.overflow == 0:
+            detours[index].horizon = find_ways_from(graph, work, index, detours[index].horizon)

@@ -95,7 +95,7 @@ def schedule_edge(work, half):
 @kernel
 def list_limit(work, event):
     """Return up to which distance an event's neighbour list is valid: less than FAR with lowered edges."""
-    return pool(work, "limits")[event].horizon if work.num_active > 0 else FAR
+    return pool(work, "detours")[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
@@ -198,7 +198,7 @@ def look_for_exit(graph, work, event, there):
 @kernel
 def may_look_farther(graph, work, event):
     """Return whether an event may have further paths through active edges that were not searched for."""
-    limit = pool(work, "limits")[event]
+    limit = pool(work, "detours")[event]
     radius = pool(graph, "detectors")[pool(work, "events")[event].detector].radius
     return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
 
@@ -206,7 +206,7 @@ def may_look_farther(graph, work, event):
 @kernel
 def look_farther(graph, work, event):
     """Search for longer paths through active edges; return the distance to which the list is then valid."""
-    limit, node, halves = pool(work, "limits")[event], pool(work, "nodes")[event], pool(work, "halves")
+    limit, node, halves = pool(work, "detours")[event], pool(work, "nodes")[event], pool(work, "halves")
     around = pool(graph, "detectors")[pool(work, "events")[event].detector]
     step = max(limit.horizon, pool(graph, "near")[around.first].span & ~1) + 2
     farther = min(around.radius, limit.horizon + step)
@@ -302,7 +302,7 @@ def make_node(graph, work, index):
             add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
         suitor = events[suitor].next_suitor
     if work.num_active > 0:
-        limit = pool(work, "limits")[index]
+        limit = pool(work, "detours")[index]
         event.reach = min(event.reach, limit.horizon)
         if limit.boundary < node.boundary:
             node.boundary = limit.boundary

@@ -5,6 +5,7 @@ which layers arrive.
 """
 
 from decoders.correlated.kernels.batch import match_found_twice
+from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
 from decoders.kernels.records import pool
@@ -146,8 +147,9 @@ def drop_rows(stream, layers):
 @kernel
 def match_rows(stream, graph, work, context, layers):
     """Decode the rows at hand and commit `layers` of them behind the first `context`. Returns a status."""
+    second = second_of(work)
     count = find_events(stream, work)
-    work.only_flips = 1
+    second.only_flips = 1
     status = match_found_twice(graph, work, count)
     if status == OK:
         low = context * stream.num_columns

@@ -11,9 +11,9 @@ from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.correlated.kernels.arbitrate import add_edge_to_set, clear_set, explain_set
 from decoders.correlated.whole_errors import IMPOSSIBLE, WholeErrors
+from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels.jit import kernel
 from decoders.matching.decoder import MWPM
-from decoders.matching.workspace import Workspace
 from qec import families
 
 
@@ -33,7 +33,7 @@ class Scales:
 
     def __init__(self, decoder: CorrelatedMWPM) -> None:
         self.graph = decoder.search_graph
-        self.work = Workspace(self.graph)
+        self.work = SecondWorkspace(self.graph)
 
     def weigh(self, edges: NDArray[np.int64]) -> int:
         work = self.work
@@ -43,9 +43,10 @@ class Scales:
             work.grow()
             work.record["overflow"] = 0
             total = weigh_edges(self.graph.record, work.record, edges)
-        assert work.record["num_seen"][0] == 0
-        assert (work.arrays["prices"] == -1).all()
-        assert (work.arrays["listed_at"] == -1).all()
+        second = work.second
+        assert second.record["num_seen"][0] == 0
+        assert (second.arrays["prices"] == -1).all()
+        assert (second.arrays["listed_at"] == -1).all()
         return int(total)
 
 

@@ -1,0 +1,68 @@
+"""State of the second matching.
+
+`WORK.second` is the address of one record SECOND for each workspace. What searches read of the second
+matching (lowered weights, ways past active edges) is part of WORK itself.
+"""
+
+import numpy as np
+
+from decoders.kernels.jit import kernel
+from decoders.kernels.records import Pool, record, record_at
+
+_i4, _i8 = np.int32, np.int64
+
+COVER = record(  # how the regions of a matching cover a detector
+    potential=_i8,  # how far one reaches beyond it; 0 if none does
+    centre=_i8,  # the same where a region's distances are counted from; NONE elsewhere
+    owner=_i8,  # the region: an event, or the outermost blossom around it
+)
+RAISED = record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
+CHANGE = record(  # how the second matching treats an event
+    is_left_out=_i8,  # the second matching does not matter there
+    chosen=_i8,  # whether it is to be matched anew
+    cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
+    is_cut=_i8,  # whether that is so for the edges counted at this event
+    shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
+)
+SECOND = record(
+    changes=Pool(CHANGE, "max_events"),
+    chosen=Pool(_i8, "max_events"),  # events that are matched anew
+    covers=Pool(COVER, "num_detectors + 1"),  # the last is not covered
+    covered=Pool(_i8, "num_detectors"),  # what of that is
+    raised=Pool(RAISED, "max_raised"),
+    prices=Pool(_i4, "num_graph_edges"),  # weight of an edge of the matching, NOT_SEEN or NOT_USED
+    seen=Pool(_i8, "num_graph_edges"),  # where prices are not NOT_SEEN
+    used_by=Pool(_i4, "num_graph_edges"),  # the event on whose way to its mate an edge is
+    first_edges=Pool(_i8, "num_graph_edges"),  # the edges of the first matching
+    second_edges=Pool(_i8, "num_graph_edges"),  # the edges of the second, while the two are compared
+    listed_at=Pool(_i8, "num_detectors"),  # last edge in `seen` at each, as 2 * place + end; NONE
+    listed_next=Pool(_i8, "2 * num_graph_edges"),  # the one before it
+    changed=Pool(_i8, "max_changed"),  # edges that the error being weighed would remove or add
+    num_chosen=_i8,
+    num_covered=_i8,
+    num_raised=_i8,
+    max_raised=_i8,
+    farthest=_i8,  # the largest of all centres
+    may_shift=_i8,  # whether regions may grow at their mates' cost
+    num_shifts=_i8,  # since the regions were last laid out
+    has_shifts=_i8,  # before that
+    shift_failed=_i8,  # a shifted region overlaps another on an active edge
+    num_seen=_i8,
+    num_first=_i8,
+    num_second=_i8,
+    max_changed=_i8,
+    num_removed=_i8,  # of those in `changed`, from the start
+    num_added=_i8,  # and from the end
+    num_lowered=_i8,  # times that a slot was lowered, of all shots
+    only_flips=_i8,  # no more is asked of a shot than what it flips: other components are matched once
+    num_rounds=_i8,  # times that part of the last shot was matched anew
+    num_detectors=_i8,
+    num_graph_edges=_i8,
+    max_events=_i8,
+)
+
+
+@kernel
+def second_of(work):
+    """Return the state of the second matching of a workspace."""
+    return record_at(work.second, SECOND)
