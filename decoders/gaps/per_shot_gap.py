@@ -1,4 +1,4 @@
-"""What gaps need where every shot has weights of its own: each observable's graph of classes."""
+"""Gap graphs for per-shot edge weights."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from decoders.reweighted.kernels.layout import REWEIGHT
 
 
 class Rivals:
-    """The observables of a graph as detectors, and the memory of one thread; for `kernels.rivals`.
+    """Gap graphs of the observables, and the memory of one thread, for `kernels.per_shot`.
 
     Args:
-        graph: the reweighted graph that shots are matched on.
-        gauges: of its observables, see `gauges_of`; none if no gaps are wanted.
+        graph: the reweighted graph on which shots are matched.
+        gauges: its observable detectors; empty if no gaps are needed.
     """
 
     def __init__(self, graph: ReweightedGraph, gauges: list[Gauge]) -> None:
@@ -36,32 +36,42 @@ class Rivals:
         )
 
     def grow(self) -> None:
-        """Give the kernels more room."""
+        """Enlarge the workspace."""
         self._work.grow()
 
 
 def gauges_of(graph: MatchingGraph) -> list[Gauge]:
-    """All observables of a graph as detectors.
+    """Express all observables of a graph as detectors.
 
     Raises:
-        ValueError: a loop of edges flips an observable, see `Gauge.of`.
+        ValueError: a cycle of edges flips an observable, see `ObservableDetector.of`.
     """
     return [Gauge.of(graph, observable=observable) for observable in range(graph.num_observables)]
 
 
 def no_gaps(shots: int, gauges: list[Gauge]) -> NDArray[np.int64]:
-    """Where kernels write integer gaps, int64 (shots, observables): no other class is known yet."""
+    """Allocate integer gaps for kernels, int64 (shots, observables), with FAR: no other class found yet."""
     return np.full((shots, len(gauges)), layout.FAR, dtype=np.int64)
 
 
 def as_likelihood(steps: NDArray[np.int64], gauges: list[Gauge], *, scale: float) -> NDArray[np.float64]:
-    """Integer gaps in units of log-likelihood, infinite where there is no other class."""
+    """Convert integer gaps to log-likelihoods.
+
+    Args:
+        steps: int64 (shots, observables), FAR where there is no other class.
+        gauges: the observable detectors.
+        scale: integer weight per unit of log-likelihood.
+
+    Returns:
+        float64 (shots, observables), infinite where there is no other class.
+    """
     unseen = np.array([gauge.unseen for gauge in gauges])
     gaps: NDArray[np.float64] = np.minimum(np.where(steps < layout.FAR, steps / scale, np.inf), unseen)
     return gaps
 
 
 def _rival(gauge: Gauge) -> Pools:
+    """Allocate the GAP_CLASS record of an observable."""
     num_detectors, num_edges = gauge.graph.num_detectors, gauge.graph.num_edges
     pools = Pools(RIVAL)
     pools.own(
@@ -75,4 +85,5 @@ def _rival(gauge: Gauge) -> Pools:
 
 
 def _together(dtype: "np.dtype[np.record]", records: list[NDArray[Any]]) -> NDArray[Any]:
+    """Concatenate records into one array; empty if there are none."""
     return np.concatenate([np.zeros(0, dtype=dtype), *records])

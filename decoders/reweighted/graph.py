@@ -1,4 +1,4 @@
-"""A matching graph whose weights change from shot to shot."""
+"""Matching graph whose weights change from shot to shot."""
 
 from typing import NamedTuple
 
@@ -12,19 +12,23 @@ from decoders.model.matching_graph import MatchingGraph
 from decoders.reweighted.kernels import reweighted
 from decoders.reweighted.kernels.layout import REWEIGHT
 
-#: Longest neighbour list that an event may make itself, in detectors.
+#: Most detectors in the neighbour list of an event.
 LIST_LENGTH = 64
-#: Weights of one path must add up to less than 2**31.
+#: Largest weight; the weights of one path must add up to less than 2**31.
 MAX_WEIGHT = 1 << 25
 
 
 class ReweightedGraph(Pools):
-    """The topology of a matching graph, and room for the weights of one shot at a time.
+    """Topology of a matching graph, and memory for the weights of one shot at a time.
 
-    Made for `decoders.reweighted.kernels`: `record` is the kernels' `graph`, `reweight.record` their
-    `reweight`. Every thread needs one of its own, and a `Workspace` for it. The graph's own weights and which
-    of its errors are more likely than not mean nothing here; errors of probability one keep happening, and
-    those that no detector sees are predicted when more likely than not.
+    For `decoders.reweighted.kernels`: `record` is the kernels' `graph`, `reweight.record` their `reweight`.
+    Every thread needs its own, and a `Workspace` for it. The graph's own weights, and which of its errors are
+    more likely than not, are ignored; errors of probability one still occur, and undetectable errors are
+    predicted if more likely than not.
+
+    Args:
+        graph: the matching graph.
+        list_length: most detectors in the neighbour list of an event.
     """
 
     def __init__(self, graph: MatchingGraph, *, list_length: int = LIST_LENGTH) -> None:
@@ -40,7 +44,7 @@ class ReweightedGraph(Pools):
         certain_flips = as_bytes(np.bitwise_xor.reduce(np.array(certain), axis=0)[np.newaxis], flip_bytes)[0]
         at_boundary = graph.edge_v < 0
         ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
-        # Edges are sorted by their ends, and the first of those with the same ends stands for all.
+        # Edges are sorted by their ends; the first of parallel edges represents all of them.
         same = np.zeros(num_edges, dtype=np.bool_)
         same[1:] = (ends[1:] == ends[:-1]).all(axis=1)
         twin_of = np.maximum.accumulate(np.where(same, 0, np.arange(num_edges))).astype(np.int32)
@@ -108,18 +112,30 @@ class ReweightedGraph(Pools):
 
 
 class Solution(NamedTuple):
-    """A shot's lightest matching under the weights that came with it."""
+    """Minimum-weight matching of a shot under its weights."""
 
-    #: uint8 (ceil(observables / 8),): the observables that it flips.
+    #: uint8 (ceil(observables / 8),): observables that it flips.
     flips: NDArray[np.uint8]
-    #: In the unit of the weights given.
+    #: Total weight, in the unit of the given weights.
     weight: int
-    #: int64, ascending: the numbers of its edges.
+    #: int64 (edges,), ascending: indices of its edges.
     edges: NDArray[np.int64]
 
 
 class ReweightedMatching:
-    """Exact minimum-weight perfect matching under weights given with each shot; one shot at a time."""
+    """Exact minimum-weight perfect matching under weights given with each shot, one shot at a time.
+
+    Args:
+        graph: the matching graph.
+        list_length: most detectors in the neighbour list of an event.
+
+    Example:
+        >>> import numpy as np, stim
+        >>> from decoders.model.matching_graph import MatchingGraph
+        >>> graph = MatchingGraph.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"))
+        >>> ReweightedMatching(graph=graph).match([True], weights=np.array([6], dtype=np.int32)).weight
+        6
+    """
 
     def __init__(self, *, graph: MatchingGraph, list_length: int = LIST_LENGTH) -> None:
         self.graph = graph
@@ -131,7 +147,7 @@ class ReweightedMatching:
 
         Args:
             detection_events: bool, or integers 0 and 1, (num_detectors,).
-            weights: int32 (num_edges,), even, of any sign, at most 2**25 in size.
+            weights: int32 (num_edges,), even, of any sign, at most 2**25 in absolute value.
 
         Raises:
             ValueError: wrong shape, dtype or value, or no set of edges explains the detection events.
@@ -146,7 +162,7 @@ class ReweightedMatching:
                 f"weights are {weights.dtype} {weights.shape}, expected int32 ({self.graph.num_edges},)"
             )
         if weights.size and (weights & 1 | (np.abs(weights) > MAX_WEIGHT)).any():
-            raise ValueError(f"weights are even and at most {MAX_WEIGHT} in size")
+            raise ValueError(f"weights must be even and at most {MAX_WEIGHT} in absolute value")
         packed = pack_shots(events[np.newaxis])[0] ^ self.search_graph.arrays["toggles"]
         bits = np.unpackbits(packed, count=self.graph.num_detectors, bitorder="little")
         detectors = np.flatnonzero(bits).astype(np.int64)
@@ -158,7 +174,7 @@ class ReweightedMatching:
             if status == layout.OK:
                 break
             if status == layout.NO_PARTNER:
-                raise ValueError("no set of edges explains the detection events: one must be left alone")
+                raise ValueError("no set of edges explains the detection events: check shot and graph")
             self.work.grow()
             edges = np.zeros(2 * edges.size, dtype=np.int32)
         times = np.bincount(edges[:size], minlength=self.graph.num_edges)

@@ -1,16 +1,16 @@
-"""How much heavier the best solution of the other logical class is: one search more after the matching.
+"""Complementary gap by one additional search after the matching.
 
-Solutions of the two classes of an observable differ in whether an odd number of events is matched to the
-boundary that flips it (see `decoders.gaps.logical_classes`). Take each of the two boundaries as one event
-more, whose distance to another event is that event's distance to this boundary. With radius zero for both,
-the radii of the shot's matching are a feasible dual solution. So if the two new events are to be matched as
-well, the best solution is one search away (Edmonds 1965), and it is the best one of the other class. Each
-unit of time in which both of them grow adds two to the weight: twice the time at which their trees meet is
-the gap, and nothing needs to be rematched.
+The solutions of the two classes of an observable differ in whether an odd number of events is matched to the
+boundary that flips it (see `decoders.gaps.logical_classes`). Represent each of the two boundaries by an
+additional event, whose distance to another event is the distance of that event to this boundary. With radius
+zero for both, the radii of the shot's matching are a feasible dual solution. If the two new events must be
+matched as well, the best solution is one search away (Edmonds 1965), and it is the best solution of the
+other class. Each unit of time in which both grow adds two to the weight: the gap is twice the time at which
+their trees meet, and nothing needs to be rematched.
 
-Events that are matched to a boundary touch its new event from the start, so they grow with it as one
-blossom: through it they could be paired with each other at no cost. Ways from one event to another through
-a new event are never tight without passing it, so lists of neighbours need not know them.
+Events that are matched to a boundary touch its event from the start, so they grow with it as one blossom
+(through it they could be paired with each other at no cost). An edge between two events through a boundary
+event is never tight unless it passes that event, so neighbour lists need not contain it.
 """
 
 from decoders.kernels.bits import is_quiet
@@ -26,7 +26,17 @@ from decoders.matching.kernels.regions import make_node, wake
 
 @kernel
 def add_boundary_event(graph, work, index, count, detector, distances, across):
-    """Make an event of a boundary, `index`, and its edges to those of the events 0..count-1 that matter."""
+    """Create the event `index` of a boundary, and its edges to those of the events 0..count-1 that matter.
+
+    Args:
+        graph: GRAPH record with two additional detectors.
+        work: WORK record; writes events and known edges.
+        index: the new event.
+        count: number of events of the shot.
+        detector: detector of the new event.
+        distances: int64 (detectors,): distances to this boundary.
+        across: distance between the boundaries.
+    """
     events = pool(work, "events")
     event = events[index]
     event.detector = detector
@@ -42,13 +52,13 @@ def add_boundary_event(graph, work, index, count, detector, distances, across):
     make_node(graph, work, index)
     for other in range(count):
         distance = distances[events[other].detector]
-        if distance - events[other].radius < across:  # or the boundaries meet first
+        if distance - events[other].radius < across:  # otherwise the boundaries meet first
             add_edge(work, index, other, distance, NONE)
 
 
 @kernel
 def add_child(work, blossom, child):
-    """Add a region to a growing ring, at its end."""
+    """Append a region to the ring of a blossom under construction. Writes `nodes`."""
     nodes, events = pool(work, "nodes"), pool(work, "events")
     shell = nodes[blossom]
     node = nodes[child]
@@ -67,7 +77,10 @@ def add_child(work, blossom, child):
 
 @kernel
 def plant(graph, work, seed, count, distances):
-    """Let the event of a boundary grow, together with all regions that are matched to this boundary."""
+    """Start to grow the event of a boundary together with all regions matched to this boundary.
+
+    Writes nodes, the tree and the queue of `work`.
+    """
     events, nodes, detectors = pool(work, "events"), pool(work, "nodes"), pool(graph, "detectors")
     root = seed
     for index in range(count):
@@ -75,7 +88,7 @@ def plant(graph, work, seed, count, distances):
         if events[index].mate != AT_BOUNDARY or distances[detector] != detectors[detector].boundary:
             continue
         if nodes[events[index].top].label == OUTER:
-            continue  # as near to the boundary planted before
+            continue  # at the same distance from the other boundary, and already in its tree
         wake(graph, work, index)
         if root == seed:
             root = new_blossom(work)
@@ -97,9 +110,9 @@ def plant(graph, work, seed, count, distances):
 
 @kernel
 def search_other_class(graph, work, count, distances, across):
-    """How much more than the matching just found the best one of the other class weighs, and a status.
+    """Return the gap of the matching just found, FAR if there is no other class, and a status.
 
-    FAR if there is none. Spoils the matching.
+    Destroys the matching in `work`; its flips and weight remain.
     """
     events, event_of = pool(work, "events"), pool(work, "event_of")
     searched = False
@@ -136,12 +149,22 @@ def search_other_class(graph, work, count, distances, across):
 
 @entry_point
 def decode_with_gaps(graphs, works, distances, across, shots, predictions, weights, gaps, first_shot):
-    """Decode bit-packed shots as `decode_batch` does, and find the gap of one observable.
+    """Decode bit-packed shots as `decode_batch` does, and compute the gap of one observable.
 
-    `graphs` has two detectors more than the shots, without edges. `distances` int64 (2, detectors) are
-    those to the boundaries that flip the observable and do not, FAR without one, `across` int64 (1,) that
-    from one of them to the other. `gaps` int64 (shots,), FAR where there is no other class. `works` must
-    keep duals.
+    Args:
+        graphs: one GRAPH record with two more detectors than the shots, without edges.
+        works: one WORK record with keep_duals set; written.
+        distances: int64 (2, detectors): distances to the boundary that flips the observable and to the
+            other one, FAR without a path.
+        across: int64 (1,): distance between the two boundaries.
+        shots: uint8 (shots, shot_bytes).
+        predictions: uint8 (shots, flip_bytes), written.
+        weights: int64 (shots,), written.
+        gaps: int64 (shots,), written; FAR where there is no other class.
+        first_shot: first shot to decode.
+
+    Returns:
+        Index of the shot at which it stopped, and a status.
     """
     graph, work = graphs[0], works[0]
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")

@@ -1,8 +1,8 @@
-"""Gaps under weights that every shot has of its own: the lightest matching of the other logical class.
+"""Gaps under per-shot edge weights: the lightest matching of the other logical class.
 
-Where an observable is a detector (see `decoders.gaps.logical_classes`), the other class is one that matching
-can be told to stay in: that detector fires, or not. So the shot is matched once more on that graph, under the
-same weights.
+With an observable expressed as a detector (see `decoders.gaps.logical_classes`), matching can be restricted
+to the other class: that detector fires, or not. The shot is matched again on that graph under the same
+weights.
 """
 
 import numpy as np
@@ -14,13 +14,13 @@ from decoders.reweighted.kernels.reweighted import match_reweighted
 
 _i4, _i8 = np.int32, np.int64
 
-#: One observable that has two classes.
+#: One observable with two classes; order, bits and sizes are constant, the others written by `find_gaps`.
 RIVAL = record(
-    order=Pool(_i8, "num_edges"),  # which edge of the given graph each edge of the observable's graph is
-    weights=Pool(_i4, "num_edges"),  # the shot's, in that order
-    bits=Pool(np.uint8, "num_detectors"),  # whether an event changes in which class the last detector fires
-    events=Pool(_i8, "num_detectors"),  # the shot's, and the last detector if it fires
-    num_detectors=_i8,  # with the one more
+    order=Pool(_i8, "num_edges"),  # index in the given graph of each edge of the observable's graph
+    weights=Pool(_i4, "num_edges"),  # weights of the shot, in that order
+    bits=Pool(np.uint8, "num_detectors"),  # whether an event changes the class in which the last one fires
+    events=Pool(_i8, "num_detectors"),  # events of the shot, and the last detector if it fires
+    num_detectors=_i8,  # including the additional one
     num_edges=_i8,
     observable=_i8,
 )
@@ -28,12 +28,23 @@ RIVAL = record(
 
 @kernel
 def find_gaps(graphs, reweights, rivals, rival_work, graph, work, events, count, weights, predicted, gaps):
-    """Find the gaps of the observables in `rivals` after `work` has matched the shot under `weights`.
+    """Compute the gaps of observables after `work` has matched the shot.
 
-    `graphs`, `reweights` and `rivals` have a record for each of these observables, `graph` is the one without
-    further detectors. `events` int64, the first `count` are the shot's. `predicted` uint8 (bytes,): the
-    observables predicted; where the matching disagrees there is no gap to speak of: 0. `gaps` int64
-    (observables,) receives the others, FAR where there is no other class. Returns a status.
+    Args:
+        graphs: GRAPH (observables,): graph of each observable with two classes.
+        reweights: REWEIGHT (observables,), likewise.
+        rivals: GAP_CLASS (observables,), likewise; written.
+        rival_work: WORK record for these graphs; written.
+        graph: GRAPH record without additional detectors.
+        work: WORK record with the matching.
+        events: int64 (capacity,): the first `count` are the shot's events.
+        count: number of events.
+        weights: int32 (edges,): the shot's weights.
+        predicted: uint8 (flip_bytes,): predicted observables; where the matching differs the gap is 0.
+        gaps: int64 (observables,), written; FAR where there is no other class.
+
+    Returns:
+        A status.
     """
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for number in range(len(rivals)):

@@ -1,15 +1,15 @@
-"""Matching under weights that every shot has of its own.
+"""Exact matching under per-shot edge weights.
 
-Nothing can be prepared but the topology. So each event looks around itself, nearest detectors first, only
-until it has met another event or is surer of the boundary; what it has seen becomes its neighbour list, in
-the form that the searches know. A way to the boundary longer than that is not needed by events matched in
-the first pass: searches find it, if they come so far.
+Only the topology can be precomputed. Each event therefore searches its neighbourhood, nearest detectors
+first, until it has reached another event or the boundary is known to be nearer; the detectors settled become
+its neighbour list, in the form that the searches of `matching` read. Events matched in the first pass need no
+longer path to the boundary; the tree searches find it if they grow that far.
 
-For kernels: `match_reweighted(graph, reweight, work, detectors, count, weights)` matches `count` detection
-events under `weights`, int32 (num_edges,), even, of any sign, their sizes adding up to less than 2**31 on any
-path; then `work.flips` and `work.weight` describe the matching, and `reweighted_edges` lists its edges.
-`graph`, `reweight` and `work` are records of a `ReweightedGraph` and a `Workspace` for it; each thread needs
-its own of all three. The same events can be matched again under other weights, at once.
+Entry for kernels: `match_reweighted(graph, reweight, work, detectors, count, weights)`. Afterwards
+`work.flips` and `work.weight` describe the matching, and `reweighted_edges` lists its edges. The weights of
+any path must add up to less than 2**31 in absolute value. `graph`, `reweight` and `work` are records of a
+`ReweightedGraph` and a `Workspace` for it; each thread needs its own. The same events can be matched again
+under other weights at once.
 """
 
 import numpy as np
@@ -24,16 +24,21 @@ from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 from decoders.matching.kernels.first_pass import find_nearest, load_events, match_few, match_nearest
 from decoders.matching.kernels.paths import path_outward
 
-# DETECTOR.outward of a detector whose way to the boundary has not been laid.
+# DETECTOR.outward of a detector whose path to the boundary is not stored.
 UNKNOWN = np.int64(-2)
 
 
 @kernel
 def load_weights(graph, reweight, weights):
-    """Give every edge its weight of this shot; those of negative weight are taken as present.
+    """Set the weight of every edge; edges of negative weight are assumed present.
 
-    Of edges with the same two ends only the lightest counts. Taking a negative edge as present leaves an edge
-    of the opposite weight, which takes it away again (Edmonds and Johnson 1973).
+    Of parallel edges only the lightest counts. Assuming a negative edge present leaves an edge of the
+    opposite weight, which removes it again (Edmonds and Johnson 1973).
+
+    Args:
+        graph: GRAPH record; writes adjacent and boundary_edge.
+        reweight: REWEIGHT record; writes present, boundary_weight and their totals.
+        weights: int32 (num_edges,), even.
     """
     adjacent, places, present = pool(graph, "adjacent"), pool(reweight, "places"), pool(reweight, "present")
     boundary_weight, boundary_edge = pool(reweight, "boundary_weight"), pool(graph, "boundary_edge")
@@ -74,9 +79,9 @@ def load_weights(graph, reweight, weights):
 
 @kernel
 def load_found(graph, reweight, work, detectors, count):
-    """Put the detection events that are left by the present edges into `found`, ascending if they were.
+    """Write the detection events that the present edges leave to WORK.found; return their number.
 
-    Returns how many there are.
+    `detectors` int64 (capacity,): the first `count` are the shot's events; ascending order is preserved.
     """
     found, parity = pool(work, "found"), pool(reweight, "parity")
     present, ends = pool(reweight, "present"), pool(graph, "ends")
@@ -114,7 +119,7 @@ def load_found(graph, reweight, work, detectors, count):
 
 @kernel
 def take_present(graph, reweight, work):
-    """Start `flips` and `weight` with what is always there and with the edges taken as present."""
+    """Initialise `flips` and `weight` of the workspace with certain flips and the edges assumed present."""
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     edge_flips = pool(graph, "edge_flips")
     present = pool(reweight, "present")
@@ -129,9 +134,10 @@ def take_present(graph, reweight, work):
 
 @kernel
 def lay_chain(graph, reweight, work, source, end):
-    """Lay the way from the present search's source to the boundary beyond `end`.
+    """Store the path from the source of the present search to the boundary edge of `end`.
 
-    Where it meets a way laid before, it goes on along that one, which is as short: no two make a circle.
+    Where it meets a stored path, it follows that path, which is equally short; so no two paths form a cycle.
+    Writes DETECTOR.outward, outward_edges and REWEIGHT.chained.
     """
     detectors, nodes = pool(graph, "detectors"), pool(work, "ball_nodes")
     chained = pool(reweight, "chained")
@@ -153,7 +159,7 @@ def lay_chain(graph, reweight, work, source, end):
 
 @kernel
 def note_boundary(graph, work, source):
-    """Write what the way from a detector to the boundary flips."""
+    """Write the observables that the stored path of a detector flips to DETECTOR.flips and boundary_flips."""
     detectors, path = pool(graph, "detectors"), pool(work, "path")
     edge_flips, boundary_flips = pool(graph, "edge_flips"), pool(graph, "boundary_flips")
     width = graph.flip_bytes
@@ -172,14 +178,22 @@ def note_boundary(graph, work, source):
 
 @kernel
 def look_around(graph, reweight, work, source, used):
-    """Write an event's neighbour list, from place `used` on, up to and with the first event in it.
+    """Write the neighbour list of an event, up to and including the first event found.
 
-    Its distance to the boundary is final if that is nearer, or nothing else is: otherwise it is set to FAR,
-    which is as good as the truth while events are compared with their nearest. Returns the place behind the
-    list, and whether the list ended too early for that.
+    Its distance to the boundary is final if the boundary is nearer or no event was found; otherwise it is set
+    to FAR, which is equivalent as long as events are compared with their nearest. This is Dijkstra's search
+    as in `dijkstra.py`, but detectors farther than a known event or twice the known boundary distance are not
+    queued.
 
-    Dijkstra's search, as in `dijkstra.py`, but what is farther than an event or twice the boundary, as far as
-    they are known yet, is not even queued.
+    Args:
+        graph: GRAPH record; writes `near`, parents, steps, and the list fields and boundary of the detector.
+        reweight: REWEIGHT record; may store a boundary path.
+        work: WORK record; Dijkstra fields are scratch.
+        source: the detector.
+        used: first free entry of `near`.
+
+    Returns:
+        Entry after the list, and whether the list was truncated before the boundary distance was final.
     """
     detectors, near, parents = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "parents")
     steps = pool(graph, "steps")
@@ -201,7 +215,7 @@ def look_around(graph, reweight, work, source, used):
         size = drop_first(queue, size)
         if distance > nodes[here].distance:
             continue
-        if distance > limit:  # it was queued when less was known
+        if distance > limit:  # queued before the limit was lowered
             break
         if here != source:
             if used - first == reweight.list_length or used + 1 == graph.num_near or distance >= LIST_LIMIT:
@@ -245,7 +259,7 @@ def look_around(graph, reweight, work, source, used):
     detector.last = used
     detector.radius = min(radius, 2 * boundary, FAR)
     detector.boundary = FAR
-    # All detectors nearer than the radius have been seen.
+    # All detectors nearer than the radius have been settled.
     if boundary <= radius and boundary < FAR:
         detector.boundary = boundary
         lay_chain(graph, reweight, work, source, end)
@@ -257,7 +271,7 @@ def look_around(graph, reweight, work, source, used):
 
 @kernel
 def forget_chains(graph, reweight):
-    """No way to the boundary is laid."""
+    """Reset the stored paths to the boundary."""
     detectors, chained = pool(graph, "detectors"), pool(reweight, "chained")
     if reweight.num_chained < 0:
         for detector in range(graph.num_detectors):
@@ -269,7 +283,10 @@ def forget_chains(graph, reweight):
 
 @kernel
 def settle_boundaries(graph, reweight, work, count):
-    """Measure the distances of all events to the boundary, in one search from there."""
+    """Compute the distances of all events to the boundary in one Dijkstra search from there.
+
+    Writes boundary, outward and flips of DETECTOR, outward_edges and boundary_flips.
+    """
     detectors, indptr, adjacent = pool(graph, "detectors"), pool(graph, "indptr"), pool(graph, "adjacent")
     found, event_of, queue = pool(work, "found"), pool(work, "event_of"), pool(work, "ball_queue")
     boundary_weight, boundary_edge = pool(reweight, "boundary_weight"), pool(graph, "boundary_edge")
@@ -306,7 +323,7 @@ def settle_boundaries(graph, reweight, work, count):
 
 @kernel
 def lay_found_way(graph, reweight, work, index):
-    """Lay an event's way to the boundary if it is matched there and a search has found the way."""
+    """Store an event's path to the boundary if it is matched there and a tree search found the path."""
     event, node = pool(work, "events")[index], pool(work, "nodes")[index]
     detector = pool(graph, "detectors")[event.detector]
     if event.mate != AT_BOUNDARY or detector.boundary < FAR:
@@ -322,7 +339,7 @@ def lay_found_way(graph, reweight, work, index):
 
 @kernel
 def prepare_events(graph, reweight, work, count):
-    """Give every event in `found` its neighbour list and, where it matters yet, how far the boundary is."""
+    """Build the neighbour lists of the events in WORK.found and, where needed, their boundary distances."""
     found, event_of = pool(work, "found"), pool(work, "event_of")
     for index in range(count):
         event_of[found[index]] = index
@@ -338,7 +355,7 @@ def prepare_events(graph, reweight, work, count):
 
 @kernel
 def first_pass(graph, reweight, work, count):
-    """Match what is tight at once; returns how many events are left."""
+    """Match tight pairs and tight boundary edges; return the number of unmatched events."""
     take_present(graph, reweight, work)
     load_events(graph, work, count)
     find_nearest(graph, work, count)
@@ -349,8 +366,16 @@ def first_pass(graph, reweight, work, count):
 def match_reweighted(graph, reweight, work, detectors, count, weights):
     """Match detection events under the weights of this shot.
 
-    detectors: int64, the first `count` are those of the events. weights: int32 (num_edges,), even.
-    Returns the number of events that were left after taking negative edges as present, and a status.
+    Args:
+        graph: GRAPH record; written.
+        reweight: REWEIGHT record; written.
+        work: WORK record; written.
+        detectors: int64 (capacity,): the first `count` are the detectors that fired.
+        count: number of events.
+        weights: int32 (num_edges,), even.
+
+    Returns:
+        Number of events after edges of negative weight were assumed present, and a status.
     """
     event_of, woken, found = pool(work, "event_of"), pool(work, "woken"), pool(work, "found")
     load_weights(graph, reweight, weights)
@@ -374,10 +399,15 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
 
 @kernel
 def reweighted_edges(graph, reweight, work, count, edges):
-    """List the edges of the matching of `match_reweighted`, which returned `count`, those present included.
+    """List the edges of the matching of `match_reweighted`, including those assumed present.
 
-    edges: int32; an edge that is listed an even number of times is not part of the solution. Returns how many
-    are listed and a status.
+    Args:
+        graph, reweight, work: records as left by `match_reweighted`.
+        count: number of events that it returned.
+        edges: int32 (capacity,), written; an edge listed an even number of times is not in the solution.
+
+    Returns:
+        Number of edges listed, and a status.
     """
     path, present = pool(work, "path"), pool(reweight, "present")
     size = 0
@@ -397,7 +427,14 @@ def reweighted_edges(graph, reweight, work, count, edges):
 
 @entry_point
 def match_to_edges(graphs, reweights, works, detectors, weights, edges):
-    """Match one shot and list the edges of its matching; returns how many are listed and a status."""
+    """Match one shot and list the edges of its matching; return their number and a status.
+
+    Args:
+        graphs, reweights, works: one record each; written.
+        detectors: int64 (events,).
+        weights: int32 (num_edges,), even.
+        edges: int32 (capacity,), written.
+    """
     graph, reweight, work = graphs[0], reweights[0], works[0]
     count, status = match_reweighted(graph, reweight, work, detectors, len(detectors), weights)
     if status != OK:

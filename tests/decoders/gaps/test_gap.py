@@ -327,5 +327,5 @@ def test_gauge_leaves_only_one_class() -> None:
     events = gauge.events_of_class(packed, predictions[:, 0] == 1)
     _, again = MWPM(graph=gauge.graph).decode_batch(events, bit_packed=True, return_weights=True)
     np.testing.assert_allclose(again, weights)
-    with pytest.raises(ValueError, match="no observable L1"):
+    with pytest.raises(ValueError, match="observable=1: the graph has 1 observables"):
         Gauge.of(graph, observable=1)
