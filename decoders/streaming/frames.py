@@ -111,7 +111,7 @@ class FrameReader:
             return self._num_columns
         if kind == "measurements":
             return self._measured.per_cycle
-        raise ValueError(f"kind='{kind}': no kind of frame has this name; choose from events, measurements")
+        raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
 
 
 def _checked(frame: NDArray[Any], bit_packed: bool, kind: Kind, width: int) -> NDArray[np.uint8]:

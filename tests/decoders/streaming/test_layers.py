@@ -381,10 +381,10 @@ def test_no_detectors() -> None:
             "error(0.1) D0 D1 D2\ndetector(0, 0, 0) D0\ndetector(1, 0, 0) D1\ndetector(2, 0, 0) D2",
             "decompose_errors=True",
         ),
-        ("error(0.6) D0\ndetector(1, 2, 5) D0", "probability up to one half"),
-        ("error(1) D0\ndetector(1, 2, 5) D0", "probability up to one half"),
-        ("error(1) L0", "probability up to one half"),
-        ("error(0.6) L0\nerror(0.1) D0\ndetector(0, 0, 0) D0", "probability up to one half"),
+        ("error(0.6) D0\ndetector(1, 2, 5) D0", "probability above one half"),
+        ("error(1) D0\ndetector(1, 2, 5) D0", "probability above one half"),
+        ("error(1) L0", "probability above one half"),
+        ("error(0.6) L0\nerror(0.1) D0\ndetector(0, 0, 0) D0", "probability above one half"),
         (
             "error(0.1) D0 D13\ndetector(0, 0, 0) D0\nshift_detectors(0, 0, 1) 1\n"
             + repeat(1000, CHAIN.format(0.1))

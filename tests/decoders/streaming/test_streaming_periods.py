@@ -77,12 +77,12 @@ def test_only_whole_periods_fit() -> None:
 
 
 def test_a_commit_region_of_whole_periods() -> None:
-    with pytest.raises(ValueError, match=r"commit=7: a multiple of 2, the period of .* use 8"):
+    with pytest.raises(ValueError, match=r"commit=7: must be a multiple of 2, the period of .* use 8"):
         StreamingDecoder.from_circuit(CIRCUITS["two"](), commit=7)
     model = LayeredModel.from_dem(dem_of(CIRCUITS["two"]()))
-    with pytest.raises(ValueError, match="commit=7: a multiple"):
+    with pytest.raises(ValueError, match="commit=7: must be a multiple"):
         StreamingDecoder(model=model, plan=WindowPlan(commit=7, buffer=6))
-    with pytest.raises(ValueError, match="buffer=7: a multiple of the model's period, 2"):
+    with pytest.raises(ValueError, match="buffer=7: must be a multiple of the model's period, 2"):
         ParallelStreamingDecoder.from_circuit(CIRCUITS["two"](), threads=1, buffer=7)
 
 
