@@ -1,4 +1,4 @@
-"""Belief propagation on the errors as they are, then matching on the weights that it finds."""
+"""Belief-matching decoder: belief propagation on hyperedges, then matching with the resulting weights."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +22,14 @@ from decoders.model.dem import read_dem, with_likely_errors_present
 from decoders.model.matching_graph import MatchingGraph
 from decoders.reweighted.graph import ReweightedGraph
 
-#: Sweeps after which beliefs that explain no shot are taken as they are.
+#: Most iterations of belief propagation.
 MAX_SWEEPS = 5
-# Shots that a thread takes at a time: a multiple of the lanes.
+# Shots per task of a thread: a multiple of the lanes.
 _PORTION = 256
 
 
 class _Desk:
-    """All that one thread writes to; of the observables' gauges if gaps are wanted."""
+    """Memory of one thread; with observable detectors if gaps are requested."""
 
     def __init__(self, decoder: "BeliefMatching", gauges: list[Gauge]) -> None:
         self.graph = ReweightedGraph(decoder.graph)
@@ -44,20 +44,27 @@ class BeliefMatching(Decoder):
     """Belief matching (Higgott, Bohdanowicz, Kubica, Flammia and Campbell, PRX 13, 031007, 2023).
 
     Matching treats an error that flips more than two detectors as several independent edges. Belief
-    propagation treats it as one: given a shot's detection events it estimates how likely every error is, and
-    each edge gets the weight -log(q) for the estimated probability q that it is part of the shot's errors.
-    Then the events are matched, exactly for these weights. Where the most likely errors explain all events by
-    themselves, they are the answer.
+    propagation treats it as one hyperedge: given a shot's detection events it estimates the probability of
+    every error, and each edge gets the weight -log(q), with the estimated probability q that it is part of
+    the shot's errors. Then the events are matched exactly under these weights. If the most likely errors
+    explain all events by themselves, they are the solution.
 
-    Belief propagation is exact on trees only. So its answer is compared with that of plain matching wherever
-    the two differ: the lighter set of whole errors that gives either of them wins. If no set gives either,
-    another one is looked for by Gaussian elimination in the order of the beliefs, among the mechanisms around
-    the events in question. A shot that only parts of errors explain gets the answer of plain matching.
+    Belief propagation is exact on trees only. Its prediction is therefore compared with that of plain
+    matching wherever the two differ: the lighter set of hyperedge errors that yields either of them is
+    chosen. If no set yields either, another one is determined by Gaussian elimination in the order of the
+    beliefs, among the mechanisms around the events concerned. Shots that only components of errors explain
+    get the prediction of plain matching.
 
-    The gap of an observable is how much more the lightest solution that predicts the opposite weighs than
+    The gap of an observable is the weight of the lightest solution that predicts the opposite, minus that of
     the lightest of all, under the shot's own weights -log(q). It is 0 where the prediction is not that of the
-    lightest of all. Gaps rank shots by reliability, but predict too few errors: in loops, belief propagation
-    counts the same evidence several times.
+    lightest solution. Gaps rank shots by reliability, but underestimate the number of errors: in loops,
+    belief propagation counts the same evidence several times.
+
+    Example:
+        >>> import decoders, stim
+        >>> dem = stim.DetectorErrorModel("error(0.1) D0 D1 ^ D2 L0\nerror(0.1) D2 L0\nerror(0.1) D0 D1")
+        >>> decoders.from_dem("belief-matching", dem).decode([True, True, True])
+        array([ True])
     """
 
     uses_threads = True
@@ -77,7 +84,7 @@ class BeliefMatching(Decoder):
             name="belief-matching", num_detectors=graph.num_detectors, num_observables=graph.num_observables
         )
         if max_sweeps < 1:
-            raise ValueError(f"max_sweeps={max_sweeps}: belief propagation needs at least 1 sweep")
+            raise ValueError(f"max_sweeps={max_sweeps}: must be at least 1")
         self.graph = graph
         self.tanner = tanner
         self.errors = errors
@@ -85,23 +92,24 @@ class BeliefMatching(Decoder):
         self.max_sweeps = max_sweeps
         self._idle: list[_Desk] = []
         self._idle_with_gaps: list[_Desk] = []
-        self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
+        self._gauges: list[Gauge] | None = None  # created when gaps are first requested
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        # The kernels' records hold addresses, which mean nothing in a copy or in another process.
+        # Records hold addresses, which are meaningless in a copy or in another process.
         made = partial(type(self), graph=self.graph, tanner=self.tanner, errors=self.errors)
         return partial(made, max_sweeps=self.max_sweeps), ()
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, max_sweeps: int = MAX_SWEEPS) -> Self:
-        """Make the decoder for a DEM.
+        """Construct the decoder for a DEM.
 
         Args:
             dem: errors with at most two detectors per component, as `decompose_errors=True` makes them. The
-                components of an error are matched as edges and believed together.
-            max_sweeps: how often belief propagation goes over all detectors, forward and backward in turn,
-                unless it explains all events before. One sweep does about as much as two iterations that
-                update all messages in parallel. Two are exact where the errors and detectors form a tree.
+                components of an error are matched as separate edges but propagate beliefs as one hyperedge.
+            max_sweeps: most iterations of belief propagation over all detectors, alternately forward and
+                backward; it stops early once it explains all events. One iteration achieves about as much
+                as two that update all messages in parallel. Two are exact if errors and detectors form a
+                tree.
 
         Raises:
             ValueError: an error has a component with more than two detectors, or max_sweeps is below 1.
@@ -115,7 +123,7 @@ class BeliefMatching(Decoder):
 
     def warm_up(self, *, gaps: bool = False) -> None:
         """Compile the kernels; see `Decoder.warm_up`."""
-        super().warm_up(gaps=gaps)  # makes what gaps need; no shots are no portion, so that nothing runs
+        super().warm_up(gaps=gaps)  # builds the gap graphs; without shots no kernel runs
         none = read_only(np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8))
         predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
         for gauges in [[], self._gauges or []] if gaps else [[]]:
@@ -135,16 +143,16 @@ class BeliefMatching(Decoder):
     def _decode_all(
         self, packed: Packed, steps: NDArray[np.int64], gauges: list[Gauge], *, threads: int
     ) -> Packed:
-        """Predictions of all shots; with `gauges`, their integer gaps into `steps`."""
+        """Decode all shots; with observable detectors, write their integer gaps to `steps`."""
         packed = read_only(packed)
         certain = self.graph.certain_observables.astype("<u8").view(np.uint8)
         predictions = np.tile(certain[: (self.num_observables + 7) // 8], (packed.shape[0], 1))
         toggles = np.packbits(self.graph.certain_detectors, bitorder="little")
         num_events = np.bitwise_count(packed ^ toggles).sum(axis=1)
-        # Shots in neighbouring lanes wait for each other: those with as many events need about as long.
+        # Lanes wait for the slowest one: group shots with similar numbers of events.
         order = np.argsort(num_events, kind="stable")
         quiet, order = np.split(order, [np.searchsorted(num_events[order], 1)])
-        if gauges and quiet.size:  # those of all are as wide as of one
+        if gauges and quiet.size:  # shots without events have equal gaps
             order = np.concatenate([quiet[:1], order])
         portions = [order[start : start + _PORTION] for start in range(0, order.size, _PORTION)]
         run = partial(self._decode_portion, packed, predictions, steps, gauges)
@@ -168,7 +176,7 @@ class BeliefMatching(Decoder):
         gauges: list[Gauge],
         order: NDArray[np.int64],
     ) -> bool:
-        """Decode shots at a desk that another thread has left, or a new one; whether all are explained."""
+        """Decode shots with idle or new memory; return whether all shots are explained."""
         idle = self._idle_with_gaps if gauges else self._idle
         try:
             desk = idle.pop()

@@ -1,4 +1,4 @@
-"""In which order a sweep goes through detectors and mechanisms, and the memory that it needs."""
+"""Order in which detectors and mechanisms are processed, and the memory of a beam."""
 
 import heapq
 from typing import Any
@@ -11,22 +11,27 @@ from decoders.model.mechanisms import ErrorModel, Mechanisms
 from decoders.model.rounds import cycle_of_detectors
 from decoders.trellis.kernels import layout
 
-# A fired detector's hope is exp(-w * _PRICE / k) for the mechanism of weight w and k detectors of which this
-# is largest. With 1 no remaining error could be cheaper (the bound of Tesseract, arXiv 2503.10988); most
-# are dearer, and states that only look cheap crowd out others.
+# The heuristic of a fired detector is exp(-w * _PRICE / k), maximised over mechanisms of weight w and k
+# detectors. With _PRICE = 1 it is an upper bound (that of Tesseract, arXiv 2503.10988); larger values rank
+# states more accurately, because few errors attain the bound.
 _PRICE = 1.6
-# In a full beam no state is begun whose rank is this much below the last one's: hardly any would be kept.
+# In a full beam no state is created whose rank is below this fraction of the last one's: few would be kept.
 _PRESSURE = 0.3
-# Hope where no mechanism is left.
+# Heuristic of a detector that no remaining mechanism flips.
 _NONE = 1e-26
-# Odds below this are judged as if they were this: products of hopes stay in the range of a float64.
+# Lower limit of odds in the heuristic, so that products stay in the range of a float64.
 _LEAST_ODDS = 1e-100
-# A larger spread is as good as an infinite one, for the same reason.
+# Larger spreads are treated as infinite, for the same reason.
 _LARGEST_SPREAD = 600.0
 
 
 class SweepPlan(Pools):
-    """A sweep in one order of the detectors; read only once made."""
+    """A sweep over the mechanisms in one order of the detectors; read-only after construction.
+
+    Args:
+        mechanisms: the errors.
+        order: int64 (num_detectors,): detectors in the order in which they are closed.
+    """
 
     def __init__(self, *, mechanisms: Mechanisms, order: NDArray[np.int64]) -> None:
         super().__init__(layout.SWEEP)
@@ -84,7 +89,7 @@ class SweepPlan(Pools):
             record["bit"], record["quiet"] = bit_value, quiet
             record["last_new"], record["last_mechanism"] = len(openings), len(rows)
             record["last_change"] = len(changes)
-        #: How many detectors are open at the same time at most.
+        #: Largest number of detectors that are open at the same time.
         self.num_open = slots.count
         self.own(
             steps=steps_record,
@@ -107,13 +112,13 @@ class SweepPlan(Pools):
 
 
 class Beam(Pools):
-    """Everything that a sweep writes to, for one thread.
+    """Memory that a sweep writes to, for one thread.
 
     Args:
-        plans: the sweeps that it must serve.
-        width: how many states survive a step.
-        spread: states are given up whose rank is less than exp(-spread) of the best one's.
-        sure: no further sweep is made where the best class is this much ahead, in log-likelihood.
+        plans: the sweeps that it serves.
+        width: number of states that survive a step.
+        spread: states are dropped if their rank is less than exp(-spread) of the best one's.
+        sure: later sweeps are skipped if the best class leads by this much, in log-likelihood.
     """
 
     def __init__(self, plans: list[SweepPlan], *, width: int, spread: float, sure: float = np.inf) -> None:
@@ -121,7 +126,7 @@ class Beam(Pools):
         words = max(int(plan.record["words"][0]) for plan in plans)
         num_detectors = int(plans[0].record["num_steps"][0])
         class_words = words_of_class(plans[0])
-        room = 8 * width + 64  # states of one step before they are sorted out
+        room = 8 * width + 64  # states of one step before selection
         max_classes = 64
         table_size = 1 << (2 * room - 1).bit_length()
         states = np.zeros(2 * room, dtype=layout.STATE)
@@ -153,16 +158,19 @@ class Beam(Pools):
 
 
 def words_of_class(plan: SweepPlan) -> int:
-    """How many words the observables of a plan's states have."""
+    """Return the number of words of the observables of a plan's states."""
     return int(plan.record["words"][0] - plan.record["open_words"][0])
 
 
 class _Slots:
-    """A bit for every detector from the first step that flips it to the one that closes it."""
+    """Assignment of a bit to every detector while it is open.
+
+    A detector is open from the first step that flips it to the step that closes it.
+    """
 
     def __init__(self, members: list[list[tuple[float, list[int], int]]]) -> None:
         self.of = [-1] * len(members)
-        #: Detectors that each step opens.
+        #: Detectors opened by each step.
         self.new: list[list[int]] = []
         self.count = 0
         free: list[int] = []
@@ -178,15 +186,15 @@ class _Slots:
             heapq.heappush(free, self.of[step])
 
     def place(self, detector: int) -> tuple[int, int]:
-        """Word and bit."""
+        """Return word and bit of a detector."""
         return self.of[detector] // 64, 1 << self.of[detector] % 64
 
 
 class _Hopes:
-    """What a fired detector is worth, by the mechanisms that are left to flip it."""
+    """Heuristics of fired detectors, by the mechanisms that can still flip them."""
 
     def __init__(self, members: list[list[tuple[float, list[int], int]]]) -> None:
-        # Per detector its hope before each step that can flip it; per step, after each of its mechanisms.
+        # Per detector: before and after each step that can flip it. Per step: after each of its mechanisms.
         self._before: list[dict[int, float]] = [{} for _ in members]
         self._after: list[dict[int, float]] = [{} for _ in members]
         self._late: list[list[float]] = []
@@ -218,10 +226,17 @@ class _Hopes:
 
 
 def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
-    """Choose orders of the detectors: along the coordinates and back, those with fewest open detectors first.
+    """Choose orders of the detectors: along each coordinate and back, fewest open detectors first.
 
-    Of equally many open detectors time comes first. Without coordinates of time: breadth first from one end
-    of the graph of detectors that share mechanisms, and back.
+    Ties are broken in favour of time. Without time coordinates: breadth first from one end of the graph of
+    detectors that share mechanisms, and its reverse.
+
+    Args:
+        model: the errors.
+        count: number of orders.
+
+    Returns:
+        int64 (num_detectors,) each.
     """
     cycle = cycle_of_detectors(coordinates=model.coordinates)
     if (cycle >= 0).all() and model.num_detectors:
@@ -252,7 +267,7 @@ def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
 
 
 def _outwards(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:
-    """Detectors in the order in which a search finds them that starts far from where another one started."""
+    """Order detectors by a breadth-first search that starts far from the start of another one."""
     neighbours: list[set[int]] = [set() for _ in range(num_detectors)]
     for detectors in mechanisms.detectors:
         for detector in detectors:

@@ -1,9 +1,12 @@
-"""Belief propagation, then matching on weights by what each mechanism is believed.
+"""Kernels of belief matching: propagate beliefs, match with the resulting weights, choose a prediction.
 
-The answer is compared with plain matching's where the two predict different observables: that of the
-lighter set of whole errors is taken. Ties go to belief propagation, which takes into account how many sets of
-errors there are of either kind. So if every error of the model is a single edge, the answer is always one of
-minimum weight.
+Where the prediction differs from that of plain matching, the lighter set of hyperedge errors decides. Ties go
+to belief propagation, which accounts for the number of error sets of either class. If every error of the
+model is a single edge, the solution thus always has minimum weight.
+
+Records: tanner (TANNER), belief (BELIEF), errors (ERRORS), sets (SETS); graph, reweight and work for matching
+under the shot's weights; plain_graph and plain_work for plain matching; class_graphs, class_reweights,
+gap_classes and class_work for gaps (empty if not requested). All but graphs, tanner and errors are written.
 """
 
 import numpy as np
@@ -36,7 +39,10 @@ from decoders.reweighted.kernels.reweighted import match_reweighted
 
 @kernel
 def load_lanes(tanner, graph, belief, shots, count):
-    """Put the events of the first `count` shots of `group` into the lanes; the other lanes are inactive."""
+    """Load the events of the first `count` shots of BELIEF.group into the lanes; deactivate the other lanes.
+
+    `shots` is uint8 (shots, shot_bytes). Writes BELIEF.signs and active.
+    """
     toggles, events = pool(graph, "toggles"), pool(belief, "shot_events")
     signs, active, group = pool(belief, "signs"), pool(belief, "active"), pool(belief, "group")
     row_of = pool(tanner, "row_of")
@@ -50,7 +56,10 @@ def load_lanes(tanner, graph, belief, shots, count):
 
 @kernel
 def flip_believed(tanner, belief, lane, flips):
-    """Apply the observables of all mechanisms that are more likely than not in a lane."""
+    """XOR the observables of all mechanisms that are more likely than not in a lane into `flips`.
+
+    `flips` is uint8 (flip_bytes,).
+    """
     odds, flippers = pool(belief, "odds"), pool(tanner, "flippers")
     for index in range(tanner.num_flippers):
         if odds[flippers[index] * LANES + lane] > 1:
@@ -59,7 +68,10 @@ def flip_believed(tanner, belief, lane, flips):
 
 @kernel
 def match_lane(graph, reweight, work, belief, shot, lane):
-    """Match the shot in a lane on the weights that its lane has now. Returns the events left and a status."""
+    """Match the shot of a lane under the weights of the lane; return the number of events and a status.
+
+    `shot` is uint8 (shot_bytes,). Writes BELIEF.shot_weights and shot_events, and the matching to `work`.
+    """
     weights, shot_weights = pool(belief, "weights"), pool(belief, "shot_weights")
     events = pool(belief, "shot_events")
     for edge in range(belief.num_edges):
@@ -70,7 +82,7 @@ def match_lane(graph, reweight, work, belief, shot, lane):
 
 @kernel
 def reset_prediction(graph, flips):
-    """Predict the observables that are always flipped."""
+    """Set `flips`, uint8 (flip_bytes,), to the observables that are flipped in every shot."""
     certain_flips = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
@@ -78,7 +90,7 @@ def reset_prediction(graph, flips):
 
 @kernel
 def is_predicted(graph, work, prediction):
-    """Whether a matching flips the observables predicted."""
+    """Return whether the matching in `work` flips the observables of `prediction`, uint8 (flip_bytes,)."""
     flips = pool(work, "flips")
     differ = np.uint8(0)
     for byte in range(graph.flip_bytes):
@@ -88,10 +100,10 @@ def is_predicted(graph, work, prediction):
 
 @kernel
 def weigh_matching(tanner, errors, sets, graph, work, count, flips):
-    """Find a light set of whole errors for the matching of `count` events in `work`.
+    """Find a light set of hyperedge errors for the matching of `count` events in `work`.
 
-    `flips` receives what the set flips. Returns its weight, LEFT_OVER or more if the matching has edges that
-    no error of the set accounts for.
+    `flips` uint8 (flip_bytes,) receives the observables of the set. Returns its weight, at least LEFT_OVER if
+    an edge of the matching is not covered by any error of the set.
     """
     path = pool(work, "path")
     for index in range(count):
@@ -119,10 +131,20 @@ def decide(
 ):
     """Predict the observables of the shot in a lane.
 
-    The candidates are the mechanisms believed if they are `settled`, else the matching on believed weights
-    (left in `work`), and plain matching. If neither is possible for whole errors, Gaussian elimination looks
-    for a set that is; a shot that no set of whole errors explains gets plain matching's answer.
-    `prediction` uint8 (flip_bytes,) receives the answer. Returns a status.
+    The candidates are the likely mechanisms if they are `settled` (explain all events), else the matching
+    under the lane's weights (left in `work`), and plain matching. If no set of hyperedge errors yields
+    either, Gaussian elimination finds one; a shot that no such set explains gets the prediction of plain
+    matching.
+
+    Args:
+        tanner, belief, graph, reweight, work, plain_graph, plain_work, errors, sets: records, see above.
+        shot: uint8 (shot_bytes,).
+        lane: lane of the shot.
+        settled: whether belief propagation explained all events.
+        prediction: uint8 (flip_bytes,), written.
+
+    Returns:
+        A status.
     """
     plain_count, status = match_shot(plain_graph, plain_work, shot)
     if status != OK:
@@ -174,7 +196,10 @@ def gaps_of_lane(
     predicted,
     gaps,
 ):
-    """Find the gaps of the shot in a lane, matching it first unless it is `matched`. Returns a status."""
+    """Compute the gaps of the shot in a lane, matching it first unless it is `matched`; return a status.
+
+    `predicted` is uint8 (flip_bytes,); `gaps` int64 (observables,) is written.
+    """
     events = pool(belief, "shot_events")
     if not matched:
         _, status = match_lane(graph, reweight, work, belief, shot, lane)
@@ -217,7 +242,10 @@ def decode_group(
     predictions,
     gaps,
 ):
-    """Decode the first `count` shots of `group`, or put some of them off if `may_stop`. Returns a status."""
+    """Decode the first `count` shots of BELIEF.group, or postpone some if `may_stop`; return a status.
+
+    Postponed shots are appended to BELIEF.waiting.
+    """
     active, group, waiting = pool(belief, "active"), pool(belief, "group"), pool(belief, "waiting")
     forget_beliefs(tanner, belief)
     load_lanes(tanner, graph, belief, shots, count)
@@ -292,12 +320,18 @@ def decode_in_lanes(
     gaps,
     first,
 ):
-    """Decode bit-packed shots in the order given, from place `first` of it on, up to the first that fails.
+    """Decode bit-packed shots in a given order, from position `first` on, until one fails.
 
-    `order` int64 (n,), with n at most max_waiting; `predictions` uint8 (shots, flip_bytes). With `rivals`,
-    `gaps` int64 (shots, observables) receives those of the matchings on the shots' weights. `num_waiting`
-    must be 0 at the start. Returns the place in `order` at which to continue in a larger workspace, and a
-    status.
+    Args:
+        tanners, ..., rival_works: records, see above.
+        shots: uint8 (shots, shot_bytes).
+        order: int64 (n,), n at most max_waiting: indices of the shots.
+        predictions: uint8 (shots, flip_bytes), written.
+        gaps: int64 (shots, observables), written if requested.
+        first: position in `order`. `num_waiting` must be 0 at the start.
+
+    Returns:
+        Position in `order` at which to continue with a larger workspace, and a status.
     """
     belief = beliefs[0]
     group, waiting = pool(belief, "group"), pool(belief, "waiting")

@@ -1,10 +1,10 @@
-"""Sets of whole errors that give a set of edges, and what they weigh.
+"""Sets of hyperedge errors that yield a set of edges, and their weights.
 
 A matching is a set of edges, but errors flip several edges at once. The weight of a solution is therefore
-that of a set of whole errors: the sum of log((1 - p) / p) over them. A greedy search covers the edges of a
-matching by errors, always taking the error that saves most. Edges that no error flips alone, and that no
-error chosen accounts for, are left over: such a solution is possible for parts of errors only, and weighs
-more than any that is possible.
+that of a set of errors: the sum of log((1 - p) / p). A greedy search covers the edges of a matching by
+errors, always choosing the error with the largest saving. Edges that no error flips alone and that no chosen
+error covers remain uncovered: such a solution consists of components of errors, and weighs more than any
+solution of whole errors.
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ from decoders.kernels.layout import ITEM
 from decoders.kernels.records import Pool, pool, record
 
 _i4, _i8, _u8 = np.int32, np.int64, np.uint64
-#: Weight of an edge left over, added to its own: more than any set of errors weighs.
+#: Penalty of an uncovered edge: larger than the weight of any set of errors.
 LEFT_OVER = _i8(1 << 40)
 _IN_SET, _LISTED = np.uint8(1), np.uint8(2)
 
-#: The errors of a DEM as sets of edges; read only. A variant is a mechanism together with one of the sets of
-#: edges into which its errors are decomposed.
+#: The errors of a DEM as sets of edges; read-only. A variant is a mechanism together with one of the sets
+#: of edges into which its errors are decomposed.
 ERRORS = record(
     weight=Pool(_i8, "num_mechanisms"),  # log((1 - p) / p) * SCALE, not negative
     first_row=Pool(_i4, "num_mechanisms + 1"),
@@ -32,26 +32,26 @@ ERRORS = record(
     first_variant=Pool(_i4, "num_edges + 1"),
     variants=Pool(_i4, "num_parts"),  # edge e is in variants[first_variant[e]:first_variant[e + 1]]
     alone=Pool(_i4, "num_edges"),  # the likeliest mechanism that flips just this edge, -1 if there is none
-    price=Pool(_i8, "num_edges"),  # its weight, or LEFT_OVER and more
+    price=Pool(_i8, "num_edges"),  # weight of that mechanism, at least LEFT_OVER if there is none
     num_mechanisms=_i8,
     num_links=_i8,
     num_variants=_i8,
     num_parts=_i8,
     num_edges=_i8,
-    differs=_i8,  # whether sets of errors may flip other observables than the edges do, or be impossible
+    differs=_i8,  # whether covering errors may flip other observables than the edges, or not exist
 )
-#: What the searches for sets of errors write to, one for each thread; the sizes are those of `ERRORS`.
+#: Memory of the searches for sets of errors, one per thread; sizes as in `ERRORS`.
 SETS = record(
     marks=Pool(np.uint8, "num_edges"),  # zero between shots
-    listed=Pool(_i8, "num_edges"),  # the edges whose mark is not zero
+    listed=Pool(_i8, "num_edges"),  # edges with a nonzero mark
     queue=Pool(ITEM, "max_queue"),
     flips=Pool(np.uint8, "flip_bytes"),
-    number_of=Pool(_i4, "num_detectors"),  # number of a row in the region, -1 outside; -1 between shots
-    region=Pool(_i8, "num_detectors"),  # its rows
+    number_of=Pool(_i4, "num_detectors"),  # index of a row in the region, -1 outside; -1 between shots
+    region=Pool(_i8, "num_detectors"),  # rows of the region
     states=Pool(np.uint8, "num_mechanisms"),  # zero between shots
-    seen=Pool(_i8, "num_mechanisms"),  # mechanisms whose state is not zero
-    #: Independent columns, and which columns each is a sum of; the last row is the column worked on, the one
-    #: before the events.
+    seen=Pool(_i8, "num_mechanisms"),  # mechanisms with a nonzero state
+    #: Independent columns, and the columns of which each is a sum; the last row is the current column, the
+    #: one before it the events.
     basis=Pool(_u8, "(max_rows + 2) * 2 * max_words"),
     pivots=Pool(_i8, "max_rows"),  # the column whose lowest row this is, -1
     columns=Pool(_i8, "max_rows"),  # the mechanism of each column
@@ -68,7 +68,7 @@ SETS = record(
 
 @kernel
 def flip_mechanism(tanner, mechanism, flips):
-    """Apply the observables that a mechanism flips."""
+    """XOR the observables of a mechanism into `flips`, uint8 (flip_bytes,)."""
     flipped = pool(tanner, "flipped")
     for byte in range(tanner.flip_bytes):
         flips[byte] ^= flipped[mechanism * tanner.flip_bytes + byte]
@@ -76,7 +76,7 @@ def flip_mechanism(tanner, mechanism, flips):
 
 @kernel
 def toggle_edge(sets, edge):
-    """Put an edge into the set of edges to be covered, or take it out."""
+    """Add an edge to the set of edges to cover, or remove it. Writes SETS.marks and listed."""
     marks, listed = pool(sets, "marks"), pool(sets, "listed")
     if marks[edge] == 0:
         listed[sets.num_listed] = edge
@@ -87,7 +87,7 @@ def toggle_edge(sets, edge):
 
 @kernel
 def saving_of(errors, sets, variant):
-    """By how much the edges to be covered get lighter if a variant's mechanism explains its edges."""
+    """Return the weight saved if a variant's mechanism covers its edges."""
     marks, price, edges = pool(sets, "marks"), pool(errors, "price"), pool(errors, "edges")
     first_edge = pool(errors, "first_edge")
     saving = -pool(errors, "weight")[pool(errors, "mechanism")[variant]]
@@ -99,13 +99,13 @@ def saving_of(errors, sets, variant):
 
 @kernel
 def offer_edge(errors, sets, edge, size):
-    """Queue the variants that flip an edge and save something. Returns the size of the queue."""
+    """Queue the variants that flip an edge and save weight; return the new size of SETS.queue."""
     queue, variants = pool(sets, "queue"), pool(errors, "variants")
     first_variant = pool(errors, "first_variant")
     for at in range(first_variant[edge], first_variant[edge + 1]):
         variant = np.int64(variants[at])
         saving = saving_of(errors, sets, variant)
-        # A full queue costs quality, not correctness.
+        # A full queue reduces the quality of the cover, not its correctness.
         if saving > 0 and size < sets.max_queue:
             size = push(queue, size, -saving, variant)
     return size
@@ -113,10 +113,10 @@ def offer_edge(errors, sets, edge, size):
 
 @kernel
 def cover_edges(tanner, errors, sets, graph, flips):
-    """Find a light set of whole errors for the edges that were toggled, and forget them.
+    """Cover the toggled edges by a light set of errors, and reset them.
 
-    `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns
-    the weight, LEFT_OVER or more if an edge is left over.
+    `flips` uint8 (flip_bytes,) is XORed with the observables of the errors. Returns the weight, at least
+    LEFT_OVER if an edge remains uncovered.
     """
     queue, marks, listed = pool(sets, "queue"), pool(sets, "marks"), pool(sets, "listed")
     edges, first_edge = pool(errors, "edges"), pool(errors, "first_edge")
@@ -159,7 +159,7 @@ def cover_edges(tanner, errors, sets, graph, flips):
 
 @kernel
 def weigh_believed(errors, belief, lane):
-    """Weight of all mechanisms that are more likely than not in a lane."""
+    """Return the weight of all mechanisms that are more likely than not in a lane."""
     odds, weight = pool(belief, "odds"), pool(errors, "weight")
     total = np.int64(0)
     for mechanism in range(errors.num_mechanisms):

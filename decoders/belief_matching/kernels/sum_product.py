@@ -1,13 +1,13 @@
-"""Belief propagation on the error mechanisms of a DEM and the detectors they flip, LANES shots at a time.
+"""Sum-product belief propagation on error mechanisms and detectors, LANES shots at a time.
 
-Sum-product with a serial schedule: detectors are updated one after the other, and odds change at once, so
-that a sweep does the work of about two parallel rounds (Higgott, Bohdanowicz, Kubica, Flammia and Campbell,
-PRX 13, 031007, appendix). Sweeps run forward and backward over the rows of detectors. Rows are ordered by
-falling distance from a root, so the first two sweeps are the upward and the downward pass that are exact on
-trees, whatever the diameter; further sweeps change nothing there.
+Serial schedule: detectors are updated one after the other, and odds change at once, so that one iteration
+does the work of about two parallel ones (Higgott, Bohdanowicz, Kubica, Flammia and Campbell, PRX 13, 031007,
+appendix). Iterations alternate forward and backward over the rows of detectors. Rows are ordered by
+decreasing distance from a root, so the first two iterations are the upward and the downward pass that are
+exact on trees of any diameter; further iterations change nothing there.
 
-Beliefs are kept as odds p / (1 - p), so that they multiply, and messages of detectors as tanh(x / 2), x the
-log-likelihood ratio: no exponential and no logarithm, and two divisions for each link and sweep.
+Beliefs are stored as odds p / (1 - p), so that they multiply, and messages of detectors as tanh(x / 2), x the
+log-likelihood ratio: no exponential and no logarithm, and two divisions per link and iteration.
 """
 
 import numpy as np
@@ -27,20 +27,20 @@ from decoders.belief_matching.kernels.simd import (
 from decoders.kernels.jit import kernel
 from decoders.kernels.records import pool
 
-# Messages that say no more than this keep float32 far from its ends: odds of a million to one.
+# Limit of messages, odds of a million to one, which keeps float32 far from overflow.
 _SUREST = np.float32(1 - 2**-20)
 _LEAST_ODDS, _MOST_ODDS = np.float32(1e-30), np.float32(1e30)
 _LEAST_CHANCE = np.float32(1e-14)
 #: Integer weights of edges are this many times -log of their chances, at most 2.2 million.
 SCALE = np.float32(1 << 16)
-# Rows between two looks at whether any lane can still be explained, less one.
+# Rows between two tests whether any lane can still be explained, minus one.
 _STRIDE = 15
 _ONE, _NONE = np.float32(1), np.float32(0)
 
 
 @kernel
 def forget_beliefs(tanner, belief):
-    """Back to the priors, no events in any lane, all lanes to be worked on."""
+    """Reset the odds to the priors, clear all events, and activate all lanes."""
     odds, prior, signs = pool(belief, "odds"), pool(tanner, "prior"), pool(belief, "signs")
     one = spread(_ONE)
     for mechanism in range(tanner.num_mechanisms):
@@ -52,7 +52,10 @@ def forget_beliefs(tanner, belief):
 
 @kernel
 def first_sweep(tanner, belief):
-    """Update the odds of every detector's mechanisms from the priors, rows forward; in all lanes."""
+    """Run the first iteration: update all odds from the priors, rows forward, in all lanes.
+
+    Writes BELIEF.odds, messages; `before` and `differences` are scratch.
+    """
     links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
     odds, messages = pool(belief, "odds"), pool(belief, "messages")
     signs, before, differences = pool(belief, "signs"), pool(belief, "before"), pool(belief, "differences")
@@ -79,7 +82,10 @@ def first_sweep(tanner, belief):
 
 @kernel
 def sweep(tanner, belief, number):
-    """Update the odds of every detector's mechanisms in the active lanes, rows forward if `number` is odd."""
+    """Run one iteration in the active lanes, rows forward if `number` is odd.
+
+    Writes BELIEF.odds, messages; `before` and `differences` are scratch.
+    """
     links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
     odds, messages = pool(belief, "odds"), pool(belief, "messages")
     signs, before, differences = pool(belief, "signs"), pool(belief, "before"), pool(belief, "differences")
@@ -93,7 +99,7 @@ def sweep(tanner, belief, number):
         for at in range(size):
             said = load(messages, first + at)
             against = one - said
-            # The odds without what this detector has said itself are for / against.
+            # The odds without this detector's own message are in_favour / against.
             in_favour = load(odds, np.int64(mechanisms[first + at])) * (one + said)
             difference = (against - in_favour) / (against + in_favour)  # 1 - 2p
             store(before, at, product)
@@ -112,7 +118,10 @@ def sweep(tanner, belief, number):
 
 @kernel
 def rest_explained(tanner, belief):
-    """Deactivate lanes where the mechanisms of odds above 1 explain all events; say whether any stays."""
+    """Deactivate lanes in which the mechanisms of odds above 1 explain all events; return whether any stays.
+
+    Writes BELIEF.active; `before` is scratch.
+    """
     links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
     odds, signs = pool(belief, "odds"), pool(belief, "signs")
     active, scratch = pool(belief, "active"), pool(belief, "before")
@@ -141,10 +150,10 @@ def rest_explained(tanner, belief):
 
 @kernel
 def note_chances(tanner, belief, number):
-    """Update the mean of the probabilities over sweeps 2 to `number` in the active lanes.
+    """Update the mean of the probabilities over iterations 2 to `number` in the active lanes.
 
-    Beliefs that do not settle oscillate between explanations: their mean is worth more than their last
-    value. The first sweep is left out unless it is the only one.
+    Beliefs that do not converge oscillate between explanations: their mean is more informative than their
+    last value. The first iteration is excluded unless it is the only one. Writes BELIEF.chances.
     """
     odds, chances, one = pool(belief, "odds"), pool(belief, "chances"), spread(_ONE)
     active = load(pool(belief, "active"), 0)
@@ -157,7 +166,7 @@ def note_chances(tanner, belief, number):
 
 @kernel
 def note_settled(tanner, belief):
-    """Write the probabilities after the last sweep in the lanes that are no longer active."""
+    """Write the probabilities after the last iteration to BELIEF.chances in the inactive lanes."""
     odds, chances, one = pool(belief, "odds"), pool(belief, "chances"), spread(_ONE)
     active = load(pool(belief, "active"), 0)
     for mechanism in range(tanner.num_mechanisms):
@@ -167,7 +176,7 @@ def note_settled(tanner, belief):
 
 @kernel
 def num_active(belief):
-    """Number of active lanes."""
+    """Count the active lanes."""
     active = pool(belief, "active")
     count = 0
     for lane in range(LANES):
@@ -177,12 +186,14 @@ def num_active(belief):
 
 @kernel
 def propagate(tanner, belief, max_sweeps, may_stop):
-    """Sweep until all events of every active lane are explained, or `max_sweeps` times.
+    """Iterate until all events of every lane are explained, or `max_sweeps` times.
 
-    Afterwards `chances` has the mean probabilities of mechanisms in the lanes that are still active;
-    `note_settled` writes the others. With `may_stop`, stop also where it costs less to start the shots of the
-    active lanes once more in full vectors than to go on with the others idle. Returns whether that is so;
-    then active lanes have no result.
+    Afterwards BELIEF.chances has the mean probabilities in the lanes that are still active; `note_settled`
+    writes those of the others. With `may_stop`, stop also when restarting the active lanes later in full
+    vectors costs less than continuing with the other lanes idle.
+
+    Returns:
+        Whether it stopped for that reason; active lanes then have no result.
     """
     for number in range(1, max_sweeps + 1):
         if number == 1:
@@ -200,10 +211,10 @@ def propagate(tanner, belief, max_sweeps, may_stop):
 
 @kernel
 def weigh_edges(tanner, belief):
-    """Integer weights of the edges, even and not negative: -log(q) * SCALE.
+    """Compute integer edge weights -log(q) * SCALE, even and not negative.
 
-    q is the sum of the chances of all mechanisms that flip the edge, as in the authors' `beliefmatching`; it
-    is measurably better than log((1 - q) / q).
+    q is the sum of the probabilities of all mechanisms that flip the edge, as in the authors'
+    `beliefmatching`; it is measurably better than log((1 - q) / q). Writes BELIEF.weights.
     """
     chances, weights = pool(belief, "chances"), pool(belief, "weights")
     start, shared_by, share = pool(tanner, "shares_start"), pool(tanner, "shared_by"), pool(tanner, "share")

@@ -1,8 +1,8 @@
-"""Sums over all sets of error mechanisms that explain a shot, one detector after the other, in a beam.
+"""Beam search that sums over sets of error mechanisms, detector by detector.
 
-A state is what mechanisms chosen so far leave undone (detectors that must still be flipped) and the
-observables that they flip. All choices that lead to the same state are one: their chances are added.
-Without bounds this is exact; here only states of high rank are kept.
+A state consists of the detection events that the mechanisms chosen so far leave unexplained and of the
+observables that they flip. All choices that lead to the same state are merged and their likelihoods added.
+Without limits the sums are exact; only states of high rank are kept. All kernels write the BEAM record.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from decoders.trellis.kernels.layout import BUCKET_SHIFT, IN_BUCKET, NUM_BUCKETS
 
 @kernel
 def sweep(plan, beam):
-    """Sum over the errors of the shot in `fired`; leaves one state for every class of observables found."""
+    """Sum over the error sets of the shot in `fired`; leaves one state for every class found."""
     start(plan, beam)
     steps, step_masks, hot = pool(plan, "steps"), pool(plan, "step_masks"), pool(beam, "hot")
     for number in range(plan.num_steps):
@@ -26,7 +26,7 @@ def sweep(plan, beam):
         for word in range(plan.open_words):
             quiet = quiet and step_masks[number * plan.open_words + word] & hot[word] == np.uint64(0)
         if quiet:
-            continue  # the only state stays, and the detector is closed in all
+            continue  # no mechanism matters, and the detector has fired in no state
         list_states(beam, step)
         for mechanism in range(step.first_mechanism, step.last_mechanism):
             decide(plan, beam, step, mechanism)
@@ -37,7 +37,7 @@ def sweep(plan, beam):
 
 @kernel
 def start(plan, beam):
-    """One state: nothing done."""
+    """Initialise the beam with one state: no mechanism chosen."""
     states, keys, hot = pool(beam, "states"), pool(beam, "keys"), pool(beam, "hot")
     beam.half = 0
     beam.num_states = 1
@@ -55,7 +55,7 @@ def start(plan, beam):
 
 @kernel
 def open_detectors(plan, beam, step):
-    """Give the step's new detectors a bit; of those that fired it is set in every state."""
+    """Assign bits to the step's new detectors, and set those of detectors that fired in every state."""
     openings, fired, keys = pool(plan, "openings"), pool(beam, "fired"), pool(beam, "keys")
     hot = pool(beam, "hot")
     for at in range(step.first_new, step.last_new):
@@ -69,7 +69,7 @@ def open_detectors(plan, beam, step):
 
 @kernel
 def list_states(beam, step):
-    """Split the states by the event of the step's detector; they are in order of rank, and stay so."""
+    """Split the states, sorted by rank, by the event of the step's detector; both lists remain sorted."""
     keys, states = pool(beam, "keys"), pool(beam, "states")
     with_event, without = pool(beam, "with_event"), pool(beam, "without")
     beam.num_with = 0
@@ -94,12 +94,12 @@ def list_states(beam, step):
 
 @kernel
 def decide(plan, beam, step, number):
-    """Let every state take a mechanism or leave it."""
+    """Branch every state on one mechanism."""
     mechanisms, links, hot = pool(plan, "mechanisms"), pool(plan, "links"), pool(beam, "hot")
     states = pool(beam, "states")
     with_event, without = pool(beam, "with_event"), pool(beam, "without")
     mechanism = mechanisms[number]
-    most = mechanism.odds  # that any state's rank can be multiplied with
+    most = mechanism.odds  # upper bound of the factor for any state's rank
     for at in range(mechanism.first_link, mechanism.last_link):
         link = links[at]
         most *= link.despair if hot[link.word] & link.bit != np.uint64(0) else link.hope
@@ -130,7 +130,18 @@ def decide(plan, beam, step, number):
 
 @kernel
 def take(plan, beam, step, number, parent, factor, test_factor):
-    """Let one state take a mechanism; whether a state that was there before gained by it."""
+    """Add a mechanism to one state.
+
+    Args:
+        plan, beam, step: records.
+        number: the mechanism.
+        parent: the state.
+        factor: factor of the heuristic due to the step's detector.
+        test_factor: the same for the comparison with `floor`.
+
+    Returns:
+        Whether the new state had existed before, so that likelihood was added to it.
+    """
     mechanisms, links, masks = pool(plan, "mechanisms"), pool(plan, "links"), pool(plan, "masks")
     states, keys, table = pool(beam, "states"), pool(beam, "keys"), pool(beam, "table")
     hot = pool(beam, "hot")
@@ -185,7 +196,7 @@ def take(plan, beam, step, number, parent, factor, test_factor):
 
 @kernel
 def add_gains(beam, step, before):
-    """Add what other states brought to the states that there were before this mechanism."""
+    """Add the likelihoods gained from other states to those that existed before this mechanism."""
     states, keys = pool(beam, "states"), pool(beam, "keys")
     first = beam.half * beam.room
     for state in range(first, first + before):
@@ -201,7 +212,7 @@ def add_gains(beam, step, before):
 
 @kernel
 def fill_table(beam):
-    """Enter all states into the hash table."""
+    """Insert all states into the hash table."""
     keys, table = pool(beam, "keys"), pool(beam, "table")
     beam.stamp += 1
     beam.hashed = 1
@@ -217,7 +228,7 @@ def fill_table(beam):
 
 @kernel
 def mixed(keys, start, masks, mask, words):
-    """A hash of the words of a state, with a mechanism's mask applied unless `mask` is negative."""
+    """Hash the words of a state; with `mask` >= 0, after applying the mechanism's mask at that word."""
     value = np.uint64(0x9E3779B97F4A7C15)
     for word in range(words):
         value ^= keys[start + word]
@@ -231,7 +242,7 @@ def mixed(keys, start, masks, mask, words):
 
 @kernel
 def close_detector(plan, beam, step, number):
-    """Give up states in which the step's detector is not explained, and all but the best of the others."""
+    """Drop states in which the step's detector has fired, and all but the best of the others."""
     states, keys, counts = pool(beam, "states"), pool(beam, "keys"), pool(beam, "counts")
     bits = pool(beam, "rank_bits")
     changes, step_masks = pool(plan, "changes"), pool(plan, "step_masks")
@@ -240,7 +251,7 @@ def close_detector(plan, beam, step, number):
     best, best_state = 0.0, first
     for state in range(first, first + beam.num_states):
         if keys[state * words + step.word] & step.bit != np.uint64(0):
-            states[state].rank = -1.0  # below any limit, even that of an infinite spread
+            states[state].rank = -1.0  # below any limit, even with an infinite spread
             continue
         touched = np.uint64(0)
         for word in range(plan.open_words):
@@ -269,7 +280,7 @@ def close_detector(plan, beam, step, number):
 
 @kernel
 def keep(beam, first, best, best_state):
-    """Copy the best states, in order, to the other half; the best gets rank one."""
+    """Copy the best states, sorted, to the other half, scaled such that the best has rank one."""
     states, keys, counts = pool(beam, "states"), pool(beam, "keys"), pool(beam, "counts")
     bits = pool(beam, "rank_bits")
     hot = pool(beam, "hot")
@@ -308,7 +319,13 @@ def keep(beam, first, best, best_state):
 
 @kernel
 def load_shot(beam, shot, toggles):
-    """Unpack a shot, without the detectors that always fire."""
+    """Unpack a shot, without certain flips, to BEAM.fired.
+
+    Args:
+        beam: BEAM record; writes `fired`.
+        shot: uint8 (bytes,).
+        toggles: uint8 (bytes,): detectors that are always flipped.
+    """
     fired = pool(beam, "fired")
     for detector in range(beam.num_detectors):
         byte = shot[detector >> 3] ^ toggles[detector >> 3]
@@ -319,24 +336,24 @@ def load_shot(beam, shot, toggles):
 def sweep_shots(
     plans, beams, shots, toggles, chosen, known, known_score, hidden, hidden_odds, flips, scores, opposites
 ):
-    """Find the most likely class of each chosen shot from all plans.
+    """Find the most likely classes of each selected shot by sweeps of all plans.
 
     Args:
         plans: SWEEP records, one for each order.
         beams: one BEAM record; written.
         shots: uint8 (shots, bytes), bit-packed detection events.
-        toggles: uint8 (bytes,): detectors that are flipped for certain.
-        chosen: int64 (chosen,): shots to sweep.
-        known: uint64 (chosen, class words): observables of one error set of each shot.
-        known_score: float64 (chosen,): log of its odds, a lower bound of the class's score; -inf if none is
-            known.
-        hidden: uint64 (m, class words): observables of the mechanisms that no detector sees.
+        toggles: uint8 (bytes,): detectors that are always flipped.
+        chosen: int64 (selected,): indices of the shots.
+        known: uint64 (selected, class words): observables of one error set of each shot.
+        known_score: float64 (selected,): log of its odds, a lower bound of the class's score; -inf if there
+            is none.
+        hidden: uint64 (m, class words): observables of the undetectable mechanisms.
         hidden_odds: float64 (m,): their odds.
-        flips: uint64 (chosen, 2, class words): receives the observables of the best class and the second.
-        scores: float64 (chosen, 2): receives their log-likelihoods relative to that of no error; -inf if
-            none was found.
-        opposites: float64 (chosen, observables): receives the scores of the best classes that differ in an
-            observable from the best of all (no columns: not asked for).
+        flips: uint64 (selected, 2, class words), written: observables of the best class and the second.
+        scores: float64 (selected, 2), written: their log-likelihoods relative to no error; -inf if none
+            was found.
+        opposites: float64 (selected, observables), written: scores of the best classes that differ in an
+            observable from the best of all (no columns: not requested).
 
     Returns:
         OK.

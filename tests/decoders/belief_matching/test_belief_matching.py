@@ -126,7 +126,7 @@ def test_more_sweeps_change_answers() -> None:
         decoders.from_dem("belief-matching", dem, max_sweeps=sweeps).decode_batch(events) for sweeps in (1, 5)
     )
     assert (one != five).any() or interpreted
-    with pytest.raises(ValueError, match="max_sweeps=0: belief propagation needs at least 1 sweep"):
+    with pytest.raises(ValueError, match="max_sweeps=0: must be at least 1"):
         decoders.from_dem("belief-matching", dem, max_sweeps=0)
 
 

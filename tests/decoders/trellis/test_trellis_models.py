@@ -153,7 +153,7 @@ def test_no_option_gives_a_class_that_nothing_explains(option: dict[str, float])
 
 @pytest.mark.parametrize("option", [{"beam": 2.5}, {"beam": np.inf}, {"spread": np.nan}, {"sweeps": 1.5}])
 def test_options_of_the_wrong_kind(option: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(option))}=.*expected"):
+    with pytest.raises(ValueError, match=f"{next(iter(option))}=.*must be"):
         Trellis.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"), **option)  # type: ignore[arg-type]
 
 
