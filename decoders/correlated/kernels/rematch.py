@@ -16,7 +16,6 @@ from decoders.correlated.kernels.implied_weights import (
     forget_active,
     forget_cover,
     forget_edges,
-    implied_by,
     keep_first_edges,
     keep_observed_edges,
     leave_out,
@@ -88,36 +87,6 @@ def choose_companions(graph, work, index):
 
 
 @kernel
-def is_chosen(work, detector):
-    """Whether the region that covers a detector is one that will be given up."""
-    second = second_of(work)
-    cover, nodes = pool(second, "covers")[detector], pool(work, "nodes")
-    if cover.potential == 0:
-        return False
-    event = cover.owner if cover.owner < work.max_events else nodes[cover.owner].first_leaf
-    return pool(second, "changes")[event].chosen != 0
-
-
-@kernel
-def activate_around(graph, work):
-    """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
-    second = second_of(work)
-    implied, prices = pool(graph, "implied"), pool(second, "prices")
-    covers, first_edges = pool(second, "covers"), pool(second, "first_edges")
-    for at in range(second.num_first):
-        first, last = implied_by(graph, work, first_edges[at])
-        for entry in range(first, last):
-            other = implied[entry]
-            if (
-                prices[other.edge] >= 0
-                or covers[other.u].potential + covers[other.v].potential < other.weight
-            ):
-                continue
-            if is_chosen(work, other.u) or is_chosen(work, other.v):
-                activate(graph, work, np.int64(other.edge), np.int64(other.weight))
-
-
-@kernel
 def choose_events(graph, work, count):
     """Find the events to be matched anew, and how far which events have to look past active edges."""
     second = second_of(work)
@@ -129,7 +98,6 @@ def choose_events(graph, work, count):
         changes[index].chosen = 0
         detours[index].is_last = 0
     second.num_chosen = 0
-    is_wide = False
     at_edge = 0
     at_event = 0
     while at_edge < work.num_active:
@@ -150,9 +118,6 @@ def choose_events(graph, work, count):
         while at_event < second.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
-        if at_edge == work.num_active and not is_wide:
-            is_wide = True
-            activate_around(graph, work)
     for at in range(work.num_active):
         for end in range(2):
             detector = ends[2 * active[at] + end]
