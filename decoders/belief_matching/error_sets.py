@@ -61,8 +61,8 @@ class ErrorSets(Pools):
         alone[edge[single]] = mechanism[part[single]]
         p = graph.edge_probability
         by_itself = np.rint((np.log1p(-p) - np.log(p)) * float(sum_product.SCALE)).astype(np.int64)
-        price = (
-            np.where(alone >= 0, weight[alone], by_itself + error_sets.LEFT_OVER) if alone.size else by_itself
+        edge_cost = (
+            np.where(alone >= 0, weight[alone], by_itself + error_sets.UNCOVERED) if alone.size else by_itself
         )
 
         seen = np.zeros((first.size, errors.observables.shape[1]), dtype=np.uint64)
@@ -85,7 +85,7 @@ class ErrorSets(Pools):
             first_variant=starts(np.bincount(edge, minlength=graph.num_edges)),
             variants=part[np.lexsort((part, edge))].astype(np.int32),
             alone=alone,
-            price=price,
+            edge_cost=edge_cost,
         )
 
 
@@ -103,7 +103,7 @@ class SetSearch(Pools):
         max_queue = max(num_mechanisms, 2 * num_parts + 64)
         self.own(
             marks=np.zeros(num_edges, dtype=np.uint8),
-            listed=np.zeros(num_edges, dtype=np.int64),
+            marked_edges=np.zeros(num_edges, dtype=np.int64),
             queue=np.zeros(max_queue, dtype=layout.ITEM),
             flips=np.zeros(flip_bytes, dtype=np.uint8),
             number_of=np.full(num_detectors, -1, dtype=np.int32),

@@ -139,10 +139,10 @@ class Beliefs(Pools):
     Args:
         tanner: the Tanner graph.
         max_sweeps: most iterations.
-        max_waiting: most shots that can wait to be restarted.
+        max_postponed: most shots that can wait to be restarted.
     """
 
-    def __init__(self, tanner: TannerGraph, *, max_sweeps: int, max_waiting: int = LANES) -> None:
+    def __init__(self, tanner: TannerGraph, *, max_sweeps: int, max_postponed: int = LANES) -> None:
         """Allocate the arrays of the record BELIEF."""
         super().__init__(BELIEF)
         names = "num_detectors", "num_mechanisms", "num_links", "num_edges", "longest_row"
@@ -154,7 +154,7 @@ class Beliefs(Pools):
             "before": sizes["longest_row"],
             "differences": sizes["longest_row"],
             "active": 1,
-            "chances": sizes["num_mechanisms"],
+            "posteriors": sizes["num_mechanisms"],
         }
         self.own(**{name: np.zeros(LANES * length, np.float32) for name, length in lengths.items()})
         self.own(
@@ -162,9 +162,9 @@ class Beliefs(Pools):
             shot_weights=np.zeros(sizes["num_edges"], dtype=np.int32),
             shot_events=np.zeros(sizes["num_detectors"], dtype=np.int64),
             group=np.zeros(LANES, dtype=np.int64),
-            waiting=np.zeros(max_waiting, dtype=np.int64),
+            postponed=np.zeros(max_postponed, dtype=np.int64),
         )
-        self.set(**sizes, max_sweeps=max_sweeps, max_waiting=max_waiting)
+        self.set(**sizes, max_sweeps=max_sweeps, max_postponed=max_postponed)
 
 
 def _rows_by_distance(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.external.pymatching_radii import limit_radii
-from decoders.gaps.logical_classes import Gauge
+from decoders.gaps.logical_classes import LogicalDetector
 from decoders.model.dem import read_dem
 from decoders.model.matching_graph import MatchingGraph
 
@@ -100,7 +100,7 @@ class PyMatching(Decoder):
         if self._class_solvers is None:
             graph = MatchingGraph.from_dem(self._dem)
             self._class_solvers = [
-                _ClassSolver(Gauge.of(graph, observable=observable))
+                _ClassSolver(LogicalDetector.of(graph, observable=observable))
                 for observable in range(self.num_observables)
             ]
         predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
@@ -126,8 +126,8 @@ class PyMatching(Decoder):
 class _ClassSolver:
     """PyMatching restricted to one class of one observable."""
 
-    def __init__(self, gauge: Gauge) -> None:
-        graph = gauge.graph
+    def __init__(self, logical: LogicalDetector) -> None:
+        graph = logical.graph
         dem = stim.DetectorErrorModel()
         for u, v, probability in zip(
             graph.edge_u.tolist(), graph.edge_v.tolist(), graph.edge_probability.tolist(), strict=True
@@ -135,7 +135,7 @@ class _ClassSolver:
             ends = [stim.target_relative_detector_id(end) for end in (u, v) if end >= 0]
             dem.append("error", max(probability, _LEAST_PROBABILITY), ends)
         dem.append("detector", [], [stim.target_relative_detector_id(graph.num_detectors - 1)])
-        self._gauge = gauge
+        self._logical = logical
         self._certain = np.packbits(graph.certain_detectors, bitorder="little")
         self._matching = pymatching.Matching.from_detector_error_model(dem)
         limit_radii(
@@ -151,17 +151,17 @@ class _ClassSolver:
             packed: uint8 (shots, ceil(detectors / 8)).
             flips: bool (shots,): predicted value of the observable.
         """
-        if not self._gauge.two_classes:
-            return np.full(packed.shape[0], self._gauge.unseen)
+        if not self._logical.two_classes:
+            return np.full(packed.shape[0], self._logical.unseen)
         here, there = (
             self._matching.decode_batch(
-                self._gauge.events_of_class(packed, wanted) ^ self._certain,
+                self._logical.events_of_class(packed, wanted) ^ self._certain,
                 bit_packed_shots=True,
                 return_weights=True,
             )[1]
             for wanted in (flips, ~flips)
         )
-        gaps: Gaps = np.minimum(there - here, self._gauge.unseen)
+        gaps: Gaps = np.minimum(there - here, self._logical.unseen)
         return gaps
 
 

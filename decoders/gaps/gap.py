@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.gaps.logical_classes import Gauge
+from decoders.gaps.logical_classes import LogicalDetector
 from decoders.kernels import layout
 from decoders.matching.workspace import LIST_LENGTH, SearchGraph, Workspace
 from decoders.model.matching_graph import MatchingGraph
@@ -12,7 +12,7 @@ from decoders.model.matching_graph import MatchingGraph
 # largest number of detectors per list, and bytes of all lists.
 _LONGEST_LIST = 1024
 _LIST_BYTES = 1 << 26
-_ENTRY_BYTES = layout.NEAR.itemsize + 2
+_ENTRY_BYTES = layout.NEIGHBOUR.itemsize + 2
 
 
 class GapGraph:
@@ -23,17 +23,19 @@ class GapGraph:
         list_length: most detectors per neighbour list; default: chosen from the size of the graph.
 
     Raises:
-        ValueError: a cycle of edges flips an observable, see `ObservableDetector.of`.
+        ValueError: a cycle of edges flips an observable, see `LogicalDetector.of`.
     """
 
     def __init__(self, graph: MatchingGraph, *, list_length: int | None = None) -> None:
-        self.gauges = [Gauge.of(graph, observable=observable) for observable in range(graph.num_observables)]
+        self.logicals = [
+            LogicalDetector.of(graph, observable=observable) for observable in range(graph.num_observables)
+        ]
         if list_length is None:
             affordable = _LIST_BYTES // (_ENTRY_BYTES * (graph.num_detectors + 1))
             list_length = max(LIST_LENGTH, min(_LONGEST_LIST, affordable))
         everything = np.ones(graph.num_edges, dtype=np.bool_)
         self.search_graph = SearchGraph(_with_two_detectors(graph, everything), list_length=list_length)
-        self.sides = [Sides(graph, gauge) for gauge in self.gauges]
+        self.sides = [Sides(graph, logical) for logical in self.logicals]
         #: Idle workspaces.
         self.idle: list[Workspace] = []
         self._scale = graph.weight_scale
@@ -54,24 +56,26 @@ class GapGraph:
         Returns:
             float64 (shots,), infinite where there is no other class.
         """
-        gauge = self.gauges[observable]
-        reached = (steps < layout.FAR) & gauge.two_classes
-        return np.minimum(np.where(reached, steps / self._scale, np.inf), gauge.unseen)
+        logical = self.logicals[observable]
+        reached = (steps < layout.FAR) & logical.two_classes
+        return np.minimum(np.where(reached, steps / self._scale, np.inf), logical.unseen)
 
 
 class Sides:
     """Distances to the two boundaries of one observable."""
 
-    def __init__(self, graph: MatchingGraph, gauge: Gauge) -> None:
+    def __init__(self, graph: MatchingGraph, logical: LogicalDetector) -> None:
         at_boundary = graph.edge_v < 0
-        flipping = _boundary_distances(graph, gauge.flipping)
+        flipping = _boundary_distances(graph, logical.flipping)
         # Components without a flipping boundary contain no path between the two boundaries.
-        useful = np.bincount(graph.component[graph.edge_u[gauge.flipping]], minlength=graph.num_detectors) > 0
-        staying = _boundary_distances(graph, at_boundary & ~gauge.flipping)
+        useful = (
+            np.bincount(graph.component[graph.edge_u[logical.flipping]], minlength=graph.num_detectors) > 0
+        )
+        staying = _boundary_distances(graph, at_boundary & ~logical.flipping)
         staying[:-2][~useful[graph.component]] = layout.FAR
         #: int64 (2, num_detectors + 2): distance to the boundary that flips the observable, and to the other.
         self.distances = np.stack([flipping, staying])
-        through = staying[graph.edge_u[gauge.flipping]] + np.abs(graph.edge_weight[gauge.flipping])
+        through = staying[graph.edge_u[logical.flipping]] + np.abs(graph.edge_weight[logical.flipping])
         #: int64 (1,): distance between the two boundaries.
         self.across = np.array([through.min(initial=layout.FAR)], dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""Observable detectors: an additional detector per observable that fixes the logical class of a matching."""
+"""Logical detectors: an additional detector per observable that fixes the logical class of a matching."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from decoders.model.matching_graph import MatchingGraph
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Gauge:
+class LogicalDetector:
     """One observable, expressed as an additional detector at the boundary.
 
     If no cycle of edges flips the observable, every detector can be assigned a bit such that an edge between
@@ -38,7 +38,7 @@ class Gauge:
     unseen: float
 
     @classmethod
-    def of(cls, graph: MatchingGraph, *, observable: int) -> "Gauge":
+    def of(cls, graph: MatchingGraph, *, observable: int) -> "LogicalDetector":
         """Express an observable as a detector.
 
         Args:

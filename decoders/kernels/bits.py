@@ -15,7 +15,7 @@ else:
 
 
 @kernel
-def set_bits(row, found):
+def list_set_bits(row, found):
     """List the positions of the one bits of a row.
 
     Args:
@@ -54,12 +54,12 @@ def set_bits(row, found):
 
 
 @kernel
-def set_bits_toggled(row, toggles, found):
+def list_differing_bits(row, inverted, found):
     """List the positions at which two rows differ.
 
     Args:
         row: uint8 (bytes,), bit-packed.
-        toggles: uint8 (bytes,), bit-packed.
+        inverted: uint8 (bytes,), bit-packed.
         found: int64 (at least 8 * bytes,); written.
 
     Returns:
@@ -67,7 +67,7 @@ def set_bits_toggled(row, toggles, found):
     """
     count = 0
     for start in range(len(row)):
-        word = np.uint64(row[start] ^ toggles[start])
+        word = np.uint64(row[start] ^ inverted[start])
         while word != np.uint64(0):
             found[count] = 8 * start + np.int64(trailing_zeros(word))
             count += 1
@@ -76,7 +76,7 @@ def set_bits_toggled(row, toggles, found):
 
 
 @kernel
-def is_quiet(shots, shot):
+def is_empty_shot(shots, shot):
     """Return whether row `shot` of uint8 (shots, bytes) is zero."""
     byte = 0
     while byte < shots.shape[1] and shots[shot, byte] == 0:

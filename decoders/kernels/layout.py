@@ -30,7 +30,7 @@ PAIRED = _i8(-3)  # this or less: matched in the first pass, to event (PAIRED - 
 OUT_OF_TREE, OUTER, INNER = _i8(0), _i8(1), _i8(2)
 
 # Type of a queue item, in the lowest two bits of ITEM.what; the other bits are a half-edge, event or blossom.
-MEETS_EDGE, MEETS_BOUNDARY, NEEDS_SCAN, LOSES_SHELL = _i8(0), _i8(1), _i8(2), _i8(3)
+TIGHT_EDGE, TIGHT_BOUNDARY, NEEDS_SCAN, ZERO_DUAL = _i8(0), _i8(1), _i8(2), _i8(3)
 
 # WORK.prices of an edge that no path has passed, or an even number of them; WORK.lowered of one as heavy as
 # in the graph.
@@ -44,10 +44,10 @@ OK, NO_PARTNER, FULL, POSTPONED, DIFFERENT = _i8(0), _i8(1), _i8(2), _i8(3), _i8
 # Second end of an edge that leads out of a window (GRAPH.ends); -1 is the true boundary.
 BEYOND = _i8(-2)
 # Bits of DETECTOR.flips.
-FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, IS_WATCHED = _i8(1), _i8(2), _i8(4), _i8(8)
+PATH_FLIPS, PATH_LEAVES_WINDOW, PATH_ENTERS_COMMIT, IS_RELEVANT = _i8(1), _i8(2), _i8(4), _i8(8)
 
 # Signs with which `apply_mate` changes the weight of the matching.
-ADD, TAKE_AWAY = _i8(1), _i8(-1)
+ADD, SUBTRACT = _i8(1), _i8(-1)
 
 
 DETECTOR = record(
@@ -56,11 +56,11 @@ DETECTOR = record(
     first=_i8,  # the neighbour list is neighbours[first:last], nearest first; may be shared
     last=_i8,
     outward=_i8,  # next detector on the shortest path to the boundary, -1 at the last step
-    flips=_i8,  # FLIPS_SOMETHING: the path to the boundary flips observables; LEADS_BEYOND: it leaves the
-    #             window; LEADS_INSIDE: a path from here to an uncommitted detector or the boundary passes
-    #             committed ones; IS_WATCHED: an edge of the connected component flips observables
+    flips=_i8,  # PATH_FLIPS: the path to the boundary flips observables; PATH_LEAVES_WINDOW: it leaves the
+    #             window; PATH_ENTERS_COMMIT: a path from here to an uncommitted detector or the boundary
+    #             passes committed ones; IS_RELEVANT: an edge of the connected component flips observables
 )
-NEAR = record(
+NEIGHBOUR = record(
     detector=_i4,  # its index minus that of the list's detector, so that equal neighbourhoods share lists
     span=_i4,  # distance, even; the lowest bit is set if an edge of the path flips observables
 )
@@ -69,12 +69,12 @@ EVENT = record(
     mate=_i8,  # see FREE, AT_BOUNDARY, PAIRED
     scan=_i8,  # next entry of the neighbour list to read
     nearest=_i8,  # nearest event, -1 if none is within twice the distance to the boundary
-    suitor=_i8,  # head of the list of events whose nearest is this one, -1 if none
-    next_suitor=_i8,  # next event with the same nearest
+    reverse_nearest=_i8,  # head of the list of events whose nearest is this one, -1 if none
+    next_reverse_nearest=_i8,  # next event with the same nearest
     first=_i8,  # head of the list of half-edges that lead away along known edges
     top=_i8,  # outermost blossom that contains the event, or the event itself
     next_leaf=_i8,  # next event of the same blossom
-    woken=_i8,  # whether a search has visited the event and given it a node
+    visited=_i8,  # whether a search has visited the event and given it a node
     radius=_i8,  # sum of the duals of the sets that contain it, up to date as of NODE.since
     reach=_i8,  # every edge shorter than this is known
 )
@@ -85,7 +85,7 @@ NODE = record(
     base_event=_i8,  # event whose mate lies outside (numpy records already have an attribute "base")
     next=_i8,  # ring of siblings in the parent
     previous=_i8,
-    joint=_i8,  # half-edge into the next sibling
+    next_edge=_i8,  # half-edge into the next sibling
     child=_i8,  # blossoms: one of the children
     first_leaf=_i8,  # its events: a list by EVENT.next_leaf
     last_leaf=_i8,
@@ -99,7 +99,7 @@ NODE = record(
 HALF = record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
 EDGE = record(
     distance=_i8,
-    near=_i8,  # entry of the event halves[2e].to in the other event's list, -1 if not from the list
+    neighbour=_i8,  # entry of the event halves[2e].to in the other event's list, -1 if not from the list
     way=_i8,  # the way past active edges, NONE if there is none or it is to be searched for
 )
 WAY = record(  # from an event through one active edge
@@ -145,7 +145,7 @@ DETOUR = record(  # what an event knows of ways past active edges
 )
 SIGHT = record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
 LINK = record(other=_i8, distance=_i8)  # a portal near another
-BALL = record(  # a detector in Dijkstra's search
+DIJKSTRA_NODE = record(  # a detector in Dijkstra's search
     distance=_i8,  # -1 if not reached
     parent=_i8,  # previous detector on the path, -1 at the source
     edge=_i8,  # edge from the parent
@@ -158,9 +158,9 @@ BALL = record(  # a detector in Dijkstra's search
 # GRAPH: filled by SearchGraph (or ReweightedGraph) and its kernels; searches only read it.
 GRAPH = record(
     detectors=Pool(DETECTOR, "num_detectors"),
-    near=Pool(NEAR, "num_near"),
-    parents=Pool(np.int16, "num_near"),  # list index of the previous detector on the path, -1 at the first
-    steps=Pool(_i4, "num_near"),  # last edge of the path, minus the first edge of the list's detector
+    neighbours=Pool(NEIGHBOUR, "num_neighbours"),
+    parents=Pool(np.int16, "num_neighbours"),  # list index of the previous detector on the path, -1 if none
+    steps=Pool(_i4, "num_neighbours"),  # last edge of the path, minus the first edge of the list's detector
     outward_edges=Pool(_i4, "num_detectors"),  # first edge of the path to the boundary, -1 without one
     indptr=Pool(_i4, "num_detectors + 1"),  # adjacency without the boundary
     adjacent=Pool(ADJACENT, "num_adjacent"),  # only the lightest of parallel edges
@@ -168,10 +168,10 @@ GRAPH = record(
     boundary_flips=Pool(np.uint8, "num_detectors * flip_bytes"),  # observables along the path to the boundary
     edge_flips=Pool(np.uint8, "num_edges * flip_bytes"),  # observables of each edge
     weights=Pool(_i4, "num_edges"),
-    slots=Pool(_i4, "num_edges"),  # the lightest edge between the ends of each edge
+    lightest_parallel=Pool(_i4, "num_edges"),  # the lightest edge between the ends of each edge
     implied=Pool(IMPLIED, "num_implied"),
     implied_start=Pool(_i4, "num_edges + 1"),  # what edge e implies is implied[start[e]:start[e + 1]]
-    implied_watched=Pool(_i4, "num_edges"),  # those before implied[watched[e]] are in watched components
+    implied_relevant=Pool(_i4, "num_edges"),  # those before implied[relevant[e]] are in relevant components
     # in all solutions of a syndrome or in none, and imply others; not read
     # if num_observed is 0
     observed=Pool(np.uint8, "num_edges"),
@@ -181,29 +181,29 @@ GRAPH = record(
     errors_of_edge_start=Pool(_i4, "num_edges + 1"),  # those of edge e begin here
     alone=Pool(_i4, "num_edges"),  # weight of the lightest errors that flip this edge and no other
     ends=Pool(_i4, "2 * num_edges"),  # the two detectors of each edge, the second -1 or BEYOND at a boundary
-    toggles=Pool(np.uint8, "shot_bytes"),  # detectors to flip before decoding, bit-packed
+    inverted=Pool(np.uint8, "shot_bytes"),  # detectors to flip before decoding, bit-packed
     certain_flips=Pool(np.uint8, "flip_bytes"),  # observables to flip after decoding
-    exits=Pool(_i8, "num_detectors"),  # weight of the edge to the boundary, or FAR; with has_exits
+    boundary_weight=Pool(_i8, "num_detectors"),  # of the edge to the boundary, or FAR; if has_lazy_boundary
     num_detectors=_i8,
-    num_near=_i8,
+    num_neighbours=_i8,
     num_adjacent=_i8,
     num_edges=_i8,
     num_implied=_i8,  # 0: shots are matched once
     num_errors=_i8,
     num_error_edges=_i8,
     largest_error=_i8,  # edges of the error that flips most
-    has_own_implied=_i8,  # whether edges of watched components imply others there
+    has_own_implied=_i8,  # whether edges of relevant components imply others there
     num_observed=_i8,  # edges that `observed` marks
     only_first=_i8,  # whether shots are matched no more after what observed edges imply
     compares=_i8,  # whether the two matchings are compared where they predict different flips; needs `errors`
     flip_bytes=_i8,
     shot_bytes=_i8,
-    has_toggles=_i8,
-    has_exits=_i8,  # distances to the boundary are not precomputed: searches find them
+    has_inverted=_i8,
+    has_lazy_boundary=_i8,  # distances to the boundary are not precomputed: searches find them
     certain_weight=_i8,  # total weight of the edges of negative weight
 )
-# WORK: memory of one thread. Written by: load_shot `found`, `weight`, `flips`; first pass and searches the
-# events, nodes, edges, queue and tree. Reset by: reset_search the counters from num_woken to overflow,
+# WORK: memory of one thread. Written by: load_shot `fired`, `weight`, `flips`; first pass and searches the
+# events, nodes, edges, queue and tree. Reset by: reset_search the counters from num_visited to overflow,
 # clear_event_lookup `event_of`, end_dijkstra the fields of Dijkstra's search; load_events the events.
 WORK = record(
     events=Pool(EVENT, "max_events"),
@@ -215,13 +215,13 @@ WORK = record(
     stack=Pool(_i8, "2 * max_nodes"),  # scratch
     spare=Pool(_i8, "max_nodes"),  # blossom nodes free for reuse
     event_of=Pool(_i4, "num_detectors"),  # event of each detector, -1 if it has not fired
-    found=Pool(_i8, "max_events"),  # detectors that fired
-    woken=Pool(_i8, "max_events"),  # events that searches have visited
+    fired=Pool(_i8, "max_events"),  # detectors that fired
+    visited=Pool(_i8, "max_events"),  # events that searches have visited
     flips=Pool(np.uint8, "flip_bytes"),  # observables flipped by the present matching
     path=Pool(_i8, "num_detectors + 1"),  # edges of one path, scratch
-    ball_nodes=Pool(BALL, "num_detectors"),
-    ball_queue=Pool(ITEM, "max_ball_queue"),
-    ball_touched=Pool(_i8, "num_detectors"),
+    dijkstra_nodes=Pool(DIJKSTRA_NODE, "num_detectors"),
+    dijkstra_queue=Pool(ITEM, "max_dijkstra_queue"),
+    dijkstra_touched=Pool(_i8, "num_detectors"),
     detours=Pool(DETOUR, "max_events"),
     portal_at=Pool(_i8, "num_detectors"),  # one of the ends of active edges there; NONE without
     second=_i8,  # address of the state of second matchings, see decoders.correlated.kernels.layout
@@ -246,10 +246,10 @@ WORK = record(
     max_edges=_i8,
     max_queue=_i8,
     max_tree=_i8,
-    max_ball_queue=_i8,
+    max_dijkstra_queue=_i8,
     flip_bytes=_i8,
     keep_duals=_i8,  # compute a dual solution for every shot, even where decoding does not need one
-    num_woken=_i8,
+    num_visited=_i8,
     weight=_i8,  # of the present matching
     now=_i8,  # time of the running search: the amount by which the tree's radii have changed
     queue_size=_i8,
@@ -258,11 +258,11 @@ WORK = record(
     num_blossoms=_i8,
     num_spare=_i8,
     mark=_i8,  # number of the last ancestor search
-    may_look_beyond=_i8,  # whether searches may go beyond the neighbour lists
+    may_search_graph=_i8,  # whether searches may go beyond the neighbour lists
     two_trees=_i8,  # whether two trees grow at the same time (gaps)
     postponed=_i8,  # the running search would have to go beyond the neighbour lists
     overflow=_i8,  # a pool was too small: the shot must be decoded again in a larger workspace
-    ball_limit=_i8,  # detectors farther than this are not reached
-    ball_size=_i8,  # items in the queue
-    ball_reached=_i8,  # detectors with a distance
+    dijkstra_limit=_i8,  # detectors farther than this are not reached
+    dijkstra_queue_size=_i8,  # items in the queue
+    num_dijkstra_touched=_i8,  # detectors with a distance
 )

@@ -161,12 +161,12 @@ class MWPM(Decoder):
         predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)
         integer_weights, steps = np.zeros((2, num_shots), dtype=np.int64)
         gaps = np.empty((num_shots, self.num_observables))
-        for observable, gauge in enumerate(self._gap_graph.gauges):
-            if gauge.two_classes:
+        for observable, logical in enumerate(self._gap_graph.logicals):
+            if logical.two_classes:
                 arrays = (packed, predictions, integer_weights, steps)
                 self._in_portions(partial(self._gaps_of_range, observable, *arrays), num_shots, threads)
             gaps[:, observable] = self._gap_graph.gaps_of(observable, steps)
-        if self._verify or not any(gauge.two_classes for gauge in self._gap_graph.gauges):
+        if self._verify or not any(logical.two_classes for logical in self._gap_graph.logicals):
             predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
             assert weights is not None
             if self._verify:
@@ -296,12 +296,12 @@ class MWPM(Decoder):
     def _verify_gaps(self, packed: Packed, predictions: Packed, weights: Weights, gaps: Gaps) -> None:
         """Compare gaps with those of a verified matching constrained to the other class."""
         assert self._gap_graph is not None
-        for observable, gauge in enumerate(self._gap_graph.gauges):
-            expected = np.full(packed.shape[0], gauge.unseen)
-            if gauge.two_classes:
+        for observable, logical in enumerate(self._gap_graph.logicals):
+            expected = np.full(packed.shape[0], logical.unseen)
+            if logical.two_classes:
                 flips = predictions[:, observable // 8] >> (observable % 8) & 1 == 0
-                other = MWPM(graph=gauge.graph, verify=True)
-                events = gauge.events_of_class(packed, flips)
+                other = MWPM(graph=logical.graph, verify=True)
+                events = logical.events_of_class(packed, flips)
                 _, heavier = other._decode_packed(events, weights=True, threads=1)
                 assert heavier is not None
                 expected = np.minimum(expected, heavier - weights)
@@ -309,5 +309,5 @@ class MWPM(Decoder):
 
     def _explain(self, shot: Packed, number: int) -> str:
         """Describe why a shot has no perfect matching."""
-        toggles = self.search_graph.arrays["toggles"]
-        return explain_failure(self.graph, shot ^ toggles, number)
+        inverted = self.search_graph.arrays["inverted"]
+        return explain_failure(self.graph, shot ^ inverted, number)

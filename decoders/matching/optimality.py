@@ -116,7 +116,7 @@ def _dual_solution(work: Workspace, num_events: int) -> tuple[list[list[int]], l
     members: dict[int, list[int]] = {}
     duals: dict[int, int] = {}
     for event in range(num_events):
-        if work.record["num_woken"][0] == 0 or not events[event]["woken"]:
+        if work.record["num_visited"][0] == 0 or not events[event]["visited"]:
             members[event], duals[event] = [event], int(events[event]["radius"])
             continue
         node = event

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.kernels import layout
-from decoders.matching.kernels import implied_edges, neighbour_lists, stretches
+from decoders.matching.kernels import implied_edges, neighbour_lists, periodic_ranges
 from decoders.model.matching_graph import MatchingGraph
 
 #: Detectors in a neighbour list; farther ones are found by searching the graph. 88 entries are 11 cache
@@ -16,7 +16,7 @@ LIST_LENGTH = 88
 # If few detectors share lists, lists are shortened: most entries in total, and fewest entries per list.
 _MOST_ENTRIES, _SHORT_LIST = 1 << 22, 32
 # Most periodic ranges of a graph, and fewest detectors of a range that is examined.
-_MOST_STRETCHES, _SHORTEST_RANGE = 64, 128
+_MOST_PERIODIC_RANGES, _SHORTEST_RANGE = 64, 128
 # Extra lists allocated for the beginnings of such ranges.
 _MORE_LISTS = 1 << 8
 # Fewer lists than this are always built at once, within milliseconds.
@@ -46,9 +46,9 @@ def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return view
 
 
-def _watched(graph: MatchingGraph, watched: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def _mark_relevant(graph: MatchingGraph, relevant: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """Mark detectors whose component has one of the given ones; default: an edge that flips observables."""
-    seeds = graph.edge_u[graph.edge_observables.any(axis=1)] if watched is None else np.flatnonzero(watched)
+    seeds = graph.edge_u[graph.edge_observables.any(axis=1)] if relevant is None else np.flatnonzero(relevant)
     return (np.bincount(graph.component[seeds], minlength=graph.num_detectors) > 0)[graph.component]
 
 
@@ -100,7 +100,7 @@ class SearchGraph(Pools):
         list_length: most detectors per neighbour list.
         beyond: bool (num_edges,): boundary edges that lead out of a window of layers; default: none.
         implied: conditional weights for a second matching; requires nonnegative weights.
-        watched: bool (num_detectors,): detectors whose components get a second matching when only
+        relevant: bool (num_detectors,): detectors whose components get a second matching when only
             predictions are needed; default: detectors of edges that flip observables.
         on_demand: build the neighbour lists of a large graph only when `prepare` asks for them. Missing
             lists are empty, which costs time but changes no weight.
@@ -113,20 +113,20 @@ class SearchGraph(Pools):
         list_length: int = LIST_LENGTH,
         beyond: NDArray[np.bool_] | None = None,
         implied: Implied | None = None,
-        watched: NDArray[np.bool_] | None = None,
+        relevant: NDArray[np.bool_] | None = None,
         on_demand: bool = False,
     ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
         edge_flips = as_bytes(graph.edge_observables, flip_bytes)
-        toggles = graph.certain_detectors.copy()
+        inverted = graph.certain_detectors.copy()
         certain_flips = as_bytes(graph.certain_observables[np.newaxis], flip_bytes)[0]
         negative = np.flatnonzero(graph.edge_weight < 0)
         if negative.size:
             certain_flips ^= np.bitwise_xor.reduce(edge_flips[negative], axis=0)
             ends = np.concatenate([graph.edge_u[negative], graph.edge_v[negative]])
-            toggles ^= np.bincount(ends[ends >= 0], minlength=num_detectors) % 2 == 1
+            inverted ^= np.bincount(ends[ends >= 0], minlength=num_detectors) % 2 == 1
         # Undetectable errors that are more likely than not.
         likely = graph.undetectable_probability > 0.5
         if likely.any():
@@ -138,7 +138,7 @@ class SearchGraph(Pools):
         at_boundary = graph.edge_v < 0
         boundary_weight = np.full(num_detectors, layout.FAR, dtype=np.int64)
         boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
-        # The last one written remains: the lightest, and the first of equals, as in `slots`.
+        # The last one written remains: the lightest, and the first of equals, as in `lightest_parallel`.
         candidates = np.flatnonzero(at_boundary)[::-1]
         lightest = candidates[np.argsort(-weight[candidates], kind="stable")]
         boundary_weight[graph.edge_u[lightest]] = weight[lightest]
@@ -161,7 +161,7 @@ class SearchGraph(Pools):
         adjacent.resize(num_adjacent, refcheck=False)
         self.own(
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
-            near=np.zeros(1, dtype=layout.NEAR),
+            neighbours=np.zeros(1, dtype=layout.NEIGHBOUR),
             parents=np.zeros(1, dtype=np.int16),
             steps=np.zeros(1, dtype=np.int32),
             outward_edges=np.full(num_detectors, -1, dtype=np.int32),
@@ -171,28 +171,28 @@ class SearchGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
-            toggles=np.packbits(toggles, bitorder="little"),
+            inverted=np.packbits(inverted, bitorder="little"),
             certain_flips=certain_flips,
         )
         self.set(
             num_detectors=num_detectors,
-            num_near=1,
+            num_neighbours=1,
             num_adjacent=num_adjacent,
             num_edges=num_edges,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
-            has_toggles=int(toggles.any()),
+            has_inverted=int(inverted.any()),
             certain_weight=int(graph.edge_weight[negative].sum(dtype=np.int64)),
         )
-        is_watched = _watched(graph, watched)
-        self._own_implied(graph, implied, is_watched)
+        is_relevant = _mark_relevant(graph, relevant)
+        self._own_implied(graph, implied, is_relevant)
         work = Workspace(self)
         neighbour_lists.measure_boundary(self.record, work.record, boundary_weight)
-        self._later: _LaterLists | None = None
+        self._lazy_lists: _LazyLists | None = None
         self._fill_lists(work, list_length, on_demand=on_demand)
-        self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
+        self.arrays["detectors"]["flips"][is_relevant] |= layout.IS_RELEVANT
 
-    def apply_first(self, observed: NDArray[np.bool_]) -> None:
+    def use_observed_edges(self, observed: NDArray[np.bool_]) -> None:
         """Use the weights implied by these edges in first matchings.
 
         Args:
@@ -206,13 +206,13 @@ class SearchGraph(Pools):
     def _fill_lists(self, work: "Workspace", list_length: int, *, on_demand: bool) -> None:
         """Build the neighbour lists; detectors of a periodic range share those of one period before."""
         num_detectors = int(self.record["num_detectors"][0])
-        found = np.zeros((_MOST_STRETCHES, 3), dtype=np.int64)
-        count = stretches.find_stretches(
+        found = np.zeros((_MOST_PERIODIC_RANGES, 3), dtype=np.int64)
+        count = periodic_ranges.find_periodic_ranges(
             self.record,
             work.record,
             list_length,
-            max(_SHORTEST_RANGE, num_detectors // _MOST_STRETCHES),
-            np.zeros((2 * _MOST_STRETCHES, 2), dtype=np.int64),
+            max(_SHORTEST_RANGE, num_detectors // _MOST_PERIODIC_RANGES),
+            np.zeros((2 * _MOST_PERIODIC_RANGES, 2), dtype=np.int64),
             found,
         )
         found = found[:count]
@@ -239,49 +239,55 @@ class SearchGraph(Pools):
         # Free unused entries except one: kernels read the first entry even of an empty list.
         self._resize_lists(used + 1)
         if missing.any():
-            self._later = _LaterLists(self, work, missing, used=used, list_length=list_length)
+            self._lazy_lists = _LazyLists(self, work, missing, used=used, list_length=list_length)
 
     def prepare(self, shots: NDArray[np.uint8]) -> None:
         """Build the missing neighbour lists of detectors that fire in shots, uint8 (shots, shot_bytes)."""
-        later = self._later  # another thread may make the last ones
-        if later is not None and later.make(shots):
-            self._later = None
+        lazy = self._lazy_lists  # another thread may make the last ones
+        if lazy is not None and lazy.make(shots):
+            self._lazy_lists = None
 
     def _resize_lists(self, size: int) -> None:
-        for name in ("near", "parents", "steps"):
+        for name in ("neighbours", "parents", "steps"):
             # No other references exist. Large arrays are resized in place, without a copy.
             self.arrays[name].resize(size, refcheck=False)
             self.own(**{name: self.arrays[name]})
-        self.set(num_near=size)
+        self.set(num_neighbours=size)
 
     def _own_implied(
-        self, graph: MatchingGraph, implied: Implied | None, is_watched: NDArray[np.bool_]
+        self, graph: MatchingGraph, implied: Implied | None, is_relevant: NDArray[np.bool_]
     ) -> None:
         weight = np.abs(graph.edge_weight)
         if implied is None:
             self.own(
                 weights=np.zeros(0, dtype=np.int32),
-                slots=np.zeros(0, dtype=np.int32),
+                lightest_parallel=np.zeros(0, dtype=np.int32),
                 implied=np.zeros(0, dtype=layout.IMPLIED),
                 implied_start=np.zeros(0, dtype=np.int32),
-                implied_watched=np.zeros(0, dtype=np.int32),
+                implied_relevant=np.zeros(0, dtype=np.int32),
             )
             return
         edges = graph.edge_u, graph.edge_v, weight
-        slots = np.empty(graph.num_edges, dtype=np.int32)
-        implied_edges.fill_slots(*edges, slots)
+        lightest_parallel = np.empty(graph.num_edges, dtype=np.int32)
+        implied_edges.find_lightest_parallel(*edges, lightest_parallel)
         table = np.empty(implied.edge.size, dtype=layout.IMPLIED)
         start = np.empty(graph.num_edges + 1, dtype=np.int32)
-        in_watched = np.empty(graph.num_edges, dtype=np.int32)
+        in_relevant = np.empty(graph.num_edges, dtype=np.int32)
         used, has_own = implied_edges.fill_implied(
-            *implied, *edges, slots, is_watched, table, start, in_watched
+            *implied, *edges, lightest_parallel, is_relevant, table, start, in_relevant
         )
         table.resize(used, refcheck=False)
-        self.own(weights=weight, slots=slots, implied=table, implied_start=start, implied_watched=in_watched)
+        self.own(
+            weights=weight,
+            lightest_parallel=lightest_parallel,
+            implied=table,
+            implied_start=start,
+            implied_relevant=in_relevant,
+        )
         self.set(num_implied=used, has_own_implied=int(has_own))
 
 
-class _LaterLists:
+class _LazyLists:
     """Neighbour lists that are built when a shot first has an event at their detector.
 
     Each list depends on the graph alone, so predictions do not depend on earlier shots. Addresses for all
@@ -302,16 +308,16 @@ class _LaterLists:
         self._work = work  # owns what its record points to
         self._list_length = list_length
         self._used = used
-        self._toggles = graph.arrays["toggles"]
+        self._toggles = graph.arrays["inverted"]
         self._missing = np.packbits(missing, bitorder="little")
         self._lock = Lock()
         places = np.flatnonzero(missing)
         size = used + places.size * list_length + 1
-        for name in ("near", "parents", "steps"):
+        for name in ("neighbours", "parents", "steps"):
             array = np.zeros(size, dtype=graph.arrays[name].dtype)
             array[:used] = graph.arrays[name][:used]
             graph.own(**{name: array})
-        graph.set(num_near=size)
+        graph.set(num_neighbours=size)
         sample = places[:: max(1, places.size // _SAMPLED_LISTS)]
         self._fill(sample, limit=int(layout.FAR))
         radii = graph.arrays["detectors"]["radius"][sample]
@@ -331,7 +337,7 @@ class _LaterLists:
         return not self._missing.any()
 
     def _fill(self, detectors: NDArray[np.int64], *, limit: int) -> None:
-        self._used = neighbour_lists.fill_lists_of(
+        self._used = neighbour_lists.fill_selected_lists(
             *self._records, detectors, self._list_length, limit, self._used
         )
 
@@ -349,28 +355,28 @@ class Workspace(Pools):
         flip_bytes = max(int(graph.record["flip_bytes"][0]) for graph in graphs)
         # A laminar family of odd sets has at most one blossom for every two events.
         max_nodes = num_detectors + num_detectors // 2 + 1
-        max_ball_queue = max(int(graph.record["num_adjacent"][0]) for graph in graphs) + num_detectors + 1
-        ball_nodes = np.zeros(num_detectors, dtype=layout.BALL)
-        ball_nodes["distance"] = -1
+        max_dijkstra_queue = max(int(graph.record["num_adjacent"][0]) for graph in graphs) + num_detectors + 1
+        dijkstra_nodes = np.zeros(num_detectors, dtype=layout.DIJKSTRA_NODE)
+        dijkstra_nodes["distance"] = -1
         self.own(
             events=np.zeros(num_detectors, dtype=layout.EVENT),
             nodes=np.zeros(max_nodes, dtype=layout.NODE),
             stack=np.zeros(2 * max_nodes, dtype=np.int64),
             spare=np.zeros(max_nodes, dtype=np.int64),
             event_of=np.full(num_detectors, -1, dtype=np.int32),
-            found=np.zeros(num_detectors, dtype=np.int64),
-            woken=np.zeros(num_detectors, dtype=np.int64),
+            fired=np.zeros(num_detectors, dtype=np.int64),
+            visited=np.zeros(num_detectors, dtype=np.int64),
             flips=np.zeros(flip_bytes, dtype=np.uint8),
             path=np.zeros(num_detectors + 1, dtype=np.int64),
-            ball_nodes=ball_nodes,
-            ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
-            ball_touched=np.zeros(num_detectors, dtype=np.int64),
+            dijkstra_nodes=dijkstra_nodes,
+            dijkstra_queue=np.zeros(max_dijkstra_queue, dtype=layout.ITEM),
+            dijkstra_touched=np.zeros(num_detectors, dtype=np.int64),
         )
         self.set(
             num_detectors=num_detectors,
             max_events=num_detectors,
             max_nodes=max_nodes,
-            max_ball_queue=max_ball_queue,
+            max_dijkstra_queue=max_dijkstra_queue,
             flip_bytes=flip_bytes,
         )
         self._resize(64 + num_detectors)

@@ -253,7 +253,7 @@ def _describe_hyperedge(line: str, *, shift: int) -> str:
     )
 
 
-def with_likely_errors_present(arrays: DemArrays) -> DemArrays:
+def make_likely_errors_certain(arrays: DemArrays) -> DemArrays:
     """Replace each error of probability p > 1/2 by a certain error and one of probability 1 - p.
 
     Returns:

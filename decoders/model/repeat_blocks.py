@@ -8,7 +8,7 @@ import stim
 from numpy.typing import NDArray
 
 # Repetitions kept of a block; enough for a bulk between first and last cycles that differ.
-SEEN_REPEATS = 12
+KEPT_REPEATS = 12
 
 # Longest period searched for, in layers.
 _LONGEST_PERIOD = 2000
@@ -50,7 +50,7 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
 
     Args:
         dem: any model.
-        seen: repetitions to keep, by block number (see `Block`); default SEEN_REPEATS.
+        seen: repetitions to keep, by block number (see `Block`); default KEPT_REPEATS.
     """
     short = stim.DetectorErrorModel()
     shift, offset = np.zeros(0), 0
@@ -59,7 +59,7 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
         if isinstance(instruction, stim.DemRepeatBlock):
             body, count = instruction.body_copy(), instruction.repeat_count
             inner, detectors = _total_shift(body)
-            kept = min(count, (seen or {}).get(index, SEEN_REPEATS)) if detectors else count
+            kept = min(count, (seen or {}).get(index, KEPT_REPEATS)) if detectors else count
             if kept < count:
                 third = kept // 3 * detectors
                 middle = slice(offset + third, offset + 2 * third)
@@ -75,7 +75,7 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
     return Shortened(short, blocks, shift)
 
 
-def shorten_circuit(circuit: stim.Circuit, *, seen: int = SEEN_REPEATS) -> tuple[stim.Circuit, list[int]]:
+def shorten_circuit(circuit: stim.Circuit, *, seen: int = KEPT_REPEATS) -> tuple[stim.Circuit, list[int]]:
     """Shorten long REPEAT blocks that have detectors.
 
     Returns:
@@ -149,7 +149,7 @@ def _unnested(model: _Model) -> _Model:
             flat.append(instruction)
             continue
         count, body = instruction.repeat_count, _unnested(instruction.body_copy())
-        if count == 1 or (_is_nested(instruction) and count <= SEEN_REPEATS):
+        if count == 1 or (_is_nested(instruction) and count <= KEPT_REPEATS):
             for _ in range(count):
                 for inner in body:
                     flat.append(inner)

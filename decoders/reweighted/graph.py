@@ -47,9 +47,9 @@ class ReweightedGraph(Pools):
         # Edges are sorted by their ends; the first of parallel edges represents all of them.
         same = np.zeros(num_edges, dtype=np.bool_)
         same[1:] = (ends[1:] == ends[:-1]).all(axis=1)
-        twin_of = np.maximum.accumulate(np.where(same, 0, np.arange(num_edges))).astype(np.int32)
+        first_parallel = np.maximum.accumulate(np.where(same, 0, np.arange(num_edges))).astype(np.int32)
         boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
-        boundary_edge[graph.edge_u[at_boundary]] = twin_of[at_boundary]
+        boundary_edge[graph.edge_u[at_boundary]] = first_parallel[at_boundary]
 
         entries = graph.adjacent_detector >= 0
         entries[same[graph.adjacent_edge]] = False
@@ -60,18 +60,18 @@ class ReweightedGraph(Pools):
         row = np.repeat(np.arange(num_detectors), np.diff(graph.indptr))[entries]
         indptr = np.zeros(num_detectors + 1, dtype=np.int32)
         indptr[1:] = np.cumsum(np.bincount(row, minlength=num_detectors))
-        places = np.full((num_edges, 2), -1, dtype=np.int32)
-        places[adjacent["edge"], (row > adjacent["detector"]).astype(np.int64)] = np.arange(adjacent.size)
-        places = places[twin_of]
+        positions = np.full((num_edges, 2), -1, dtype=np.int32)
+        positions[adjacent["edge"], (row > adjacent["detector"]).astype(np.int64)] = np.arange(adjacent.size)
+        positions = positions[first_parallel]
 
-        num_near = num_detectors * min(list_length, max(num_detectors, 1)) + 1
+        num_neighbours = num_detectors * min(list_length, max(num_detectors, 1)) + 1
         detectors = np.zeros(num_detectors, dtype=layout.DETECTOR)
         detectors["outward"] = reweighted.UNKNOWN
         self.own(
             detectors=detectors,
-            near=np.zeros(num_near, dtype=layout.NEAR),
-            parents=np.zeros(num_near, dtype=np.int16),
-            steps=np.zeros(num_near, dtype=np.int32),
+            neighbours=np.zeros(num_neighbours, dtype=layout.NEIGHBOUR),
+            parents=np.zeros(num_neighbours, dtype=np.int16),
+            steps=np.zeros(num_neighbours, dtype=np.int32),
             outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
             adjacent=adjacent,
@@ -79,34 +79,34 @@ class ReweightedGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
-            exits=np.full(num_detectors, layout.FAR, dtype=np.int64),
-            toggles=np.packbits(graph.certain_detectors, bitorder="little"),
+            boundary_weight=np.full(num_detectors, layout.FAR, dtype=np.int64),
+            inverted=np.packbits(graph.certain_detectors, bitorder="little"),
             certain_flips=certain_flips,
         )
         self.set(
             num_detectors=num_detectors,
-            num_near=num_near,
+            num_neighbours=num_neighbours,
             num_adjacent=adjacent.size,
             num_edges=num_edges,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
-            has_exits=1,
-            has_toggles=int(graph.certain_detectors.any()),
+            has_lazy_boundary=1,
+            has_inverted=int(graph.certain_detectors.any()),
         )
         self.reweight = Pools(REWEIGHT)
         self.reweight.own(
-            places=places.reshape(-1),
-            twin_of=twin_of,
+            positions=positions.reshape(-1),
+            first_parallel=first_parallel,
             edge_has_flips=has_flips,
-            boundary_weight=self.arrays["exits"],
-            present=np.zeros(num_edges, dtype=np.int64),
-            chained=np.zeros(num_detectors, dtype=np.int64),
+            boundary_weight=self.arrays["boundary_weight"],
+            negative=np.zeros(num_edges, dtype=np.int64),
+            routed=np.zeros(num_detectors, dtype=np.int64),
             parity=np.zeros(num_detectors, dtype=np.uint8),
         )
         self.reweight.set(
             num_detectors=num_detectors,
             num_edges=num_edges,
-            has_twins=int(same.any()),
+            has_parallel_edges=int(same.any()),
             list_length=list_length,
         )
 
@@ -163,7 +163,7 @@ class ReweightedMatching:
             )
         if weights.size and (weights & 1 | (np.abs(weights) > MAX_WEIGHT)).any():
             raise ValueError(f"weights must be even and at most {MAX_WEIGHT} in absolute value")
-        packed = pack_shots(events[np.newaxis])[0] ^ self.search_graph.arrays["toggles"]
+        packed = pack_shots(events[np.newaxis])[0] ^ self.search_graph.arrays["inverted"]
         bits = np.unpackbits(packed, count=self.graph.num_detectors, bitorder="little")
         detectors = np.flatnonzero(bits).astype(np.int64)
         edges = np.zeros(max(64, self.graph.num_edges), dtype=np.int32)

@@ -132,7 +132,8 @@ class StreamingDecoder:
         """Construct a streaming decoder for a memory circuit; cost and memory do not depend on its length.
 
         Args:
-            circuit: detectors have coordinates, usually (x, y, t) or (x, t); see `decoders.streaming.places`.
+            circuit: detectors have coordinates, usually (x, y, t) or (x, t); see
+                `decoders.streaming.detector_grid`.
             commit: cycles that a window makes final. Default: four times the distance. Must be a multiple of
                 the period with which cycles repeat.
             buffer: further cycles of a window. Default: the distance, so that a quarter of all cycles is

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.repeat_blocks import Block, Run, Shortened, repeating_part
-from decoders.streaming.places import BY_ORDER, Places, find_places, possible_axes
+from decoders.streaming.detector_grid import BY_ORDER, DetectorGrid, assign_layers, possible_axes
 
 
 class LayerEdges(NamedTuple):
@@ -25,7 +25,7 @@ class LayerEdges(NamedTuple):
     probability: NDArray[np.float64]
     observables: NDArray[np.uint64]
 
-    def chosen(self, mask: NDArray[np.bool_]) -> "LayerEdges":
+    def select(self, mask: NDArray[np.bool_]) -> "LayerEdges":
         """Return the edges for which the mask is true."""
         return LayerEdges(
             self.column[mask],
@@ -45,7 +45,7 @@ class LayerEdges(NamedTuple):
 class Layered(NamedTuple):
     """A graph sorted into layers."""
 
-    places: Places
+    grid: DetectorGrid
     #: One entry per layer.
     edges: list[LayerEdges]
     #: int64 (num_edges,) each: the layer of each edge of the graph, and its index in that layer.
@@ -78,9 +78,9 @@ def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None,
     for axis in possible_axes(graph.detector_coordinates, short.shift):
         if axis == BY_ORDER and not crowded:
             break
-        places = find_places(graph.detector_coordinates, axis=axis)
-        crowded &= places.most_at_one_place > 2
-        layered, reason = _sort(graph, places, short.blocks)
+        grid = assign_layers(graph.detector_coordinates, axis=axis)
+        crowded &= grid.most_per_position > 2
+        layered, reason = _sort(graph, grid, short.blocks)
         refusal = refusal or reason
         if layered is None:
             continue
@@ -90,14 +90,14 @@ def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None,
     return without_run, refusal
 
 
-def _sort(graph: MatchingGraph, places: Places, blocks: Sequence[Block]) -> tuple[Layered | None, str]:
+def _sort(graph: MatchingGraph, grid: DetectorGrid, blocks: Sequence[Block]) -> tuple[Layered | None, str]:
     """Sort a graph into given layers; None and the reason if the shortened blocks do not repeat."""
-    num_layers = int(places.layer.max(initial=0)) + 1
-    detectors = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
-    detectors[places.layer, places.column] = np.arange(places.layer.size)
-    edges, layer_of, number = _edges_by_layer(graph, places.layer, places.column, num_layers)
+    num_layers = int(grid.layer.max(initial=0)) + 1
+    detectors = np.full((num_layers, grid.stabilizers.shape[0]), -1, dtype=np.int64)
+    detectors[grid.layer, grid.column] = np.arange(grid.layer.size)
+    edges, layer_of, number = _edges_by_layer(graph, grid.layer, grid.column, num_layers)
     kinds = _kinds(edges, detectors >= 0)
-    repeated = [places.layer[block.middle] for block in blocks]
+    repeated = [grid.layer[block.middle] for block in blocks]
     layers = np.concatenate(repeated) if blocks else np.zeros(0, dtype=np.int64)
     run = repeating_part(kinds, including=layers)
     if blocks and run is None:
@@ -124,7 +124,7 @@ def _sort(graph: MatchingGraph, places: Places, blocks: Sequence[Block]) -> tupl
                         f"an error of cycle {at} flips a detector {furthest} cycles later; streaming needs "
                         "errors that reach less far, decode whole shots with 'mwpm' instead"
                     )
-    return Layered(places, edges, layer_of, number, detectors, run, per_period), ""
+    return Layered(grid, edges, layer_of, number, detectors, run, per_period), ""
 
 
 def _edges_by_layer(

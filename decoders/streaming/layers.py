@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.repeat_blocks import Block, shorten
+from decoders.streaming.detector_grid import TimeAxis
 from decoders.streaming.layer_correlations import LayerErrors, LayerImplied, errors_by_layer, implied_by_layer
 from decoders.streaming.layer_edges import Layered, LayerEdges, find_layers
-from decoders.streaming.places import Clock
 
 # Most repetitions of all REPEAT blocks but the longest, which are expanded as first or last cycles; every
 # window contains them.
@@ -36,7 +36,7 @@ class LayeredModel:
     #: of a full layer. Rows are equal if detectors of one cycle share a position.
     stabilizers: NDArray[np.float64]
     #: Derivation of layers from coordinates.
-    clock: Clock
+    time_axis: TimeAxis
     #: Layers before and after the bulk. The number of layers before it is a multiple of the period.
     first: tuple[LayerEdges, ...]
     last: tuple[LayerEdges, ...]
@@ -53,7 +53,7 @@ class LayeredModel:
     distance: int
     #: bool (layers, columns): whether an edge of the detector's component flips an observable, by layer of
     #: the shortened model; equal for all layers of the bulk at one position of the period.
-    watched: NDArray[np.bool_]
+    relevant: NDArray[np.bool_]
     #: Implied edges of each layer of the shortened model; None if windows are matched once.
     implied: tuple[LayerImplied, ...] | None = None
     #: Whole errors of each of these layers, with `implied`.
@@ -79,19 +79,19 @@ class LayeredModel:
         return -(-self.period // int(counts[counts > 0].min(initial=self.period)))
 
     @cached_property
-    def foreign_columns(self) -> NDArray[np.bool_]:
+    def final_only_columns(self) -> NDArray[np.bool_]:
         """Columns with detectors in the last cycles but not in the bulk, bool (columns,)."""
-        columns: NDArray[np.bool_] = np.logical_or.reduce(self._foreign, axis=0)
+        columns: NDArray[np.bool_] = np.logical_or.reduce(self._final_only, axis=0)
         return columns
 
     @cached_property
-    def num_foreign(self) -> int:
+    def num_final_only(self) -> int:
         """Number of layers before the data readout in which such detectors occur."""
-        rows = np.flatnonzero(self._foreign.any(axis=1))
-        return len(self._foreign) - int(rows[0]) if rows.size else 0
+        rows = np.flatnonzero(self._final_only.any(axis=1))
+        return len(self._final_only) - int(rows[0]) if rows.size else 0
 
     @cached_property
-    def _foreign(self) -> NDArray[np.bool_]:
+    def _final_only(self) -> NDArray[np.bool_]:
         """Mark the detectors of the last cycles, without the data readout, that the bulk does not have."""
         stop = len(self.seen_detectors) - len(self.last)
         rows = np.arange(stop, len(self.seen_detectors) - 1)
@@ -112,8 +112,8 @@ class LayeredModel:
     ) -> "LayeredModel":
         """Find the layers of a DEM. The cost does not depend on the lengths of REPEAT blocks.
 
-        The time coordinate is the one along which the model repeats; `decoders.streaming.places` describes
-        how coordinates become layers and columns.
+        The time coordinate is the one along which the model repeats; `decoders.streaming.detector_grid`
+        describes how coordinates become layers and columns.
 
         Args:
             dem: a graphlike model (or one with suggested decompositions).
@@ -168,8 +168,8 @@ class LayeredModel:
         return cls(
             num_observables=graph.num_observables,
             num_layers=seen_layers + skipped,
-            stabilizers=layered.places.stabilizers,
-            clock=layered.places.clock,
+            stabilizers=layered.grid.stabilizers,
+            time_axis=layered.grid.time_axis,
             first=tuple(edges[:start]),
             bulk=tuple(edges[start : start + period]) if run else (),
             last=tuple(edges[stop:]),
@@ -178,7 +178,7 @@ class LayeredModel:
             weight_scale=graph.weight_scale,
             longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
             distance=_distance(short.dem),
-            watched=_watched(graph, layered.detectors, slice(start, stop), period),
+            relevant=_mark_relevant(graph, layered.detectors, slice(start, stop), period),
             implied=implied,
             errors=errors,
             observed=observed,
@@ -277,7 +277,7 @@ class LayeredModel:
         random = np.random.default_rng(seed)
         rows = np.zeros((num_layers + self.longest_reach, self.num_columns), dtype=np.uint8)
         for at, edges in enumerate(self.layer_edges(0, num_layers, to_end=True)):
-            happened = edges.chosen(random.random(edges.column.size) < edges.probability)
+            happened = edges.select(random.random(edges.column.size) < edges.probability)
             np.bitwise_xor.at(rows[at], happened.column, 1)
             inside = happened.other >= 0
             np.bitwise_xor.at(rows, (at + happened.later[inside], happened.other[inside]), 1)
@@ -317,7 +317,7 @@ def _seen_for_whole_periods(block: Block, layered: Layered) -> int:
     return block.repeats - (block.repeats - block.seen) // each * each
 
 
-def _watched(
+def _mark_relevant(
     graph: MatchingGraph, detectors: NDArray[np.int64], bulk: slice, period: int
 ) -> NDArray[np.bool_]:
     """Mark the detectors of each layer that are in a component with an edge that flips an observable.
@@ -326,11 +326,11 @@ def _watched(
     """
     flipping = np.unique(graph.component[graph.edge_u[graph.edge_observables.any(axis=1)]])
     known = np.append(np.isin(graph.component, flipping), False)
-    watched = known[detectors]
+    relevant = known[detectors]
     for phase in range(period):
-        rows = watched[bulk][phase::period]
+        rows = relevant[bulk][phase::period]
         rows[:] = rows.any(axis=0)
-    return watched
+    return relevant
 
 
 def _distance(dem: stim.DetectorErrorModel) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.model.repeat_blocks import SEEN_REPEATS, shorten_circuit
+from decoders.model.repeat_blocks import KEPT_REPEATS, shorten_circuit
+from decoders.streaming.detector_grid import assign_layers
 from decoders.streaming.layers import LayeredModel
-from decoders.streaming.places import find_places
 
 
 class _Terms(NamedTuple):
@@ -87,7 +87,7 @@ class MeasurementModel:
         """
         if circuit.num_sweep_bits:
             return None
-        for seen in range(SEEN_REPEATS, 2 * SEEN_REPEATS):
+        for seen in range(KEPT_REPEATS, 2 * KEPT_REPEATS):
             short, left_out = shorten_circuit(circuit, seen=seen)
             found, per_period = cls._from_short(short, model, is_whole=not left_out)
             if found is None or not any(detectors % per_period for detectors in left_out):
@@ -103,12 +103,12 @@ class MeasurementModel:
         `is_whole` states that no repetitions were omitted.
         """
         detectors = short.get_detector_coordinates()
-        places = find_places(_as_array(detectors), axis=model.clock.axis, unit=model.clock.unit)
-        if not np.array_equal(places.stabilizers, model.stabilizers, equal_nan=True):
+        grid = assign_layers(_as_array(detectors), axis=model.time_axis.axis, unit=model.time_axis.unit)
+        if not np.array_equal(grid.stabilizers, model.stabilizers, equal_nan=True):
             return None, 1
-        num_layers = int(places.layer.max(initial=0)) + 1
-        numbers = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
-        numbers[places.layer, places.column] = np.arange(places.layer.size)
+        num_layers = int(grid.layer.max(initial=0)) + 1
+        numbers = np.full((num_layers, grid.stabilizers.shape[0]), -1, dtype=np.int64)
+        numbers[grid.layer, grid.column] = np.arange(grid.layer.size)
         contents = _detector_measurements(short)
         noiseless = short.reference_sample()
         per_cycle = _measurements_per_cycle(numbers, contents)

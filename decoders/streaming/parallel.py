@@ -76,7 +76,7 @@ class ParallelStreamingDecoder:
             raise ValueError(
                 f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
             )
-        if model.num_foreign:
+        if model.num_final_only:
             raise ValueError(
                 "the last cycles of this memory have detectors where the repeated ones have none: use "
                 "StreamingDecoder"

@@ -61,7 +61,7 @@ class WindowPlan:
         )
         if buffer is None:
             # The last layers of a buffer may be last cycles, whose edges differ from the bulk's.
-            buffer = _multiple(max(distance + model.num_foreign, buffer_least), period)
+            buffer = _multiple(max(distance + model.num_final_only, buffer_least), period)
         else:
             buffer = _whole("buffer", buffer)
         if not model.bulk and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
@@ -123,13 +123,15 @@ def cut_graph(
             open_future=open_future,
             edge_weight=graph.edge_weight,
         )
-    watched = model.watched[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
-    search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
+    relevant = model.relevant[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
+    search_graph = SearchGraph(graph, beyond=beyond, implied=implied, relevant=relevant)
     if errors is not None and observed is not None:
         errors.add_to(search_graph)
-        search_graph.apply_first(observed)
+        search_graph.use_observed_edges(observed)
     if commit is not None:
-        neighbour_lists.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
+        neighbour_lists.mark_window_crossings(
+            search_graph.record, *(model.num_columns * layer for layer in commit)
+        )
     return search_graph
 
 
@@ -197,8 +199,8 @@ def _cut_edges(
         parts += [
             _reach_in(model.bulk_layer(start + at), at, columns) for at in range(-model.longest_reach, 0)
         ]
-    if open_future and not to_end and model.num_foreign:
-        parts.append(_foreign(model, first, count))
+    if open_future and not to_end and model.num_final_only:
+        parts.append(_final_only(model, first, count))
     u, v, weight, probability, observables = (np.concatenate(values) for values in zip(*parts, strict=True))
     swap = (v >= 0) & (v < u)
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -278,21 +280,21 @@ _Edges = tuple[
 def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bool) -> _Edges:
     """Return the edges of layer `at` with detector indices; edges past the last layer end at BEYOND."""
     if not open_future:
-        edges = edges.chosen(at + edges.later < count)
+        edges = edges.select(at + edges.later < count)
     there = at + edges.later
     v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
 
 
-def _foreign(model: LayeredModel, first: int, count: int) -> _Edges:
+def _final_only(model: LayeredModel, first: int, count: int) -> _Edges:
     """Return edges to BEYOND, of weight 0, for detectors that only last cycles have.
 
     A window does not know whether its last layers are last cycles. With these edges, events of such detectors
     have no effect; they are decoded with the ending.
     """
-    layers = np.arange(count - model.num_foreign, count)
+    layers = np.arange(count - model.num_final_only, count)
     like = model.seen_layers(first, count, to_end=False)[layers]
-    absent = (model.seen_detectors[like] < 0) & model.foreign_columns
+    absent = (model.seen_detectors[like] < 0) & model.final_only_columns
     row, column = np.nonzero(absent)
     size = row.size
     return (

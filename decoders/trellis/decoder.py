@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.matching.decoder import MWPM
 from decoders.matching.workspace import as_bytes, read_only
-from decoders.model.dem import HyperedgeError, read_dem, with_likely_errors_present
+from decoders.model.dem import HyperedgeError, make_likely_errors_certain, read_dem
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.mechanisms import ErrorModel, has_joint_errors
 from decoders.trellis.error_basis import ErrorBasis
 from decoders.trellis.kernels import beam as kernels
 from decoders.trellis.likelihood_table import LikelihoodTable
-from decoders.trellis.plan import Beam, SweepPlan, orders_of, words_of_class
+from decoders.trellis.plan import Beam, TrellisPlan, orders_of, words_of_class
 
 # Shots per task of a thread.
 _PORTION = 64
@@ -88,11 +88,11 @@ class Trellis(Decoder):
         self._toggles = np.packbits(model.certain_detectors, bitorder="little")
         self._basis: ErrorBasis | None = None
         self._table = LikelihoodTable(model) if gap > 0 and LikelihoodTable.fits(model) else None
-        hidden = model.mechanisms.undetectable()
-        self._hidden = np.ascontiguousarray(model.mechanisms.observables[hidden])
-        self._hidden_odds = model.mechanisms.odds[hidden]
+        undetectable = model.mechanisms.undetectable()
+        self._undetectable = np.ascontiguousarray(model.mechanisms.observables[undetectable])
+        self._undetectable_odds = model.mechanisms.odds[undetectable]
         self._orders = orders_of(model, count=sweeps)
-        self._plans: list[SweepPlan] = []
+        self._plans: list[TrellisPlan] = []
         self._idle: dict[bool, list[Beam]] = {False: [], True: []}
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
@@ -140,7 +140,7 @@ class Trellis(Decoder):
             ValueError: an option is out of range, or gap=0 requires matching where it is not possible.
         """
         try:
-            arrays = with_likely_errors_present(read_dem(dem))
+            arrays = make_likely_errors_certain(read_dem(dem))
         except HyperedgeError as error:
             if gap == 0:
                 raise ValueError(f"gap=0 leaves every shot to matching, but {error}") from None
@@ -188,30 +188,30 @@ class Trellis(Decoder):
             return self._look_up(packed, self._table, threads=threads, with_gaps=with_gaps)
         predictions, weights, gaps = self._match(packed, threads=threads)
         if self.gap == 0 or (self.num_observables == 0 and self.graph is not None):
-            return predictions, self._with_hidden_errors(gaps, with_gaps=with_gaps)
+            return predictions, self._with_undetectable_errors(gaps, with_gaps=with_gaps)
         eventful = (packed ^ self._toggles).any(axis=1)
         # Without events and likely errors, no class is more likely than that of no error.
         unclear = gaps.min(axis=1, initial=np.inf) < self.gap if self._has_matching_gaps else eventful
         if self.gap == np.inf or (with_gaps and not self._has_matching_gaps):
             unclear = np.ones_like(eventful)
         if self._joint and self._has_matching_gaps:
-            unclear |= self._doubted(
+            unclear |= self._find_ambiguous(
                 packed, predictions, np.flatnonzero(eventful & ~unclear), threads=threads
             )
-        chosen = np.flatnonzero(unclear)
+        selected = np.flatnonzero(unclear)
         # If every error is one edge, matching's solution is the most likely error set.
-        known = None if self._joint else (self._words_of(predictions[chosen]), -weights[chosen])
+        candidates = None if self._joint else (self._words_of(predictions[selected]), -weights[selected])
         flips, scores, opposites = self._sweep(
-            packed, chosen, threads=threads, opposites=with_gaps, known=known
+            packed, selected, threads=threads, opposites=with_gaps, candidates=candidates
         )
         found = scores[:, 0] > -np.inf
         if not found.all():
-            gaps[self._explain_by_basis(packed, chosen[~found], predictions)] = 0.0
+            gaps[self._explain_by_basis(packed, selected[~found], predictions)] = 0.0
         better = np.flatnonzero(found)
-        shots = chosen[better]
+        shots = selected[better]
         changed = predictions[shots] ^ flips[better, 0]
         predictions[shots] = flips[better, 0]
-        gaps = self._with_hidden_errors(gaps, with_gaps=with_gaps)
+        gaps = self._with_undetectable_errors(gaps, with_gaps=with_gaps)
         if with_gaps:
             bits = np.unpackbits(changed, axis=1, count=self.num_observables, bitorder="little")
             # If no other class was found, use matching's gap if its prediction is this class.
@@ -234,8 +234,8 @@ class Trellis(Decoder):
             matched_gaps[self._explain_by_basis(packed, np.flatnonzero(~possible), matched)] = 0.0
             predictions[~possible] = matched[~possible]
             if with_gaps:
-                hidden = self._with_hidden_errors(matched_gaps, with_gaps=True)
-                gaps[~possible] = hidden[~possible]
+                undetectable = self._with_undetectable_errors(matched_gaps, with_gaps=True)
+                gaps[~possible] = undetectable[~possible]
         return predictions, gaps
 
     def _match(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
@@ -257,7 +257,7 @@ class Trellis(Decoder):
         assert weights is not None
         return predictions, weights, no_gaps
 
-    def _doubted(
+    def _find_ambiguous(
         self, packed: Packed, predictions: Packed, shots: NDArray[np.int64], *, threads: int
     ) -> NDArray[np.bool_]:
         """Mark shots for which a narrow sweep does not find matching's class to be clearly the best."""
@@ -271,12 +271,12 @@ class Trellis(Decoder):
     def _sweep(
         self,
         packed: Packed,
-        chosen: NDArray[np.int64],
+        selected: NDArray[np.int64],
         *,
         threads: int,
         opposites: bool = False,
         narrow: bool = False,
-        known: tuple[NDArray[np.uint64], NDArray[np.float64]] | None = None,
+        candidates: tuple[NDArray[np.uint64], NDArray[np.float64]] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
         """Sum the classes of selected shots.
 
@@ -296,21 +296,24 @@ class Trellis(Decoder):
         """
         if not self._plans:
             self._plans = [
-                SweepPlan(mechanisms=self._model.mechanisms, order=order) for order in self._orders
+                TrellisPlan(mechanisms=self._model.mechanisms, order=order) for order in self._orders
             ]
         plans = self._plans[:1] if narrow else self._plans
         records = np.concatenate([plan.record for plan in plans])
         packed = read_only(packed)
         num_words = words_of_class(plans[0])
-        flips = np.zeros((chosen.size, 2, num_words), dtype=np.uint64)
-        scores = np.full((chosen.size, 2), -np.inf)
-        others = np.full((chosen.size, self.num_observables if opposites else 0), -np.inf)
-        if known is None:
-            known = np.zeros((chosen.size, num_words), dtype=np.uint64), np.full(chosen.size, -np.inf)
-        hidden = slice(0, 0) if narrow else slice(None)
+        flips = np.zeros((selected.size, 2, num_words), dtype=np.uint64)
+        scores = np.full((selected.size, 2), -np.inf)
+        others = np.full((selected.size, self.num_observables if opposites else 0), -np.inf)
+        if candidates is None:
+            candidates = (
+                np.zeros((selected.size, num_words), dtype=np.uint64),
+                np.full(selected.size, -np.inf),
+            )
+        undetectable = slice(0, 0) if narrow else slice(None)
         # Without matching's gaps (torus, colour codes) a second sweep still finds better classes: 149 instead
         # of 156 logical errors for a toric code of size 8 with depolarizing errors.
-        sure = self.gap if self._has_matching_gaps else np.inf
+        decisive_gap = self.gap if self._has_matching_gaps else np.inf
 
         def run(first: int) -> None:
             part = slice(first, first + _PORTION)
@@ -320,19 +323,19 @@ class Trellis(Decoder):
                 beam = (
                     Beam(plans, width=_CHECK_BEAM, spread=_CHECK_SPREAD)
                     if narrow
-                    else Beam(plans, width=self.beam, spread=self.spread, sure=sure)
+                    else Beam(plans, width=self.beam, spread=self.spread, decisive_gap=decisive_gap)
                 )
             try:
-                kernels.sweep_shots(
+                kernels.decode_selected(
                     records,
                     beam.record,
                     packed,
                     self._toggles,
-                    chosen[part],
-                    known[0][part],
-                    known[1][part],
-                    self._hidden[hidden],
-                    self._hidden_odds[hidden],
+                    selected[part],
+                    candidates[0][part],
+                    candidates[1][part],
+                    self._undetectable[undetectable],
+                    self._undetectable_odds[undetectable],
                     flips[part],
                     scores[part],
                     others[part],
@@ -340,15 +343,15 @@ class Trellis(Decoder):
             finally:
                 self._idle[narrow].append(beam)
 
-        portions = range(0, max(chosen.size, 1), _PORTION)
+        portions = range(0, max(selected.size, 1), _PORTION)
         if threads == 1 or len(portions) < 2:
             for first in portions:
                 run(first)
         else:
             with ThreadPoolExecutor(max_workers=threads) as pool:
                 list(pool.map(run, portions))
-        found = self._bytes_of(flips.reshape(2 * chosen.size, num_words))
-        return found.reshape(chosen.size, 2, found.shape[1]), scores, others
+        found = self._bytes_of(flips.reshape(2 * selected.size, num_words))
+        return found.reshape(selected.size, 2, found.shape[1]), scores, others
 
     def _explain_by_basis(
         self, packed: Packed, shots: NDArray[np.int64], predictions: Packed
@@ -388,13 +391,13 @@ class Trellis(Decoder):
                 changed.append(shot)
         return np.array(changed, dtype=np.int64)
 
-    def _with_hidden_errors(self, gaps: Gaps, *, with_gaps: bool) -> Gaps:
+    def _with_undetectable_errors(self, gaps: Gaps, *, with_gaps: bool) -> Gaps:
         """Convolve log odds of each observable with the undetectable errors."""
-        if not with_gaps or not self._hidden_odds.size:
+        if not with_gaps or not self._undetectable_odds.size:
             return gaps
-        p = self._hidden_odds / (1 + self._hidden_odds)
+        p = self._undetectable_odds / (1 + self._undetectable_odds)
         flipped = np.unpackbits(
-            as_bytes(self._hidden, 8 * self._hidden.shape[1]),
+            as_bytes(self._undetectable, 8 * self._undetectable.shape[1]),
             axis=1,
             count=self.num_observables,
             bitorder="little",

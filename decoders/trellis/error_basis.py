@@ -15,7 +15,7 @@ class ErrorBasis:
         #: Highest detector -> reduced syndrome and its observables, both as bits of an integer.
         self._rows: dict[int, tuple[int, int]] = {}
         #: Highest observable -> observables flipped by an error set without detection events.
-        self._hidden: dict[int, int] = {}
+        self._undetectable: dict[int, int] = {}
         words = mechanisms.observables.tolist()
         order = sorted(range(len(words)), key=lambda number: -mechanisms.odds[number])
         for number in order:
@@ -25,8 +25,8 @@ class ErrorBasis:
             if rest:
                 self._rows[rest.bit_length() - 1] = rest, flips
             elif flips := self._reduce_class(flips):
-                self._hidden[flips.bit_length() - 1] = flips
-            if len(self._rows) == model.num_detectors and len(self._hidden) == model.num_observables:
+                self._undetectable[flips.bit_length() - 1] = flips
+            if len(self._rows) == model.num_detectors and len(self._undetectable) == model.num_observables:
                 break
 
     def observables_of(self, events: list[int]) -> int | None:
@@ -39,7 +39,7 @@ class ErrorBasis:
         return self._reduce_class(one ^ other) == 0
 
     def _reduce_class(self, flips: int) -> int:
-        while flips and (row := self._hidden.get(flips.bit_length() - 1)):
+        while flips and (row := self._undetectable.get(flips.bit_length() - 1)):
             flips ^= row
         return flips
 

@@ -111,7 +111,7 @@ def keep_near(session, stream, graph, answers, at):
     of one source mostly end alike, so the last shot's graph is the next one's. Of a detector's neighbours
     the first sixteen are read: hardly any search gets farther. The answer is written over and never sent.
     """
-    detectors, near, ends = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "ends")
+    detectors, neighbours, ends = pool(graph, "detectors"), pool(graph, "neighbours"), pool(graph, "ends")
     adjacent, flips = pool(graph, "adjacent"), pool(graph, "edge_flips")
     if len(detectors) == 0 or len(ends) == 0:
         return
@@ -119,9 +119,9 @@ def keep_near(session, stream, graph, answers, at):
     detector = detectors[index]
     first, found = detector.first, detector.radius
     if first < detector.last:
-        found += near[first].span + pool(graph, "parents")[first]
+        found += neighbours[first].span + pool(graph, "parents")[first]
     if first + 8 < detector.last:
-        found += near[first + 8].span
+        found += neighbours[first + 8].span
     found += pool(graph, "boundary_flips")[index * graph.flip_bytes] + pool(graph, "boundary_edge")[index]
     found += pool(graph, "indptr")[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
     if len(adjacent) > 0:

@@ -9,7 +9,7 @@ import numpy as np
 from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
 from decoders.kernels.records import pool
-from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, stream_reset
+from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, reset_stream
 from realtime.kernels.byte_access import put_number
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import (
@@ -102,7 +102,7 @@ def close_shot(session, stream, answers):
 @kernel
 def open_shot(session, stream, shot, sequence):
     """Start a shot, sound until something is wrong with it."""
-    stream_reset(stream)
+    reset_stream(stream)
     session.is_open = 1
     session.shot = shot
     session.status = OK

@@ -13,22 +13,22 @@ import numpy as np
 
 from decoders.belief_matching.kernels.elimination import IMPOSSIBLE, solve_by_beliefs
 from decoders.belief_matching.kernels.error_sets import (
-    LEFT_OVER,
+    UNCOVERED,
     cover_edges,
     flip_mechanism,
     toggle_edge,
-    weigh_believed,
+    weigh_likely_mechanisms,
 )
 from decoders.belief_matching.kernels.simd import LANES
 from decoders.belief_matching.kernels.sum_product import (
-    forget_beliefs,
-    note_settled,
     num_active,
     propagate,
+    reset_beliefs,
+    store_final_posteriors,
     weigh_edges,
 )
 from decoders.gaps.kernels.per_shot import find_gaps
-from decoders.kernels.bits import set_bits_toggled
+from decoders.kernels.bits import list_differing_bits
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import pool
@@ -43,19 +43,19 @@ def load_lanes(tanner, graph, belief, shots, count):
 
     `shots` is uint8 (shots, shot_bytes). Writes BELIEF.signs and active.
     """
-    toggles, events = pool(graph, "toggles"), pool(belief, "shot_events")
+    inverted, events = pool(graph, "inverted"), pool(belief, "shot_events")
     signs, active, group = pool(belief, "signs"), pool(belief, "active"), pool(belief, "group")
     row_of = pool(tanner, "row_of")
     for lane in range(LANES):
         if lane >= count:
             active[lane] = 0
             continue
-        for at in range(set_bits_toggled(shots[group[lane]], toggles, events)):
+        for at in range(list_differing_bits(shots[group[lane]], inverted, events)):
             signs[row_of[events[at]] * LANES + lane] = -1
 
 
 @kernel
-def flip_believed(tanner, belief, lane, flips):
+def flip_likely_mechanisms(tanner, belief, lane, flips):
     """XOR the observables of all mechanisms that are more likely than not in a lane into `flips`.
 
     `flips` is uint8 (flip_bytes,).
@@ -76,7 +76,7 @@ def match_lane(graph, reweight, work, belief, shot, lane):
     events = pool(belief, "shot_events")
     for edge in range(belief.num_edges):
         shot_weights[edge] = weights[edge * LANES + lane]
-    count = set_bits_toggled(shot, pool(graph, "toggles"), events)
+    count = list_differing_bits(shot, pool(graph, "inverted"), events)
     return match_reweighted(graph, reweight, work, events, count, shot_weights)
 
 
@@ -102,7 +102,7 @@ def is_predicted(graph, work, prediction):
 def weigh_matching(tanner, errors, sets, graph, work, count, flips):
     """Find a light set of hyperedge errors for the matching of `count` events in `work`.
 
-    `flips` uint8 (flip_bytes,) receives the observables of the set. Returns its weight, at least LEFT_OVER if
+    `flips` uint8 (flip_bytes,) receives the observables of the set. Returns its weight, at least UNCOVERED if
     an edge of the matching is not covered by any error of the set.
     """
     path = pool(work, "path")
@@ -114,7 +114,7 @@ def weigh_matching(tanner, errors, sets, graph, work, count, flips):
 
 
 @kernel
-def decide(
+def predict_lane(
     tanner,
     belief,
     graph,
@@ -151,10 +151,10 @@ def decide(
         return status
     if settled:
         reset_prediction(graph, prediction)
-        flip_believed(tanner, belief, lane, prediction)
+        flip_likely_mechanisms(tanner, belief, lane, prediction)
         if is_predicted(graph, plain_work, prediction):
             return OK
-        weight = weigh_believed(errors, belief, lane)
+        weight = weigh_likely_mechanisms(errors, belief, lane)
     else:
         count, status = match_lane(graph, reweight, work, belief, shot, lane)
         if status != OK:
@@ -167,7 +167,7 @@ def decide(
         weight = weigh_matching(tanner, errors, sets, graph, work, count, prediction)
     flips = pool(sets, "flips")
     plain_weight = weigh_matching(tanner, errors, sets, plain_graph, plain_work, plain_count, flips)
-    if min(weight, plain_weight) >= LEFT_OVER:
+    if min(weight, plain_weight) >= UNCOVERED:
         reset_prediction(graph, flips)
         plain_weight = solve_by_beliefs(tanner, errors, belief, sets, lane, flips)
         if plain_weight == IMPOSSIBLE:
@@ -188,8 +188,8 @@ def gaps_of_lane(
     belief,
     class_graphs,
     class_reweights,
-    rivals,
-    rival_work,
+    gap_classes,
+    class_work,
     shot,
     lane,
     matched,
@@ -205,12 +205,12 @@ def gaps_of_lane(
         _, status = match_lane(graph, reweight, work, belief, shot, lane)
         if status != OK:
             return status
-    count = set_bits_toggled(shot, pool(graph, "toggles"), events)
+    count = list_differing_bits(shot, pool(graph, "inverted"), events)
     return find_gaps(
         class_graphs,
         class_reweights,
-        rivals,
-        rival_work,
+        gap_classes,
+        class_work,
         graph,
         work,
         events,
@@ -234,8 +234,8 @@ def decode_group(
     sets,
     class_graphs,
     class_reweights,
-    rivals,
-    rival_work,
+    gap_classes,
+    class_work,
     shots,
     count,
     may_stop,
@@ -244,22 +244,22 @@ def decode_group(
 ):
     """Decode the first `count` shots of BELIEF.group, or postpone some if `may_stop`; return a status.
 
-    Postponed shots are appended to BELIEF.waiting.
+    Postponed shots are appended to BELIEF.postponed.
     """
-    active, group, waiting = pool(belief, "active"), pool(belief, "group"), pool(belief, "waiting")
-    forget_beliefs(tanner, belief)
+    active, group, postponed = pool(belief, "active"), pool(belief, "group"), pool(belief, "postponed")
+    reset_beliefs(tanner, belief)
     load_lanes(tanner, graph, belief, shots, count)
     stopped = propagate(tanner, belief, belief.max_sweeps, may_stop)
-    if len(rivals) > 0:
-        note_settled(tanner, belief)
-    if len(rivals) > 0 or (not stopped and num_active(belief) > 0):
+    if len(gap_classes) > 0:
+        store_final_posteriors(tanner, belief)
+    if len(gap_classes) > 0 or (not stopped and num_active(belief) > 0):
         weigh_edges(tanner, belief)
     for lane in range(count):
         settled = active[lane] == 0
         if stopped and not settled:
             continue
         shot = group[lane]
-        status = decide(
+        status = predict_lane(
             tanner,
             belief,
             graph,
@@ -274,7 +274,7 @@ def decode_group(
             settled,
             predictions[shot],
         )
-        if status == OK and len(rivals) > 0:
+        if status == OK and len(gap_classes) > 0:
             status = gaps_of_lane(
                 graph,
                 reweight,
@@ -282,8 +282,8 @@ def decode_group(
                 belief,
                 class_graphs,
                 class_reweights,
-                rivals,
-                rival_work,
+                gap_classes,
+                class_work,
                 shots[shot],
                 lane,
                 not settled,
@@ -294,8 +294,8 @@ def decode_group(
             return status
     for lane in range(count):
         if stopped and active[lane] > 0:
-            waiting[belief.num_waiting] = group[lane]
-            belief.num_waiting += 1
+            postponed[belief.num_postponed] = group[lane]
+            belief.num_postponed += 1
     return OK
 
 
@@ -312,8 +312,8 @@ def decode_in_lanes(
     sets,
     class_graphs,
     class_reweights,
-    rivals,
-    rival_works,
+    gap_classes,
+    class_works,
     shots,
     order,
     predictions,
@@ -323,28 +323,28 @@ def decode_in_lanes(
     """Decode bit-packed shots in a given order, from position `first` on, until one fails.
 
     Args:
-        tanners, ..., rival_works: records, see above.
+        tanners, ..., class_works: records, see above.
         shots: uint8 (shots, shot_bytes).
-        order: int64 (n,), n at most max_waiting: indices of the shots.
+        order: int64 (n,), n at most max_postponed: indices of the shots.
         predictions: uint8 (shots, flip_bytes), written.
         gaps: int64 (shots, observables), written if requested.
-        first: position in `order`. `num_waiting` must be 0 at the start.
+        first: position in `order`. `num_postponed` must be 0 at the start.
 
     Returns:
         Position in `order` at which to continue with a larger workspace, and a status.
     """
     belief = beliefs[0]
-    group, waiting = pool(belief, "group"), pool(belief, "waiting")
-    while first < len(order) or belief.num_waiting > 0:
+    group, postponed = pool(belief, "group"), pool(belief, "postponed")
+    while first < len(order) or belief.num_postponed > 0:
         may_stop = first < len(order)
         if may_stop:
             count = min(LANES, len(order) - first)
             for lane in range(count):
                 group[lane] = order[first + lane]
         else:
-            count = min(LANES, belief.num_waiting)
+            count = min(LANES, belief.num_postponed)
             for lane in range(count):
-                group[lane] = waiting[belief.num_waiting - count + lane]
+                group[lane] = postponed[belief.num_postponed - count + lane]
         status = decode_group(
             tanners[0],
             belief,
@@ -357,8 +357,8 @@ def decode_in_lanes(
             sets[0],
             class_graphs,
             class_reweights,
-            rivals,
-            rival_works[0],
+            gap_classes,
+            class_works[0],
             shots,
             count,
             may_stop,
@@ -370,5 +370,5 @@ def decode_in_lanes(
         if may_stop:
             first += count
         else:
-            belief.num_waiting -= count
+            belief.num_postponed -= count
     return first, OK

@@ -34,14 +34,14 @@ def grow_region(tanner, errors, belief, sets, lane):
         (contains all reachable rows).
     """
     links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
-    chances, signs = pool(belief, "chances"), pool(belief, "signs")
+    posteriors, signs = pool(belief, "posteriors"), pool(belief, "signs")
     number_of, region, rows = pool(sets, "number_of"), pool(sets, "region"), pool(errors, "rows")
     first_row = pool(errors, "first_row")
     size = 0
     for row in range(tanner.num_detectors):
         odd = signs[row * LANES + lane] < 0
         for link in range(links[row], links[row + 1]):
-            if chances[mechanisms[link] * LANES + lane] > _HALF:
+            if posteriors[mechanisms[link] * LANES + lane] > _HALF:
                 odd = not odd
         if odd:
             region[size] = row
@@ -73,7 +73,11 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
     Returns:
         Size of the queue, and number of mechanisms with a state.
     """
-    links, mechanisms, chances = pool(tanner, "links"), pool(tanner, "mechanisms"), pool(belief, "chances")
+    links, mechanisms, posteriors = (
+        pool(tanner, "links"),
+        pool(tanner, "mechanisms"),
+        pool(belief, "posteriors"),
+    )
     number_of, region, rows = pool(sets, "number_of"), pool(sets, "region"), pool(errors, "rows")
     first_row = pool(errors, "first_row")
     states, seen, queue = pool(sets, "states"), pool(sets, "seen"), pool(sets, "queue")
@@ -91,7 +95,7 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
             for place in range(first_row[mechanism], first_row[mechanism + 1]):
                 inside = inside and number_of[rows[place]] >= 0
             if inside:
-                chance = np.float64(chances[mechanism * LANES + lane])
+                chance = np.float64(posteriors[mechanism * LANES + lane])
                 chance = np.float64(min(max(chance, 1e-30), 1 - 1e-8))
                 reliability = np.int64(abs(np.log(chance / (1 - chance))) * _STEPS)
                 queued = push(queue, queued, reliability, mechanism)
@@ -174,7 +178,7 @@ def solve_by_beliefs(tanner, errors, belief, sets, lane, flips):
     """
     number_of, region, states = pool(sets, "number_of"), pool(sets, "region"), pool(sets, "states")
     seen = pool(sets, "seen")
-    chances, weight = pool(belief, "chances"), pool(errors, "weight")
+    posteriors, weight = pool(belief, "posteriors"), pool(errors, "weight")
     num_unexplained, size, complete = grow_region(tanner, errors, belief, sets, lane)
     solved = num_unexplained == 0
     num_seen = np.int64(0)
@@ -185,7 +189,7 @@ def solve_by_beliefs(tanner, errors, belief, sets, lane, flips):
     if solved:
         total = np.int64(0)
         for mechanism in range(errors.num_mechanisms):
-            if (chances[mechanism * LANES + lane] > _HALF) != (states[mechanism] & _CHANGED != 0):
+            if (posteriors[mechanism * LANES + lane] > _HALF) != (states[mechanism] & _CHANGED != 0):
                 total += weight[mechanism]
                 flip_mechanism(tanner, mechanism, flips)
     for at in range(size):

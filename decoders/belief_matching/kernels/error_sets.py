@@ -17,7 +17,7 @@ from decoders.kernels.records import Pool, pool, record
 
 _i4, _i8, _u8 = np.int32, np.int64, np.uint64
 #: Penalty of an uncovered edge: larger than the weight of any set of errors.
-LEFT_OVER = _i8(1 << 40)
+UNCOVERED = _i8(1 << 40)
 _IN_SET, _LISTED = np.uint8(1), np.uint8(2)
 
 #: The errors of a DEM as sets of edges; read-only. A variant is a mechanism together with one of the sets
@@ -32,7 +32,7 @@ ERRORS = record(
     first_variant=Pool(_i4, "num_edges + 1"),
     variants=Pool(_i4, "num_parts"),  # edge e is in variants[first_variant[e]:first_variant[e + 1]]
     alone=Pool(_i4, "num_edges"),  # the likeliest mechanism that flips just this edge, -1 if there is none
-    price=Pool(_i8, "num_edges"),  # weight of that mechanism, at least LEFT_OVER if there is none
+    edge_cost=Pool(_i8, "num_edges"),  # weight of that mechanism, at least UNCOVERED if there is none
     num_mechanisms=_i8,
     num_links=_i8,
     num_variants=_i8,
@@ -43,7 +43,7 @@ ERRORS = record(
 #: Memory of the searches for sets of errors, one per thread; sizes as in `ERRORS`.
 SETS = record(
     marks=Pool(np.uint8, "num_edges"),  # zero between shots
-    listed=Pool(_i8, "num_edges"),  # edges with a nonzero mark
+    marked_edges=Pool(_i8, "num_edges"),  # edges with a nonzero mark
     queue=Pool(ITEM, "max_queue"),
     flips=Pool(np.uint8, "flip_bytes"),
     number_of=Pool(_i4, "num_detectors"),  # index of a row in the region, -1 outside; -1 between shots
@@ -76,35 +76,35 @@ def flip_mechanism(tanner, mechanism, flips):
 
 @kernel
 def toggle_edge(sets, edge):
-    """Add an edge to the set of edges to cover, or remove it. Writes SETS.marks and listed."""
-    marks, listed = pool(sets, "marks"), pool(sets, "listed")
+    """Add an edge to the set of edges to cover, or remove it. Writes SETS.marks and marked_edges."""
+    marks, marked_edges = pool(sets, "marks"), pool(sets, "marked_edges")
     if marks[edge] == 0:
-        listed[sets.num_listed] = edge
+        marked_edges[sets.num_listed] = edge
         sets.num_listed += 1
         marks[edge] = _LISTED
     marks[edge] ^= _IN_SET
 
 
 @kernel
-def saving_of(errors, sets, variant):
+def compute_saving(errors, sets, variant):
     """Return the weight saved if a variant's mechanism covers its edges."""
-    marks, price, edges = pool(sets, "marks"), pool(errors, "price"), pool(errors, "edges")
+    marks, edge_cost, edges = pool(sets, "marks"), pool(errors, "edge_cost"), pool(errors, "edges")
     first_edge = pool(errors, "first_edge")
     saving = -pool(errors, "weight")[pool(errors, "mechanism")[variant]]
     for at in range(first_edge[variant], first_edge[variant + 1]):
         edge = edges[at]
-        saving += price[edge] if marks[edge] & _IN_SET else -price[edge]
+        saving += edge_cost[edge] if marks[edge] & _IN_SET else -edge_cost[edge]
     return saving
 
 
 @kernel
-def offer_edge(errors, sets, edge, size):
+def queue_variants(errors, sets, edge, size):
     """Queue the variants that flip an edge and save weight; return the new size of SETS.queue."""
     queue, variants = pool(sets, "queue"), pool(errors, "variants")
     first_variant = pool(errors, "first_variant")
     for at in range(first_variant[edge], first_variant[edge + 1]):
         variant = np.int64(variants[at])
-        saving = saving_of(errors, sets, variant)
+        saving = compute_saving(errors, sets, variant)
         # A full queue reduces the quality of the cover, not its correctness.
         if saving > 0 and size < sets.max_queue:
             size = push(queue, size, -saving, variant)
@@ -116,22 +116,22 @@ def cover_edges(tanner, errors, sets, graph, flips):
     """Cover the toggled edges by a light set of errors, and reset them.
 
     `flips` uint8 (flip_bytes,) is XORed with the observables of the errors. Returns the weight, at least
-    LEFT_OVER if an edge remains uncovered.
+    UNCOVERED if an edge remains uncovered.
     """
-    queue, marks, listed = pool(sets, "queue"), pool(sets, "marks"), pool(sets, "listed")
+    queue, marks, marked_edges = pool(sets, "queue"), pool(sets, "marks"), pool(sets, "marked_edges")
     edges, first_edge = pool(errors, "edges"), pool(errors, "first_edge")
     mechanism = pool(errors, "mechanism")
-    weight, price, alone = pool(errors, "weight"), pool(errors, "price"), pool(errors, "alone")
+    weight, edge_cost, alone = pool(errors, "weight"), pool(errors, "edge_cost"), pool(errors, "alone")
     edge_flips = pool(graph, "edge_flips")
     size = 0
     for index in range(sets.num_listed):
-        if marks[listed[index]] & _IN_SET:
-            size = offer_edge(errors, sets, listed[index], size)
+        if marks[marked_edges[index]] & _IN_SET:
+            size = queue_variants(errors, sets, marked_edges[index], size)
     total = np.int64(0)
     while size > 0:
         expected, variant = -queue[0].key, queue[0].what
         size = drop_first(queue, size)
-        saving = saving_of(errors, sets, variant)
+        saving = compute_saving(errors, sets, variant)
         if saving <= 0:
             continue
         if saving < expected:
@@ -142,11 +142,11 @@ def cover_edges(tanner, errors, sets, graph, flips):
         for at in range(first_edge[variant], first_edge[variant + 1]):
             toggle_edge(sets, np.int64(edges[at]))
         for at in range(first_edge[variant], first_edge[variant + 1]):
-            size = offer_edge(errors, sets, np.int64(edges[at]), size)
+            size = queue_variants(errors, sets, np.int64(edges[at]), size)
     for index in range(sets.num_listed):
-        edge = listed[index]
+        edge = marked_edges[index]
         if marks[edge] & _IN_SET:
-            total += price[edge]
+            total += edge_cost[edge]
             if alone[edge] >= 0:
                 flip_mechanism(tanner, np.int64(alone[edge]), flips)
             else:
@@ -158,7 +158,7 @@ def cover_edges(tanner, errors, sets, graph, flips):
 
 
 @kernel
-def weigh_believed(errors, belief, lane):
+def weigh_likely_mechanisms(errors, belief, lane):
     """Return the weight of all mechanisms that are more likely than not in a lane."""
     odds, weight = pool(belief, "odds"), pool(errors, "weight")
     total = np.int64(0)

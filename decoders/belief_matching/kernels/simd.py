@@ -30,23 +30,23 @@ if interpreted:
         load(array, place)
         array[place * LANES : place * LANES + LANES] = vector
 
-    def spread(number: Any) -> Any:
+    def broadcast(number: Any) -> Any:
         """Return a vector of equal numbers."""
         return np.full(LANES, number, dtype=np.float32)
 
-    def smaller(one: Any, other: Any) -> Any:
+    def minimum(one: Any, other: Any) -> Any:
         """Return the lane-wise minimum."""
         return np.minimum(one, other)
 
-    def larger(one: Any, other: Any) -> Any:
+    def maximum(one: Any, other: Any) -> Any:
         """Return the lane-wise maximum."""
         return np.maximum(one, other)
 
-    def turned(number: Any, other: Any) -> Any:
+    def apply_sign(number: Any, other: Any) -> Any:
         """Return `number`, lane by lane with the opposite sign where `other` is negative."""
         return np.where(np.signbit(other), -number, number)
 
-    def pick(flags: Any, yes: Any, no: Any) -> Any:
+    def select(flags: Any, yes: Any, no: Any) -> Any:
         """Select lane by lane: `yes` where the flag is positive, else `no`."""
         return np.where(flags > 0, yes, no)
 
@@ -148,7 +148,7 @@ else:
         _store(array, place, vector)  # type: ignore[call-arg]
 
     @intrinsic
-    def spread(typing_context, number):
+    def broadcast(typing_context, number):
         """Return a vector of equal numbers."""
 
         def generate(context, builder, signature, arguments):
@@ -170,17 +170,17 @@ else:
         return generate
 
     @intrinsic
-    def smaller(typing_context, one, other):
+    def minimum(typing_context, one, other):
         """Return the lane-wise minimum."""
         return _vector(_vector, _vector), _named("minnum")
 
     @intrinsic
-    def larger(typing_context, one, other):
+    def maximum(typing_context, one, other):
         """Return the lane-wise maximum."""
         return _vector(_vector, _vector), _named("maxnum")
 
     @intrinsic
-    def turned(typing_context, number, other):
+    def apply_sign(typing_context, number, other):
         """Return `number`, lane by lane with the opposite sign where `other` is negative."""
 
         def generate(context, builder, signature, arguments):
@@ -191,7 +191,7 @@ else:
         return _vector(_vector, _vector), generate
 
     @intrinsic
-    def pick(typing_context, flags, yes, no):
+    def select(typing_context, flags, yes, no):
         """Select lane by lane: `yes` where the flag is positive, else `no`."""
 
         def generate(context, builder, signature, arguments):
@@ -247,9 +247,9 @@ else:
 @kernel
 def logarithm(number):
     """Return the natural logarithm of positive numbers, accurate to about 1e-7."""
-    one, mantissa = spread(np.float32(1)), mantissa_of(number)
+    one, mantissa = broadcast(np.float32(1)), mantissa_of(number)
     s = (mantissa - one) / (mantissa + one)  # |s| <= 0.172: few terms of the artanh series suffice
     square = s * s
-    series = spread(np.float32(2 / 5)) + square * spread(np.float32(2 / 7))
-    series = spread(np.float32(2)) + square * (spread(np.float32(2 / 3)) + square * series)
-    return exponent_of(number) * spread(np.float32(0.6931471805599453)) + s * series
+    series = broadcast(np.float32(2 / 5)) + square * broadcast(np.float32(2 / 7))
+    series = broadcast(np.float32(2)) + square * (broadcast(np.float32(2 / 3)) + square * series)
+    return exponent_of(number) * broadcast(np.float32(0.6931471805599453)) + s * series

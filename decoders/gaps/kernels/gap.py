@@ -13,15 +13,15 @@ Events that are matched to a boundary touch its event from the start, so they gr
 event is never tight unless it passes that event, so neighbour lists need not contain it.
 """
 
-from decoders.kernels.bits import is_quiet
+from decoders.kernels.bits import is_empty_shot
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FAR, FREE, FULL, NONE, OK, OUTER
 from decoders.kernels.records import pool
-from decoders.matching.kernels.alternating_tree import grow_tree, leave_tree
+from decoders.matching.kernels.alternating_tree import dissolve_tree, grow_tree
 from decoders.matching.kernels.batch import match_shot, reset_search
-from decoders.matching.kernels.blossoms import enter_tree, join, new_blossom, open_region
+from decoders.matching.kernels.blossoms import add_to_tree, allocate_blossom, link_siblings, schedule_region
 from decoders.matching.kernels.known_edges import add_edge
-from decoders.matching.kernels.regions import make_node, wake
+from decoders.matching.kernels.regions import create_node, visit_event
 
 
 @kernel
@@ -43,13 +43,13 @@ def add_boundary_event(graph, work, index, count, detector, distances, across):
     event.mate = FREE
     event.scan = 0
     event.nearest = NONE
-    event.suitor = NONE
-    event.next_suitor = NONE
+    event.reverse_nearest = NONE
+    event.next_reverse_nearest = NONE
     event.first = NONE
     event.top = index
     event.radius = 0
     event.reach = FAR  # all its edges are known
-    make_node(graph, work, index)
+    create_node(graph, work, index)
     for other in range(count):
         distance = distances[events[other].detector]
         if distance - events[other].radius < across:  # otherwise the boundaries meet first
@@ -63,8 +63,8 @@ def add_child(work, blossom, child):
     shell = nodes[blossom]
     node = nodes[child]
     last = nodes[shell.child].previous
-    join(work, last, NONE, child)
-    join(work, child, NONE, shell.child)
+    link_siblings(work, last, NONE, child)
+    link_siblings(work, child, NONE, shell.child)
     node.parent = blossom
     events[shell.last_leaf].next_leaf = node.first_leaf
     shell.last_leaf = node.last_leaf
@@ -76,7 +76,7 @@ def add_child(work, blossom, child):
 
 
 @kernel
-def plant(graph, work, seed, count, distances):
+def grow_boundary_event(graph, work, seed, count, distances):
     """Start to grow the event of a boundary together with all regions matched to this boundary.
 
     Writes nodes, the tree and the queue of `work`.
@@ -89,9 +89,9 @@ def plant(graph, work, seed, count, distances):
             continue
         if nodes[events[index].top].label == OUTER:
             continue  # at the same distance from the other boundary, and already in its tree
-        wake(graph, work, index)
+        visit_event(graph, work, index)
         if root == seed:
-            root = new_blossom(work)
+            root = allocate_blossom(work)
             shell = nodes[root]
             shell.parent = NONE
             shell.base_event = seed
@@ -102,10 +102,10 @@ def plant(graph, work, seed, count, distances):
             shell.dual = 0
             nodes[seed].parent = root
             events[seed].top = root
-            join(work, seed, NONE, seed)
+            link_siblings(work, seed, NONE, seed)
         add_child(work, root, events[index].top)
-    enter_tree(work, root, OUTER, NONE)
-    open_region(graph, work, root)
+    add_to_tree(work, root, OUTER, NONE)
+    schedule_region(graph, work, root)
 
 
 @kernel
@@ -119,7 +119,7 @@ def search_other_class(graph, work, count, distances, across):
     helpful = False
     for index in range(count):
         detector = events[index].detector
-        searched |= events[index].woken == 1
+        searched |= events[index].visited == 1
         if distances[1, detector] < FAR:
             helpful = True
             event_of[detector] = index
@@ -129,7 +129,7 @@ def search_other_class(graph, work, count, distances, across):
         reset_search(work)
     work.now = 0
     work.postponed = 0
-    work.may_look_beyond = 1
+    work.may_search_graph = 1
     work.two_trees = 1
     for side in range(2):
         add_boundary_event(
@@ -137,10 +137,10 @@ def search_other_class(graph, work, count, distances, across):
         )
     add_edge(work, count, count + 1, across, NONE)
     for side in range(2):
-        plant(graph, work, count + side, count, distances[side])
+        grow_boundary_event(graph, work, count + side, count, distances[side])
     met = grow_tree(graph, work)
     gap = 2 * work.now if met >= 0 else FAR
-    leave_tree(work)
+    dissolve_tree(work)
     work.two_trees = 0
     for index in range(count):
         event_of[events[index].detector] = -1
@@ -170,7 +170,7 @@ def decode_with_gaps(graphs, works, distances, across, shots, predictions, weigh
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for shot in range(first_shot, len(shots)):
         gaps[shot] = across[0]
-        if not graph.has_toggles and is_quiet(shots, shot):
+        if not graph.has_inverted and is_empty_shot(shots, shot):
             for byte in range(graph.flip_bytes):
                 predictions[shot, byte] = certain_flips[byte]
             weights[shot] = graph.certain_weight

@@ -15,7 +15,7 @@ from decoders.reweighted.kernels.reweighted import match_reweighted
 _i4, _i8 = np.int32, np.int64
 
 #: One observable with two classes; order, bits and sizes are constant, the others written by `find_gaps`.
-RIVAL = record(
+GAP_CLASS = record(
     order=Pool(_i8, "num_edges"),  # index in the given graph of each edge of the observable's graph
     weights=Pool(_i4, "num_edges"),  # weights of the shot, in that order
     bits=Pool(np.uint8, "num_detectors"),  # whether an event changes the class in which the last one fires
@@ -27,14 +27,16 @@ RIVAL = record(
 
 
 @kernel
-def find_gaps(graphs, reweights, rivals, rival_work, graph, work, events, count, weights, predicted, gaps):
+def find_gaps(
+    graphs, reweights, gap_classes, class_work, graph, work, events, count, weights, predicted, gaps
+):
     """Compute the gaps of observables after `work` has matched the shot.
 
     Args:
         graphs: GRAPH (observables,): graph of each observable with two classes.
         reweights: REWEIGHT (observables,), likewise.
-        rivals: GAP_CLASS (observables,), likewise; written.
-        rival_work: WORK record for these graphs; written.
+        gap_classes: GAP_CLASS (observables,), likewise; written.
+        class_work: WORK record for these graphs; written.
         graph: GRAPH record without additional detectors.
         work: WORK record with the matching.
         events: int64 (capacity,): the first `count` are the shot's events.
@@ -47,29 +49,33 @@ def find_gaps(graphs, reweights, rivals, rival_work, graph, work, events, count,
         A status.
     """
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
-    for number in range(len(rivals)):
-        rival = rivals[number]
-        order, own_weights, bits = pool(rival, "order"), pool(rival, "weights"), pool(rival, "bits")
-        own_events = pool(rival, "events")
-        byte, place = rival.observable >> 3, np.uint8(rival.observable & 7)
+    for number in range(len(gap_classes)):
+        gap_class = gap_classes[number]
+        order, own_weights, bits = (
+            pool(gap_class, "order"),
+            pool(gap_class, "weights"),
+            pool(gap_class, "bits"),
+        )
+        own_events = pool(gap_class, "events")
+        byte, place = gap_class.observable >> 3, np.uint8(gap_class.observable & 7)
         if (predicted[byte] ^ flips[byte]) >> place & np.uint8(1):
-            gaps[rival.observable] = 0
+            gaps[gap_class.observable] = 0
             continue
         fires = 1 ^ np.int64((flips[byte] ^ certain_flips[byte]) >> place & np.uint8(1))
         for index in range(count):
             own_events[index] = events[index]
             fires ^= np.int64(bits[events[index]])
         if fires:
-            own_events[count] = rival.num_detectors - 1
-        for edge in range(rival.num_edges):
+            own_events[count] = gap_class.num_detectors - 1
+        for edge in range(gap_class.num_edges):
             own_weights[edge] = weights[order[edge]]
         _, status = match_reweighted(
-            graphs[number], reweights[number], rival_work, own_events, count + fires, own_weights
+            graphs[number], reweights[number], class_work, own_events, count + fires, own_weights
         )
         if status == OK:
-            gaps[rival.observable] = rival_work.weight - work.weight
+            gaps[gap_class.observable] = class_work.weight - work.weight
         elif status == NO_PARTNER:
-            gaps[rival.observable] = FAR
+            gaps[gap_class.observable] = FAR
         else:
             return status
     return OK

@@ -11,30 +11,30 @@ from decoders.kernels.layout import (
     AT_BOUNDARY,
     FULL,
     INNER,
-    LOSES_SHELL,
-    MEETS_BOUNDARY,
-    MEETS_EDGE,
     NO_PARTNER,
     NONE,
     OK,
     OUT_OF_TREE,
     OUTER,
     POSTPONED,
+    TIGHT_BOUNDARY,
+    TIGHT_EDGE,
+    ZERO_DUAL,
 )
 from decoders.kernels.records import pool
 from decoders.matching.kernels.blossoms import (
+    add_inner_region,
+    add_outer_region,
     form_blossom,
-    grow_inner,
-    grow_outer,
     match_event,
+    outer_parent,
     shatter_blossom,
-    tree_parent,
 )
-from decoders.matching.kernels.regions import radius_now, reveal, settle, wake
+from decoders.matching.kernels.regions import discover_edges, get_radius, update_duals, visit_event
 
 
 @kernel
-def rematch_to_root(work, event, mate):
+def augment_path(work, event, mate):
     """Match an outer event to a new mate and alternate the matching along the tree up to the root."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     while True:
@@ -51,17 +51,17 @@ def rematch_to_root(work, event, mate):
 
 
 @kernel
-def root_of(work, region):
+def find_root(work, region):
     """Return the root of an outer region's tree."""
-    above = tree_parent(work, region)
+    above = outer_parent(work, region)
     while above >= 0:
         region = above
-        above = tree_parent(work, region)
+        above = outer_parent(work, region)
     return region
 
 
 @kernel
-def meet(graph, work, half):
+def process_tight_edge(graph, work, half):
     """Process an edge that has become tight; return whether it ends an augmenting path."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     edges = pool(work, "edges")
@@ -72,31 +72,31 @@ def meet(graph, work, half):
     label = nodes[top_there].label
     if nodes[top_here].label != OUTER or top_here == top_there or label == INNER:
         return False  # the tree has changed since the item was scheduled
-    if edges[half >> 1].distance > radius_now(work, here) + radius_now(work, there):
+    if edges[half >> 1].distance > get_radius(work, here) + get_radius(work, there):
         return False
     if label == OUTER:
-        if work.two_trees and root_of(work, top_here) != root_of(work, top_there):
+        if work.two_trees and find_root(work, top_here) != find_root(work, top_there):
             return True
         form_blossom(graph, work, half)
         return False
-    wake(graph, work, there)
+    visit_event(graph, work, there)
     mate = events[nodes[top_there].base_event].mate
     if mate < 0:  # unmatched, or matched to the boundary, which it can leave
         return True
-    grow_inner(work, top_there, half)
-    grow_outer(graph, work, events[halves[mate].to].top, mate)
+    add_inner_region(work, top_there, half)
+    add_outer_region(graph, work, events[halves[mate].to].top, mate)
     return False
 
 
 @kernel
-def leave_tree(work):
+def dissolve_tree(work):
     """Update the duals of all regions of the tree and remove their labels."""
     nodes, tree = pool(work, "nodes"), pool(work, "tree")
     for at in range(work.tree_size):
         region = tree[at]
         node = nodes[region]
         if node.label != OUT_OF_TREE:
-            settle(work, region)
+            update_duals(work, region)
             node.label = OUT_OF_TREE
     work.tree_size = 0
     work.queue_size = 0
@@ -112,31 +112,31 @@ def grow_tree(graph, work):
         work.queue_size = drop_first(queue, work.queue_size)
         kind = what & 3
         index = what >> 2
-        if kind == MEETS_EDGE:
-            if meet(graph, work, index):
+        if kind == TIGHT_EDGE:
+            if process_tight_edge(graph, work, index):
                 return what
-        elif kind == MEETS_BOUNDARY:
+        elif kind == TIGHT_BOUNDARY:
             # Never outdated: a region that grows does so until the search ends.
             return what
-        elif kind == LOSES_SHELL:
+        elif kind == ZERO_DUAL:
             node = nodes[index]
             if node.label == INNER and node.parent < 0 and node.dual == work.now - node.since:
                 shatter_blossom(graph, work, index)
         elif nodes[events[index].top].label == OUTER:
-            reveal(graph, work, index)
+            discover_edges(graph, work, index)
     return NONE
 
 
 @kernel
-def match_root(work, met):
+def augment_matching(work, met):
     """Augment the matching along the path from the root to the tight edge of a queue item."""
     halves = pool(work, "halves")
     index = met >> 2
-    if met & 3 == MEETS_EDGE:
-        rematch_to_root(work, halves[index ^ 1].to, index)
+    if met & 3 == TIGHT_EDGE:
+        augment_path(work, halves[index ^ 1].to, index)
         match_event(work, halves[index].to, index ^ 1)
     else:
-        rematch_to_root(work, index, AT_BOUNDARY)
+        augment_path(work, index, AT_BOUNDARY)
 
 
 @kernel
@@ -148,12 +148,12 @@ def find_partner(graph, work, root):
     events = pool(work, "events")
     work.now = 0
     work.postponed = 0
-    wake(graph, work, root)
-    grow_outer(graph, work, events[root].top, NONE)
+    visit_event(graph, work, root)
+    add_outer_region(graph, work, events[root].top, NONE)
     met = grow_tree(graph, work)
     if met >= 0:
-        match_root(work, met)
-    leave_tree(work)
+        augment_matching(work, met)
+    dissolve_tree(work)
     if work.overflow:
         return FULL
     if work.postponed:

@@ -1,12 +1,17 @@
 """Decoding of one shot, and of many shots in one call."""
 
-from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
+from decoders.kernels.bits import is_empty_shot, list_differing_bits, list_set_bits
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import find_partner
 from decoders.matching.kernels.correction import apply_mate, mate_path
-from decoders.matching.kernels.first_pass import find_nearest, load_events, match_few, match_nearest
+from decoders.matching.kernels.first_pass import (
+    find_nearest,
+    load_events,
+    match_small_shot,
+    match_tight_pairs,
+)
 
 
 @kernel
@@ -18,8 +23,8 @@ def search_all(graph, work, count):
     """
     events = pool(work, "events")
     reset_search(work)
-    for may_look_beyond in range(2):
-        work.may_look_beyond = may_look_beyond
+    for may_search_graph in range(2):
+        work.may_search_graph = may_search_graph
         postponed = False
         for index in range(count):
             if events[index].mate == FREE:
@@ -36,7 +41,7 @@ def search_all(graph, work, count):
 @kernel
 def reset_search(work):
     """Reset known edges, blossoms and visited events of the previous shot."""
-    work.num_woken = 0
+    work.num_visited = 0
     work.num_edges = 0
     work.num_blossoms = 0
     work.num_spare = 0
@@ -46,21 +51,21 @@ def reset_search(work):
 
 @kernel
 def match_once(graph, work, count):
-    """Match the detectors found[0..count-1] under the weights of the graph; return a status."""
-    woken = pool(work, "woken")
+    """Match the detectors fired[0..count-1] under the weights of the graph; return a status."""
+    visited = pool(work, "visited")
     load_events(graph, work, count)
     find_nearest(graph, work, count)
     status = OK
-    if match_nearest(graph, work, count) > 0:
+    if match_tight_pairs(graph, work, count) > 0:
         status = search_all(graph, work, count)
-        for at in range(work.num_woken):
+        for at in range(work.num_visited):
             if status == OK:
-                apply_mate(graph, work, woken[at], ADD)
+                apply_mate(graph, work, visited[at], ADD)
     return status
 
 
 @kernel
-def forget_events(work, count):
+def clear_event_lookup(work, count):
     """Reset `event_of` of all events."""
     events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
@@ -69,14 +74,14 @@ def forget_events(work, count):
 
 @kernel
 def match_found(graph, work, count):
-    """Match the detectors found[0..count-1] under the weights of the graph; return a status.
+    """Match the detectors fired[0..count-1] under the weights of the graph; return a status.
 
     Writes the matching to `events`, the observables that it flips to `flips`, its weight to `weight`.
     """
-    if count == 0 or (work.keep_duals == 0 and match_few(graph, work, count)):
+    if count == 0 or (work.keep_duals == 0 and match_small_shot(graph, work, count)):
         return OK
     status = match_once(graph, work, count)
-    forget_events(work, count)
+    clear_event_lookup(work, count)
     return status
 
 
@@ -89,32 +94,32 @@ def reset_flips(graph, work):
 
 
 @kernel
-def find_shot(graph, work, shot):
-    """Reset `flips` and `weight`, and write the events of one shot to `found`; return their number.
+def load_shot(graph, work, shot):
+    """Reset `flips` and `weight`, and write the events of one shot to `fired`; return their number.
 
     `shot` uint8 (shot_bytes,) is bit-packed.
     """
     reset_flips(graph, work)
     work.weight = graph.certain_weight
-    if graph.has_toggles:
-        return set_bits_toggled(shot, pool(graph, "toggles"), pool(work, "found"))
-    return set_bits(shot, pool(work, "found"))
+    if graph.has_inverted:
+        return list_differing_bits(shot, pool(graph, "inverted"), pool(work, "fired"))
+    return list_set_bits(shot, pool(work, "fired"))
 
 
 @kernel
 def match_shot(graph, work, shot):
     """Match the detection events of one bit-packed shot; return their number and a status."""
-    count = find_shot(graph, work, shot)
+    count = load_shot(graph, work, shot)
     return count, match_found(graph, work, count)
 
 
 @kernel
-def take_quiet(graph, shots, shot, predictions, weights):
+def answer_empty_shot(graph, shots, shot, predictions, weights):
     """Write the answer for a shot without detection events; return whether it is one.
 
     Writes row `shot` of predictions uint8 (shots, flip_bytes) and of weights int64 (shots,) if not empty.
     """
-    if graph.has_toggles or not is_quiet(shots, shot):
+    if graph.has_inverted or not is_empty_shot(shots, shot):
         return False
     certain_flips = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
@@ -125,7 +130,7 @@ def take_quiet(graph, shots, shot, predictions, weights):
 
 
 @kernel
-def take_matching(graph, work, shot, predictions, weights):
+def write_prediction(graph, work, shot, predictions, weights):
     """Write flips and weight of the present matching to row `shot` of `predictions` and `weights`."""
     flips = pool(work, "flips")
     for byte in range(graph.flip_bytes):
@@ -168,11 +173,11 @@ def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     """
     graph, work = graphs[0], works[0]
     for shot in range(first_shot, len(shots)):
-        if not take_quiet(graph, shots, shot, predictions, weights):
-            status = match_found(graph, work, find_shot(graph, work, shots[shot]))
+        if not answer_empty_shot(graph, shots, shot, predictions, weights):
+            status = match_found(graph, work, load_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
-            take_matching(graph, work, shot, predictions, weights)
+            write_prediction(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 

@@ -6,7 +6,7 @@ from decoders.kernels.records import pool
 
 
 @kernel
-def known_edge(work, event, other):
+def find_known_edge(work, event, other):
     """Return the half-edge from one event to another, -1 if the edge is not known."""
     events, halves = pool(work, "events"), pool(work, "halves")
     half = events[event].first
@@ -22,12 +22,12 @@ def is_known(work, event, other, distance):
     With lowered weights a longer edge may be known before the lists are read. The shortest is always the
     first in the list.
     """
-    half = known_edge(work, event, other)
+    half = find_known_edge(work, event, other)
     return half >= 0 and pool(work, "edges")[half >> 1].distance <= distance
 
 
 @kernel
-def add_edge(work, event, other, distance, near):
+def add_edge(work, event, other, distance, neighbour):
     """Add a known edge and return its half-edge away from `event`, -1 if the pool is full.
 
     Writes edges, halves, EVENT.first of both ends, and num_edges or overflow of `work`.
@@ -39,7 +39,7 @@ def add_edge(work, event, other, distance, near):
         return -1
     work.num_edges = edge + 1
     edges[edge].distance = distance
-    edges[edge].near = near
+    edges[edge].neighbour = neighbour
     edges[edge].way = NONE
     away = 2 * edge + 1
     halves[away].to = other

@@ -4,9 +4,16 @@ import numpy as np
 
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import entry_point, kernel
-from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, LIST_LIMIT
+from decoders.kernels.layout import (
+    BEYOND,
+    FAR,
+    LIST_LIMIT,
+    PATH_ENTERS_COMMIT,
+    PATH_FLIPS,
+    PATH_LEAVES_WINDOW,
+)
 from decoders.kernels.records import pool
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 from decoders.matching.kernels.paths import edge_between
 
 
@@ -23,7 +30,7 @@ def measure_boundary(graphs, works, edge_weight):
     graph, work = graphs[0], works[0]
     detectors, indptr, adjacent = pool(graph, "detectors"), pool(graph, "indptr"), pool(graph, "adjacent")
     boundary_edge, boundary_flips = pool(graph, "boundary_edge"), pool(graph, "boundary_flips")
-    edge_flips, ends, queue = pool(graph, "edge_flips"), pool(graph, "ends"), pool(work, "ball_queue")
+    edge_flips, ends, queue = pool(graph, "edge_flips"), pool(graph, "ends"), pool(work, "dijkstra_queue")
     outward_edges = pool(graph, "outward_edges")
     width = graph.flip_bytes
     size = 0
@@ -43,9 +50,9 @@ def measure_boundary(graphs, works, edge_weight):
         # Nearer detectors are final, so the flips of their paths are available.
         edge = np.int64(boundary_edge[here])
         if detector.outward >= 0:
-            detector.flips |= detectors[detector.outward].flips & LEADS_BEYOND
+            detector.flips |= detectors[detector.outward].flips & PATH_LEAVES_WINDOW
         elif ends[2 * edge + 1] == BEYOND:
-            detector.flips |= LEADS_BEYOND
+            detector.flips |= PATH_LEAVES_WINDOW
         if detector.outward >= 0:
             edge = edge_between(graph, here, detector.outward)
         outward_edges[here] = edge
@@ -55,7 +62,7 @@ def measure_boundary(graphs, works, edge_weight):
                 flip ^= boundary_flips[detector.outward * width + byte]
             boundary_flips[here * width + byte] = flip
             if flip != 0:
-                detector.flips |= FLIPS_SOMETHING
+                detector.flips |= PATH_FLIPS
         for at in range(indptr[here], indptr[here + 1]):
             there = detectors[adjacent[at].detector]
             through = distance + adjacent[at].weight
@@ -67,24 +74,24 @@ def measure_boundary(graphs, works, edge_weight):
 
 @kernel
 def _fill_list(graph, work, source, longest, limit, used):
-    """Write the neighbour list of one detector to `near`, from entry `used` on, up to a distance.
+    """Write the neighbour list of one detector to `neighbours`, from entry `used` on, up to a distance.
 
     Returns the number of entries then used, and the first and last detector whose adjacency was read.
     """
-    near, parents, steps = pool(graph, "near"), pool(graph, "parents"), pool(graph, "steps")
-    nodes = pool(work, "ball_nodes")
+    neighbours, parents, steps = pool(graph, "neighbours"), pool(graph, "parents"), pool(graph, "steps")
+    nodes = pool(work, "dijkstra_nodes")
     indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     detector = pool(graph, "detectors")[source]
     own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
     detector.first = used
     lowest = np.int64(source)
     highest = np.int64(source)
-    ball_start(work, source)
-    work.ball_limit = limit
-    ball_next(graph, work)
+    start_dijkstra(work, source)
+    work.dijkstra_limit = limit
+    settle_next(graph, work)
     radius = FAR
     while True:
-        there = ball_next(graph, work)
+        there = settle_next(graph, work)
         if there < 0:
             if limit < FAR:
                 radius = limit  # even: detectors beyond it were not reached
@@ -96,20 +103,20 @@ def _fill_list(graph, work, source, longest, limit, used):
             radius = node.distance
             break
         node.entry = used - detector.first
-        near[used].detector = there - source
-        near[used].span = node.distance | node.flips
+        neighbours[used].detector = there - source
+        neighbours[used].span = node.distance | node.flips
         parents[used] = nodes[node.parent].entry
         steps[used] = node.edge - own
         used += 1
-    ball_end(work)
+    end_dijkstra(work)
     detector.last = used
     detector.radius = radius
     return used, lowest, highest
 
 
 @entry_point
-def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used, guess):
-    """Write the neighbour lists of detectors source..stop-1 to `near`.
+def fill_lists(graphs, works, longest, ranges, low, high, source, stop, used, guess):
+    """Write the neighbour lists of detectors source..stop-1 to `neighbours`.
 
     The search radius is estimated from the previous detector, so that the search reaches few detectors that
     no list holds; a list that comes out short is still complete up to its radius.
@@ -118,10 +125,10 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
     read repeats: a new search would take the same steps.
 
     Args:
-        graphs: one GRAPH record; writes `near`, parents, steps and the list fields of `detectors`.
+        graphs: one GRAPH record; writes `neighbours`, parents, steps and the list fields of `detectors`.
         works: one WORK record; Dijkstra fields are scratch.
         longest: most detectors per list.
-        stretches: int64 (ranges, 3) of `find_stretches`.
+        ranges: int64 (ranges, 3) of `find_periodic_ranges`.
         low: int32 (num_detectors,), written: first detector whose adjacency was read, minus the source.
         high: int32 (num_detectors,), written: last such detector, minus the source.
         source: first detector.
@@ -130,7 +137,7 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
         guess: estimated search radius; FAR at first.
 
     Returns:
-        The detector at which `near` was full (`stop` if all lists were written), and the new `used` and
+        The detector at which `neighbours` was full (`stop` if all lists were written), and the new `used` and
         `guess` to continue with.
     """
     graph, work = graphs[0], works[0]
@@ -138,12 +145,12 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
     number = 0
     while source < stop:
         detector = detectors[source]
-        while number < len(stretches) and source >= stretches[number, 1]:
+        while number < len(ranges) and source >= ranges[number, 1]:
             number += 1
-        if number < len(stretches) and source >= stretches[number, 0]:
-            twin = source - stretches[number, 2]
-            is_repeated = source + low[twin] >= stretches[number, 0]
-            if is_repeated and source + high[twin] < stretches[number, 1]:
+        if number < len(ranges) and source >= ranges[number, 0]:
+            twin = source - ranges[number, 2]
+            is_repeated = source + low[twin] >= ranges[number, 0]
+            if is_repeated and source + high[twin] < ranges[number, 1]:
                 detector.first = detectors[twin].first
                 detector.last = detectors[twin].last
                 detector.radius = detectors[twin].radius
@@ -151,7 +158,7 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
                 high[source] = high[twin]
                 source += 1
                 continue
-        if graph.num_near - used <= longest:
+        if graph.num_neighbours - used <= longest:
             break
         used, lowest, highest = _fill_list(graph, work, source, longest, guess, used)
         low[source] = lowest - source
@@ -165,17 +172,17 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
 
 
 @entry_point
-def fill_lists_of(graphs, works, wanted, longest, limit, used):
-    """Write the neighbour lists of selected detectors to `near`.
+def fill_selected_lists(graphs, works, wanted, longest, limit, used):
+    """Write the neighbour lists of selected detectors to `neighbours`.
 
     A list depends only on the graph, `longest` and `limit`, not on earlier lists: the search starts with
     radius `limit` and extends it until the list is full or no detector is left.
 
     Args:
-        graphs: one GRAPH record; writes `near`, parents, steps and the list fields of `detectors`.
+        graphs: one GRAPH record; writes `neighbours`, parents, steps and the list fields of `detectors`.
         works: one WORK record; Dijkstra fields are scratch.
         wanted: int64 (detectors,).
-        longest: most detectors per list; `near` has this many free entries for each.
+        longest: most detectors per list; `neighbours` has this many free entries for each.
         limit: first search radius.
         used: entries used so far.
 
@@ -198,8 +205,8 @@ def fill_lists_of(graphs, works, wanted, longest, limit, used):
 
 
 @entry_point
-def mark_detours(graphs, low, high):
-    """Set LEADS_INSIDE for detectors outside low..high-1 whose precomputed paths pass through low..high-1.
+def mark_window_crossings(graphs, low, high):
+    """Set PATH_ENTERS_COMMIT for detectors outside low..high-1 whose precomputed paths pass inside.
 
     Args:
         graphs: one GRAPH record; writes DETECTOR.flips.
@@ -207,7 +214,11 @@ def mark_detours(graphs, low, high):
         high: end of the detectors to be committed.
     """
     graph = graphs[0]
-    detectors, near, parents = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "parents")
+    detectors, neighbours, parents = (
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+        pool(graph, "parents"),
+    )
     for source in range(graph.num_detectors):
         if low <= source < high:
             continue
@@ -215,15 +226,15 @@ def mark_detours(graphs, low, high):
         here = detector.outward
         while here >= 0:
             if low <= here < high:
-                detector.flips |= LEADS_INSIDE
+                detector.flips |= PATH_ENTERS_COMMIT
             here = detectors[here].outward
         for entry in range(detector.first, detector.last):
-            if low <= source + near[entry].detector < high:
+            if low <= source + neighbours[entry].detector < high:
                 continue
             place = parents[entry]
             while place >= 0:
-                if low <= source + near[detector.first + place].detector < high:
-                    detector.flips |= LEADS_INSIDE
+                if low <= source + neighbours[detector.first + place].detector < high:
+                    detector.flips |= PATH_ENTERS_COMMIT
                 place = parents[detector.first + place]
 
 

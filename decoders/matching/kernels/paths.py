@@ -5,7 +5,7 @@ import numpy as np
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import NOT_LOWERED
 from decoders.kernels.records import pool
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 
 
 @kernel
@@ -19,7 +19,7 @@ def edge_between(graph, detector, other):
 
 
 @kernel
-def path_outward(graph, work, detector, length):
+def write_boundary_path(graph, work, detector, length):
     """Append the edges from a detector to the boundary to WORK.path; return the new length."""
     detectors, path = pool(graph, "detectors"), pool(work, "path")
     outward_edges = pool(graph, "outward_edges")
@@ -31,7 +31,7 @@ def path_outward(graph, work, detector, length):
 
 
 @kernel
-def path_in_list(graph, work, detector, entry, length):
+def write_list_path(graph, work, detector, entry, length):
     """Append the edges from a detector to an entry of its list to WORK.path; return the new length."""
     parents, path, steps = pool(graph, "parents"), pool(work, "path"), pool(graph, "steps")
     first = pool(graph, "detectors")[detector].first
@@ -45,21 +45,21 @@ def path_in_list(graph, work, detector, entry, length):
 
 
 @kernel
-def path_by_search(graph, work, detector, other):
+def write_searched_path(graph, work, detector, other):
     """Write the edges between two detectors, found by Dijkstra's search, to WORK.path.
 
     Returns their number.
     """
-    ball, path = pool(work, "ball_nodes"), pool(work, "path")
-    ball_start(work, detector)
-    while ball_next(graph, work) != other:
+    search_nodes, path = pool(work, "dijkstra_nodes"), pool(work, "path")
+    start_dijkstra(work, detector)
+    while settle_next(graph, work) != other:
         pass
     length = 0
     while other != detector:
-        path[length] = lightest_now(work, ball[other].edge)
+        path[length] = lightest_now(work, search_nodes[other].edge)
         length += 1
-        other = ball[other].parent
-    ball_end(work)
+        other = search_nodes[other].parent
+    end_dijkstra(work)
     return length
 
 
@@ -78,23 +78,23 @@ def path_to_exit(graph, work, detector, exit, distance):
     After the detector `exit` the path takes that detector's lowered edge to the boundary or its precomputed
     path. Returns the number of edges.
     """
-    ball, path, lowered = pool(work, "ball_nodes"), pool(work, "path"), pool(work, "lowered")
-    ball_start(work, detector)
-    while ball_next(graph, work) != exit:
+    search_nodes, path, lowered = pool(work, "dijkstra_nodes"), pool(work, "path"), pool(work, "lowered")
+    start_dijkstra(work, detector)
+    while settle_next(graph, work) != exit:
         pass
-    rest = distance - ball[exit].distance
+    rest = distance - search_nodes[exit].distance
     length = 0
     here = exit
     while here != detector:
-        path[length] = lightest_now(work, ball[here].edge)
+        path[length] = lightest_now(work, search_nodes[here].edge)
         length += 1
-        here = ball[here].parent
-    ball_end(work)
+        here = search_nodes[here].parent
+    end_dijkstra(work)
     slot = pool(graph, "boundary_edge")[exit]
     if slot >= 0 and lowered[slot] == rest:
         path[length] = pool(work, "lowered_as")[slot]
         return length + 1
-    return path_outward(graph, work, exit, length)
+    return write_boundary_path(graph, work, exit, length)
 
 
 @kernel
@@ -103,7 +103,7 @@ def path_of_way(graph, work, index, outward):
     way, path = pool(work, "ways")[index], pool(work, "path")
     length = np.int64(0)
     if way.entry >= 0:
-        length = path_in_list(graph, work, way.start, way.entry, length)
+        length = write_list_path(graph, work, way.start, way.entry, length)
     path[length] = lightest_now(work, way.slot)
     length += 1
     if outward:
@@ -113,9 +113,9 @@ def path_of_way(graph, work, index, outward):
                 path[length] = lightest_now(work, slot)
                 length += 1
             else:
-                length = path_outward(graph, work, way.end, length)
+                length = write_boundary_path(graph, work, way.end, length)
     elif way.exit >= 0:
-        length = path_in_list(graph, work, way.end, way.exit, length)
+        length = write_list_path(graph, work, way.end, way.exit, length)
     return length
 
 

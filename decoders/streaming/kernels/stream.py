@@ -7,14 +7,21 @@ layers arrive.
 from decoders.correlated.kernels.batch import match_found_twice
 from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import entry_point, kernel
-from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
+from decoders.kernels.layout import (
+    AT_BOUNDARY,
+    OK,
+    PAIRED,
+    PATH_ENTERS_COMMIT,
+    PATH_FLIPS,
+    PATH_LEAVES_WINDOW,
+)
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import has_exit, mate_entry, mate_path
 from decoders.matching.kernels.paths import flip_path
 
 
 @kernel
-def stream_reset(stream):
+def reset_stream(stream):
     """Reset the state of the shot: rows, flips and counters."""
     flips = pool(stream, "flips")
     for byte in range(stream.flip_bytes):
@@ -44,7 +51,7 @@ def add_row(stream, row, packed):
 @entry_point
 def start_shot(streams):
     """Reset the state of the shot. Entry point for Python."""
-    stream_reset(streams[0])
+    reset_stream(streams[0])
 
 
 @entry_point
@@ -56,12 +63,12 @@ def add_rows(streams, frame, packed):
 
 @kernel
 def find_events(stream, work):
-    """List the detectors that fired in the rows in WORK.found; return their number."""
-    rows, found = pool(stream, "rows"), pool(work, "found")
+    """List the detectors that fired in the rows in WORK.fired; return their number."""
+    rows, fired = pool(stream, "rows"), pool(work, "fired")
     count = 0
     for detector in range(stream.num_rows * stream.num_columns):
         if rows[detector]:
-            found[count] = detector
+            fired[count] = detector
             count += 1
     return count
 
@@ -104,9 +111,9 @@ def commit_matching(stream, graph, work, count, low, high):
 
     Pairs inside this range are committed completely; of all other pairs the edges that touch the range, since
     no later window contains these edges. Afterwards all events of the range are explained. The graph must
-    have been prepared by `mark_detours` for the same low and high. Writes STREAM.rows and flips.
+    have been prepared by `mark_window_crossings` for the same low and high. Writes STREAM.rows and flips.
     """
-    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
+    detectors, neighbours, events = pool(graph, "detectors"), pool(graph, "neighbours"), pool(work, "events")
     boundary_flips, flips = pool(graph, "boundary_flips"), pool(work, "flips")
     committed = pool(stream, "flips")
     for byte in range(graph.flip_bytes):
@@ -115,11 +122,11 @@ def commit_matching(stream, graph, work, count, low, high):
         event = events[index]
         inside = low <= event.detector < high
         detector = detectors[event.detector]
-        leads_inside = detector.flips & LEADS_INSIDE
+        leads_inside = detector.flips & PATH_ENTERS_COMMIT
         if event.mate == AT_BOUNDARY:
-            if has_exit(work, index) or leads_inside or (inside and detector.flips & LEADS_BEYOND):
+            if has_exit(work, index) or leads_inside or (inside and detector.flips & PATH_LEAVES_WINDOW):
                 commit_path(stream, graph, work, low, high, index)
-            elif inside and detector.flips & FLIPS_SOMETHING:
+            elif inside and detector.flips & PATH_FLIPS:
                 for byte in range(graph.flip_bytes):
                     flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]
             continue
@@ -128,7 +135,7 @@ def commit_matching(stream, graph, work, count, low, high):
             continue
         other_inside = low <= other_detector(work, index) < high
         if inside and other_inside:
-            if entry == -1 or near[entry].span & 1:
+            if entry == -1 or neighbours[entry].span & 1:
                 flip_path(graph, work, mate_path(graph, work, index))
         elif inside or other_inside or leads_inside or entry == -1:
             commit_path(stream, graph, work, low, high, index)
@@ -234,7 +241,7 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
     stream, work = streams[0], works[0]
     committed = pool(stream, "flips")
     for shot in range(first_shot, len(frames)):
-        stream_reset(stream)
+        reset_stream(stream)
         for at in range(frames.shape[1]):
             add_row(stream, frames[shot, at], 0)
             if at < frames.shape[1] - 1:  # the data readout belongs to the ending
@@ -269,7 +276,7 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     """
     stream, work = streams[0], works[0]
     rows = pool(stream, "rows")
-    stream_reset(stream)
+    reset_stream(stream)
     first = context
     for at in range(len(layers) - ending):
         add_row(stream, layers[at], 0)
@@ -300,7 +307,7 @@ def decode_gap(streams, graphs, works, layers):
     `layers` is uint8 (layers, columns); no edge leads out of them.
     """
     stream = streams[0]
-    stream_reset(stream)
+    reset_stream(stream)
     for at in range(len(layers)):
         add_row(stream, layers[at], 0)
     return match_rows(stream, graphs[0], works[0], 0, len(layers))

@@ -7,7 +7,7 @@ from decoders.kernels.records import pool
 
 
 @kernel
-def enter_class(beam, flips, start, score):
+def record_class(beam, flips, start, score):
     """Record a class of observables with a score, unless it is known with a better one.
 
     Args:
@@ -51,7 +51,7 @@ def find_class(beam, number, mask):
 
 
 @kernel
-def add_hidden(beam, mask, odds):
+def add_undetectable(beam, mask, odds):
     """Convolve the classes with one undetectable mechanism.
 
     Every class gains the likelihood of the class that the mechanism turns into it. Classes beyond the
@@ -79,8 +79,8 @@ def add_hidden(beam, mask, odds):
 
 
 @kernel
-def is_sure(beam):
-    """Return whether a second class was found and the best one leads by `sure`."""
+def is_decided(beam):
+    """Return whether a second class was found and the best one leads by `decisive_gap`."""
     class_score = pool(beam, "class_score")
     best, second = -np.inf, -np.inf
     for number in range(beam.num_classes):
@@ -88,7 +88,7 @@ def is_sure(beam):
             best, second = class_score[number], best
         elif class_score[number] > second:
             second = class_score[number]
-    return second > -np.inf and best - second >= beam.sure
+    return second > -np.inf and best - second >= beam.decisive_gap
 
 
 @kernel

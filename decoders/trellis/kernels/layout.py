@@ -23,7 +23,7 @@ STEP = record(
     last_mechanism=_i8,
     first_change=_i8,  # open detectors whose heuristic changes: changes[first_change:last_change]
     last_change=_i8,
-    quiet=_f8,  # rank of its best mechanism in a state in which none of the detectors it flips has fired
+    idle_rank=_f8,  # rank of its best mechanism in a state in which none of the detectors it flips has fired
 )
 OPENING = record(detector=_i8, word=_i8, bit=_u8)
 MECHANISM = record(
@@ -33,7 +33,7 @@ MECHANISM = record(
     first_link=_i8,  # other detectors that it flips: links[first_link:last_link]
     last_link=_i8,
 )
-LINK = record(word=_i8, bit=_u8, hope=_f8, despair=_f8)  # a detector, its heuristic and the reciprocal
+LINK = record(word=_i8, bit=_u8, heuristic=_f8, inverse=_f8)  # a detector, its heuristic and the reciprocal
 CHANGE = record(word=_i8, bit=_u8, factor=_f8)  # a detector, and the factor of its heuristic
 SWEEP = record(
     steps=Pool(STEP, "num_steps"),
@@ -52,10 +52,10 @@ SWEEP = record(
     words=_i8,
 )
 STATE = record(
-    chance=_f8,  # likelihood: sum over all sets of mechanisms that lead to this state
-    hope=_f8,  # estimated factor of the likelihood due to the remaining detection events
+    likelihood=_f8,  # likelihood: sum over all sets of mechanisms that lead to this state
+    heuristic=_f8,  # estimated factor of the likelihood due to the remaining detection events
     rank=_f8,  # product of both; the best is about 1
-    gained=_f8,  # likelihood added by the current mechanism
+    added=_f8,  # likelihood added by the current mechanism
 )
 SLOT = record(stamp=_i8, state=_i8)  # valid if the stamp is that of the beam
 # BEAM: written by the kernels of beam.py and classes.py, reset for every sweep by initialize_beam. The first
@@ -68,7 +68,7 @@ BEAM = record(
     with_event=Pool(_i8, "room"),  # states in which the step's detector has fired, best first
     without=Pool(_i8, "room"),  # the others
     counts=Pool(_i8, f"{NUM_BUCKETS} + 1"),  # states per bucket of ranks
-    hot=Pool(_u8, "words"),  # union of the detectors fired in any state
+    any_fired=Pool(_u8, "words"),  # union of the detectors fired in any state
     fired=Pool(np.uint8, "num_detectors"),  # the shot, a byte per detector
     class_flips=Pool(_u8, "max_classes * class_words"),
     class_score=Pool(np.float64, "max_classes"),
@@ -90,8 +90,8 @@ BEAM = record(
     width=_i8,  # most states that survive a step
     spread=_f8,  # states of smaller rank are dropped
     floor=_f8,  # smallest rank of new states: spread, or more if the beam is full
-    pressure=_f8,  # the latter as a fraction of the rank of the last state kept
-    sure=_f8,  # later sweeps are skipped if the best class leads by this much, in log-likelihood
+    creation_threshold=_f8,  # the latter as a fraction of the rank of the last state kept
+    decisive_gap=_f8,  # later sweeps are skipped if the best class leads by this much, in log-likelihood
     scale=_f8,  # logarithm of the factor by which likelihoods have been divided
     best_with=_f8,
     best_without=_f8,

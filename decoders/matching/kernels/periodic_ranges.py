@@ -9,11 +9,11 @@ import numpy as np
 
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.records import pool
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 
 
 @kernel
-def edge_shift(graph, detector, period, expected):
+def compute_edge_shift(graph, detector, period, expected):
     """Return the constant added to a detector's edges since one period before; -1 if its adjacency differs.
 
     `expected` is the constant of other detectors, -1 if not known yet; a detector without edges returns it.
@@ -44,21 +44,21 @@ def edge_shift(graph, detector, period, expected):
 
 
 @kernel
-def reach_of_list(graph, work, source, longest):
+def measure_list_extent(graph, work, source, longest):
     """Return the first and last detector whose adjacency a search for a neighbour list would read.
 
     Writes the Dijkstra fields of `work` (scratch).
     """
     low = np.int64(source)
     high = np.int64(source)
-    ball_start(work, source)
+    start_dijkstra(work, source)
     for _ in range(longest + 2):
-        there = ball_next(graph, work)
+        there = settle_next(graph, work)
         if there < 0:
             break
         low = min(low, there)
         high = max(high, there)
-    ball_end(work)
+    end_dijkstra(work)
     return low, high
 
 
@@ -78,14 +78,14 @@ def find_period(graph, work, middle, longest, most, tries):
         Period (0 if there is none), constant added to edges, first and last detector found to repeat, and
         remaining tries.
     """
-    low, high = reach_of_list(graph, work, middle, longest)
+    low, high = measure_list_extent(graph, work, middle, longest)
     for period in range(1, min(most, low) + 1):
         # The detector itself first: it excludes most wrong periods.
-        shift = edge_shift(graph, middle, period, np.int64(-1))
+        shift = compute_edge_shift(graph, middle, period, np.int64(-1))
         tries -= 1
         detector = low
         while shift > 0 and detector <= high:
-            shift = edge_shift(graph, detector, period, shift)
+            shift = compute_edge_shift(graph, detector, period, shift)
             detector += 1
             tries -= 1
         if shift > 0:
@@ -96,7 +96,7 @@ def find_period(graph, work, middle, longest, most, tries):
 
 
 @entry_point
-def find_stretches(graphs, works, longest, shortest, stack, stretches):
+def find_periodic_ranges(graphs, works, longest, shortest, stack, ranges):
     """Find periodic ranges of the graph.
 
     The period is searched for in the middle of a range of detectors and its periodic range extended as far as
@@ -109,7 +109,7 @@ def find_stretches(graphs, works, longest, shortest, stack, stretches):
         longest: most detectors per neighbour list.
         shortest: ranges with fewer detectors are skipped.
         stack: int64 (depth, 2), scratch.
-        stretches: int64 (capacity, 3), written: begin, end and period, ascending.
+        ranges: int64 (capacity, 3), written: begin, end and period, ascending.
 
     Returns:
         Number of periodic ranges.
@@ -124,7 +124,7 @@ def find_stretches(graphs, works, longest, shortest, stack, stretches):
         depth -= 1
         first = stack[depth, 0]
         last = stack[depth, 1]
-        if last - first < shortest or tries <= 0 or count == len(stretches) or depth + 2 > len(stack):
+        if last - first < shortest or tries <= 0 or count == len(ranges) or depth + 2 > len(stack):
             continue
         middle = (first + last) // 2
         period, shift, begin, end, tries = find_period(
@@ -135,18 +135,18 @@ def find_stretches(graphs, works, longest, shortest, stack, stretches):
             begin = middle
             end = middle
         else:
-            while begin > max(first, period) and edge_shift(graph, begin - 1, period, shift) > 0:
+            while begin > max(first, period) and compute_edge_shift(graph, begin - 1, period, shift) > 0:
                 begin -= 1
-            while end < last and edge_shift(graph, end, period, shift) > 0:
+            while end < last and compute_edge_shift(graph, end, period, shift) > 0:
                 end += 1
             place = count
-            while place > 0 and stretches[place - 1, 0] > begin:
+            while place > 0 and ranges[place - 1, 0] > begin:
                 for column in range(3):
-                    stretches[place, column] = stretches[place - 1, column]
+                    ranges[place, column] = ranges[place - 1, column]
                 place -= 1
-            stretches[place, 0] = begin
-            stretches[place, 1] = end
-            stretches[place, 2] = period
+            ranges[place, 0] = begin
+            ranges[place, 1] = end
+            ranges[place, 2] = period
             count += 1
         stack[depth, 0] = first
         stack[depth, 1] = begin

@@ -20,7 +20,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Clock(NamedTuple):
+class TimeAxis(NamedTuple):
     """Derivation of layers from times."""
 
     #: Index of the time coordinate, or BY_ORDER.
@@ -29,7 +29,7 @@ class Clock(NamedTuple):
     unit: float
 
 
-class Places(NamedTuple):
+class DetectorGrid(NamedTuple):
     """Detectors as a grid of layers and columns."""
 
     #: int64 (detectors,): layer of each detector; no layer is empty.
@@ -39,8 +39,8 @@ class Places(NamedTuple):
     #: float64 (columns, k): coordinates without time; rows are equal where detectors share position and time.
     stabilizers: Floats
     #: Largest number of detectors with equal position and time, before the readout is separated.
-    most_at_one_place: int
-    clock: Clock
+    most_per_position: int
+    time_axis: TimeAxis
 
 
 def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
@@ -81,7 +81,7 @@ def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
     return [*known, BY_ORDER]
 
 
-def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) -> Places:
+def assign_layers(coordinates: Floats, *, axis: int, unit: float | None = None) -> DetectorGrid:
     """Assign detectors to layers and columns.
 
     Args:
@@ -92,7 +92,9 @@ def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) ->
     num_detectors, dimensions = coordinates.shape
     if not num_detectors:
         empty = np.zeros(0, dtype=np.int64)
-        return Places(empty, empty, coordinates[:, : max(0, dimensions - 1)], 0, Clock(axis, unit or 1.0))
+        return DetectorGrid(
+            empty, empty, coordinates[:, : max(0, dimensions - 1)], 0, TimeAxis(axis, unit or 1.0)
+        )
     where = np.nan_to_num(coordinates, nan=np.inf)
     if axis == BY_ORDER:
         place, at = np.unique(where, axis=0, return_inverse=True)
@@ -127,7 +129,7 @@ def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) ->
     stabilizers[np.isinf(stabilizers)] = np.nan
     if axis != BY_ORDER:
         stabilizers = np.delete(stabilizers, axis, axis=1)
-    return Places(layer, column, stabilizers, crowd, Clock(axis, unit))
+    return DetectorGrid(layer, column, stabilizers, crowd, TimeAxis(axis, unit))
 
 
 def _times(coordinates: Floats, axis: int) -> Floats:
