@@ -189,8 +189,8 @@ def propagate(tanner, belief, max_sweeps, may_stop):
     """Iterate until all events of every lane are explained, or `max_sweeps` times.
 
     Afterwards BELIEF.posteriors has the mean probabilities in the lanes that are still active;
-    `store_final_posteriors` writes those of the others. With `may_stop`, stop also when restarting the active lanes later in full
-    vectors costs less than continuing with the other lanes idle.
+    `store_final_posteriors` writes those of the others. With `may_stop`, stop also when restarting the
+    active lanes later in full vectors costs less than continuing with the other lanes idle.
 
     Returns:
         Whether it stopped for that reason; active lanes then have no result.
