@@ -1,1 +1,1 @@
-"""The real-time loop: syndrome frames in, corrections out, every microsecond accounted for."""
+"""Real-time decoding loop: syndrome source, decoding service, latency measurement."""

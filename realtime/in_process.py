@@ -1,7 +1,7 @@
-"""The loop in one process: source and decoder are threads without the GIL, with rings between them.
+"""Real-time loop in one process: source and decoder are threads without the GIL, connected by rings.
 
-For machines with too few cores for threads that spin in several processes, and for tests. Nothing is
-sent over a socket; frames and answers are the same bytes.
+For machines with too few cores for spinning threads in several processes, and for tests. No sockets are used;
+frames and results are the same bytes.
 """
 
 from types import TracebackType
@@ -9,23 +9,23 @@ from typing import Self
 
 from decoders import StreamingDecoder
 from decoders.streaming.frames import Kind
+from realtime.kernels.link import Link
 from realtime.latency import Histogram
 from realtime.service.admission import Admission
 from realtime.service.session import Policy, Session, SessionLimits
-from realtime.service.worker import Placement, Worker
-from realtime.source.player import Link
+from realtime.service.worker import ThreadOptions, Worker
 
 
-class LocalLoop:
-    """A decoder that serves one session in a thread, between entering and leaving a `with` block.
+class InProcessLoop:
+    """Decoder that serves one session in a thread, between entering and leaving a `with` block.
 
     Args:
-        decoder: taken over; do not push to it.
-        kind, cycle_ns, commits, commit_gap_ns, policy: see `Session.begin`.
+        decoder: used by the thread from now on; do not push to it.
+        kind, cycle_ns, commits, commit_interval_ns, policy: see `Session.begin`.
         limits: see `SessionLimits`.
         stream: number of the logical qubit.
-        core: where the thread runs; None leaves it to the system.
-        max_load: part of a core that decoding may need at this cycle_ns (see `Admission`); 0: any.
+        core: of the thread; None leaves it to the operating system.
+        max_load: fraction of a core that decoding may need at this cycle_ns (see `Admission`); 0: any.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class LocalLoop:
         kind: Kind = "events",
         cycle_ns: int = 0,
         commits: bool = False,
-        commit_gap_ns: int = 0,
+        commit_interval_ns: int = 0,
         policy: Policy = "drop-shot",
         limits: SessionLimits | None = None,
         stream: int = 0,
@@ -45,12 +45,12 @@ class LocalLoop:
         self._worker = Worker(
             session=Session(decoder=decoder, stream=stream, limits=limits),
             hub=None,
-            placement=Placement(core=core, spin=True),
+            options=ThreadOptions(core=core, spin=True),
         )
         self._kind, self._cycle_ns, self._policy = kind, cycle_ns, policy
-        self._commits, self._commit_gap_ns = commits, commit_gap_ns
+        self._commits, self._commit_interval_ns = commits, commit_interval_ns
         self._admission = Admission(most_load=max_load, cores=1)
-        self.link = Link.over_rings(self._worker.data_ring, self._worker.results_ring)
+        self.link = Link(outgoing=self._worker.data_ring, incoming=self._worker.results_ring)
         #: Number of the session, for the frames; 0 outside the `with` block.
         self.session = 0
 
@@ -63,7 +63,7 @@ class LocalLoop:
                 kind=self._kind,
                 cycle_ns=self._cycle_ns,
                 commits=self._commits,
-                commit_gap_ns=self._commit_gap_ns,
+                commit_interval_ns=self._commit_interval_ns,
                 policy=self._policy,
             ).session
         except BaseException:
@@ -78,13 +78,13 @@ class LocalLoop:
         self.session = 0
 
     def counters(self) -> dict[str, int]:
-        """What happened so far; see `realtime.protocol.session_record.COUNTERS`."""
+        """Return the counters; see `realtime.kernels.records.COUNTERS`."""
         return self._worker.session.counters()
 
     def histograms(self) -> dict[str, Histogram]:
-        """Latencies so far; see `Session.histograms`."""
+        """Return the latencies; see `Session.histograms`."""
         return self._worker.session.histograms()
 
     def reset_latencies(self) -> None:
-        """Forget the latencies so far."""
+        """Reset the latencies."""
         self._worker.reset_latencies()

@@ -1,4 +1,4 @@
-"""Histograms of latencies, and what is read from them. Values are whole nanoseconds."""
+"""Latency histograms and their percentiles. Values are whole nanoseconds."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ _TICKS_PER_HALF = 5
 
 
 def _upper_edges() -> NDArray[np.int64]:
-    """The greatest value of each bucket."""
+    """Return the greatest value of each bucket, int64 (NUM_BUCKETS,)."""
     half = 1 << (kernels.SUB_BITS - 1)
     plain = np.arange(1 << kernels.SUB_BITS, dtype=np.int64)
     shifts = np.arange(1, kernels.LARGEST_BITS - kernels.SUB_BITS + 1, dtype=np.int64)[:, np.newaxis]
@@ -25,10 +25,19 @@ _EDGES = _upper_edges()
 
 
 class Histogram:
-    """Counts of values, exact to 0.8 %; recording allocates nothing.
+    """Histogram with a resolution of 0.8 %; recording allocates no memory.
 
-    `missing` counts events that should have had a value and got none: they are infinite in percentiles.
-    Kernels write `counts` int64 (NUM_BUCKETS,) and `totals` int64 (4,) directly.
+    Attributes:
+        counts: int64 (NUM_BUCKETS,), values in each bucket; written by kernels.
+        totals: int64 (NUM_TOTALS,), see realtime.kernels.histogram; written by kernels.
+        missing: events without a value, for example shots without an answer; infinite in percentiles.
+
+    Example:
+        >>> histogram = Histogram()
+        >>> for value in (100, 200, 300):
+        ...     histogram.record(value)
+        >>> histogram.percentile(50)
+        200.0
     """
 
     def __init__(
@@ -39,52 +48,54 @@ class Histogram:
         missing: int = 0,
     ) -> None:
         self.counts = np.zeros(NUM_BUCKETS, dtype=np.int64) if counts is None else counts
-        self.totals = np.zeros(4, dtype=np.int64) if totals is None else totals
+        self.totals = np.zeros(kernels.NUM_TOTALS, dtype=np.int64) if totals is None else totals
         self.missing = missing
 
     def record(self, value_ns: int) -> None:
         """Count one value."""
-        kernels.record(self.counts, self.totals, np.int64(value_ns))
+        kernels.count_value(self.counts, self.totals, np.int64(value_ns))
 
     def merged(self, other: "Histogram") -> "Histogram":
-        """Both together."""
+        """Return the histogram of the values of both."""
         totals = self.totals + other.totals
         if self.num and other.num:
-            totals[2] = min(self.totals[2], other.totals[2])
-            totals[3] = max(self.totals[3], other.totals[3])
+            totals[kernels.LEAST] = min(self.totals[kernels.LEAST], other.totals[kernels.LEAST])
+            totals[kernels.GREATEST] = max(self.totals[kernels.GREATEST], other.totals[kernels.GREATEST])
         return Histogram(
             counts=self.counts + other.counts, totals=totals, missing=self.missing + other.missing
         )
 
     def copy(self) -> "Histogram":
-        """A copy that recording does not change."""
+        """Return an independent copy."""
         return Histogram(counts=self.counts.copy(), totals=self.totals.copy(), missing=self.missing)
 
     @property
     def num(self) -> int:
-        """How many values were counted."""
-        return int(self.totals[0])
+        """Number of values."""
+        return int(self.totals[kernels.COUNT])
 
     @property
     def mean(self) -> float:
         """Mean of the values, ns; NaN if there is none."""
-        return float(self.totals[1]) / self.num if self.num else math.nan
+        return float(self.totals[kernels.SUM]) / self.num if self.num else math.nan
 
     @property
     def max(self) -> float:
-        """The greatest value, ns; infinite if any is missing, NaN if there is none."""
+        """Greatest value, ns; infinite if any is missing, NaN if there is none."""
         if self.missing:
             return math.inf
-        return float(self.totals[3]) if self.num else math.nan
+        return float(self.totals[kernels.GREATEST]) if self.num else math.nan
 
     def percentile(self, percent: float) -> float:
-        """The value that `percent` of all events do not exceed, ns, rounded up by at most 0.8 %.
+        """Return the value that `percent` of all events do not exceed, ns, rounded up by at most 0.8 %.
+
+        Infinite if the percentile falls on a missing event, NaN without events.
 
         Raises:
-            ValueError: not between 0 and 100.
+            ValueError: percent is not between 0 and 100.
         """
         if not 0 <= percent <= 100:
-            raise ValueError(f"percentile {percent}: between 0 and 100")
+            raise ValueError(f"percent={percent}: must be between 0 and 100")
         total = self.num + self.missing
         if not total:
             return math.nan
@@ -92,17 +103,17 @@ class Histogram:
         if rank > self.num:
             return math.inf
         bucket = int(np.searchsorted(np.cumsum(self.counts), rank))
-        return float(min(_EDGES[bucket], self.totals[3]))
+        return float(min(_EDGES[bucket], self.totals[kernels.GREATEST]))
 
     def text(self, *, unit_ns: float = 1000.0) -> str:
-        """The percentile distribution in HdrHistogram's text form; values in units of unit_ns."""
+        """Format the percentile distribution as HdrHistogram does; values in units of unit_ns."""
         lines = [f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}", ""]
         cumulative = np.cumsum(self.counts)
         percent, last = 0.0, -1
         while self.num:
             value = self.percentile(percent)
             reached = self.num
-            if value < self.totals[3]:
+            if value < self.totals[kernels.GREATEST]:
                 reached = int(cumulative[kernels.bucket_of(np.int64(value))])
             fraction = reached / self.num
             if reached != last:
@@ -130,7 +141,7 @@ class Histogram:
         return float(np.sqrt(np.sum(self.counts * (_EDGES - self.mean) ** 2) / self.num))
 
     def to_json(self) -> dict[str, Any]:
-        """The counts as a JSON object; `from_json` reads it."""
+        """Convert to a JSON object, for `from_json`."""
         used = np.flatnonzero(self.counts)
         return {
             "buckets": used.tolist(),
@@ -141,10 +152,10 @@ class Histogram:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Histogram":
-        """What `to_json` wrote.
+        """Read the object that `to_json` returned.
 
         Raises:
-            ValueError: something else.
+            ValueError: not such an object.
         """
         try:
             histogram = cls(missing=int(value["missing"]))
@@ -156,7 +167,7 @@ class Histogram:
 
 
 def summary(histogram: Histogram) -> dict[str, float]:
-    """Number, missing, and mean, percentiles and maximum in microseconds."""
+    """Summarise: number of values, missing values, and mean, percentiles and maximum in microseconds."""
     percents = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
     return {
         "n": histogram.num,

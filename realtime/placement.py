@@ -1,8 +1,8 @@
-"""Which thread runs on which core, and whether this machine can promise a latency at all.
+"""Assignment of threads to cores.
 
-Spinning threads want a core each: two on one core cost milliseconds, and a core must be left to the system.
-So the loop takes four: the source, the threads that move messages (together on one), the system, a decoder;
-every further stream one more, for its decoder. In one process no messages have to be moved.
+Each spinning thread needs a core: two on one core delay each other by milliseconds. One core is left to the
+operating system. So the loop takes four: the source, the threads that move messages (together), the system
+and a decoder; every further stream takes one more. In one process there are no threads that move messages.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 #: Source, messages, system, one decoder.
 LEAST_CORES = 4
-# A core that was busy for more than this part of a short look belongs to somebody else.
+# A core that was busy for more than this fraction of a short observation is taken as in use.
 _IDLE = 0.25
 _STAT = Path("/proc/stat")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -21,17 +21,17 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Cores of the parts of the loop.
+    """Cores of the threads of the loop.
 
     Attributes:
-        source: core of the source; None leaves it to the system (as for the others).
+        source: core of the source; None leaves the choice to the operating system (as for the others).
         messages: core of all threads that move messages between processes; None in one process.
-        system: core left to the system; where one core is missing, that of the messages.
-        decoders: one core for each stream, or none at all.
-        control: a core that is left for measuring the machine's own hiccups; None if there is none.
-        usable: number of cores that could be used.
-        promise: whether latencies measured here say something about the decoder.
-        note: one line that explains it.
+        system: core left to the operating system; where one core is missing, that of the messages.
+        decoders: one core for each stream, or empty.
+        control: an unused core for the jitter monitor; None if there is none.
+        usable: number of usable cores.
+        promise: whether latencies measured with this placement are those of the decoder, not of the machine.
+        note: one line that explains the placement.
     """
 
     source: int | None = None
@@ -45,15 +45,14 @@ class Placement:
 
     @property
     def spins(self) -> bool:
-        """Whether threads may wait by spinning: they have a core each."""
+        """Whether threads may spin: each has a core."""
         return self.source is not None
 
     @property
-    def beside(self) -> tuple[int, bool] | None:
-        """Where the machine's hiccups can be measured while the loop runs, and whether modestly.
+    def jitter_core(self) -> tuple[int, bool] | None:
+        """Core for a jitter monitor while the loop runs, and whether it must run at low priority.
 
-        A core that is left, or that of the system, to which the measurement has to give way. None where it
-        would disturb the loop.
+        An unused core, or that of the operating system at low priority; None where it would disturb the loop.
         """
         if self.control is not None:
             return self.control, False
@@ -62,12 +61,12 @@ class Placement:
         return self.system, True
 
     def decoder(self, stream: int) -> int | None:
-        """The core of a stream's decoder; None leaves it to the system."""
+        """Return the core of a stream's decoder; None leaves it to the operating system."""
         return self.decoders[stream] if stream < len(self.decoders) else None
 
 
 def usable_cores() -> list[int]:
-    """Cores that this process may run on, fewer if a group it belongs to has less computing time."""
+    """Return the cores that this process may run on, fewer if its control group has a CPU quota."""
     if hasattr(os, "sched_getaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
     else:
@@ -82,27 +81,27 @@ def choose_cores(
     allowed: Iterable[int] | None = None,
     busy: Mapping[int, float] | None = None,
 ) -> Placement:
-    """Choose cores for a source and so many streams.
+    """Choose cores for a source and the decoders of `streams` logical qubits.
 
     Args:
-        streams: logical qubits, each with a decoder of its own.
+        streams: number of logical qubits; each has its own decoder.
         in_process: source and decoders are threads of one process; no core moves messages.
-        allowed: cores to choose from; None takes those that this process may use.
-        busy: part of the time that each core works for others, 0 to 1; None looks for a fifth of a second
-            (where the system does not tell, all count as idle).
+        allowed: cores to choose from; None: those that this process may use.
+        busy: fraction of time that each core is in use, 0 to 1; None: measure for a fifth of a second (all
+            count as idle where the system does not report it).
 
     Returns:
-        The placement; with too few cores, and always below four, without any pinning and without promise.
-        Where a single core is missing, the system and the messages share one, without promise.
+        The placement. With too few cores, and always below four, no thread is pinned, and there is no
+        promise. Where a single core is missing, the system and the messages share one, without promise.
 
     Raises:
-        ValueError: less than one stream, or no core at all.
+        ValueError: less than one stream, or no core.
     """
     if streams < 1:
-        raise ValueError(f"streams={streams}: at least 1")
+        raise ValueError(f"streams={streams}: must be at least 1")
     cores = usable_cores() if allowed is None else sorted(set(allowed))
     if not cores:
-        raise ValueError("no core to choose from")
+        raise ValueError("allowed=[]: must hold at least one core")
     needed = LEAST_CORES - 1 + streams - in_process
     shared = not in_process and len(cores) == needed - 1
     if len(cores) < LEAST_CORES or len(cores) < needed - shared:
@@ -114,7 +113,7 @@ def choose_cores(
     if busy is None:
         busy = busy_cores()
     load = {core: busy.get(core, 0.0) for core in cores}
-    # The quietest cores for those who spin, the busiest of the chosen for the system; equal ones by number.
+    # Idle cores for the spinning threads, the busiest of the chosen for the system; equal ones by number.
     ranked = sorted(cores, key=lambda core: (load[core] > _IDLE, core))
     chosen = ranked[:needed]
     system = max(chosen, key=lambda core: (load[core], core == chosen[1 if shared else 2]))
@@ -127,7 +126,7 @@ def choose_cores(
     if shared:
         note = where + f"messages and system share core {system}: no latency promise"
     elif busy_ones:
-        note = f"core {busy_ones[0]} works for somebody else: no latency promise"
+        note = f"core {busy_ones[0]} is in use by other programs: no latency promise"
     else:
         moved = "" if in_process else f"messages {messages}, "
         note = where + moved + f"core {system} for the system"
@@ -144,7 +143,7 @@ def choose_cores(
 
 
 def pin_thread(core: int | None) -> bool:
-    """Keep the calling thread on a core where the system allows it; tells whether it did. Not for None."""
+    """Pin the calling thread to a core, if it is not None and the system allows it; true if pinned."""
     if core is None or not hasattr(os, "sched_setaffinity"):
         return False
     try:
@@ -155,7 +154,12 @@ def pin_thread(core: int | None) -> bool:
 
 
 def busy_cores(seconds: float = 0.2, *, stat: Path = _STAT) -> dict[int, float]:
-    """Part of a short time that each core worked, 0 to 1; empty where the system does not tell."""
+    """Measure the fraction of time that each core is in use, 0 to 1; empty where the system has no counters.
+
+    Args:
+        seconds: duration of the measurement.
+        stat: file with the counters, as Linux's /proc/stat.
+    """
     before = _ticks(stat)
     if not before:
         return {}
@@ -170,7 +174,7 @@ def busy_cores(seconds: float = 0.2, *, stat: Path = _STAT) -> dict[int, float]:
 
 
 def _ticks(stat: Path) -> dict[int, tuple[int, int]]:
-    """For each core the ticks worked (those stolen by other machines included) and all ticks."""
+    """Read each core's ticks in use (those stolen by other virtual machines included) and all its ticks."""
     try:
         lines = stat.read_text().splitlines()
     except OSError:
@@ -185,7 +189,7 @@ def _ticks(stat: Path) -> dict[int, tuple[int, int]]:
 
 
 def _quota(cores: int) -> int:
-    """Whole cores that a group's quota leaves; `cores` without one."""
+    """Return the whole cores of the control group's quota, `cores` without one."""
     try:
         share, period = _QUOTA.read_text().split()
         return min(cores, int(share) // int(period))

@@ -1,4 +1,4 @@
-"""Who may talk to a daemon: addresses, key files, private folders, and one daemon per address."""
+"""Access to a daemon: addresses, key files, private folders, one daemon per address."""
 
 import os
 import re
@@ -16,13 +16,13 @@ try:
 except ImportError:  # no ipc there either
     fcntl = None
 
-_LONGEST_PATH = 100  # of a socket, with what is appended for streams; the system's limit is 107
+_LONGEST_PATH = 100  # of a socket, with the ending for a stream; the system's limit is 107
 _KEY = re.compile(r"^[\x21-\x7e]{40}$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerKeys:
-    """A daemon's secret key file, and the folder with the public key files of those who may connect."""
+    """Secret key file of a daemon, and the folder with the public key files of admitted clients."""
 
     secret: Path
     clients: Path
@@ -30,28 +30,28 @@ class ServerKeys:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientKeys:
-    """A source's secret key file, and the daemon's public key file."""
+    """Secret key file of a source, and the daemon's public key file."""
 
     secret: Path
     server: Path
 
 
 def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes]]) -> tuple[Path, Path]:
-    """Write a new pair of CURVE keys; the secret file can be read by its owner only, from the start.
+    """Write a new pair of CURVE keys; only its owner can read the secret file, from its creation on.
 
     Args:
-        folder: made, private, if it does not exist.
+        folder: created, private, if it does not exist.
         name: of the files.
-        make: returns the public and the secret key; realtime.transport.new_keys.
+        make: function that returns the public and the secret key: realtime.transport.new_keys.
 
     Returns:
         Paths of the public file NAME.key and of the secret file NAME.key_secret.
 
     Raises:
-        ValueError: a name with a path in it, or files that exist.
+        ValueError: the name contains a path, or the files exist.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
-        raise ValueError(f"'{name}' is no name for keys: letters, digits, '_', '-' and '.'")
+        raise ValueError(f"'{name}' is not a name for keys: use letters, digits, '_', '-' and '.'")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     public_key, secret_key = make()
     public, secret = folder / f"{name}.key", folder / f"{name}.key_secret"
@@ -63,21 +63,21 @@ def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError:
-            raise ValueError(f"{path} exists: keys are never overwritten") from None
+            raise ValueError(f"{path} exists, and keys are never overwritten: use another name") from None
         with os.fdopen(file, "w") as stream:
             stream.write(content)
     return public, secret
 
 
 def read_key(path: Path, which: str) -> bytes:
-    """One key of a file: which is "public-key" or "secret-key".
+    """Read a key of a file; `which` is "public-key" or "secret-key".
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no such key in it, or a secret that others can read.
+        ValueError: no such key in it, or a secret key that others can read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no key file {path}: make one with 'qec keygen'")
+        raise FileNotFoundError(f"no key file {path}: create one with 'qec keygen'")
     if which == "secret-key" and os.name == "posix" and path.stat().st_mode & 0o077:
         raise ValueError(f"{path} can be read by others: chmod 600 it")
     for line in path.read_text(errors="replace").splitlines():
@@ -92,13 +92,13 @@ def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:
     """Check that an address may be bound.
 
     Raises:
-        ValueError: not ipc:// or tcp://, an address that others can reach without keys, a folder for
-            sockets that others can enter, or a path that is too long.
+        ValueError: not ipc:// or tcp://, an address that other machines can reach without keys, a folder for
+            sockets that other users can enter, or a path that is too long.
     """
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc" and rest.startswith("/"):
         if len(rest) > _LONGEST_PATH - 25:
-            raise ValueError(f"{endpoint}: a path of at most {_LONGEST_PATH - 25} characters")
+            raise ValueError(f"{endpoint}: the path must have at most {_LONGEST_PATH - 25} characters")
         parent = Path(rest).parent
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not insecure:
@@ -113,7 +113,7 @@ def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:
 
 
 def is_loopback(endpoint: str) -> bool:
-    """Whether a tcp:// address is this machine's own."""
+    """Return whether a tcp:// address is a loopback address."""
     if not endpoint.startswith("tcp://"):
         return False
     host = urlsplit(endpoint.replace(":*", ":0")).hostname or ""
@@ -124,7 +124,7 @@ def check_private(folder: Path) -> None:
     """Check that only this user can enter a folder.
 
     Raises:
-        ValueError: others can, or it belongs to somebody else.
+        ValueError: others can, or it belongs to another user.
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -132,18 +132,18 @@ def check_private(folder: Path) -> None:
 
 
 def private_endpoint() -> str:
-    """A new ipc:// address in a new folder that only this user can enter."""
+    """Create a folder that only this user can enter, and return an ipc:// address in it."""
     return f"ipc://{tempfile.mkdtemp(prefix='below-threshold-')}/control"
 
 
 class EndpointLock:
-    """Held while a daemon uses an address: a second bind to an ipc path would steal it in silence."""
+    """Lock on the address of a daemon: a second bind to an ipc path would silently take it over."""
 
     def __init__(self, endpoint: str) -> None:
-        """Take the lock of an ipc:// address; others need none.
+        """Lock an ipc:// address; other addresses need no lock.
 
         Raises:
-            ValueError: another daemon has it.
+            ValueError: another daemon holds the lock.
         """
         self._file: int | None = None
         if not endpoint.startswith("ipc://") or fcntl is None:
@@ -155,10 +155,10 @@ class EndpointLock:
         except OSError:
             os.close(self._file)
             self._file = None
-            raise ValueError(f"{endpoint} is served by another daemon") from None
+            raise ValueError(f"{endpoint} is served by another daemon: stop it, or bind elsewhere") from None
 
     def release(self) -> None:
-        """Let others use the address."""
+        """Unlock the address."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

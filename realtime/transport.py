@@ -1,7 +1,7 @@
-"""Sockets: the only file that imports zmq.
+"""ZeroMQ sockets: the only module that imports zmq.
 
-Data and results go through a pair of sockets per session (PUSH to PULL, both ways), control through DEALER
-and ROUTER. Every session has addresses of its own, so that nothing of an older one can arrive.
+Data and results go through a pair of sockets per session (PUSH to PULL, both ways), control messages through
+DEALER and ROUTER. Every session has new addresses, so that no message of an earlier one can arrive.
 """
 
 import ctypes
@@ -20,26 +20,26 @@ from realtime import security
 from realtime.kernels import sockets
 from realtime.protocol import wire
 
-#: Frames that may wait on each side: 50 ms of frames of ten cycles of 1.1 us.
+#: Frames that may be queued on each side: 50 ms of frames of ten cycles of 1.1 us.
 DATA_QUEUE = 4500
-#: Results that may wait for a slow consumer; later ones are dropped and counted.
+#: Results that may be queued for a slow consumer; later ones are dropped and counted.
 RESULT_QUEUE = 1000
 _CONTROL_QUEUE = 100
 _ZAP_DOMAIN = b"below-threshold"
-_ACCEPT = 10  # connections that may wait to be accepted
+_ACCEPT = 10  # connections that may be queued to be accepted
 
 
 def new_keys() -> tuple[bytes, bytes]:
-    """A public and a secret CURVE key, each 40 printable characters."""
+    """Make a public and a secret CURVE key, 40 printable characters each."""
     return zmq.curve_keypair()
 
 
 @cache
 def register_functions() -> bool:
-    """Tell kernels where libzmq is; false where it cannot be reached, and only Python can use sockets.
+    """Register libzmq's functions for compiled code; false where it cannot call them, but only Python can.
 
-    pyzmq brings its own libzmq; calling a second copy would crash. The one that is loaded is found by the
-    path it was mapped from, and its version compared.
+    pyzmq brings its own libzmq, and calling a second copy would crash. The loaded one is found by the path
+    that it was mapped from, and its version is compared.
     """
     addresses: dict[str, int] = {}
     try:
@@ -60,7 +60,7 @@ def register_functions() -> bool:
             addresses[name] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
         break
     reachable = len(addresses) == len(sockets.FUNCTIONS)
-    if not reachable:  # something to compile against; nothing will be called
+    if not reachable:  # any address to compile with; none is called
         nothing = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value or 0
         addresses = dict.fromkeys(sockets.FUNCTIONS, nothing)
     sockets.register(addresses)
@@ -68,7 +68,7 @@ def register_functions() -> bool:
 
 
 class Hub:
-    """A daemon's or a source's context: I/O threads, keys, who may connect."""
+    """ZeroMQ context of a daemon or a source: I/O threads, keys, admitted clients."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class Hub:
         client: security.ClientKeys | None = None,
         io_core: int | None = None,
     ) -> None:
-        """Make a context.
+        """Create the context.
 
         Args:
-            server: keys to serve with.
+            server: keys to bind with.
             client: keys to connect with.
             io_core: core of the I/O thread.
 
@@ -92,7 +92,7 @@ class Hub:
         if server:
             self._secret = security.read_key(server.secret, "secret-key")
             if not server.clients.is_dir():
-                raise FileNotFoundError(f"no folder {server.clients} with the keys of those who may connect")
+                raise FileNotFoundError(f"no folder {server.clients} with public keys of admitted clients")
         self.context = zmq.Context(1)
         if io_core is not None:
             self.context.set(zmq.THREAD_AFFINITY_CPU_ADD, io_core)
@@ -107,24 +107,24 @@ class Hub:
         self.close()
 
     def close(self) -> None:
-        """End the I/O threads; close the sockets first."""
+        """Stop the I/O threads; close the sockets first."""
         if self._gate is not None:
             self._gate.stop()
             self._gate = None
         self.context.destroy(linger=0)
 
     def socket(self, kind: int, *, queue: int, max_message: int = wire.MAX_MESSAGE) -> "zmq.Socket[bytes]":
-        """A socket with the options of all: bounded queues, bounded messages, nothing left behind.
+        """Create a socket with bounded queues, bounded messages and no lingering.
 
         Raises:
-            ValueError: there are too many already.
+            ValueError: too many sockets.
         """
         try:
             socket = self.context.socket(kind)
         except zmq.ZMQError as error:
             raise ValueError(f"no more sockets: {error.strerror}") from None
         socket.linger = 0
-        # Nothing is queued for peers that are not there. Not for sockets that only receive: there, libzmq
+        # Nothing is queued for absent peers. Not for sockets that only receive: there, libzmq
         # drops with the lost connection what had already come.
         socket.immediate = int(kind != zmq.PULL)
         socket.sndhwm = socket.rcvhwm = queue
@@ -133,13 +133,13 @@ class Hub:
         return socket
 
     def bind(self, socket: "zmq.Socket[bytes]", endpoint: str) -> str:
-        """Bind a socket; returns the address with the port that was chosen for '*'.
+        """Bind a socket; return the address, with the port that was chosen for '*'.
 
         Raises:
             ValueError: the address cannot be bound.
         """
         if endpoint.startswith("tcp://"):
-            # A named domain and somebody who answers for it: without, libzmq takes raw bytes of any peer
+            # A named domain with an authenticator: without, libzmq takes raw bytes of any peer
             # for a message (ZMTP 1.0 peers greet with nothing else).
             if self._gate is None:
                 self._gate = ThreadAuthenticator(self.context)
@@ -178,17 +178,17 @@ class Hub:
 
 
 class Pair(NamedTuple):
-    """The two sockets of one side of a session; used by the thread that made them, and by no other."""
+    """Sockets of one side of a session; only the thread that made them may use them."""
 
     incoming: "zmq.Socket[bytes]"
     outgoing: "zmq.Socket[bytes]"
 
     def addresses(self) -> tuple[int, int]:
-        """For kernels: where the incoming and the outgoing socket are. Keep the pair while they are used."""
+        """Return the addresses of the incoming and the outgoing socket, valid until the pair is closed."""
         return int(self.incoming.underlying), int(self.outgoing.underlying)
 
     def receive(self, *, timeout_ms: int) -> bytes | None:
-        """The next message, or None."""
+        """Return the next message, None if none arrives within the timeout."""
         if not self.incoming.poll(timeout_ms):
             return None
         try:
@@ -197,7 +197,7 @@ class Pair(NamedTuple):
             return None
 
     def send(self, message: bytes) -> bool:
-        """Send if it can be done at once."""
+        """Send without waiting; false if the queue is full."""
         try:
             self.outgoing.send(message, zmq.NOBLOCK)
         except zmq.Again:
@@ -205,21 +205,21 @@ class Pair(NamedTuple):
         return True
 
     def close(self, *, linger_ms: int = 0) -> None:
-        """Close both; what is not sent within linger_ms is dropped."""
+        """Close both sockets; messages not sent within linger_ms are dropped."""
         self.incoming.close(0)
         self.outgoing.close(linger_ms)
 
 
 def bind_pair(hub: Hub, base: str, *, wait_ms: int) -> tuple[Pair, str, str]:
-    """The daemon's side of a session.
+    """Bind the sockets of the daemon's side of a session.
 
     Args:
-        hub: whose context and keys.
+        hub: context and keys.
         base: an ipc:// path to which endings are appended, or tcp://host:*.
-        wait_ms: how long a receive may wait.
+        wait_ms: receive timeout.
 
     Returns:
-        The pair, and the addresses of data and results.
+        The pair, and the addresses for data and for results.
     """
     incoming = hub.socket(zmq.PULL, queue=DATA_QUEUE)
     incoming.rcvtimeo = wait_ms
@@ -235,7 +235,7 @@ def bind_pair(hub: Hub, base: str, *, wait_ms: int) -> tuple[Pair, str, str]:
 
 
 def connect_pair(hub: Hub, *, data: str, results: str, wait_ms: int = 20) -> Pair:
-    """The source's side of a session: `incoming` are results, `outgoing` data."""
+    """Connect the sockets of the source's side of a session: `incoming` are results, `outgoing` data."""
     incoming = hub.socket(zmq.PULL, queue=RESULT_QUEUE)
     incoming.rcvtimeo = wait_ms
     outgoing = hub.socket(zmq.PUSH, queue=DATA_QUEUE)
@@ -245,7 +245,7 @@ def connect_pair(hub: Hub, *, data: str, results: str, wait_ms: int = 20) -> Pai
 
 
 class ControlServer:
-    """Answers control messages; what is no control message is dropped and counted."""
+    """Server of control messages; other messages are dropped and counted."""
 
     def __init__(self, hub: Hub, endpoint: str) -> None:
         self._socket = hub.socket(zmq.ROUTER, queue=_CONTROL_QUEUE, max_message=wire.MAX_CONTROL)
@@ -259,7 +259,7 @@ class ControlServer:
             raise
 
     def poll(self, *, timeout_ms: int, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
-        """Answer the next message, if one comes in time; whether one came."""
+        """Answer the next message; false if none arrives within the timeout."""
         if not self._socket.poll(timeout_ms):
             return False
         parts = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -273,7 +273,7 @@ class ControlServer:
         try:
             self._socket.send_multipart([parts[0], wire.encode_control(reply)], zmq.NOBLOCK)
         except (zmq.Again, zmq.ZMQError):
-            self.num_refused += 1  # it left, or does not read
+            self.num_refused += 1  # the peer left, or does not read
         return True
 
     def close(self) -> None:
@@ -282,7 +282,7 @@ class ControlServer:
 
 
 class ControlClient:
-    """Asks a daemon, and waits for its answer."""
+    """Client of a daemon's control messages."""
 
     def __init__(self, hub: Hub, endpoint: str) -> None:
         self._socket = hub.socket(zmq.DEALER, queue=_CONTROL_QUEUE, max_message=wire.MAX_CONTROL)
@@ -292,6 +292,10 @@ class ControlClient:
 
     def ask(self, message: dict[str, Any], *, timeout_s: float = 10.0) -> dict[str, Any]:
         """Send a message and return the answer.
+
+        Args:
+            message: JSON object with a "type"; see docs/pages/protocol.md.
+            timeout_s: time to wait for the answer.
 
         Raises:
             TimeoutError: no daemon answered.
@@ -305,12 +309,12 @@ class ControlClient:
             while self._socket.poll(milliseconds):
                 reply = wire.parse_control(self._socket.recv(zmq.NOBLOCK))
                 if reply.get("id", self._asked) != self._asked:
-                    continue  # the answer to a question that was given up
+                    continue  # the answer to an earlier message that timed out
                 if reply["type"] == "error":
                     raise ValueError(f"the daemon refused: {reply.get('message')}")
                 return reply
         raise TimeoutError(f"no daemon answers at {self.endpoint} within {timeout_s:g} s")
 
     def close(self) -> None:
-        """Leave."""
+        """Close the socket."""
         self._socket.close(100)

@@ -101,10 +101,12 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.source": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
-        "realtime.transport realtime.service decoders.streaming",
+        "realtime.transport realtime.service decoders.streaming decoders.matching.workspace",
         "stim numpy",
     ),
-    "realtime.in_process": Room("realtime.service realtime.source realtime.latency decoders", ""),
+    "realtime.in_process": Room(
+        "realtime.service realtime.source realtime.kernels realtime.latency decoders", ""
+    ),
     "experiments.common": Room("qec decoders", "stim sinter numpy"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
     "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),

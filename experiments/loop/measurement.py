@@ -15,7 +15,7 @@ from experiments.common.points import Point
 from experiments.loop.parts import LoopParts, LoopSetting, open_loop
 from experiments.loop.results import LoopResult, Run, Shot, Spread, Tail
 from experiments.loop.shots import Prepared, name_of, prepare, simulate, with_endings_of
-from realtime.jitter import HiccupMeter
+from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
 from realtime.source.jobs import Job
 
@@ -95,7 +95,7 @@ def measure(
     timed: list[_Lot] = []
     counted: list[_Lot] = []
     windows: list[Histogram] = []
-    meter: HiccupMeter | None = None
+    meter: JitterMonitor | None = None
     for which, basis in enumerate(plan.bases):
         model = Point(CODE, "cz", distance, 30, basis, noise, p)
         circuit = model.circuit()
@@ -204,14 +204,14 @@ def _saying(point: Point, say: Say) -> Say:
     return lambda text: say(f"{name_of(point)}: {text}")
 
 
-def control_beside(setting: LoopSetting) -> HiccupMeter | None:
+def control_beside(setting: LoopSetting) -> JitterMonitor | None:
     """A control to run beside the loop, with the appointments of its frames; None where it would disturb."""
-    where = setting.placement.beside
+    where = setting.placement.jitter_core
     if where is None:
         return None
     core, modest = where
     interval = round(setting.cycle_ns * setting.frame_cycles)
-    return HiccupMeter(core=core, interval_ns=interval, modest=modest)
+    return JitterMonitor(core=core, interval_ns=interval, modest=modest)
 
 
 def _lot(prepared: Prepared, basis: str, streams: int) -> _Lot:

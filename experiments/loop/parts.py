@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import stim
 
 from decoders import StreamingDecoder
-from realtime.in_process import LocalLoop
+from realtime.in_process import InProcessLoop
 from realtime.latency import Histogram
 from realtime.placement import Placement, pin_thread
 from realtime.service.client import Client, DaemonProcess
@@ -72,7 +72,7 @@ class LoopParts(Protocol):
         ...
 
     def counters(self, stream: int) -> dict[str, int]:
-        """The decoder's counters; see `realtime.protocol.session_record.COUNTERS`."""
+        """The decoder's counters; see `realtime.kernels.records.COUNTERS`."""
         ...
 
     def memory_kb(self) -> int | None:
@@ -123,12 +123,12 @@ def _in_process(
     with contextlib.ExitStack() as parts:
         locals_ = [
             parts.enter_context(
-                LocalLoop(
+                InProcessLoop(
                     decoder=setting.make_decoder(circuit),
                     kind=form.kind,
                     cycle_ns=round(setting.cycle_ns),
                     commits=True,
-                    commit_gap_ns=_COMMIT_INTERVAL_NS,
+                    commit_interval_ns=_COMMIT_INTERVAL_NS,
                     stream=stream,
                     core=setting.placement.decoder(stream),
                     max_load=setting.max_load,
@@ -159,7 +159,7 @@ class _InProcess:
     """Decoders and source as threads."""
 
     def __init__(
-        self, locals_: list[LocalLoop], players: list[Player], stop: threading.Event, core: int | None
+        self, locals_: list[InProcessLoop], players: list[Player], stop: threading.Event, core: int | None
     ) -> None:
         self._locals, self._players, self._stop, self._core = locals_, players, stop, core
 

@@ -15,7 +15,7 @@ from experiments.loop import options, panels, report
 from experiments.loop.measurement import CODE, Plan, measure, spread, tail
 from experiments.loop.options import duration, strength
 from experiments.loop.parts import LoopSetting
-from realtime.jitter import HiccupMeter
+from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
 
 _COUNTED = (10, 30, 50)
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 def measure_control(setting: LoopSetting) -> Histogram:
     """How late a thread without work is, where the decoder runs and with the same appointments."""
     interval = round(setting.cycle_ns * setting.frame_cycles)
-    with HiccupMeter(core=setting.placement.decoder(0), interval_ns=interval) as meter:
+    with JitterMonitor(core=setting.placement.decoder(0), interval_ns=interval) as meter:
         threading.Event().wait(_CONTROL_SECONDS)
     return meter.histogram
 

@@ -1,1 +1,1 @@
-"""Compiled code of the real-time loop: no allocation, no GIL, no Python."""
+"""Compiled code of the real-time loop, without allocation and without the GIL."""

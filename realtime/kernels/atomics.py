@@ -11,7 +11,7 @@ from realtime.kernels.jit import interpreted, kernel
 if interpreted:
 
     def load_word(words: Any, at: Any) -> int:
-        """Read a word that another thread writes (the interpreter's lock orders it)."""
+        """Read a word that another thread writes (the GIL orders it)."""
         return int(words[at])
 
     def store_word(words: Any, at: Any, value: Any) -> None:

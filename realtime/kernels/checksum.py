@@ -24,7 +24,7 @@ _TABLES = _tables()
 
 @kernel
 def crc32(data, start, stop, running):
-    """CRC-32 of data[start:stop] behind what gave `running` (0 at the start), as zlib.crc32."""
+    """Continue the CRC-32 `running` (0 at the start) with data[start:stop], as zlib.crc32 does."""
     value = np.uint32(running) ^ np.uint32(0xFFFFFFFF)
     at = start
     byte = np.uint32(255)
@@ -54,7 +54,7 @@ def crc32(data, start, stop, running):
 
 @kernel
 def crc32_around(data, hole, size):
-    """CRC-32 of data[:size] with the four bytes at `hole` taken as zero."""
+    """Compute the CRC-32 of data[:size] with the four bytes at `hole` taken as zero."""
     value = np.uint32(crc32(data, 0, hole, 0)) ^ np.uint32(0xFFFFFFFF)
     for _ in range(4):
         value = (value >> np.uint32(8)) ^ _TABLES[0, value & np.uint32(255)]

@@ -10,13 +10,14 @@ _HALF = 1 << (SUB_BITS - 1)
 LARGEST_BITS = 44
 NUM_BUCKETS = (1 << SUB_BITS) + (LARGEST_BITS - SUB_BITS) * _HALF
 
-# Columns of totals: number, sum, least, greatest.
-COUNT, SUM, LEAST, GREATEST = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
+# Places in totals.
+COUNT, SUM, LEAST, GREATEST = 0, 1, 2, 3
+NUM_TOTALS = 4
 
 
 @kernel
 def bucket_of(value):
-    """The bucket of a value; negative values count as zero."""
+    """Return the bucket of a value; negative values count as zero."""
     if value < 0:
         return np.int64(0)
     shift = np.int64(0)
@@ -31,8 +32,8 @@ def bucket_of(value):
 
 
 @kernel
-def record(counts, totals, value):
-    """Count one value: counts int64 (NUM_BUCKETS,), totals int64 (4,)."""
+def count_value(counts, totals, value):
+    """Count one value: counts int64 (NUM_BUCKETS,), totals int64 (NUM_TOTALS,)."""
     counts[bucket_of(value)] += 1
     if totals[COUNT] == 0 or value < totals[LEAST]:
         totals[LEAST] = value

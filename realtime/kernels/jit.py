@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
-
 from decoders.kernels.jit import cache_folder as decoders_cache
-from decoders.kernels.jit import config, interpreted
+from decoders.kernels.jit import compile_into, interpreted
 
 __all__ = ["cache_folder", "interpreted", "kernel"]
 
@@ -45,10 +43,4 @@ cache_folder = _cache_folder()
 
 def kernel(function: _Function) -> _Function:
     """Compile a function in nopython mode: cached between processes, without the GIL."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder)
-    try:
-        compiled: _Function = numba.njit(function, cache=True, nogil=True)
-    finally:
-        config.CACHE_DIR = before
-    return compiled
+    return compile_into(cache_folder, function)

@@ -1,89 +1,90 @@
-"""Being on time: due times, frames filled in before they are due, and what the machine itself costs."""
+"""Frame scheduling: due times, frames written before they are due, lateness of a spinning thread."""
 
 import numpy as np
 
+from decoders.kernels.records import pool
 from realtime.kernels.atomics import load_word
-from realtime.kernels.byte_access import put_number
-from realtime.kernels.checksum import crc32_around
 from realtime.kernels.clock import now_ns
-from realtime.kernels.histogram import record
+from realtime.kernels.frames import HEADER_BYTES, seal_frame
+from realtime.kernels.histogram import count_value
 from realtime.kernels.jit import kernel
-from realtime.protocol.wire import HEADER, Flags, offsets
-
-_AT = offsets(HEADER)
-_SIZE = np.int64(HEADER.itemsize)
-_FLAGS, _CYCLES, _FINAL_BITS = np.int64(_AT["flags"]), np.int64(_AT["cycles"]), np.int64(_AT["final_bits"])
-_SHOT, _SEQUENCE = np.int64(_AT["shot"]), np.int64(_AT["sequence"])
-_FIRST_CYCLE, _DUE, _CHECKSUM = (
-    np.int64(_AT["first_cycle"]),
-    np.int64(_AT["due_ns"]),
-    np.int64(_AT["checksum"]),
-)
-_FIRST, _LAST, _ABORT = np.int64(Flags.FIRST), np.int64(Flags.LAST), np.int64(Flags.ABORT)
+from realtime.protocol.wire import Flags
 
 
 @kernel
 def frame_due(start_ns, cycles, cycle_ps):
-    """When so many cycles after start_ns have passed; a cycle in picoseconds, so that nothing drifts."""
+    """Compute when this many cycles after start_ns have passed, ns; cycle_ps in picoseconds avoids drift."""
     return start_ns + (cycles * cycle_ps + 500) // 1000
 
 
 @kernel
-def fill_frame(message, rows, last, first, stop, final_bits, flags, shot, sequence, due_ns):
-    """Write the frame of cycles first..stop-1 over the constant fields already in `message`; its size.
+def fill_frame(player, first, stop):
+    """Write and seal the frame of cycles first..stop-1; the frame with the last cycle also has the readout.
 
-    The frame with the last cycle carries the readout's row `last` as well.
+    `player` is a record PLAYER. Returns the frame's size in bytes.
     """
-    bits_of_last = np.int64(0)
-    at = _SIZE
-    for cycle in range(first, stop):
-        for byte in range(rows.shape[1]):
-            message[at] = rows[cycle, byte]
-            at += 1
+    frame, rows = pool(player, "frame"), pool(player, "rows")
+    header, flags = pool(player, "frame_header")[0], player.frame_flags
+    at = np.int64(HEADER_BYTES)
+    for byte in range(first * player.row_bytes, stop * player.row_bytes):
+        frame[at] = rows[byte]
+        at += 1
+    header["final_bits"] = 0
     if first == 0:
-        flags |= _FIRST
-    if stop == len(rows):
-        flags |= _LAST
-        bits_of_last = final_bits
-        for byte in range(len(last)):
-            message[at] = last[byte]
+        flags |= Flags.FIRST
+    if stop == player.num_cycles:
+        flags |= Flags.LAST
+        header["final_bits"] = player.final_bits
+        readout = pool(player, "readout")
+        for byte in range(len(readout)):
+            frame[at] = readout[byte]
             at += 1
-    _fill_header(message, flags, stop - first, bits_of_last, shot, sequence, first, due_ns)
-    put_number(message, _CHECKSUM, 4, crc32_around(message, _CHECKSUM, at))
+    header["flags"] = flags
+    header["cycles"] = stop - first
+    header["due_ns"] = frame_due(player.start_ns, stop, player.cycle_ps)
+    _seal_for_shot(player, first, at)
     return at
 
 
 @kernel
-def fill_abort(message, first, shot, sequence, due_ns):
-    """Write the frame that gives a shot up before cycle `first`; its size."""
-    _fill_header(message, _ABORT, np.int64(0), np.int64(0), shot, sequence, first, due_ns)
-    put_number(message, _CHECKSUM, 4, crc32_around(message, _CHECKSUM, _SIZE))
-    return _SIZE
+def fill_abort(player, first):
+    """Write and seal the frame that aborts a shot before cycle `first`; its size in bytes."""
+    header = pool(player, "frame_header")[0]
+    header["flags"] = Flags.ABORT
+    header["cycles"] = 0
+    header["final_bits"] = 0
+    header["due_ns"] = 0
+    _seal_for_shot(player, first, np.int64(HEADER_BYTES))
+    return np.int64(HEADER_BYTES)
 
 
 @kernel
-def _fill_header(message, flags, cycles, final_bits, shot, sequence, first, due_ns):
-    put_number(message, _FLAGS, 2, flags)
-    put_number(message, _CYCLES, 2, cycles)
-    put_number(message, _FINAL_BITS, 2, final_bits)
-    put_number(message, _SHOT, 8, shot)
-    put_number(message, _SEQUENCE, 8, sequence)
-    put_number(message, _FIRST_CYCLE, 8, first)
-    put_number(message, _DUE, 8, due_ns)
+def _seal_for_shot(player, first, size):
+    header = pool(player, "frame_header")[0]
+    header["shot"] = player.shot
+    header["sequence"] = player.sequence
+    header["first_cycle"] = first
+    seal_frame(pool(player, "frame"), header, size)
 
 
 @kernel
-def measure_hiccups(counts, totals, due_ns, until_ns, interval_ns, words):
-    """Count by how much a spinning thread is late at each of its appointments, without any work to do.
+def measure_jitter(counts, totals, due_ns, until_ns, interval_ns, words):
+    """Record by how much a spinning thread without work is late at each of its wake-up times.
 
-    An appointment every `interval_ns` from due_ns to until_ns; one that is missed counts with its own delay,
-    so that a long interruption is not a single value. Ends early when words[0], int64, is no longer zero.
-    Returns the next appointment.
+    A time that was missed counts with its own delay, so that a long interruption is not a single value.
+
+    Args:
+        counts, totals: see realtime.kernels.histogram; written.
+        due_ns: first wake-up time; later ones follow every `interval_ns`, before until_ns.
+        words: int64 (1,); a value other than zero ends the measurement.
+
+    Returns:
+        The next wake-up time, ns.
     """
     while due_ns < until_ns:
         now = now_ns()
         if now >= due_ns:
-            record(counts, totals, now - due_ns)
+            count_value(counts, totals, now - due_ns)
             due_ns += interval_ns
             if load_word(words, 0):
                 break

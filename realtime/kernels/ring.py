@@ -1,56 +1,78 @@
-"""A ring of messages between two threads: one puts in, one takes out, nobody waits for a lock.
-
-`ends` int64 (24,): how many messages were taken at [0] and put in at [16], a cache line and its neighbour
-apart. `slots` uint8 (2^k, bytes): eight bytes of size, then the message.
-"""
+"""Lock-free ring of messages between two threads, one of which puts messages in and one takes them out."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from decoders.kernels.records import pool
 from realtime.kernels.atomics import load_word, store_word
-from realtime.kernels.byte_access import get_number, put_number
 from realtime.kernels.jit import kernel
+from realtime.kernels.records import RING
 
-TAKEN, PUT = np.int64(0), np.int64(16)
+TAKEN, PUT = 0, 16
+_WORD = 8
 
 
-def new_ring(*, slots: int, max_message: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The two arrays of an empty ring.
+class Ring:
+    """Memory of a ring.
 
     Args:
-        slots: how many messages fit, rounded up to a power of two.
-        max_message: bytes of the longest.
+        slots: number of messages that fit, rounded up to a power of two.
+        max_message: bytes of the longest message.
     """
-    count = 1 << max(0, slots - 1).bit_length()
-    return np.zeros(24, dtype=np.int64), np.zeros((count, 8 + (max_message + 7) // 8 * 8), dtype=np.uint8)
+
+    def __init__(self, *, slots: int, max_message: int) -> None:
+        count, words = 1 << max(0, slots - 1).bit_length(), 1 + (max_message + 7) // 8
+        self._ends = np.zeros(24, dtype=np.int64)
+        self._slots = np.zeros((count, words), dtype=np.int64)
+        at = self._slots.ctypes.data
+        #: RING (1,), valid as long as this object.
+        self.record = np.array([(self._ends.ctypes.data, at, at, count, words)], dtype=RING)
+
+    def clear(self) -> None:
+        """Forget all messages; neither thread may use the ring meanwhile."""
+        self._ends[:] = 0
+
+    def put(self, message: bytes) -> bool:
+        """Put a message in; false if the ring is full or the message too long."""
+        data = np.frombuffer(message, dtype=np.uint8).copy()
+        return bool(ring_put(self.record[0], data, np.int64(len(data))))
+
+    def take(self) -> bytes | None:
+        """Take the oldest message out, None if there is none."""
+        buffer = np.zeros(self._slots[0].nbytes, dtype=np.uint8)
+        size = int(ring_take(self.record[0], buffer))
+        return None if size < 0 else buffer[:size].tobytes()
 
 
 @kernel
-def ring_put(ends, slots, message, size):
-    """Put in message[:size]; false if the ring is full or the message too long."""
+def ring_put(ring, message, size):
+    """Put message[:size] in; false if the ring is full or the message too long."""
+    ends = pool(ring, "ends")
     put = load_word(ends, PUT)
-    if put - load_word(ends, TAKEN) >= len(slots) or size > slots.shape[1] - 8:
+    if put - load_word(ends, TAKEN) >= ring.num_slots or size > (ring.slot_words - 1) * _WORD:
         return False
-    slot = slots[put & (len(slots) - 1)]
-    put_number(slot, 0, 8, size)
+    first = (put & (ring.num_slots - 1)) * ring.slot_words
+    pool(ring, "sizes")[first] = size
+    slot = pool(ring, "bytes")[(first + 1) * _WORD : (first + ring.slot_words) * _WORD]
     for byte in range(size):
-        slot[8 + byte] = message[byte]
+        slot[byte] = message[byte]
     store_word(ends, PUT, put + 1)
     return True
 
 
 @kernel
-def ring_take(ends, slots, buffer):
-    """Take the oldest message into `buffer`; its size, or -1 if there is none.
+def ring_take(ring, buffer):
+    """Take the oldest message out into `buffer`; its size in bytes, or -1 if the ring is empty.
 
-    Of a message longer than the buffer only the beginning is copied.
+    A message longer than the buffer is cut off at the buffer's end.
     """
+    ends = pool(ring, "ends")
     taken = load_word(ends, TAKEN)
     if taken == load_word(ends, PUT):
         return np.int64(-1)
-    slot = slots[taken & (len(slots) - 1)]
-    size = get_number(slot, 0, 8)
+    first = (taken & (ring.num_slots - 1)) * ring.slot_words
+    size = pool(ring, "sizes")[first]
+    slot = pool(ring, "bytes")[(first + 1) * _WORD : (first + ring.slot_words) * _WORD]
     for byte in range(min(size, len(buffer))):
-        buffer[byte] = slot[8 + byte]
+        buffer[byte] = slot[byte]
     store_word(ends, TAKEN, taken + 1)
     return size

@@ -1,7 +1,6 @@
-"""libzmq called from compiled code. Sockets are made, bound and closed elsewhere; here they are addresses.
+"""libzmq called from compiled code. A socket is an address; Python creates, binds and closes it.
 
-Only the thread that owns a socket may use it. `register` says where the library's functions are; before that
-nothing here may be compiled.
+Only the thread that owns a socket may use it. Call `register` before a function of this module is compiled.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from realtime.kernels.jit import kernel
 #: Functions of libzmq that kernels call.
 FUNCTIONS = ("zmq_recv", "zmq_send", "zmq_errno")
 DONTWAIT = np.int32(1)
-#: What receive and send return when there is nothing to do, and when the socket is of no more use.
+#: Results of receive and send: nothing can be received or sent now; the socket cannot be used any more.
 AGAIN, BROKEN = np.int64(-1), np.int64(-2)
 _EAGAINS = (11, 35)  # Linux, macOS
 _EINTR = 4
@@ -31,14 +30,16 @@ _zmq_errno: Any = types.ExternalFunction("zmq_errno", types.int32())
 
 
 def register(addresses: Mapping[str, int]) -> None:
-    """Tell the compiler where libzmq's functions are in this process.
+    """Register the addresses of libzmq's functions in this process with the compiler.
 
     Raises:
         ValueError: one of FUNCTIONS is missing.
     """
     missing = [name for name in FUNCTIONS if not addresses.get(name)]
     if missing:
-        raise ValueError(f"libzmq's functions {', '.join(missing)} are not known")
+        raise ValueError(
+            f"libzmq's functions {', '.join(missing)} have no address: register the loaded library's"
+        )
     for name in FUNCTIONS:
         llvmlite.binding.add_symbol(name, addresses[name])
 
@@ -55,8 +56,8 @@ def _failure():
 def socket_receive(socket, buffer, wait):
     """Receive a message part into `buffer`; its true size, AGAIN or BROKEN.
 
-    Waits, if it may, no longer than the socket's receive timeout. The parts of a message of several parts
-    come one by one, as if each were a message.
+    With `wait`, waits up to the socket's receive timeout. Each part of a multi-part message is received as a
+    message.
     """
     flags = np.int32(0) if wait else DONTWAIT
     size = _zmq_recv(socket, np.int64(buffer.ctypes.data), np.uint64(len(buffer)), flags)

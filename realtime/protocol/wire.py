@@ -1,7 +1,7 @@
-"""The bytes on the wire: frames of syndrome data, result frames, control messages.
+"""Wire format: frames of syndrome data, result frames, control messages.
 
-Everything is little-endian. Data and results are fixed headers with a payload behind them; control messages
-are JSON objects. This file alone knows where a field lies.
+Numbers are little-endian. Data and result frames are a fixed header followed by a payload; control messages
+are JSON objects.
 
 Checksum: CRC-32 as in zlib and PNG (polynomial 0xEDB88320 reflected), over the whole frame with the
 checksum's own four bytes zero.
@@ -9,7 +9,7 @@ checksum's own four bytes zero.
 
 import json
 import zlib
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,53 +18,53 @@ from numpy.typing import NDArray
 MAGIC = b"QECF"
 VERSION = 1
 MAX_CYCLES = 64
-#: No message is larger; sockets refuse what is.
+#: Bytes of the largest message; sockets refuse larger ones.
 MAX_MESSAGE = 65536
 MAX_CONTROL = 65536
 
 
 class Type(IntEnum):
-    """What a frame is."""
+    """Type of a frame."""
 
     DATA = 1
     #: The answer to a shot.
     RESULT = 2
-    #: What is final in the middle of a shot.
+    #: Progress in the middle of a shot: the cycles whose errors are final.
     COMMIT = 3
 
 
-class Flags(IntFlag):
+class Flags(IntEnum):
     """Bits of a data frame's `flags`."""
 
     FIRST = 1
     #: The payload ends with the row of the data readout.
     LAST = 2
-    #: The source gives the shot up; no payload.
+    #: The source aborts the shot; no payload.
     ABORT = 4
-    #: Recorded data played again.
+    #: Recorded data are replayed.
     REPLAY = 8
 
 
 class Payload(IntEnum):
-    """What the bits of a row are."""
+    """Meaning of the bits of a row."""
 
     EVENTS = 1
     MEASUREMENTS = 2
 
 
 class Status(IntEnum):
-    """What became of a shot. Flips are valid with OK only."""
+    """Outcome of a shot. Flips are valid with OK only."""
 
     OK = 0
-    #: Frames are missing, or came out of order.
+    #: Frames are missing or out of order.
     GAP = 1
-    #: The decoder fell behind further than allowed.
+    #: The decoder's backlog exceeded the limit.
     BACKLOG = 2
-    #: A frame was damaged, or contradicts the session.
+    #: A frame was damaged, or does not fit the session.
     MALFORMED = 3
-    #: The session began, or ended, in the middle of the shot.
+    #: The session began or ended in the middle of the shot.
     RESTARTED = 4
-    #: No frame came for too long.
+    #: No frame arrived within the timeout.
     TIMEOUT = 5
     ABORTED = 6
     #: More cycles than the session allows.
@@ -74,7 +74,7 @@ class Status(IntEnum):
 
 
 class Fault(IntEnum):
-    """Why bytes are no frame. The order is that of the checks: nothing is read before it is known good."""
+    """Reason why bytes are not a frame, in the order of the checks: no field is used before it is checked."""
 
     NONE = 0
     SHORT = 1
@@ -105,7 +105,7 @@ _FAULTS = {
 
 
 class WireError(ValueError):
-    """Bytes that are no frame; `fault` says why."""
+    """Bytes that are not a frame, for the reason `fault`."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(f"not a frame: {_FAULTS[fault]}")
@@ -118,7 +118,7 @@ HEADER = np.dtype(
         ("version", "<u2"),
         ("type", "u1"),
         ("header_length", "u1"),
-        ("session", "<i8"),  # random for every hello, positive
+        ("session", "<i8"),  # positive, random for every hello
         ("stream", "<u2"),
         ("flags", "<u2"),
         ("cycles", "<u2"),  # rows in the payload, without that of the data readout
@@ -150,9 +150,9 @@ RESULT = np.dtype(
         ("num_observables", "<u2"),
         ("reserved", "<u2"),
         ("shot", "<i8"),
-        ("first_sequence", "<i8"),  # of the frames that came, -1 if none
+        ("first_sequence", "<i8"),  # of the frames received, -1 if none
         ("last_sequence", "<i8"),
-        ("cycles", "<i8"),  # taken in
+        ("cycles", "<i8"),  # received
         ("committed", "<i8"),  # cycles whose errors are final
         ("max_backlog", "<i8"),  # cycles
         ("due_ns", "<i8"),  # of the last frame
@@ -186,22 +186,22 @@ class Result(NamedTuple):
 
     @property
     def status(self) -> Status:
-        """What became of the shot."""
+        """Outcome of the shot."""
         return Status(int(self.header["status"]))
 
     @property
     def is_commit(self) -> bool:
-        """Whether the shot goes on."""
+        """Whether this is a commit: the shot continues."""
         return int(self.header["type"]) == Type.COMMIT
 
 
 def row_bytes(bits: int) -> int:
-    """Bytes of a row of so many bits."""
+    """Return the bytes of a row of `bits` bits."""
     return (bits + 7) // 8
 
 
 def payload_bytes(*, cycles: int, bits_per_cycle: int, final_bits: int) -> int:
-    """Bytes behind a data header."""
+    """Return the bytes of the payload of a data frame."""
     return cycles * row_bytes(bits_per_cycle) + row_bytes(final_bits)
 
 
@@ -220,19 +220,19 @@ def encode_frame(
     final_bits: int = 0,
     flags: int = 0,
 ) -> bytes:
-    """A data frame.
+    """Encode a data frame.
 
     Args:
         session, stream, shot, sequence, first_cycle, due_ns: see HEADER.
-        kind: what the bits are.
+        kind: meaning of the bits.
         rows: uint8 (cycles, ceil(bits_per_cycle / 8)), at most MAX_CYCLES.
         bits_per_cycle: columns of a row.
         final: uint8 (ceil(final_bits / 8),), the row of the data readout; sets LAST.
-        final_bits: its columns.
+        final_bits: columns of `final`.
         flags: FIRST, ABORT, REPLAY.
 
     Raises:
-        WireError: what `parse_frame` would not take.
+        WireError: the fields make no valid frame, see `parse_frame`.
     """
     header = np.zeros((), dtype=HEADER)
     if final is not None:
@@ -261,8 +261,8 @@ def encode_frame(
 
 
 def sealed(message: bytes, dtype: "np.dtype[np.void]") -> bytes:
-    """The message with the checksum that fits it, for a header of this dtype."""
-    at = _offset(dtype, "checksum")
+    """Return the message with its checksum set, for a header of this dtype."""
+    at = offset(dtype, "checksum")
     return message[:at] + zlib.crc32(_without_checksum(message, at)).to_bytes(4, "little") + message[at + 4 :]
 
 
@@ -318,7 +318,7 @@ def parse_result(message: bytes | memoryview) -> Result:
 
 
 def _checked_header(message: bytes | memoryview, types: tuple[Type, ...]) -> np.void:
-    """The header, when everything that needs no field is known to be right."""
+    """Return the header after the checks that need no other field."""
     dtype = _BODY[types[0]]
     if len(message) < dtype.itemsize:
         raise WireError(Fault.SHORT)
@@ -329,7 +329,7 @@ def _checked_header(message: bytes | memoryview, types: tuple[Type, ...]) -> np.
         raise WireError(Fault.MAGIC)
     if int(header["version"]) != VERSION or int(header["header_length"]) != dtype.itemsize:
         raise WireError(Fault.VERSION)
-    at = _offset(dtype, "checksum")
+    at = offset(dtype, "checksum")
     if zlib.crc32(_without_checksum(message, at)) != int(header["checksum"]):
         raise WireError(Fault.CHECKSUM)
     if int(header["type"]) not in types:
@@ -341,27 +341,23 @@ def _without_checksum(message: bytes | memoryview, at: int) -> bytes:
     return bytes(message[:at]) + bytes(4) + bytes(message[at + 4 :])
 
 
-def _offset(dtype: "np.dtype[np.void]", name: str) -> int:
+def offset(dtype: "np.dtype[np.void]", name: str) -> int:
+    """Return the position of a header's field, bytes."""
     assert dtype.fields is not None
     return int(dtype.fields[name][1])
 
 
-def offsets(dtype: "np.dtype[np.void]") -> dict[str, int]:
-    """Where each field of a header lies; for kernels."""
-    return {name: _offset(dtype, name) for name in dtype.names or ()}
-
-
 def encode_control(message: dict[str, Any]) -> bytes:
-    """A control message: a JSON object with a "type".
+    """Encode a control message, a JSON object with a "type".
 
     Raises:
-        ValueError: no type, or too long.
+        ValueError: no type, or more than MAX_CONTROL bytes.
     """
     if not isinstance(message.get("type"), str):
-        raise ValueError("a control message needs a type")
+        raise ValueError('a control message must have a "type"')
     text = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
     if len(text) > MAX_CONTROL:
-        raise ValueError(f"a control message of {len(text)} bytes: at most {MAX_CONTROL}")
+        raise ValueError(f"a control message of {len(text)} bytes: must be at most {MAX_CONTROL}")
     return text
 
 
@@ -369,10 +365,10 @@ def parse_control(message: bytes) -> dict[str, Any]:
     """Read a control message.
 
     Raises:
-        ValueError: too long, no JSON object, or no type.
+        ValueError: too long, not a JSON object, or no type.
     """
     if len(message) > MAX_CONTROL:
-        raise ValueError(f"a control message of {len(message)} bytes: at most {MAX_CONTROL}")
+        raise ValueError(f"a control message of {len(message)} bytes: must be at most {MAX_CONTROL}")
     try:
         value = json.loads(message)
     except (ValueError, RecursionError):

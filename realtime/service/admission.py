@@ -1,4 +1,4 @@
-"""Whether a stream can be taken in: its decoder must be quicker than the data, with something to spare."""
+"""Admission control: reject streams whose decoder cannot sustain their cycle rate."""
 
 from collections.abc import Callable
 
@@ -6,46 +6,46 @@ import numpy as np
 
 from decoders import StreamingDecoder
 
-#: Part of a core's time that a stream may need at most: near one, every hiccup becomes a queue.
+#: Largest load of a core by a stream: close to 1, every delay would grow into a queue.
 MOST_LOAD = 0.7
-# Data for so many measurements of so many cycles: the same data again would be decoded twice as fast.
+# Chunks that are timed, and their cycles. Their data differ: decoding the same data again is twice as fast.
 _CHUNKS = 16
 _CYCLES = 400
-# This part of the measurements is quicker than what counts: others are slow because the machine is busy.
+# The service time is this quantile of the measurements: slower ones show that the machine is busy.
 _QUARTER = 0.25
 
 
 class Admission:
-    """Keeps the account of what the streams of a daemon need.
+    """Loads of the streams of a daemon, and their limit.
 
     Args:
-        most_load: part of a core that a stream may need, and the part of all cores that all may need
-            together; 0 takes in everything.
-        cores: how many there are.
+        most_load: largest load of a core by a stream, and of all cores by all streams together, as a
+            fraction; 0 admits everything.
+        cores: number of cores.
 
     Raises:
-        ValueError: a negative part, or no core.
+        ValueError: a negative load, or no core.
     """
 
     def __init__(self, *, most_load: float = MOST_LOAD, cores: int) -> None:
         if not 0 <= most_load < float("inf"):
-            raise ValueError(f"max_load={most_load}: the part of a core, such as 0.7, or 0 for no limit")
+            raise ValueError(f"max_load={most_load}: must be a fraction of a core (0.7), or 0 for no limit")
         if cores < 1:
-            raise ValueError(f"cores={cores}: at least 1")
+            raise ValueError(f"cores={cores}: must be at least 1")
         self.most_load = most_load
         self._cores = cores
         self._loads: dict[int, float] = {}
 
     def check(self, *, stream: int, service_ns: float, cycle_ns: float) -> None:
-        """Take a stream in, in place of what it was before.
+        """Admit a stream, in place of its earlier load.
 
         Args:
-            stream: its number.
-            service_ns: time that its decoder takes for a cycle.
-            cycle_ns: time from cycle to cycle; 0 for a source that has none, or that waits.
+            stream: number of the logical qubit.
+            service_ns: decoding time per cycle.
+            cycle_ns: time between cycles; 0 for a source without a schedule, or one that waits.
 
         Raises:
-            ValueError: there is not enough time; the account stays as it was.
+            ValueError: the load would be too large; the admitted loads stay as they were.
         """
         if cycle_ns <= 0 or not self.most_load:
             self.release(stream)
@@ -56,29 +56,29 @@ class Admission:
             raise ValueError(
                 f"stream {stream} would keep a core busy for {100 * load:.0f} % of the time (decoding takes "
                 f"{service_ns:.0f} ns of a cycle of {cycle_ns:g} ns), at most "
-                f"{100 * self.most_load:.0f} % is taken in: use cycles of {least:.0f} ns or longer, or a "
+                f"{100 * self.most_load:.0f} % is admitted: use cycles of {least:.0f} ns or longer, or a "
                 "higher max_load"
             )
         others = sum(known for number, known in self._loads.items() if number != stream)
         if others + load > self.most_load * self._cores:
             raise ValueError(
                 f"stream {stream} needs {load:.2f} of a core and the others {others:.2f}, at most "
-                f"{100 * self.most_load:.0f} % of {self._cores} is given: end another stream, or use a "
-                "higher max_load"
+                f"{100 * self.most_load:.0f} % of {self._cores} cores is admitted: end another stream, or "
+                "use a higher max_load"
             )
         self._loads[stream] = load
 
     def release(self, stream: int) -> None:
-        """Take a stream, if it is there, out of the account."""
+        """Remove the load of a stream, if it was admitted."""
         self._loads.pop(stream, None)
 
 
-def service_ns(decoder: StreamingDecoder, *, clock: Callable[[], int], seed: int = 1) -> float:
-    """Time that a decoder takes for a cycle, ns, on data drawn from its own error model.
+def measure_service_time(decoder: StreamingDecoder, *, clock: Callable[[], int], seed: int = 1) -> float:
+    """Measure the decoding time per cycle, ns, on data drawn from the decoder's error model.
 
     Args:
-        decoder: ends the shot that is being pushed, if any.
-        clock: nanoseconds of a clock that does not run backwards.
+        decoder: reset before and after; a shot that is being pushed is lost.
+        clock: returns the nanoseconds of a monotonic clock.
         seed: of the data.
     """
     rows = decoder.typical_rows(_CHUNKS * _CYCLES, seed=seed)

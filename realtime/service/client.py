@@ -1,4 +1,4 @@
-"""Starting a daemon as a process of one's own, and talking to one."""
+"""Client of a daemon, and daemons as child processes."""
 
 import json
 import selectors
@@ -20,9 +20,13 @@ from realtime.transport import ControlClient, Hub, Pair, connect_pair
 
 
 class DaemonProcess:
-    """A daemon in a process of its own, which ends with this one.
+    """Daemon in a child process, which ends when this process ends.
 
-    Use it in a `with` block: it is ready inside, and gone behind it.
+    In a `with` block it is ready; the block's end stops it.
+
+    Args:
+        config: what it serves.
+        timeout_s: time that it may take to start; compiling for the first time takes a minute.
     """
 
     def __init__(self, config: DaemonConfig, *, timeout_s: float = 120.0) -> None:
@@ -42,20 +46,20 @@ class DaemonProcess:
 
     @property
     def control(self) -> str:
-        """The control address."""
+        """Control address."""
         return str(self.ready["control"])
 
     @property
     def pid(self) -> int:
-        """The process, 0 if it does not run."""
+        """Process number, 0 if it does not run."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start it and wait until it is ready.
+        """Start the daemon and wait until it is ready.
 
         Raises:
-            ValueError: it refused its configuration.
-            TimeoutError: it was not ready in time.
+            ValueError: the daemon refused its configuration.
+            TimeoutError: it was not ready within the timeout.
         """
         command = [sys.executable, "-m", "realtime.service.daemon"]
         self._process = subprocess.Popen(
@@ -80,7 +84,7 @@ class DaemonProcess:
         self.ready = answer
 
     def stop(self, *, timeout_s: float = 10.0) -> int:
-        """End it; its exit status, 0 if it ended well or was not running."""
+        """Stop the daemon, after timeout_s by force; its exit status, 0 if it was not running."""
         if self._process is None:
             return 0
         self._process.terminate()
@@ -93,7 +97,7 @@ class DaemonProcess:
         return status
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the daemon, which ends as in a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -110,7 +114,7 @@ class DaemonProcess:
 
 @dataclass(frozen=True, kw_only=True)
 class Welcome:
-    """A daemon's answer to hello; see docs/pages/protocol.md."""
+    """Answer of a daemon to hello; see docs/pages/protocol.md."""
 
     boot: str
     stream: int
@@ -134,10 +138,16 @@ class Welcome:
 
 
 class Client:
-    """Talks to a daemon. One object serves one thread; so does every pair of sockets it makes."""
+    """Client of a daemon. Only one thread may use it; the same holds for each pair of sockets it makes."""
 
     def __init__(self, control: str, *, keys: ClientKeys | None = None, io_core: int | None = None) -> None:
-        """Prepare to talk to the daemon at this control address."""
+        """Connect to a daemon; nothing is sent yet.
+
+        Args:
+            control: control address.
+            keys: for daemons that require keys.
+            io_core: core of the I/O thread; None leaves it to the operating system.
+        """
         self._hub = Hub(client=keys, io_core=io_core)
         self._host = control.rpartition(":")[0] if control.startswith("tcp://") else ""
         self._control = ControlClient(self._hub, control)
@@ -151,7 +161,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Leave; closes every socket made here."""
+        """Close all sockets of this client."""
         self._control.close()
         self._hub.close()
 
@@ -170,11 +180,20 @@ class Client:
         commit_interval_ns: int = 0,
         digest: str | None = None,
     ) -> Welcome:
-        """Begin a session on a stream; one that is open there is ended.
+        """Begin a session on a stream; a session that is open there ends.
+
+        Args:
+            stream: number of the logical qubit.
+            kind: "events" or "measurements".
+            cycle_ns: time between cycles, for admission and backlog; 0 if the source has no schedule.
+            policy: see SessionLimits; None: the daemon's.
+            commits: whether to report final cycles in the middle of shots.
+            commit_interval_ns: least time between two such reports; 0: one for every window.
+            digest: digest of the required decoder, as in `Welcome`; None accepts any.
 
         Raises:
             TimeoutError: no daemon answers.
-            ValueError: it refuses.
+            ValueError: it refuses, with its reason.
         """
         message: dict[str, Any] = {"type": "hello", "stream": stream, "kind": kind, "cycle_ns": cycle_ns}
         message |= {"commits": commits, "commit_interval_ns": commit_interval_ns}
@@ -183,24 +202,24 @@ class Client:
         return Welcome(**{field.name: answer[field.name] for field in fields(Welcome)})
 
     def connect(self, welcome: Welcome, *, wait_ms: int = 20) -> Pair:
-        """The sockets of a session; call it in the thread that will use them."""
+        """Connect the sockets of a session; call it in the thread that will use them."""
         data, results = (self._reachable(endpoint) for endpoint in (welcome.data, welcome.results))
         return connect_pair(self._hub, data=data, results=results, wait_ms=wait_ms)
 
     def stats(self) -> dict[str, Any]:
-        """Counters and latencies of all streams."""
+        """Ask for counters and latencies of all streams."""
         return self.ask({"type": "stats"})
 
     def ping(self, *, timeout_s: float = 10.0) -> dict[str, Any]:
-        """Whether the daemon and its loops live."""
+        """Ask for the state of the daemon and its stream threads."""
         return self.ask({"type": "ping"}, timeout_s=timeout_s)
 
     def latencies(self, *, stream: int = 0, name: str = "decision") -> Histogram:
-        """A whole histogram; names as in stats."""
+        """Ask for a latency histogram; names as in `stats`."""
         return Histogram.from_json(self.ask({"type": "latencies", "stream": stream, "name": name}))
 
     def reset(self, *, stream: int = 0) -> None:
-        """Let a stream forget its latencies so far."""
+        """Reset the latencies of a stream."""
         self.ask({"type": "reset", "stream": stream})
 
     def bye(self, welcome: Welcome) -> None:
@@ -208,7 +227,7 @@ class Client:
         self.ask({"type": "bye", "stream": welcome.stream, "session": welcome.session})
 
     def _reachable(self, endpoint: str) -> str:
-        """The address as seen from here: a daemon bound to all interfaces does not know ours."""
+        """Replace a wildcard host by the host of the control address."""
         for anywhere in ("tcp://0.0.0.0:", "tcp://[::]:"):
             if endpoint.startswith(anywhere):
                 return f"{self._host}:{endpoint.removeprefix(anywhere)}"

@@ -1,7 +1,7 @@
-"""The decoder daemon: a process that serves streams until it is told to stop or its parent is gone.
+"""Decoder daemon: a process that serves streams until it is stopped or its parent ends.
 
 `python -m realtime.service.daemon` reads its configuration as JSON from standard input and writes one line of
-JSON, {"type": "ready", ...}, when everything is compiled and every stream can be opened.
+JSON, {"type": "ready", ...}, when all kernels are compiled and every stream can be opened.
 """
 
 import gc
@@ -27,7 +27,7 @@ from realtime.protocol import wire
 from realtime.security import EndpointLock, ServerKeys, check_endpoint, is_loopback, private_endpoint
 from realtime.service.admission import MOST_LOAD, Admission
 from realtime.service.session import Session, SessionLimits
-from realtime.service.worker import LoopKind, Placement, Worker
+from realtime.service.worker import LoopKind, ThreadOptions, Worker
 from realtime.transport import ControlServer, Hub, register_functions
 
 _POLL_MS = 50
@@ -36,25 +36,25 @@ _MOST_TRACE_ROWS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonConfig:
-    """What a daemon serves, and how. Strings, numbers and lists only, so that it travels as JSON.
+    """Configuration of a daemon. Strings, numbers and lists only, so that it can be sent as JSON.
 
     Attributes:
         model: a stim circuit file (.stim), or a detector error model (.dem).
-        streams: how many logical qubits, each with a decoder of its own for the model.
+        streams: number of logical qubits; each has its own decoder for the model.
         commit, buffer: cycles of the decoder's windows, see StreamingDecoder.
         bind: control address; a private ipc:// address if none is given.
         policy, hard_ns, timeout_ns, max_cycles: see SessionLimits.
-        cores: cores for the streams' threads; fewer than streams: the others run anywhere.
-        io_core: core for the sockets' thread.
-        keeper_core: core for the thread that answers control messages; give every stream a core then.
-        spin: streams poll without sleeping; each needs a core of its own.
-        fifo: SCHED_FIFO priority of the streams' threads, None for usual scheduling.
-        insecure: allow addresses that others can reach, without keys.
+        cores: cores of the stream threads; without enough of them, the others run anywhere.
+        io_core: core of the I/O thread.
+        keeper_core: core of the thread that answers control messages; give every stream a core then.
+        spin: stream threads poll without sleeping; each needs a core that nothing else uses.
+        fifo: SCHED_FIFO priority of the stream threads, None for the default scheduling.
+        insecure: allow addresses that other machines can reach, without keys.
         secret_key, client_keys: see ServerKeys.
-        parent: process to end with; 0: none.
+        parent: end when this parent process ends; 0: none.
         loop: "compiled", "python" or "auto": compiled where libzmq can be reached.
-        decoder: what decodes the windows, see StreamingDecoder.
-        max_load: part of a core that a stream may need at its cycle time, else it is refused; 0: any.
+        decoder: name of the decoder of the windows, see StreamingDecoder.
+        max_load: largest load of a core by a stream, as a fraction; 0: any.
     """
 
     model: str
@@ -81,18 +81,18 @@ class DaemonConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
-            raise ValueError(f"streams={self.streams}: 1 to 64")
+            raise ValueError(f"streams={self.streams}: must be between 1 and 64")
         if self.loop not in ("auto", "compiled", "python"):
             raise ValueError(f"no loop is named '{self.loop}': choose from auto, compiled, python")
         if (self.secret_key is None) != (self.client_keys is None):
-            raise ValueError("secret_key and client_keys go together")
+            raise ValueError("secret_key and client_keys: give both or none")
 
     @classmethod
     def from_json(cls, text: str) -> "DaemonConfig":
-        """What `to_json` wrote.
+        """Read the text that `to_json` returned.
 
         Raises:
-            ValueError: something else.
+            ValueError: not such a text.
         """
         try:
             values = json.loads(text)
@@ -101,26 +101,27 @@ class DaemonConfig:
             raise ValueError(f"not a daemon's configuration: {error}") from None
 
     def to_json(self) -> str:
-        """As JSON."""
+        """Convert to JSON."""
         return json.dumps(asdict(self))
 
     @property
     def keys(self) -> ServerKeys | None:
-        """The key files."""
+        """Key files, None without."""
         if self.secret_key is None or self.client_keys is None:
             return None
         return ServerKeys(secret=Path(self.secret_key), clients=Path(self.client_keys))
 
 
 def make_decoder(config: DaemonConfig) -> StreamingDecoder:
-    """The decoder for one stream.
+    """Build the decoder of one stream.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or no model that can be streamed.
+        FileNotFoundError: no such model file.
+        ValueError: the model cannot be decoded as a stream.
     """
     path = Path(config.model)
     if not path.is_file():
-        raise FileNotFoundError(f"no model {path}")
+        raise FileNotFoundError(f"no model file {path}")
     if path.suffix == ".dem":
         model = stim.DetectorErrorModel.from_file(path)
         return StreamingDecoder.from_dem(
@@ -133,13 +134,13 @@ def make_decoder(config: DaemonConfig) -> StreamingDecoder:
 
 
 class Daemon:
-    """Streams, their threads, and the control socket."""
+    """Streams, their threads, and the server of control messages."""
 
     def __init__(self, config: DaemonConfig) -> None:
-        """Bind, build decoders, compile; returns when every stream can be opened.
+        """Bind, build decoders and compile, until every stream can be opened.
 
         Raises:
-            ValueError, FileNotFoundError: what is wrong with the configuration.
+            ValueError, FileNotFoundError: the configuration cannot be used.
         """
         self.config = config
         limits = SessionLimits(
@@ -174,7 +175,7 @@ class Daemon:
                     session=Session(decoder=make_decoder(config), stream=stream, limits=limits),
                     hub=self._hub,
                     base=base,
-                    placement=Placement(core=core, spin=config.spin, fifo=config.fifo),
+                    options=ThreadOptions(core=core, spin=config.spin, fifo=config.fifo),
                     loop_kind=kind,
                 )
                 self._workers.append(worker)
@@ -184,7 +185,7 @@ class Daemon:
             raise
 
     def ready(self) -> dict[str, Any]:
-        """What it says when it is ready."""
+        """Return the line that announces the daemon, as a JSON object."""
         worker = self._workers[0]
         notes = [note for each in self._workers for note in each.notes]
         if is_loopback(self.endpoint) and self.config.keys is None:
@@ -202,7 +203,7 @@ class Daemon:
         }
 
     def run(self) -> None:
-        """Serve until `stop`, or until the parent is gone."""
+        """Serve until `stop` is called or the parent ends."""
         while not self._stop:
             for worker in self._workers:
                 worker.keep()
@@ -211,11 +212,11 @@ class Daemon:
             self._control.poll(timeout_ms=_POLL_MS, answer=self.answer)
 
     def stop(self) -> None:
-        """Make `run` return soon; may be called by a signal handler."""
+        """Make `run` return; may be called by a signal handler."""
         self._stop = True
 
     def close(self) -> None:
-        """End threads and sockets; open shots are answered as RESTARTED."""
+        """Stop all threads and close all sockets; open shots are answered as RESTARTED."""
         for worker in self._workers:
             worker.stop()
         if self._hub is not None:
@@ -227,7 +228,7 @@ class Daemon:
             shutil.rmtree(Path(self._endpoint.removeprefix("ipc://")).parent, ignore_errors=True)
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a control message; a refusal if it cannot be understood."""
+        """Answer a control message; errors are answers, too."""
         handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
             "reset": self._reset,
@@ -246,7 +247,7 @@ class Daemon:
             reply = handler(message)
         except ValueError as error:
             reply = {"type": "error", "message": str(error)[:500]}
-        except Exception as error:  # a mistake of ours in answering one peer must not end all streams
+        except Exception as error:  # a fault in answering one peer must not end all streams
             reply = {"type": "error", "message": f"internal error: {type(error).__name__}: {error}"[:500]}
         number = message.get("id")
         return {**reply, "id": number} if isinstance(number, int) else reply
@@ -266,7 +267,7 @@ class Daemon:
 
     def _hello(self, message: dict[str, Any]) -> dict[str, Any]:
         if _integer(message, "version", wire.VERSION) != wire.VERSION:
-            raise ValueError(f"protocol version {message['version']}: this daemon speaks {wire.VERSION}")
+            raise ValueError(f"protocol version {message['version']}: this daemon uses {wire.VERSION}")
         worker = self._worker(message)
         session = worker.session
         digest = f"{session.digest:016x}"
@@ -276,7 +277,7 @@ class Daemon:
         bits, final_bits = session.widths(kind)
         policy = message.get("policy") or session.limits.policy
         cycle_ns = _integer(message, "cycle_ns", 0)
-        # A source that waits has no pace that could be too fast.
+        # A source that waits for the decoder cannot be too fast for it.
         self._admission.check(
             stream=session.stream,
             service_ns=worker.service_ns,
@@ -287,7 +288,7 @@ class Daemon:
                 kind=kind,
                 cycle_ns=cycle_ns,
                 commits=bool(message.get("commits", False)),
-                commit_gap_ns=_integer(message, "commit_interval_ns", 0),
+                commit_interval_ns=_integer(message, "commit_interval_ns", 0),
                 policy=policy,
             )
         except Exception:
@@ -375,12 +376,12 @@ class Daemon:
 def _integer(message: dict[str, Any], name: str, default: int) -> int:
     value = message.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{name} is {str(value)[:40]!r}, expected an integer")
+        raise ValueError(f"{name} is {str(value)[:40]!r}, must be an integer")
     return value
 
 
 def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN."""
+    """Replace infinity and NaN by None: JSON has neither."""
     return {name: value if abs(value) < float("inf") else None for name, value in values.items()}
 
 

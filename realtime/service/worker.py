@@ -1,4 +1,7 @@
-"""One thread per stream: it owns the stream's session and sockets, and spends its life in the hot loop."""
+"""Stream threads: each owns the session and the sockets of one stream and runs the service hot loop.
+
+The thread that creates a worker is its keeper: it gives orders and must show a sign of life.
+"""
 
 import os
 import queue
@@ -15,9 +18,10 @@ from decoders.streaming.frames import Kind
 from realtime.kernels import loop
 from realtime.kernels.clock import now_ns
 from realtime.kernels.jit import interpreted
-from realtime.kernels.ring import new_ring, ring_put, ring_take
+from realtime.kernels.link import Link
+from realtime.kernels.ring import Ring
 from realtime.protocol import wire
-from realtime.service.admission import service_ns
+from realtime.service.admission import measure_service_time
 from realtime.service.session import Policy, Session
 from realtime.transport import Hub, Pair, bind_pair, register_functions
 
@@ -30,13 +34,13 @@ _REPLY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
-    """How a thread runs.
+class ThreadOptions:
+    """Core and scheduling of a stream thread.
 
     Attributes:
-        core: its core, None for any.
-        spin: poll without sleeping; needs a core of its own.
-        fifo: SCHED_FIFO priority, None for the usual scheduling.
+        core: number of the core; None leaves it to the operating system.
+        spin: poll without sleeping; needs a core that nothing else uses.
+        fifo: SCHED_FIFO priority, None for the default scheduling.
     """
 
     core: int | None = None
@@ -45,7 +49,7 @@ class Placement:
 
 
 class Opened(NamedTuple):
-    """A session that has begun: its number, and where data go and results come from ("" with rings)."""
+    """Session that has begun: its number, and the addresses for data and results ("" with rings)."""
 
     session: int
     data: str
@@ -53,7 +57,7 @@ class Opened(NamedTuple):
 
 
 class Worker:
-    """Serves one stream, over sockets or, with hub=None, over two rings in this process."""
+    """Thread that serves one stream, over sockets or, with hub=None, over two rings in this process."""
 
     def __init__(
         self,
@@ -61,16 +65,16 @@ class Worker:
         session: Session,
         hub: Hub | None,
         base: str = "",
-        placement: Placement | None = None,
+        options: ThreadOptions | None = None,
         loop_kind: LoopKind = "compiled",
     ) -> None:
-        """Prepare the thread; `start` starts it.
+        """Create the thread; `start` starts it.
 
         Args:
-            session: what it serves; the worker's from now on.
-            hub: context for sockets, None for rings.
-            base: ipc:// path or tcp://host:* for the sessions' addresses.
-            placement: core and scheduling.
+            session: used by the worker only from now on.
+            hub: context of the sockets, None for rings.
+            base: ipc:// path or tcp://host:* for the addresses of the sessions.
+            options: core and scheduling.
             loop_kind: "compiled", or "python" where libzmq cannot be called from compiled code.
         """
         self.session = session
@@ -79,11 +83,11 @@ class Worker:
         self.notes: list[str] = []
         self._hub = hub
         self._base = base
-        self._placement = placement or Placement()
+        self._options = options or ThreadOptions()
         self._pair: Pair | None = None
-        # In one process, thread and keeper end together; and a keeper that plays the source is busy.
+        # In one process, thread and keeper end together, and a keeper that is the source is busy.
         self._keeper_ns = np.int64(_KEEPER_NS if hub is not None else 0)
-        # Rings, used by in-process sources: data to the worker, results from it.
+        # Rings for sources in this process: data to the worker, results from it.
         longest = wire.HEADER.itemsize + (wire.MAX_CYCLES + 2) * wire.row_bytes(max(session.widths("events")))
         with suppress(ValueError):
             longest = max(
@@ -92,40 +96,40 @@ class Worker:
                 + (wire.MAX_CYCLES + 2) * wire.row_bytes(max(session.widths("measurements"))),
             )
         slots = _RING_SLOTS if hub is None else 1
-        self.data_ring = new_ring(slots=slots, max_message=longest)
-        self.results_ring = new_ring(
-            slots=_RESULT_SLOTS if hub is None else 1, max_message=session.answers.shape[1]
+        self.data_ring = Ring(slots=slots, max_message=longest)
+        self.results_ring = Ring(
+            slots=_RESULT_SLOTS if hub is None else 1, max_message=int(session.record.answer_bytes)
         )
         self._words = np.zeros(64, dtype=np.int64)
-        self._link = np.zeros(3, dtype=np.int64)
+        self._link = Link(outgoing=self.results_ring, incoming=self.data_ring)
         self._orders: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = (
             queue.SimpleQueue()
         )
         self._open = False
         self.failure: BaseException | None = None
-        #: Time of the decoder for a cycle, ns, on typical data; 0 where it is not compiled.
+        #: Decoding time per cycle, ns, on data of the error model; 0 where the decoder is not compiled.
         self.service_ns = 0.0
         self._thread = threading.Thread(target=self._main, name=f"stream-{session.stream}", daemon=True)
 
-    # --- called by the keeper, the thread that made it
+    # --- called by the keeper
 
     def start(self) -> None:
-        """Start the thread and wait until everything is compiled."""
+        """Start the thread and wait until its kernels are compiled."""
         self.keep()
         self._thread.start()
         self._order(lambda: None)
 
     def keep(self) -> None:
-        """Show the worker that its keeper lives; without, it stops after ten seconds."""
+        """Give a sign of life; ten seconds after the last one the worker ends its session."""
         self._words[loop.KEEPER] = now_ns()
 
     def heartbeat_age_ns(self) -> int | None:
-        """How long ago the hot loop last passed its check; None if it is not running."""
+        """Return the time since the hot loop last passed its check, ns; None if it is not running."""
         return int(now_ns() - self._words[loop.BEAT]) if self._open else None
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def begin(
@@ -134,10 +138,10 @@ class Worker:
         kind: Kind = "events",
         cycle_ns: int = 0,
         commits: bool = False,
-        commit_gap_ns: int = 0,
+        commit_interval_ns: int = 0,
         policy: Policy | None = None,
     ) -> Opened:
-        """End the session that is open, if any, and begin a new one, with new addresses.
+        """End the open session, if any, and begin a new one with new addresses.
 
         Raises:
             ValueError: see `Session.begin`.
@@ -151,7 +155,7 @@ class Worker:
                 kind=kind,
                 cycle_ns=cycle_ns,
                 commits=commits,
-                commit_gap_ns=commit_gap_ns,
+                commit_interval_ns=commit_interval_ns,
                 policy=policy,
             )
             data = results = ""
@@ -164,10 +168,10 @@ class Worker:
                 except Exception:
                     self.session.end(now_ns=0)
                     raise
-                self._link[:2] = self._pair.addresses()
+                self._link.use_sockets(self._pair.addresses())
             else:
-                for ends, _ in (self.data_ring, self.results_ring):
-                    ends[:] = 0
+                self.data_ring.clear()
+                self.results_ring.clear()
             self._open = True
             return Opened(number, data, results)
 
@@ -175,11 +179,11 @@ class Worker:
         return opened
 
     def end(self) -> None:
-        """End the session that is open, if any; its open shot is answered as RESTARTED."""
+        """End the open session, if any; its open shot is answered as RESTARTED."""
         self._order(self._end_session)
 
     def reset_latencies(self) -> None:
-        """Forget the latencies so far."""
+        """Reset the latencies."""
         self._order(self.session.reset_latencies)
 
     def stop(self) -> None:
@@ -190,7 +194,7 @@ class Worker:
             self._thread.join(_REPLY_S)
 
     def _order(self, action: Callable[[], Any]) -> Any:
-        """Let the thread do something between two frames; returns or raises what came of it."""
+        """Let the thread call a function between two frames; return its value, or raise its exception."""
         answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._orders.put((action, answer))
         self._words[loop.STOP] = 1
@@ -219,12 +223,12 @@ class Worker:
                 if order is None:
                     break
                 self._words[loop.STOP] = 0
-                if not self._orders.empty():  # in this order: an order given now sets it again
+                if not self._orders.empty():  # in this order: a new order sets the word again
                     self._words[loop.STOP] = 1
                 action, answer = order
                 try:
                     answer.put(action())
-                except Exception as error:  # the caller's; this thread goes on
+                except Exception as error:  # for the caller; this thread continues
                     answer.put(error)
                 if self._open:
                     self._serve()
@@ -235,13 +239,13 @@ class Worker:
             self._end_session()
 
     def _place(self) -> None:
-        """Take the core and the priority asked for, as far as the system lets us."""
-        place = self._placement
+        """Set core and priority, as far as the operating system permits."""
+        place = self._options
         if place.core is not None:
             try:
                 os.sched_setaffinity(0, {place.core})
             except (OSError, AttributeError, ValueError) as error:
-                self.notes.append(f"core {place.core} cannot be taken: {error}")
+                self.notes.append(f"core {place.core} cannot be used: {error}")
         if place.fifo is not None:
             try:
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(place.fifo))
@@ -249,42 +253,35 @@ class Worker:
                 self.notes.append(f"no real-time priority: {error}")
 
     def _warm_up(self) -> None:
-        """Compile and touch what the loop will use, through the loop itself: one message a turn."""
+        """Compile the hot loop and load its memory into the caches, by serving shots of zeros."""
 
         def turn(message: bytes) -> None:
             self._words[loop.STOP] = 1
-            ring_put(*self.data_ring, np.frombuffer(message, dtype=np.uint8), np.int64(len(message)))
+            self.data_ring.put(message)
             while self._run_kernel() == loop.GROW:
                 self.session.grow()
 
         self.session.warm_up(take=turn if self.loop_kind == "compiled" else None)
         if not interpreted:
-            self.service_ns = service_ns(self.session.decoder, clock=lambda: int(now_ns()))
-        for ends, _ in (self.data_ring, self.results_ring):
-            ends[:] = 0
+            self.service_ns = measure_service_time(self.session.decoder, clock=lambda: int(now_ns()))
+        self.data_ring.clear()
+        self.results_ring.clear()
 
     def _run_kernel(self) -> int:
         session = self.session
         return int(
             loop.serve(
                 self._words,
-                self._link,
-                *self.data_ring,
-                *self.results_ring,
-                *session.arrays,
-                session.buffers,
-                session.answers,
-                session.counts,
-                session.totals,
-                session.trend,
-                session.trace,
-                not self._placement.spin,
+                self._link.record[0],
+                session.record,
+                session.latencies,
+                not self._options.spin,
                 self._keeper_ns,
             )
         )
 
     def _serve(self) -> None:
-        """Serve until the keeper wants something."""
+        """Serve until the keeper gives an order."""
         if self.loop_kind == "python":
             self._serve_in_python()
             return
@@ -300,8 +297,7 @@ class Worker:
             self.notes.append("a session was ended because its keeper gave no sign of life")
 
     def _serve_in_python(self) -> None:
-        """The same, one message at a time in Python: for systems where libzmq cannot be reached."""
-        buffer = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
+        """Serve in Python, one message at a time: for systems where compiled code cannot call libzmq."""
         while not self._words[loop.STOP]:
             now = now_ns()
             self._words[loop.BEAT] = now
@@ -310,10 +306,9 @@ class Worker:
                 self._end_session()
                 return
             if self._pair is None:
-                size = int(ring_take(*self.data_ring, buffer))
-                message = buffer[:size].tobytes() if size >= 0 else None
+                message = self.data_ring.take()
             else:
-                message = self._pair.receive(timeout_ms=0 if self._placement.spin else _WAIT_MS)
+                message = self._pair.receive(timeout_ms=0 if self._options.spin else _WAIT_MS)
             answers = self.session.tick(now_ns=now)
             if message is not None:
                 answers += self.session.receive(message, now_ns=now_ns(), clock=now_ns)
@@ -321,14 +316,9 @@ class Worker:
 
     def _send(self, answers: list[bytes]) -> None:
         for answer in answers:
-            if self._pair is None:
-                array = np.frombuffer(answer, dtype=np.uint8)
-                sent = bool(ring_put(*self.results_ring, array, np.int64(len(array))))
-            else:
-                sent = self._pair.send(answer)
-            if not sent:
+            if not (self._pair.send(answer) if self._pair else self.results_ring.put(answer)):
                 is_commit = wire.parse_result(answer).is_commit
-                self.session.arrays.sessions["commits_dropped" if is_commit else "results_dropped"] += 1
+                self.session.record["commits_dropped" if is_commit else "results_dropped"] += 1
 
     def _end_session(self) -> None:
         if not self._open:
@@ -336,6 +326,6 @@ class Worker:
         self._open = False
         self._send(self.session.end(now_ns=int(now_ns())))
         if self._pair is not None:
-            self._link[:] = 0
+            self._link.use_sockets(None)
             self._pair.close(linger_ms=200)
             self._pair = None

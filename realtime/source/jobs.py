@@ -1,4 +1,4 @@
-"""What a source is told to play, and what it tells of it, as plain data between threads and processes."""
+"""Jobs of a source and their reports, as plain data that can be sent between threads and processes."""
 
 import queue
 import threading
@@ -13,20 +13,20 @@ from realtime.placement import pin_thread
 from realtime.source.player import PlayedShot, Player, play_together
 from realtime.source.playlist import Playlist
 
-#: Takes the reports of a source.
+#: Receives the reports of a source.
 Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Play the shots of a playlist, over and over until there were `shots` on each stream.
+    """Play the shots of a playlist cyclically, until `shots` were played on each stream.
 
     Attributes:
-        folder: where `Playlist.save` put it.
-        shots: how many to play on each stream.
-        first: number of the shot to begin with.
-        apart: the second stream begins so many shots later in the playlist, the third twice as many ...
-        seconds: end after this time, whatever `shots` says; 0 for no such end.
+        folder: written by `Playlist.save`.
+        shots: number of shots on each stream.
+        first: number of the first shot to play.
+        apart: shots by which each stream begins later in the playlist than the stream before it.
+        seconds: end after this time, even with fewer shots; 0: no limit.
     """
 
     folder: str
@@ -39,16 +39,22 @@ class Job:
 def play_jobs(players: Sequence[Player], jobs: Sequence[Job], emit: Emit, stop: threading.Event) -> None:
     """Play jobs one after the other, each on all streams at once.
 
-    For every shot a report of type "shot" with the numbers of its job, of its stream (counted from 0 among
-    the players), and of the shot in its playlist, what `PlayedShot` says (flips in hexadecimal) and the
-    backlog in parts of the shot where commits tell it; for every job and stream one of type "job" with
+    Every shot is reported as "shot", with the numbers of its job, of its stream (from 0 among the players)
+    and of the shot in its playlist, the fields of `PlayedShot` (flips in hexadecimal), and the backlog in
+    parts of the shot if commits were received; every job is reported as "job" for each stream, with
     histograms.
+
+    Args:
+        players: one for each stream.
+        jobs: to play.
+        emit: called with each report, a JSON object.
+        stop: when set, playing ends.
 
     Raises:
         InterruptedError: `stop` was set.
     """
     streams = range(len(players))
-    # Frames of different streams leave in turns, not all at once.
+    # Frames of different streams are sent in turn, not all at once.
     offset = players[0].frame_cycles / len(players)
     for number, job in enumerate(jobs):
         playlist = Playlist.load(Path(job.folder))
@@ -93,9 +99,9 @@ def _plain(played: PlayedShot) -> dict[str, Any]:
 def in_thread(
     players: Sequence[Player], jobs: Sequence[Job], *, stop: threading.Event, core: int | None
 ) -> Iterator[Any]:
-    """Play jobs in a thread of their own; gives the reports as they come. See `play_jobs`.
+    """Play jobs in a new thread, and iterate over their reports; see `play_jobs`.
 
-    Leaving the iteration early ends the thread.
+    Ending the iteration early ends the thread.
     """
     reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -104,7 +110,7 @@ def in_thread(
         try:
             play_jobs(players, jobs, reports.put, stop)
             reports.put(None)
-        except BaseException as error:  # raised again where the reports are taken
+        except BaseException as error:  # raised again in the thread that iterates
             reports.put(error)
 
     thread = threading.Thread(target=run, name="source", daemon=True)

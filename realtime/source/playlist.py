@@ -1,4 +1,4 @@
-"""Shots to play, as rows of bits: made from arrays, kept in files that need not be read whole."""
+"""Playlists: shots as rows of bits, made from arrays, stored in files that are read as needed."""
 
 import json
 from dataclasses import dataclass
@@ -16,13 +16,12 @@ _Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Playlist:
-    """Whole shots of one memory, bit-packed with the least significant bit first, each row padded to bytes.
+    """Shots of one memory, bit-packed with the least significant bit first, each row padded to bytes.
 
     Attributes:
         rows: uint8 (shots, cycles, bytes of a cycle).
         last: uint8 (shots, bytes of the last row), made from the data readout.
-        observable_flips: uint8 (shots, ceil(observables / 8)), what a perfect decoder would answer; None
-            where nobody knows.
+        observable_flips: uint8 (shots, ceil(observables / 8)), the true flips; None if unknown.
         kind: "events" for detection events (columns as in `StreamingDecoder.stabilizers`), "measurements" for
             raw measurements in the circuit's order.
         bits: bits of a cycle.
@@ -45,7 +44,7 @@ class Playlist:
             raise ValueError(f"last rows are {self.last.dtype} {self.last.shape}, expected uint8 {ending}")
         if self.observable_flips is not None and len(self.observable_flips) != self.num_shots:
             raise ValueError(
-                f"observable flips of {len(self.observable_flips)} shots for {self.num_shots} shots"
+                f"observable flips of {len(self.observable_flips)} shots: must be of {self.num_shots} shots"
             )
 
     @property
@@ -60,22 +59,22 @@ class Playlist:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of all rows."""
+        """Bytes of all rows."""
         return int(self.rows.nbytes + self.last.nbytes)
 
     @classmethod
     def from_events(
         cls, *, model: LayeredModel, detection_events: ArrayLike, observable_flips: ArrayLike | None = None
     ) -> "Playlist":
-        """Take recorded detection events.
+        """Make a playlist of detection events.
 
         Args:
-            model: of the memory they come from.
+            model: layers of the memory experiment.
             detection_events: bool or 0/1 (shots, detectors) in stim's order.
             observable_flips: bool or 0/1 (shots, observables), if known.
 
         Raises:
-            ValueError: shapes that do not belong to the model.
+            ValueError: shapes that do not fit the model.
         """
         events = np.asarray(detection_events)
         if events.ndim != 2 or events.shape[1] != model.num_detectors:
@@ -106,7 +105,16 @@ class Playlist:
         model: MeasurementModel,
         observable_flips: ArrayLike | None = None,
     ) -> "Playlist":
-        """Take recorded measurements, bool or 0/1 (shots, measurements) in the circuit's order."""
+        """Make a playlist of measurements.
+
+        Args:
+            measurements: bool or 0/1 (shots, measurements), in the circuit's order.
+            model: of the same circuit.
+            observable_flips: bool or 0/1 (shots, observables), if known.
+
+        Raises:
+            ValueError: shapes that do not fit the model.
+        """
         bits = np.asarray(measurements)
         cycles, rest = divmod(bits.shape[-1] - model.at_end, model.per_cycle)
         if bits.ndim != 2 or rest or cycles < 1:
@@ -128,7 +136,7 @@ class Playlist:
         )
 
     def save(self, folder: Path | str) -> Path:
-        """Write the shots into a folder, which is made if it is not there; returns it."""
+        """Write the shots into a folder, which is created if it does not exist; return the folder."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "rows.npy", self.rows)
@@ -141,10 +149,10 @@ class Playlist:
 
     @classmethod
     def load(cls, folder: Path | str) -> "Playlist":
-        """Read what `save` wrote; the rows stay in their file until they are used.
+        """Read a folder that `save` wrote; rows are read from their file when they are used.
 
         Raises:
-            FileNotFoundError: there is no such folder.
+            FileNotFoundError: no such folder.
         """
         folder = Path(folder)
         flips = folder / "flips.npy"

@@ -1,4 +1,4 @@
-"""Streams in a file: a line of JSON, then the data frames as they were sent, one behind the other."""
+"""Recorded streams: a line of JSON, followed by the data frames as they were sent."""
 
 import json
 from collections.abc import Iterator
@@ -30,12 +30,12 @@ _KINDS = {Payload.EVENTS: "events", Payload.MEASUREMENTS: "measurements"}
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A file of frames, read.
+    """Contents of a recording.
 
     Attributes:
-        playlist: its shots.
+        playlist: shots.
         cycle_ns: time between two cycles when it was recorded.
-        notes: what else its first line says.
+        notes: other entries of the first line.
     """
 
     playlist: Playlist
@@ -44,12 +44,12 @@ class Recording:
 
 
 class RecordingWriter:
-    """Writes frames as they are sent; the file gets its name when it is complete.
+    """Writer of frames as they are sent; the file gets its name when it is complete.
 
     Args:
         path: file to write.
         cycle_ns: time between two cycles.
-        notes: more for the first line, for example where the data come from.
+        notes: further entries of the first line, for example the origin of the data.
     """
 
     def __init__(self, path: Path | str, *, cycle_ns: int, notes: dict[str, Any] | None = None) -> None:
@@ -58,7 +58,7 @@ class RecordingWriter:
         head = {**(notes or {}), "format": FORMAT, "version": VERSION, "cycle_ns": cycle_ns}
         self._head = json.dumps(head, sort_keys=True).encode() + b"\n"
         if len(self._head) > _MAX_HEAD:
-            raise ValueError(f"notes of {len(self._head)} bytes: at most {_MAX_HEAD}")
+            raise ValueError(f"notes of {len(self._head)} bytes: must be at most {_MAX_HEAD}")
 
     def __enter__(self) -> Self:
         self._file = self._partial.open("wb")
@@ -69,7 +69,7 @@ class RecordingWriter:
         """Append one data frame.
 
         Raises:
-            WireError: it is none.
+            WireError: not a data frame.
         """
         parse_frame(message)
         self._file.write(message)
@@ -94,21 +94,21 @@ def frames_of(
     start_ns: int = 0,
     shots: range | None = None,
 ) -> Iterator[bytes]:
-    """The data frames of a playlist, as a source sends them; the readout travels with the last cycles.
+    """Encode a playlist as the data frames that a source sends; the last frame of a shot has the readout.
 
     Args:
-        playlist: what to send.
+        playlist: shots to encode.
         frame_cycles: cycles of a frame, 1 to 64.
         cycle_ns: time between two cycles.
-        session, stream: numbers for the headers.
-        start_ns: when the first cycle of the first shot begins; 0 sets all due times to 0, unknown.
-        shots: which shots; None for all.
+        session, stream: numbers in the headers.
+        start_ns: when the first cycle of the first shot begins; 0 sets all due times to 0 (unknown).
+        shots: numbers of the shots; None for all.
 
     Raises:
-        ValueError: a number of cycles that no frame can hold.
+        ValueError: frame_cycles out of range.
     """
     if not 1 <= frame_cycles <= MAX_CYCLES:
-        raise ValueError(f"{frame_cycles} cycles in a frame: 1 to {MAX_CYCLES}")
+        raise ValueError(f"{frame_cycles} cycles in a frame: must be between 1 and {MAX_CYCLES}")
     kind = Payload.EVENTS if playlist.kind == "events" else Payload.MEASUREMENTS
     sequence = 0
     total = playlist.num_cycles
@@ -142,7 +142,15 @@ def write_recording(
     cycle_ns: int,
     notes: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a playlist as a file of frames; what a perfect decoder would answer goes into the notes."""
+    """Write a playlist as a recording, with the true observable flips among the notes.
+
+    Args:
+        path: file to write.
+        playlist: shots.
+        frame_cycles: cycles of a frame, 1 to 64.
+        cycle_ns: time between two cycles.
+        notes: further entries of the first line.
+    """
     notes = dict(notes or {})
     if playlist.observable_flips is not None:
         notes["observable_flips"] = [row.tobytes().hex() for row in playlist.observable_flips]
@@ -153,11 +161,13 @@ def write_recording(
 
 
 def read_recording(path: Path | str) -> Recording:
-    """Read a file of frames.
+    """Read a recording.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: not such a file, a damaged frame, a shot that is not whole, shots of different form.
+        FileNotFoundError: no such file.
+        ValueError: not a recording, a damaged frame, an incomplete shot, or shots with different kinds, bits
+        or
+            lengths.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -173,7 +183,7 @@ def read_recording(path: Path | str) -> Recording:
         where = f"{path}: frame {number}"
         wanted = int(parts[-1].header["first_cycle"] + parts[-1].header["cycles"]) if parts else 0
         if flags & Flags.ABORT:
-            parts = []  # given up by its source: not a shot to play
+            parts = []  # aborted by its source: not a complete shot
             continue
         if bool(flags & Flags.FIRST) != (not parts) or int(header["first_cycle"]) != wanted:
             raise ValueError(f"{where} begins with cycle {header['first_cycle']}, expected {wanted}")
@@ -188,10 +198,12 @@ def read_recording(path: Path | str) -> Recording:
             shots.append((np.concatenate([part.rows for part in parts]), frame.final.copy()))
             parts = []
     if parts or not shots or form is None:
-        raise ValueError(f"{path}: the last shot is not whole" if parts else f"{path}: no shot in it")
+        raise ValueError(f"{path}: " + ("the last shot is incomplete" if parts else "must hold a shot"))
     lengths = sorted({len(rows) for rows, _ in shots})
     if len(lengths) > 1 or len({final.size for _, final in shots}) > 1:
-        raise ValueError(f"{path}: shots of {lengths[0]} and of {lengths[-1]} cycles; one length is needed")
+        raise ValueError(
+            f"{path}: shots of {lengths[0]} and of {lengths[-1]} cycles: all must be equally long"
+        )
     answers = notes.pop("observable_flips", None)
     try:
         flips = (
@@ -226,7 +238,7 @@ def _notes(path: Path, head: bytes) -> dict[str, Any]:
 
 
 def _frames(path: Path, data: memoryview) -> Iterator[Frame]:
-    """Frames one behind the other; each header says how long its frame is."""
+    """Split the frames, whose lengths follow from their headers."""
     at = number = 0
     while at < len(data):
         size = HEADER.itemsize

@@ -1,4 +1,4 @@
-"""Simulated shots of a memory, made ahead of time in bounded memory."""
+"""Simulate shots of a memory experiment in advance, in bounded memory."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,9 +12,9 @@ from realtime.source.playlist import Playlist
 _Bits = NDArray[np.bool_]
 _Bytes = NDArray[np.uint8]
 
-# Bits of all shots that the simulator holds at a time: some 10 MB.
+# Bits of all shots that the simulator holds at a time: about 10 MB.
 _CHUNK_BITS = 1 << 26
-# Shots in one word of the simulator: fewer cost as much.
+# Shots in one word of the simulator: fewer take the same time.
 _LANES = 256
 
 
@@ -26,27 +26,29 @@ def sample_events(
     model: LayeredModel,
     progress: Callable[[int, int], None] | None = None,
 ) -> Playlist:
-    """Simulate shots of a memory with stim; a million cycles need hardly more memory than their rows.
+    """Simulate shots of a memory experiment with stim; a million cycles need little more memory than their
+    rows.
 
     stim's own sampler keeps every measurement of a circuit for 256 shots at least, 1.6 GB for a million
-    cycles of distance 5. Here the repeated cycles are simulated in portions: what a portion leaves on the
-    qubits, and its last measurements, are handed to the simulator of the next.
+    cycles of distance 5. Here the repeated cycles are simulated in portions: the Pauli frame at the end of a
+    portion, and its last measurements, start the simulator of the next.
 
     Args:
         circuit: detectors have coordinates (x, y, t) or (x, t).
-        shots: up to 256 shots cost hardly more than one.
+        shots: up to 256 shots take about the time of one.
         seed: the same seed gives the same shots (for one version of stim on one kind of processor).
         model: layers of that circuit.
-        progress: called with the cycles done and all cycles.
+        progress: called with the number of simulated cycles and of all cycles.
 
     Raises:
         ValueError: shots below 1, or a model of another circuit.
     """
     if shots < 1:
-        raise ValueError(f"shots={shots}: at least 1")
+        raise ValueError(f"shots={shots}: must be at least 1")
     if model.num_detectors != circuit.num_detectors:
         raise ValueError(
-            f"the model has {model.num_detectors} detectors, the circuit {circuit.num_detectors}"
+            f"the model has {model.num_detectors} detectors, the circuit {circuit.num_detectors}: use the "
+            "model of this circuit"
         )
     num_cycles, width = model.num_layers - 1, (model.num_columns + 7) // 8
     rows = np.zeros((shots, num_cycles + 1, width), dtype=np.uint8)
@@ -73,7 +75,7 @@ def sample_events(
 
 
 class _Places:
-    """Writes detectors that come in stim's order to their layers and columns."""
+    """Writer of detection events in stim's order to their layers and columns."""
 
     def __init__(self, model: LayeredModel) -> None:
         self._model = model
@@ -81,7 +83,13 @@ class _Places:
         self.layer = 0
 
     def write(self, events: _Bits, rows: _Bytes, at: int) -> None:
-        """`events` (detectors, shots) begin with detector number `at`; `rows` are those of all layers."""
+        """Write events.
+
+        Args:
+            events: bool (detectors, shots), beginning with detector number `at`.
+            rows: uint8 (shots, layers, bytes) of all layers; written.
+            at: number of the first detector.
+        """
         model = self._model
         numbers = self._numbers(at, at + len(events))
         for layer, column, chosen in numbers:
@@ -93,7 +101,7 @@ class _Places:
     def _numbers(
         self, start: int, stop: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-        """Groups of (layers, columns, positions in start..stop) where a layer has its columns whole."""
+        """Group detectors start..stop-1: layers, columns that each layer has, positions from start."""
         model, seen = self._model, self._model.seen_detectors
         num_first, end = len(model.first), len(seen) - len(model.last)
         skipped = model.num_layers - len(seen)
@@ -110,7 +118,7 @@ class _Places:
             columns = np.flatnonzero(seen[num_first + phase] >= 0)
             if not columns.size:
                 continue
-            # The periods in which a column's detector is among these; those common to all are one group.
+            # Periods in which a column's detector is among these; those common to all columns are one group.
             numbers = seen[num_first + phase, columns]
             first = np.clip(-((numbers - start) // self._per_period), 0, periods)
             last = np.clip(-((numbers - stop) // self._per_period), 0, periods)
@@ -126,7 +134,7 @@ class _Places:
 
 
 def _portions(circuit: stim.Circuit, *, shots: int, seed: int) -> Iterator[tuple[_Bits, _Bits]]:
-    """Simulate a circuit in portions: of each the detectors (n, shots) in order, observables (m, shots)."""
+    """Simulate a circuit in portions; yield detection events and observables, bool (n, shots) each."""
     reach = _longest_look_back(circuit)
     num_qubits = circuit.num_qubits
     seeds = np.random.default_rng(seed)
@@ -147,7 +155,7 @@ def _simulator(shots: int, seeds: np.random.Generator) -> stim.FlipSimulator:
 def _successor(
     before: stim.FlipSimulator, num_qubits: int, reach: int, shots: int, seeds: np.random.Generator
 ) -> stim.FlipSimulator:
-    """A simulator with the same errors on its qubits and the same last measurements, and no other past."""
+    """Make a simulator with the same Pauli frame and the same last measurements, and no other history."""
     after = _simulator(shots, seeds)
     known = min(reach, before.num_measurements)
     # The last measurements become measurements of additional qubits.
@@ -169,7 +177,7 @@ def _successor(
 
 
 def _errors(simulator: stim.FlipSimulator, num_qubits: int) -> tuple[_Bits, _Bits]:
-    """X and Z parts of the errors now on the qubits, bool (num_qubits, shots) each."""
+    """Return the X and Z parts of the Pauli frame, bool (num_qubits, shots) each."""
     paulis = simulator.peek_pauli_flips()
     x = np.zeros((num_qubits, len(paulis)), dtype=np.bool_)
     z = np.zeros((num_qubits, len(paulis)), dtype=np.bool_)
@@ -181,7 +189,7 @@ def _errors(simulator: stim.FlipSimulator, num_qubits: int) -> tuple[_Bits, _Bit
 
 
 def _cut(circuit: stim.Circuit, *, lanes: int) -> Iterator[stim.Circuit]:
-    """The circuit in portions that fit into memory; only REPEAT blocks are cut."""
+    """Cut a circuit into portions that fit in memory; only REPEAT blocks are cut."""
     waiting = stim.Circuit()
     for instruction in circuit:
         if not isinstance(instruction, stim.CircuitRepeatBlock):
@@ -203,7 +211,7 @@ def _cut(circuit: stim.Circuit, *, lanes: int) -> Iterator[stim.Circuit]:
 
 
 def _longest_look_back(circuit: stim.Circuit) -> int:
-    """How many measurements back the circuit refers at most."""
+    """Return the largest number of measurements that a target of the circuit looks back."""
     furthest = 0
     for instruction in circuit:
         if isinstance(instruction, stim.CircuitRepeatBlock):

@@ -1,9 +1,9 @@
-"""The source: a process that plays shots to a daemon at the pace of a device, and tells what came back.
+"""Source process: play shots to a daemon on the schedule of a device, and report the answers.
 
 `python -m realtime.source.source` reads lines of JSON from standard input: first its configuration, then
-lists of jobs (see `realtime.source.jobs`). It writes lines of JSON: {"type": "ready", ...} when everything is
-compiled and the session is open, the reports of each list, {"type": "end"} after each list. It ends when its
-input ends.
+lists of jobs (see `realtime.source.jobs`). It writes lines of JSON: {"type": "ready", ...} when all kernels
+are compiled and the session is open, the reports of each list, {"type": "end"} after each list. It ends when
+its input ends.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from realtime.security import ClientKeys
 from realtime.service.client import Client, Welcome
 from realtime.service.session import Policy
 from realtime.source.jobs import Job, play_jobs
-from realtime.source.player import Link, Player
+from realtime.source.player import Player, link_over_sockets
 from realtime.source.playlist import Playlist
 from realtime.transport import Pair
 
@@ -36,21 +36,22 @@ _END = {"type": "end"}
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
-    """Where a source plays to, and how. Strings and numbers only, so that it travels as JSON.
+    """Configuration of a source. Strings and numbers only, so that it can be sent as JSON.
 
     Attributes:
         control: the daemon's control address.
-        playlist: folder of a playlist with the form of all that will be played.
+        playlist: folder of a playlist with the kind and bits of all that will be played.
         stream: number of the logical qubit.
-        streams: play to so many, numbered from `stream` on, at once.
+        streams: number of streams that are played to at the same time, numbered from `stream` on.
         cycle_ns: time between two cycles.
         frame_cycles: cycles in a frame.
-        policy: "drop-shot": give a shot up when its data are not taken; "block": wait, off the schedule.
-        commits: ask for what is final in the middle of shots.
-        commit_interval_ns: at most one such report in this time; 0: of every window.
+        policy: "drop-shot": abort a shot when the daemon has no room for its data; "block": wait, without
+            keeping the schedule.
+        commits: ask for reports of final cycles in the middle of shots.
+        commit_interval_ns: least time between two such reports; 0: one for every window.
         replay: mark the data as recorded.
-        digest: of the decoder that the data need; None takes any.
-        core, io_core: cores of the paced thread and of the thread that moves messages.
+        digest: digest of the required decoder; None accepts any.
+        core, io_core: cores of the hot loop and of the I/O thread.
         secret_key, server_key: files of CURVE keys, both or none.
     """
 
@@ -72,32 +73,34 @@ class SourceConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
-            raise ValueError(f"streams={self.streams}: 1 to 64")
+            raise ValueError(f"streams={self.streams}: must be between 1 and 64")
 
     @property
     def keys(self) -> ClientKeys | None:
-        """The key files.
+        """Key files, None without.
 
         Raises:
-            ValueError: only one of the two.
+            ValueError: only one of the two files is given.
         """
         if self.secret_key is None and self.server_key is None:
             return None
         if self.secret_key is None or self.server_key is None:
-            raise ValueError("a source with keys needs its own secret key and the daemon's public key")
+            raise ValueError("secret_key and server_key: give both or none")
         return ClientKeys(secret=Path(self.secret_key), server=Path(self.server_key))
 
 
 def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, Any]], None]) -> None:
-    """Play the lists of jobs that come as lines of JSON, until there are no more.
+    """Play lists of jobs until there are no more.
 
     Args:
-        config: where to and how.
-        lines: each a list of jobs; read in a thread of its own, so that their end is seen at once.
-        say: takes what would be written.
+        config: of the source.
+        lines: a JSON list of jobs each; read in another thread, so that their end stops the playing.
+        say: called with each report, a JSON object.
 
     Raises:
-        ValueError, TimeoutError, FileNotFoundError: the daemon refuses or is not there; no such playlist.
+        ValueError: the daemon refuses.
+        TimeoutError: no daemon answers.
+        FileNotFoundError: no such playlist.
     """
     stop = threading.Event()
     waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -105,7 +108,7 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
     def read() -> None:
         for line in lines:
             waiting.put(line)
-        stop.set()  # whoever wrote them is gone or wants no more
+        stop.set()  # the writer has ended or closed the stream
         waiting.put(None)
 
     pin_thread(config.core)
@@ -120,7 +123,7 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
                 pairs.append(client.connect(welcomes[-1]))
                 players.append(
                     Player(
-                        link=Link.over_sockets(pairs[-1]),
+                        link=link_over_sockets(pairs[-1]),
                         session=welcomes[-1].session,
                         stream=stream,
                         playlist=form,
@@ -147,10 +150,10 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
 
 
 def _hello(client: Client, config: SourceConfig, form: Playlist, stream: int) -> Welcome:
-    """Begin a session for shots of a form.
+    """Begin a session for shots like those of `form`.
 
     Raises:
-        ValueError: the daemon refuses, or decodes something else.
+        ValueError: the daemon refuses, or its decoder has other bits.
     """
     welcome = client.hello(
         stream=stream,
@@ -163,16 +166,20 @@ def _hello(client: Client, config: SourceConfig, form: Playlist, stream: int) ->
     )
     if (welcome.bits, welcome.final_bits) != (form.bits, form.last_bits):
         raise ValueError(
-            f"the shots have {form.bits} and {form.last_bits} bits, the daemon's decoder "
+            f"the shots have {form.bits} and {form.last_bits} bits: must be those of the daemon's decoder, "
             f"{welcome.bits} and {welcome.final_bits}"
         )
     return welcome
 
 
 class SourceProcess:
-    """A source in a process of its own, which ends with this one.
+    """Source in a child process, which ends when this process ends.
 
-    Use it in a `with` block: it is ready inside, and gone behind it.
+    In a `with` block it is ready; the block's end stops it.
+
+    Args:
+        config: of the source.
+        timeout_s: time that it may take to start; compiling for the first time takes a minute.
     """
 
     def __init__(self, config: SourceConfig, *, timeout_s: float = 120.0) -> None:
@@ -192,16 +199,16 @@ class SourceProcess:
 
     @property
     def pid(self) -> int:
-        """The process, 0 if it does not run."""
+        """Process number, 0 if it does not run."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start it and wait until it is ready.
+        """Start the source and wait until it is ready.
 
         Raises:
-            ValueError: it, or the daemon, refused.
-            RuntimeError: it ended at once.
-            TimeoutError: it was not ready in time.
+            ValueError: the source or the daemon refused the configuration.
+            RuntimeError: the source ended.
+            TimeoutError: it was not ready within the timeout.
         """
         self._process = subprocess.Popen(
             [sys.executable, "-m", "realtime.source.source"],
@@ -220,27 +227,27 @@ class SourceProcess:
             raise
 
     def play(self, jobs: Sequence[Job], *, silence_s: float = 60.0) -> Iterator[dict[str, Any]]:
-        """Play jobs; gives the reports as they come.
+        """Play jobs, and iterate over their reports.
 
         Args:
-            jobs: what to play.
-            silence_s: how long there may be no report; longer than the longest shot.
+            jobs: to play.
+            silence_s: longest time without a report; must exceed the longest shot.
 
         Raises:
-            RuntimeError: the source ended in the middle.
-            TimeoutError: it was silent for too long.
+            RuntimeError: the source ended.
+            TimeoutError: no report for silence_s.
         """
         self._order([asdict(job) for job in jobs])
         while (report := self._next(silence_s)) != _END:
             yield report
 
     def stop(self, *, timeout_s: float = 10.0) -> int:
-        """End it; its exit status, 0 if it was not running."""
+        """Stop the source, after timeout_s by force; its exit status, 0 if it was not running."""
         process, self._process = self._process, None
         if process is None:
             return 0
         assert process.stdin is not None
-        with contextlib.suppress(OSError):  # it may be gone already
+        with contextlib.suppress(OSError):  # it may have ended
             process.stdin.close()
         try:
             status = process.wait(timeout_s)
@@ -250,14 +257,14 @@ class SourceProcess:
         return status
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the source, which ends as in a crash."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def _order(self, value: Any) -> None:
         if self._process is None or self._process.stdin is None:
-            raise RuntimeError("the source does not run")
+            raise RuntimeError("the source is not running: call start")
         try:
             self._process.stdin.write(json.dumps(value) + "\n")
             self._process.stdin.flush()
@@ -268,7 +275,7 @@ class SourceProcess:
         try:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
-            raise TimeoutError(f"the source was silent for {timeout_s:g} s") from None
+            raise TimeoutError(f"no report of the source for {timeout_s:g} s") from None
         if line is None:
             raise RuntimeError("the source has ended")
         report: dict[str, Any] = json.loads(line)
@@ -284,8 +291,8 @@ class SourceProcess:
 
 
 def main() -> int:
-    """Serve standard input; returns the exit status."""
-    # Ctrl-C is the parent's business: it closes our input.
+    """Serve standard input; return the exit status."""
+    # On Ctrl-C the parent closes standard input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def say(report: dict[str, Any]) -> None:
@@ -307,7 +314,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # The thread that reads standard input may be waiting there: no farewell to it.
+    # The thread that reads standard input may be blocked in a read: do not wait for it.
     status = main()
     sys.stdout.flush()
     os._exit(status)

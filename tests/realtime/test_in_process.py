@@ -11,7 +11,7 @@ from decoders import StreamingDecoder
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from qec import noise
-from realtime.in_process import LocalLoop
+from realtime.in_process import InProcessLoop
 from realtime.service.session import SessionLimits
 from realtime.source.jobs import Job, in_thread
 from realtime.source.player import Player
@@ -43,7 +43,7 @@ def offline(shots: Playlist) -> list[bytes]:
 def test_answers_are_those_of_the_offline_decoder(shots: Playlist, tmp_path: Path, frame_cycles: int) -> None:
     shots.save(tmp_path)
     decoder = StreamingDecoder.from_circuit(CIRCUIT)
-    with LocalLoop(decoder=decoder, cycle_ns=20_000, commits=True, limits=PATIENT) as loop:
+    with InProcessLoop(decoder=decoder, cycle_ns=20_000, commits=True, limits=PATIENT) as loop:
         player = Player(
             link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000, frame_cycles=frame_cycles
         )
@@ -69,8 +69,8 @@ def test_two_streams_in_one_process(shots: Playlist, tmp_path: Path) -> None:
     """A job begins where it is told to, and the streams so many shots apart."""
     shots.save(tmp_path)
     with (
-        LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT) as one,
-        LocalLoop(
+        InProcessLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT) as one,
+        InProcessLoop(
             decoder=StreamingDecoder.from_circuit(CIRCUIT), cycle_ns=20_000, limits=PATIENT, stream=1
         ) as two,
     ):
@@ -97,7 +97,7 @@ def test_measurements_travel_as_well() -> None:
     shots = Playlist.from_measurements(
         measurements=CIRCUIT.compile_sampler(seed=2).sample(10), model=measuring
     )
-    with LocalLoop(
+    with InProcessLoop(
         decoder=StreamingDecoder.from_circuit(CIRCUIT), kind="measurements", limits=PATIENT
     ) as loop:
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000)
@@ -108,7 +108,7 @@ def test_measurements_travel_as_well() -> None:
 def test_a_broken_off_job_leaves_no_thread(shots: Playlist, tmp_path: Path) -> None:
     shots.save(tmp_path)
     before = threading.active_count()
-    with LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), limits=PATIENT) as loop:
+    with InProcessLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), limits=PATIENT) as loop:
         stop = threading.Event()
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=20_000, stop=stop)
         reports = in_thread(
@@ -121,7 +121,7 @@ def test_a_broken_off_job_leaves_no_thread(shots: Playlist, tmp_path: Path) -> N
 
 def test_a_job_ends_after_its_time(shots: Playlist, tmp_path: Path) -> None:
     shots.save(tmp_path)
-    with LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), limits=PATIENT) as loop:
+    with InProcessLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT), limits=PATIENT) as loop:
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=1100)
         job = Job(folder=str(tmp_path), shots=10**9, seconds=0.3)
         *found, final = in_thread([player], [job], stop=threading.Event(), core=None)
@@ -132,7 +132,7 @@ def test_a_job_ends_after_its_time(shots: Playlist, tmp_path: Path) -> None:
 def test_what_goes_wrong_in_the_source_is_raised_where_reports_are_taken(
     shots: Playlist, tmp_path: Path
 ) -> None:
-    with LocalLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT)) as loop:
+    with InProcessLoop(decoder=StreamingDecoder.from_circuit(CIRCUIT)) as loop:
         player = Player(link=loop.link, session=loop.session, playlist=shots, cycle_ns=1100)
         with pytest.raises(FileNotFoundError):
             list(
@@ -144,6 +144,6 @@ def test_what_goes_wrong_in_the_source_is_raised_where_reports_are_taken(
 
 def test_wrong_kinds_are_refused() -> None:
     dem = CIRCUIT.detector_error_model(decompose_errors=True)
-    loop = LocalLoop(decoder=StreamingDecoder.from_dem(dem), kind="measurements")
+    loop = InProcessLoop(decoder=StreamingDecoder.from_dem(dem), kind="measurements")
     with pytest.raises(ValueError, match="detection events only"), loop:
         pass

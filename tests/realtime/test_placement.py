@@ -37,7 +37,7 @@ def test_busy_cores_are_avoided_or_left_to_the_system() -> None:
     assert tight.promise
     crowded = choose_cores(allowed=range(4), busy={1: 0.9, 2: 0.8})
     assert not crowded.promise
-    assert "core 2 works for somebody else" in crowded.note
+    assert "core 2 is in use by other programs" in crowded.note
 
 
 def test_streams_want_a_core_each() -> None:
@@ -56,30 +56,30 @@ def test_where_one_core_is_missing_the_system_shares_that_of_the_messages() -> N
     assert (found.source, found.decoders) == (0, (2, 3))
     assert not found.promise
     assert "share core 1" in found.note
-    assert found.beside is None
+    assert found.jitter_core is None
 
 
 def test_one_process_needs_no_core_for_messages() -> None:
     two = choose_cores(allowed=range(4), busy={}, streams=2, in_process=True)
     assert (two.source, two.messages, two.system, two.decoders) == (0, None, 2, (1, 3))
     assert two.promise
-    assert two.beside == (2, True)
+    assert two.jitter_core == (2, True)
     one = choose_cores(allowed=range(4), busy={}, in_process=True)
     assert one.promise
-    assert one.beside == (3, False)
+    assert one.jitter_core == (3, False)
     assert choose_cores(allowed=range(3), busy={}, in_process=True).decoders == ()
 
 
 def test_the_control_gives_way_on_the_systems_core() -> None:
-    assert choose_cores(allowed=range(4), busy={}).beside == (2, True)
-    assert choose_cores(allowed=range(5), busy={}).beside == (4, False)
-    assert choose_cores(allowed=range(2), busy={}).beside is None
+    assert choose_cores(allowed=range(4), busy={}).jitter_core == (2, True)
+    assert choose_cores(allowed=range(5), busy={}).jitter_core == (4, False)
+    assert choose_cores(allowed=range(2), busy={}).jitter_core is None
 
 
 def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="streams=0"):
         choose_cores(streams=0)
-    with pytest.raises(ValueError, match="no core"):
+    with pytest.raises(ValueError, match="at least one core"):
         choose_cores(allowed=[])
 
 

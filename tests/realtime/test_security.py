@@ -23,7 +23,7 @@ def test_secret_keys_are_for_their_owner_only_and_never_overwritten(tmp_path: Pa
     assert read_key(public, "public-key") == read_key(secret, "public-key")
     with pytest.raises(ValueError, match="never overwritten"):
         write_keys(tmp_path / "keys", "daemon", make=new_keys)
-    with pytest.raises(ValueError, match="is no name for keys"):
+    with pytest.raises(ValueError, match="is not a name for keys"):
         write_keys(tmp_path, "../daemon", make=new_keys)
 
 
@@ -72,7 +72,7 @@ def test_ipc_needs_a_private_folder(short_folder: Path) -> None:
     (short_folder / "link").symlink_to(short_folder / "made")
     with pytest.raises(ValueError, match="is not private"):
         check_private(short_folder / "link")
-    with pytest.raises(ValueError, match="a path of at most"):
+    with pytest.raises(ValueError, match="must have at most"):
         check_endpoint("ipc:///" + "x" * 120, has_keys=False, insecure=False)
     folder = Path(private_endpoint().removeprefix("ipc://")).parent
     check_private(folder)

@@ -105,7 +105,7 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
     assert cli.main(["realtime", *options, *out, "--cycle_time", "10ns"]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert "of a cycle of 10 ns), at most 70 % is taken in: use cycles of" in error
+    assert "of a cycle of 10 ns), at most 70 % is admitted: use cycles of" in error
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
         (["serve"], "either --model FILE or --distance D"),
         (["serve", "--distance", "3", "--decoder", "magic"], "choose from mwpm"),
         (["stream", "--record", "x", "--cycles", "1", "--kind", "measurements"], "two or more --cycles"),
-        (["serve", "--model", "no_such_file.stim"], "no model no_such_file.stim"),
+        (["serve", "--model", "no_such_file.stim"], "no model file no_such_file.stim"),
         (["serve", "--distance", "3", "--bind", "tcp://0.0.0.0:5555"], "can be reached from other machines"),
-        (["keygen", "a/b"], "is no name for keys"),
+        (["keygen", "a/b"], "is not a name for keys"),
     ],
 )
 def test_wrong_use_is_one_line(

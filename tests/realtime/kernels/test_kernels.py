@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.kernels.checksum import crc32, crc32_around
-from realtime.kernels.ring import new_ring, ring_put, ring_take
+from realtime.kernels.ring import Ring, ring_put, ring_take
 
 
 def as_array(data: bytes) -> np.ndarray:
@@ -29,15 +29,15 @@ def test_the_checksum_around_its_own_place(data: bytes, draw: st.DataObject) -> 
 
 @given(st.lists(st.none() | st.binary(max_size=20), max_size=60))
 def test_a_ring_is_a_bounded_queue(steps: list[bytes | None]) -> None:
-    ends, slots = new_ring(slots=4, max_message=16)
+    ring = Ring(slots=4, max_message=16)
     buffer = np.zeros(16, dtype=np.uint8)
     queue: list[bytes] = []
     for step in steps:
         if step is None:
-            size = ring_take(ends, slots, buffer)
+            size = ring_take(ring.record[0], buffer)
             assert (buffer[:size].tobytes() if size >= 0 else None) == (queue.pop(0) if queue else None)
         else:
             fits = len(queue) < 4 and len(step) <= 16
-            assert ring_put(ends, slots, as_array(step), len(step)) == fits
+            assert ring_put(ring.record[0], as_array(step), len(step)) == fits
             if fits:
                 queue.append(step)

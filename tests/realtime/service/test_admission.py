@@ -8,8 +8,8 @@ import stim
 
 from decoders import StreamingDecoder
 from decoders.streaming.layers import LayeredModel
-from realtime.in_process import LocalLoop
-from realtime.service.admission import MOST_LOAD, Admission, service_ns
+from realtime.in_process import InProcessLoop
+from realtime.service.admission import MOST_LOAD, Admission, measure_service_time
 from tests.support.compilations import compiled, forget
 from tests.support.loop_shots import circuit
 from tests.support.streams import compiled_only
@@ -65,7 +65,7 @@ def test_what_a_busy_machine_makes_slower_does_not_count() -> None:
     durations = [90_000, 2000, 80_000, 2000, 70_000, 2000, 95_000, 2000, 60_000, 2000, *[85_000] * 6]
     times = itertools.chain.from_iterable((0, duration) for duration in durations)
     decoder = StreamingDecoder.from_circuit(circuit())
-    assert service_ns(decoder, clock=lambda: next(times)) == 2000 / 400
+    assert measure_service_time(decoder, clock=lambda: next(times)) == 2000 / 400
     assert decoder.num_cycles == 0  # ready for a shot
 
 
@@ -74,7 +74,7 @@ def test_a_memory_of_one_length_is_measured_as_it_is() -> None:
         "error(0.1) D0\nerror(0.1) D0 D1\nerror(0.1) D1 L0\ndetector(0, 0) D0\ndetector(0, 1) D1"
     )
     times = iter([0, 500])
-    assert service_ns(StreamingDecoder.from_dem(dem), clock=lambda: next(times)) == 500
+    assert measure_service_time(StreamingDecoder.from_dem(dem), clock=lambda: next(times)) == 500
 
 
 @compiled_only
@@ -85,7 +85,7 @@ def test_compiling_is_no_service_time() -> None:
     )
     decoder = StreamingDecoder.from_dem(dem)
     forget()
-    assert service_ns(decoder, clock=lambda: len(compiled())) == 0
+    assert measure_service_time(decoder, clock=lambda: len(compiled())) == 0
     assert compiled()
 
 
@@ -114,10 +114,10 @@ def test_typical_rows_are_drawn_from_the_model() -> None:
 
 
 def test_the_loop_in_one_process_refuses_as_the_daemon_does() -> None:
-    loop = LocalLoop(decoder=StreamingDecoder.from_circuit(circuit()), cycle_ns=1, max_load=0.7)
+    loop = InProcessLoop(decoder=StreamingDecoder.from_circuit(circuit()), cycle_ns=1, max_load=0.7)
     with pytest.raises(ValueError, match="stream 0 would keep a core busy"), loop:
         pass
-    waiting = LocalLoop(
+    waiting = InProcessLoop(
         decoder=StreamingDecoder.from_circuit(circuit()), cycle_ns=1, max_load=0.7, policy="block"
     )
     with waiting:

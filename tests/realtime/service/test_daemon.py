@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from decoders import StreamingDecoder
 from decoders.matching.workspace import Workspace
-from realtime.kernels.ring import ring_put, ring_take
 from realtime.protocol import wire
-from realtime.protocol.session_record import answer_size
 from realtime.protocol.wire import Result, Status
 from realtime.security import ClientKeys, write_keys
 from realtime.service.client import Client, DaemonProcess, Welcome
@@ -374,7 +371,7 @@ def test_the_loop_runs_in_this_process_over_rings(tiny: bool, monkeypatch: pytes
         if tiny:  # it has to grow in the middle of shots
             patch.setattr(Workspace, "grow", lambda self: self._resize(1))
             patch.setattr(
-                "realtime.service.worker.service_ns", lambda decoder, clock: 0.0
+                "realtime.service.worker.measure_service_time", lambda decoder, clock: 0.0
             )  # it would grow it
         worker = Worker(session=Session(decoder=decoder), hub=None)
         worker.start()
@@ -382,15 +379,14 @@ def test_the_loop_runs_in_this_process_over_rings(tiny: bool, monkeypatch: pytes
         assert not worker.notes
         for _ in range(2):
             session = worker.begin().session
-            buffer = np.zeros(answer_size(1), dtype=np.uint8)
             for message in flat(untimed(session, count=12)):
-                assert ring_put(*worker.data_ring, np.frombuffer(message, dtype=np.uint8), len(message))
+                assert worker.data_ring.put(message)
             taken = 0
             while taken < 12:
                 assert worker.is_alive
-                size = ring_take(*worker.results_ring, buffer)
-                if size >= 0:
-                    result = wire.parse_result(buffer.tobytes())
+                answer = worker.results_ring.take()
+                if answer is not None:
+                    result = wire.parse_result(answer)
                     assert result.header["shot"] == taken
                     assert result.status == Status.OK
                     assert is_right(result)

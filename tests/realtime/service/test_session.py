@@ -14,7 +14,9 @@ from decoders import StreamingDecoder
 from decoders.matching.workspace import Workspace
 from decoders.streaming.frames import Kind
 from realtime.kernels import loop
-from realtime.kernels.frames import fault_of
+from realtime.kernels.frames import find_fault
+from realtime.kernels.histogram import COUNT
+from realtime.kernels.records import COUNTERS, SETTINGS, STATE
 from realtime.protocol import wire
 from realtime.protocol.wire import Flags, Result, Status
 from realtime.service.session import Session, SessionLimits
@@ -39,7 +41,8 @@ def session() -> Iterator[Session]:
 def fresh(**options: object) -> Session:
     """The shared session, begun anew; kernels are compiled once for all tests."""
     _SESSION.end(now_ns=0)
-    _SESSION.arrays.sessions[:] = 0
+    for name in (*SETTINGS, *STATE, *COUNTERS):
+        _SESSION.record[name] = 0
     _SESSION.reset_latencies()
     _SESSION.begin(session=SESSION, cycle_ns=CYCLE_NS, **options)  # type: ignore[arg-type]
     return _SESSION
@@ -373,7 +376,7 @@ def test_commits_tell_what_is_final() -> None:
 @pytest.mark.parametrize("gap_ns", [0, 1000, 3000, 10**9])
 def test_commits_come_at_most_so_often(gap_ns: int) -> None:
     """Twenty frames, 500 ns apart; two of the five of each shot end a window."""
-    session = fresh(commits=True, commit_gap_ns=gap_ns)
+    session = fresh(commits=True, commit_interval_ns=gap_ns)
     now, times = 10_000, []
     for message in stream_of_shots(4, frame_cycles=4):
         for answer in session.receive(message, now_ns=now):
@@ -383,23 +386,23 @@ def test_commits_come_at_most_so_often(gap_ns: int) -> None:
     assert all(later - earlier >= gap_ns for earlier, later in pairwise(times))
     assert len(times) == {0: 8, 1000: 4, 3000: 3, 10**9: 1}[gap_ns]
     with pytest.raises(ValueError, match="commit_interval_ns=-1"):
-        fresh(commits=True, commit_gap_ns=-1)
+        fresh(commits=True, commit_interval_ns=-1)
 
 
 def test_keeping_an_ending_near_changes_nothing() -> None:
     """Between any two frames, for any ending: no answer, no count, and the shot goes on as if nothing was."""
     session = fresh(commits=True)
-    endings = [ending for ending in session.arrays.endings if ending["num_detectors"]]
+    endings = [ending for ending in session._session.arrays["endings"] if ending["num_detectors"]]
     assert len(endings) > 5
     results = []
     for number, message in enumerate(stream_of_shots(6)):
         results += play(session, [message])
-        before = session.arrays.sessions.copy()
+        before = session.record.copy()
         ending = endings[number % len(endings)]
         for at in range(70):
-            loop.keep_near(session.record, session.arrays.streams[0], ending, session.answers, at)
-        before["touched"] = session.arrays.sessions["touched"]
-        assert before == session.arrays.sessions
+            loop.keep_cached(session.record, ending, at)
+        before["touched"] = session.record["touched"]
+        assert before == session.record
     answers = [result for result in results if not result.is_commit]
     assert summary(answers) == [(number, Status.OK) for number in range(6)]
     assert all(is_right(result) for result in answers)
@@ -409,7 +412,7 @@ def test_histograms_are_whole_while_the_loop_counts_on() -> None:
     """Another thread reads them: the number may be ahead of the buckets when it is copied."""
     session = fresh()
     play(session, stream_of_shots(3))
-    session.totals[:, 0] += 5
+    session._latencies.arrays["totals"][:, COUNT] += 5
     for histogram in session.histograms().values():
         assert histogram.num == histogram.counts.sum()
         if histogram.num:
@@ -439,10 +442,10 @@ def test_the_compiled_check_is_that_of_the_wire(fields: dict, data: st.DataObjec
         fault = wire.Fault.NONE
     except wire.WireError as error:
         fault = error.fault
-    buffer = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
-    buffer[: len(message)] = np.frombuffer(message, dtype=np.uint8)
-    buffer.flags.writeable = False
-    assert fault_of(buffer, np.int64(len(message))) == fault
+    frame = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
+    frame[: len(message)] = np.frombuffer(message, dtype=np.uint8)
+    header = frame[: wire.HEADER.itemsize].view(wire.HEADER)[0]
+    assert find_fault(frame, header, np.int64(len(message))) == fault
 
 
 def test_latencies_are_counted_from_due_times() -> None:

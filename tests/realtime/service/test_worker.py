@@ -9,7 +9,7 @@ import pytest
 from decoders import StreamingDecoder
 from realtime.kernels import loop
 from realtime.service.session import Session
-from realtime.service.worker import Placement, Worker
+from realtime.service.worker import ThreadOptions, Worker
 from tests.support.loop_shots import circuit
 
 
@@ -24,7 +24,7 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     session = Session(decoder=StreamingDecoder.from_circuit(circuit()))
-    made = Worker(session=session, hub=None, placement=Placement(core=4095))
+    made = Worker(session=session, hub=None, options=ThreadOptions(core=4095))
     made.start()
     yield made
     made.stop()
@@ -33,7 +33,7 @@ def worker() -> Iterator[Worker]:
 
 def test_a_core_that_does_not_exist_is_noted(worker: Worker) -> None:
     assert len(worker.notes) == 1
-    assert worker.notes[0].startswith("core 4095 cannot be taken")
+    assert worker.notes[0].startswith("core 4095 cannot be used")
 
 
 def test_the_heartbeat_comes_from_the_loop(worker: Worker) -> None:

@@ -135,7 +135,7 @@ def test_kept_in_files(tmp_path: Path) -> None:
 def test_wrong_arguments_are_named() -> None:
     circuit = memory(3, 10)
     model = layers(circuit)
-    with pytest.raises(ValueError, match="shots=0: at least 1"):
+    with pytest.raises(ValueError, match="shots=0: must be at least 1"):
         sample_events(circuit, shots=0, seed=1, model=model)
     with pytest.raises(ValueError, match="the model has"):
         sample_events(memory(3, 11), shots=1, seed=1, model=model)

@@ -98,7 +98,7 @@ def test_damage_is_found_and_its_place_named(written: Path) -> None:
     with pytest.raises(ValueError, match="frame 5: not a frame"):
         read_recording(written)
     written.write_bytes(good[: start + frame])
-    with pytest.raises(ValueError, match="the last shot is not whole"):
+    with pytest.raises(ValueError, match="the last shot is incomplete"):
         read_recording(written)
     written.write_bytes(good[: start + frame] + good[start + 2 * frame :])
     with pytest.raises(ValueError, match="frame 1 begins with cycle 20, expected 10"):
@@ -109,7 +109,7 @@ def test_damage_is_found_and_its_place_named(written: Path) -> None:
     with pytest.raises(ValueError, match="frame 1: not a frame: the checksum"):
         read_recording(written)
     written.write_bytes(good[:start])
-    with pytest.raises(ValueError, match="no shot in it"):
+    with pytest.raises(ValueError, match="must hold a shot"):
         read_recording(written)
 
 
@@ -134,5 +134,5 @@ def test_a_writer_that_fails_leaves_no_file(tmp_path: Path) -> None:
 
 def test_frames_of_too_many_cycles_are_refused() -> None:
     shots = random_playlist(shots=1, cycles=5, bits=8, last_bits=8, seed=1)
-    with pytest.raises(ValueError, match="65 cycles in a frame: 1 to 64"):
+    with pytest.raises(ValueError, match="65 cycles in a frame: must be between 1 and 64"):
         next(frames_of(shots, frame_cycles=65, cycle_ns=1))

@@ -127,4 +127,4 @@ def test_refusals_are_told(daemon: DaemonProcess, folder: str, tmp_path: Path) -
         last_bits=24,
     )
     assert "24 and 24 bits" in refused(playlist=str(wide.save(tmp_path / "wide")))
-    assert "secret key" in refused(secret_key="x")
+    assert "secret_key" in refused(secret_key="x")

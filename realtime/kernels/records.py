@@ -1,0 +1,195 @@
+"""Records of the loop's kernels. Fields are int64 where no type is given; times are ns."""
+
+import numpy as np
+
+from decoders.kernels.layout import GRAPH, WORK
+from decoders.kernels.records import Pool, record
+from decoders.streaming.kernels.layout import STREAM
+from realtime.kernels.histogram import NUM_BUCKETS, NUM_TOTALS
+from realtime.protocol import wire
+
+_i8, _u1 = np.int64, np.uint8
+
+
+def _numbers(*names: str) -> dict[str, type[np.int64]]:
+    return dict.fromkeys(names, np.int64)
+
+
+RING = record(  # of messages between two threads; see realtime.kernels.ring
+    ends=Pool(_i8, "24"),  # messages taken so far at [TAKEN], put in so far at [PUT]: two cache lines apart
+    sizes=Pool(_i8, "num_slots * slot_words"),  # the size of a message is the first word of its slot
+    bytes=Pool(_u1, "num_slots * 8 * slot_words"),  # the same memory
+    **_numbers("num_slots", "slot_words"),
+)
+
+LINK = record(  # one end of a connection
+    **_numbers("uses_sockets", "send_to", "receive_from"),  # addresses of the sockets
+    outgoing=Pool(RING, "1"),
+    incoming=Pool(RING, "1"),
+)
+
+#: Settings of a session, set by Session.begin.
+SETTINGS = (
+    "session",  # 0: none is open
+    "kind",  # a wire.Payload
+    "bits_per_cycle",
+    "final_bits",
+    "max_cycles",
+    "cycle_ns",
+    "soft_ns",  # a frame later than this is counted
+    "hard_ns",  # a frame later than this fails its shot; 0: never
+    "timeout_ns",  # an open shot without frames for this time fails
+    "commits",  # whether to report commits
+    "commit_interval_ns",  # least time between two reports
+)
+#: State of a session, reset by Session.begin and written by the kernels.
+STATE = (
+    "next_sequence",
+    "is_open",
+    "shot",
+    "last_answered_shot",  # the greatest
+    "status",  # a wire.Status
+    "cycles",  # of the open shot
+    "first_sequence",
+    "last_sequence",
+    "syndrome_hash",
+    "has_garbage",  # whether messages that are no frame came since the last frame
+    "due_ns",  # last frame
+    "received_ns",  # last frame
+    "shot_backlog",  # largest backlog of the open shot, cycles
+    "is_decoding",  # the workspace was too small in the middle of a frame: call session_resume
+    "next_row",  # of the frame being decoded
+    "num_answers",  # waiting to be sealed and sent
+    "window_due_ns",  # when the data of the last window were due, 0 if the last frame completed none
+    "ended_ok",  # whether the last frame ended a shot with status OK
+    "windows_before",  # windows of the shot decoded before the last frame
+    "ending",  # graph that the last shot ended with: its number among the endings plus one, 0 without
+    "touched",  # sum of the memory read by keep_cached
+    "next_commit_ns",  # when the next commit may be reported
+)
+#: Counters of a session, in the order in which they end SESSION. They count on from session to session.
+COUNTERS = (
+    "frames",  # messages received, of any kind
+    "accepted",  # frames of this session in sequence
+    "damaged",  # messages that are no frame: too short, wrong magic or checksum ...
+    "wrong_version",
+    "foreign",  # frames of another session or stream
+    "duplicates",  # frames with a sequence number that was received before
+    "gaps",
+    "lost_frames",  # sequence numbers that were skipped
+    "drained",  # frames of shots that were answered before
+    "late_frames",  # frames received later than the soft limit
+    "shots",
+    "shots_ok",
+    "cycles_decoded",
+    "results_dropped",  # no room at the receiver
+    "commits_dropped",
+    "growths",  # enlargements of the workspace
+)
+#: A frame can end two shots: the one before and its own.
+MAX_ANSWERS = 2
+
+SESSION = record(
+    # --- memory, set when the object Session is made
+    frame=Pool(_u1, str(wire.MAX_MESSAGE)),  # the message received last
+    frame_header=Pool(wire.HEADER, "1"),  # the same memory
+    answers=Pool(_u1, f"{MAX_ANSWERS} * answer_stride * {wire.RESULT.itemsize}"),
+    answer_headers=Pool(wire.RESULT, f"{MAX_ANSWERS} * answer_stride"),  # the same memory
+    decoder=Pool(STREAM, "1"),
+    windows=Pool(GRAPH, "2"),  # of the first window of a shot, and of the others
+    endings=Pool(GRAPH, "2 * most_layers + 2"),  # see decoders.streaming.decoder.StreamParts
+    work=Pool(WORK, "1"),
+    row=Pool(_u1, "num_columns"),  # detection events of a layer
+    history=Pool(_u1, "history_size"),  # measurements of the last cycles, cycle n at n modulo this length
+    parity_starts=Pool(_i8, "num_parity_layers + 1"),  # see decoders.streaming.measurements.Parities
+    parity_columns=Pool(_i8, "num_parity_terms"),
+    parity_offsets=Pool(_i8, "num_parity_terms"),
+    parity_expected=Pool(_u1, "num_parity_layers * num_columns"),
+    **_numbers(
+        "answer_bytes",
+        "answer_stride",  # an answer begins every so many headers
+        "num_columns",
+        "history_size",
+        "num_parity_layers",
+        "num_parity_terms",
+        "num_first_layers",  # measurements: layers before the parities repeat
+        "parity_period",  # measurements: cycles after which the parities repeat, at least 1
+        "stream",  # number of the logical qubit
+        "fewest_layers",  # of a shot
+        "most_layers",  # of a shot that ends in the first window
+        "repeats",  # whether shots may be longer than fewest_layers
+        "layer_period",  # lengths of shots differ by multiples of this
+    ),
+    **_numbers(*SETTINGS, *STATE),
+    # --- counted since the object Session was made, or since reset_latencies (max_backlog)
+    **_numbers("max_backlog", *COUNTERS),
+)
+#: Latencies that are counted.
+HISTOGRAMS = (
+    "frame",  # received - due
+    "service",  # done - received
+    "window",  # done - due of the last cycle that the window needed
+    "decision",  # correction ready - last data of the shot received
+    "shot",  # correction ready - last cycle due
+)
+FRAME, SERVICE, WINDOW, DECISION, SHOT = range(len(HISTOGRAMS))
+#: Fields of a frame in the trace.
+TRACE_FIELDS = ("shot", "cycle", "due", "received", "done", "window_due", "backlog")
+TRACE = record(**_numbers(*TRACE_FIELDS))
+TREND_FIELDS = ("num", "sum_x", "sum_y", "sum_xx", "sum_xy", "sum_yy")
+
+LATENCIES = record(  # of a stream, since the last reset
+    counts=Pool(_i8, f"{len(HISTOGRAMS)} * {NUM_BUCKETS}"),
+    totals=Pool(_i8, f"{len(HISTOGRAMS)} * {NUM_TOTALS}"),
+    trace=Pool(TRACE, "trace_rows"),  # the latest frames, number n in row n modulo trace_rows
+    **_numbers("trace_rows", "num_traced"),
+    **dict.fromkeys(TREND_FIELDS, np.float64),  # line fit: window latency y, us, against cycle x, millions
+)
+
+PLAYER = record(  # a stream that is played to
+    # --- memory: the frame and the inbox are set when the object Player is made, the others for each shot
+    frame=Pool(_u1, "frame_bytes"),  # its header holds the fields that are the same in the whole session
+    frame_header=Pool(wire.HEADER, "1"),  # the same memory
+    inbox=Pool(_u1, f"inbox_places * inbox_stride * {wire.RESULT.itemsize}"),
+    inbox_headers=Pool(wire.RESULT, "inbox_places * inbox_stride"),  # the same memory
+    inbox_sizes=Pool(_i8, "inbox_places"),  # bytes of each message
+    inbox_times=Pool(_i8, "inbox_places"),  # when each was received
+    rows=Pool(_u1, "num_cycles * row_bytes"),
+    readout=Pool(_u1, "readout_bytes"),  # row of the data readout
+    link=Pool(LINK, "1"),
+    lateness_counts=Pool(_i8, str(NUM_BUCKETS)),  # from due to sent, of every frame
+    lateness_totals=Pool(_i8, str(NUM_TOTALS)),
+    commit_counts=Pool(_i8, str(NUM_BUCKETS)),  # from the last cycle due to the commit received
+    commit_totals=Pool(_i8, str(NUM_TOTALS)),
+    backlog=Pool(_i8, "backlog_parts"),  # most cycles sent but not final in each part of the shot
+    **_numbers(
+        "frame_bytes",
+        "inbox_places",  # the last one only serves to look at further messages
+        "inbox_stride",  # a message begins every so many headers
+        "num_cycles",
+        "row_bytes",
+        "readout_bytes",
+        "backlog_parts",
+    ),
+    # --- settings
+    **_numbers(
+        "cycle_ps",
+        "frame_cycles",
+        "final_bits",
+        "frame_flags",  # set in every frame, for example REPLAY
+        "blocks",  # whether to wait for the other side instead of giving the shot up
+    ),
+    # --- the shot
+    **_numbers(
+        "shot",
+        "start_ns",  # when its first cycle begins
+        "next_cycle",  # first cycle of the next frame
+        "is_overrun",  # the other side did not take a frame in time
+        "message_size",  # bytes of the next frame, 0 while it is not written
+        "stop_cycle",  # the cycle after the next frame's last one
+        "due_ns",  # of the next frame
+        "num_answers",  # in the inbox
+    ),
+    # --- counted since the object Player was made
+    **_numbers("sequence", "lost_answers", "num_commits"),
+)
