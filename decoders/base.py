@@ -1,7 +1,7 @@
 """Decoder interface: construction from a DEM, input validation, batch decoding.
 
 All arguments of callers are checked here, once. A decoder implements `from_dem` and `_decode_packed`,
-which sees bit-packed shots only: eight detectors to a byte, the least significant bit first.
+which receives bit-packed shots only: eight detectors per byte, least significant bit first.
 """
 
 from abc import ABC, abstractmethod
@@ -18,16 +18,28 @@ Gaps = NDArray[np.float64]
 
 
 class Decoder(ABC):
-    """A decoder configured for one DEM. Decoding changes nothing that a later call can see."""
+    """A decoder configured for one DEM.
 
-    #: Whether `decode_batch(threads=n)` may be more than 1.
+    Decoding has no side effects that a later call can observe. Subclasses state their capabilities in the
+    class attributes below.
+
+    Example:
+        >>> import decoders, stim
+        >>> dem = stim.DetectorErrorModel("error(0.1) D0 L0")
+        >>> decoder = decoders.from_dem("mwpm", dem)
+        >>> decoder.decode_batch([[True], [False]], return_weights=True)
+        (array([[ True],
+               [False]]), array([2.19722458, 0.        ]))
+    """
+
+    #: Whether `decode_batch` accepts `threads` > 1.
     uses_threads: ClassVar[bool] = False
-    #: Whether `decode_batch(return_weights=True)` is possible.
+    #: Whether `decode_batch` accepts `return_weights=True`.
     gives_weights: ClassVar[bool] = True
-    #: Whether `return_gap=True` is possible: `_decode_with_gaps` is then implemented.
+    #: Whether `return_gap=True` is accepted; requires `_decode_with_gaps`.
     gives_gaps: ClassVar[bool] = False
-    #: Rough decoding time of a cycle of a surface-code memory at 0.3 % noise, in us by code distance; only to
-    #: estimate how long work takes, and how many shots a decoder is given.
+    #: Approximate decoding time per cycle in us, by code distance, for a surface-code memory at 0.3 % noise.
+    #: Used only to estimate durations and to choose numbers of shots.
     rough_cost_us: ClassVar[Mapping[int, float]] = {3: 5.0, 5: 30.0, 7: 90.0, 9: 300.0, 11: 700.0}
     #: Exponent by which that time grows with the number of cycles (relative to 30 cycles).
     rough_cost_growth: ClassVar[float] = 0.0
@@ -40,34 +52,39 @@ class Decoder(ABC):
     @classmethod
     @abstractmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:
-        """Make the decoder for a DEM. Options of a decoder are keyword-only parameters here."""
+        """Construct the decoder for a DEM. Options of a decoder are keyword-only parameters."""
 
     @abstractmethod
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
-        """Decode checked shots.
+        """Decode validated shots.
 
-        packed: uint8 (shots, ceil(detectors / 8)), C-contiguous, read only, padding bits zero.
-        Returns predictions uint8 (shots, ceil(observables / 8)), padding bits zero, and float64
-        (shots,) weights (None unless asked for).
+        Args:
+            packed: uint8 (shots, ceil(detectors / 8)), C-contiguous, read-only, padding bits zero.
+            weights: whether weights are requested.
+            threads: number of threads.
+
+        Returns:
+            Predictions uint8 (shots, ceil(observables / 8)), padding bits zero; float64 (shots,) weights, or
+            None if not requested.
         """
 
     def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
-        """Decode checked shots as `_decode_packed` does, with gaps: float64 (shots, observables)."""
+        """Decode validated shots as `_decode_packed` does; also return gaps, float64 (shots, observables)."""
         raise NotImplementedError
 
     def warm_up(self, *, gaps: bool = False) -> None:
         """Compile the kernels of `decode` and `decode_batch`, or load them from the cache.
 
-        Later calls compile nothing. The first calls with more threads still allocate these threads'
-        working memory (about a millisecond each).
+        Later calls compile nothing. The first calls with more threads still allocate working memory for these
+        threads (about a millisecond each).
 
         Args:
             gaps: also build and compile what `return_gap=True` needs.
 
         Raises:
-            ValueError: gaps are asked for, and the decoder or its model has none.
+            ValueError: `gaps` is set, but the decoder or its model has no gaps.
         """
-        # No shots: one without events may be impossible, where errors of probability one are in the model.
+        # No shots: with errors of probability one, a shot without events may be impossible.
         none = np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8)
         self.decode_batch(none, bit_packed=True)
         if gaps:
@@ -93,7 +110,7 @@ class Decoder(ABC):
             return_gap: also return the gaps, see `decode_batch`.
 
         Returns:
-            bool (num_observables,); with return_gap the pair of it and float64 (num_observables,).
+            bool (num_observables,); with return_gap a tuple of it and float64 (num_observables,).
 
         Raises:
             ValueError: wrong shape, dtype or value, or no error explains the detection events.
@@ -180,26 +197,25 @@ class Decoder(ABC):
         Args:
             detection_events: bool, or integers 0 and 1, (shots, num_detectors); with bit_packed
                 uint8 (shots, ceil(num_detectors / 8)), the first detector in the least significant
-                bit, as stim packs them. Bits beyond the last detector must be zero. Any memory
-                layout; never changed.
+                bit, as in stim. Bits after the last detector must be zero. Any memory layout; not modified.
             bit_packed: whether detection events and predictions are bit-packed.
             return_weights: also return the weight of each shot's most likely error, the sum of
                 log((1 - p) / p) over its edges.
-            return_gap: also return the complementary gap of each observable: how much more the best
-                solution weighs that predicts the opposite for it (and whatever it likes for others),
-                in units of log-likelihood. Infinite where there is no such solution; 0 is a tie.
-                Only where `gives_gaps`; decoders that do not go by the model's weights say by which in
-                their class. (Gidney, Newman, Brooks, Jones, arXiv 2312.04522, section 2.)
-            threads: how many threads decode; more than 1 only where `uses_threads`.
+            return_gap: also return the complementary gap of each observable: the weight of the best
+                solution that predicts the opposite, minus that of the best solution, in units of
+                log-likelihood. Infinite where there is no such solution; 0 is a tie. Requires `gives_gaps`;
+                decoders that do not use the weights of the model document theirs in the class. (Gidney,
+                Newman, Brooks, Jones, arXiv 2312.04522, section 2.)
+            threads: number of threads; more than 1 requires `uses_threads`.
 
         Returns:
             Predictions, bool (shots, num_observables), or uint8 (shots, ceil(num_observables / 8))
-            with bit_packed. With return_weights or return_gap a tuple of them, float64 (shots,) if
-            weights were asked for, and float64 (shots, num_observables) if gaps were.
+            with bit_packed. With return_weights or return_gap a tuple: predictions, then float64 (shots,)
+            weights and float64 (shots, num_observables) gaps, as requested.
 
         Raises:
-            ValueError: wrong shape, dtype or value, options that this decoder cannot honour, or no
-                error explains the detection events of a shot (the message says which).
+            ValueError: wrong shape, dtype or value, options that this decoder does not support, or no
+                error explains the detection events of a shot (the message names the shot).
         """
         if return_weights and not self.gives_weights:
             raise ValueError(f"decoder '{self.name}' gives no weights: leave return_weights=False")
@@ -229,6 +245,7 @@ class Decoder(ABC):
         return result[0] if len(result) == 1 else tuple(result)
 
     def _check_shape(self, events: NDArray[Any]) -> NDArray[Any]:
+        """Return the events if they have shape (shots, num_detectors)."""
         if events.ndim != 2 or events.shape[1] != self.num_detectors:
             hint = "; decode takes a single shot" if events.shape == (self.num_detectors,) else ""
             raise ValueError(
@@ -237,6 +254,7 @@ class Decoder(ABC):
         return events
 
     def _check_packed(self, events: NDArray[Any]) -> Packed:
+        """Return bit-packed events as a C-contiguous array if shape, dtype and padding bits are valid."""
         width = (self.num_detectors + 7) // 8
         if events.dtype != np.uint8:
             raise ValueError(f"bit-packed detection events have dtype {events.dtype}, expected uint8")
@@ -257,7 +275,17 @@ class Decoder(ABC):
 
 
 def pack_shots(events: NDArray[Any]) -> Packed:
-    """Bit-pack (shots, detectors) after checking that all values are 0 or 1."""
+    """Bit-pack (shots, detectors) after checking that all values are 0 or 1.
+
+    Args:
+        events: bool or integer (shots, detectors).
+
+    Returns:
+        uint8 (shots, ceil(detectors / 8)), little-endian bits, C-contiguous.
+
+    Raises:
+        ValueError: a dtype other than bool or integer, or a value other than 0 and 1.
+    """
     if events.dtype != np.bool_:
         if not np.issubdtype(events.dtype, np.integer) and events.size:
             raise ValueError(f"detection events have dtype {events.dtype}, expected bool or integers 0 and 1")
@@ -265,17 +293,18 @@ def pack_shots(events: NDArray[Any]) -> Packed:
             shot, detector = np.argwhere((events < 0) | (events > 1))[0]
             raise ValueError(
                 f"detection events are 0 or 1, but shot {shot} has {events[shot, detector]} at detector "
-                f"D{detector}; for bit-packed data say bit_packed=True"
+                f"D{detector}; for bit-packed data pass bit_packed=True"
             )
     bits = events.astype(np.bool_, copy=False)
     num_shots, width = bits.shape
-    if width % 8 == 0:  # rows end where bytes end: numpy packs one long row many times faster than short ones
+    if width % 8 == 0:  # rows end at byte limits: numpy packs one long row much faster than many short ones
         return np.packbits(bits.reshape(-1), bitorder="little").reshape(num_shots, width // 8)
-    # numpy packs arrays in Fortran order into such arrays; kernels are compiled for C order only.
+    # np.packbits preserves Fortran order, but kernels are compiled for C order only.
     return np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little"))
 
 
 def _unpack(predictions: Packed, num_observables: int) -> NDArray[np.bool_]:
+    """Unpack predictions to bool (shots, num_observables)."""
     if num_observables == 1:
         return predictions.astype(np.bool_)  # padding bits are zero
     bits = np.unpackbits(predictions, axis=1, count=num_observables, bitorder="little")

@@ -1,4 +1,4 @@
-"""Decoders by name: those of this package, plug-ins, and classes given as `module:Class`."""
+"""Registry of decoders by name: built-in, plug-ins, and classes given as `module:Class`."""
 
 import inspect
 from functools import cache
@@ -13,8 +13,7 @@ from decoders.base import Decoder
 #: Entry point group in which other distributions register decoders: name = "module:Class".
 ENTRY_POINTS = "qec.decoders"
 
-# A module is imported when its decoder is first asked for, so that nobody pays for, or needs, a library that
-# only another decoder uses.
+# Modules are imported on first use, so that a decoder does not require the libraries of another.
 _OWN = {
     "mwpm": "decoders.matching.decoder:MWPM",
     "mwpm-correlated": "decoders.correlated.decoder:CorrelatedMWPM",
@@ -24,7 +23,7 @@ _OWN = {
     "pymatching": "decoders.external.pymatching:PyMatching",
     "pymatching-correlated": "decoders.external.pymatching:CorrelatedPyMatching",
 }
-# Names of earlier versions, for the message.
+# Names in earlier versions, for the error message.
 _FORMER = {"ensemble": "trellis"}
 
 
@@ -35,26 +34,26 @@ def _known() -> dict[str, str]:
 
 
 def names() -> list[str]:
-    """List the decoders that `from_dem` knows: our own, then installed plug-ins by name."""
+    """List the decoders that `from_dem` accepts: built-in ones, then installed plug-ins by name."""
     return list(_known())
 
 
 def with_gaps() -> list[str]:
-    """List the decoders that give complementary gaps. Imports all decoders."""
+    """List the decoders that return complementary gaps. Imports all decoders."""
     return [name for name in names() if decoder_class(name).gives_gaps]
 
 
 def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder:
-    """Make a decoder for a DEM.
+    """Construct a decoder for a DEM.
 
     Args:
-        name: One of `names()`, or `module:Class` for a class of your own, a subclass of `Decoder`.
-        dem: For matching decoders made with `decompose_errors=True`; "trellis" takes any.
-        options: Those of the decoder, see its class's `from_dem`.
+        name: One of `names()`, or `module:Class` for a subclass of `Decoder`.
+        dem: For matching decoders made with `decompose_errors=True`; "trellis" accepts any DEM.
+        options: Keyword options of the decoder, see `from_dem` of its class.
 
     Raises:
         ValueError: An unknown name or option (the message lists the known ones), a DEM that this
-            decoder cannot take, or something that is no DEM.
+            decoder does not accept, or an object that is not a DEM.
 
     Example:
         >>> import decoders, stim
@@ -85,7 +84,8 @@ def decoder_class(name: str) -> type[Decoder]:
         name: One of `names()`, or `module:Class`.
 
     Raises:
-        ValueError: An unknown name, a module or class that cannot be imported, or no subclass of `Decoder`.
+        ValueError: An unknown name, a module or class that cannot be imported, or a class that is not a
+            subclass of `Decoder`.
     """
     place = _known().get(name, name)
     module, colon, attribute = place.partition(":")
@@ -104,10 +104,13 @@ def decoder_class(name: str) -> type[Decoder]:
 
 
 def known_options(name: str) -> list[str]:
-    """List the options that the decoder of this name takes.
+    """List the options that a decoder accepts.
+
+    Args:
+        name: As in `decoder_class`.
 
     Raises:
-        ValueError: As `decoder_class`.
+        ValueError: As in `decoder_class`.
     """
     parameters = inspect.signature(decoder_class(name).from_dem).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]

@@ -1,4 +1,4 @@
-"""Our decoders as sinter takes them."""
+"""Adapter to sinter: all decoders of the registry as `sinter.Decoder` objects."""
 
 import math
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from decoders import registry
 from decoders.base import Decoder
 
-# Between a decoder's name and the threshold of its gap, in the names that sinter sees.
+# Separates a decoder's name from its gap threshold, in the names that sinter sees.
 _GAP = "-gap-"
 
 
 class CompiledSinterDecoder(sinter.CompiledDecoder):  # type: ignore[misc]
-    """A decoder for one DEM behind sinter's interface."""
+    """A decoder for one DEM with sinter's interface."""
 
     def __init__(self, decoder: Decoder, gap_threshold: float | None = None) -> None:
         self._decoder = decoder
@@ -26,9 +26,14 @@ class CompiledSinterDecoder(sinter.CompiledDecoder):  # type: ignore[misc]
     def decode_shots_bit_packed(
         self, *, bit_packed_detection_event_data: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
-        """Predict: uint8 (shots, ceil(detectors / 8)) -> uint8 (shots, ceil(observables / 8)).
+        """Decode bit-packed shots.
 
-        With a threshold one byte more for each shot: 1 where a gap is below it, which sinter discards.
+        Args:
+            bit_packed_detection_event_data: uint8 (shots, ceil(detectors / 8)).
+
+        Returns:
+            uint8 (shots, ceil(observables / 8)); with a gap threshold one more byte per shot, 1 where a gap
+            is below the threshold, which makes sinter discard the shot.
         """
         events = bit_packed_detection_event_data
         if self._gap_threshold is None:
@@ -40,42 +45,47 @@ class CompiledSinterDecoder(sinter.CompiledDecoder):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class SinterDecoder(sinter.Decoder):  # type: ignore[misc]
-    """One of our decoders by name: pickles to worker processes, compiled there once per task.
+    """A decoder by name, as sinter pickles it to worker processes and compiles it once per task.
 
-    With `gap_threshold`, shots of which any observable's gap is smaller are discarded.
+    With `gap_threshold`, shots with a smaller gap of any observable are discarded.
     """
 
     name: str
     gap_threshold: float | None = None
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> CompiledSinterDecoder:
-        """Make the decoder for a task's DEM and compile its kernels: sinter times decoding alone."""
+        """Construct the decoder for a task's DEM and compile its kernels: sinter times decoding alone."""
         decoder = registry.from_dem(self.name, dem)
         decoder.warm_up(gaps=self.gap_threshold is not None)
         return CompiledSinterDecoder(decoder, self.gap_threshold)
 
 
 def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter.Decoder]:
-    """All our decoders for `sinter.collect(custom_decoders=...)`.
+    """Return all decoders for `sinter.collect(custom_decoders=...)`.
 
     From a shell: `sinter collect --custom_decoders_module_function decoders:sinter_decoders
     --decoders NAME`.
 
-    sinter has decoders of its own named "pymatching" and "pymatching-correlated". When this dict is
-    given, ours are used under these names (sinter looks there first); both call PyMatching with the
-    same settings and predict the same, so results under one name may be added up. The difference:
-    ours refuse a DEM with undecomposed hyperedges, where PyMatching would leave these errors out.
+    sinter has its own decoders "pymatching" and "pymatching-correlated". With this dict, ours replace them
+    under these names (sinter looks here first); both call PyMatching with the same settings and return the
+    same predictions, so results under one name may be combined. The difference: ours reject a DEM with
+    undecomposed hyperedges, where PyMatching silently drops these errors.
 
-    sinter decomposes the errors of a task's circuit, which fails for some (colour codes). Give such a
-    task its model, `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())`, for "trellis".
+    sinter decomposes the errors of a task's circuit, which fails for some codes (colour codes). For these,
+    pass `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())` and use "trellis".
 
     Args:
-        gap_thresholds: for each of them and each decoder that gives gaps one decoder more, such as
-            "mwpm-gap-5": it discards shots with a gap below 5. The threshold stands in the name
-            because sinter adds up results of equal names, whatever the settings.
+        gap_thresholds: Each adds, for every decoder with gaps, a decoder such as "mwpm-gap-5" that discards
+            shots with a gap below 5. The threshold is part of the name because sinter combines results of
+            equal names regardless of settings.
 
     Raises:
-        ValueError: as `sinter_decoder`.
+        ValueError: As in `sinter_decoder`.
+
+    Example:
+        >>> from decoders import sinter_decoders
+        >>> sorted(sinter_decoders(gap_thresholds=[5]))[:3]
+        ['belief-matching', 'belief-matching-gap-5', 'mwpm']
     """
     names = registry.names()
     for threshold in gap_thresholds:
@@ -84,7 +94,10 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
 
 
 def sinter_decoder(name: str) -> SinterDecoder:
-    """One decoder for sinter, by a name as in `sinter_decoders`, with or without a threshold.
+    """Return one decoder for sinter.
+
+    Args:
+        name: As in `sinter_decoders`, with or without a threshold.
 
     Raises:
         ValueError: no decoder has this name, it gives no gaps, or the threshold is not above zero.
@@ -96,11 +109,11 @@ def sinter_decoder(name: str) -> SinterDecoder:
         return SinterDecoder(name)
     if not registry.decoder_class(base).gives_gaps:
         able = ", ".join(registry.with_gaps())
-        raise ValueError(f"decoder '{base}' gives no gaps, as '{name}' needs: {able} do")
+        raise ValueError(f"'{name}': decoder '{base}' gives no gaps; choose from {able}")
     try:
         threshold = float(words)
     except ValueError:
         threshold = math.nan
     if not 0 < threshold < math.inf:
-        raise ValueError(f"'{name}': {base}{_GAP}T discards shots with a gap below T, a number above zero")
+        raise ValueError(f"'{name}': in '{base}{_GAP}T', the gap threshold T must be a number above zero")
     return SinterDecoder(base, threshold)

@@ -19,7 +19,7 @@ settings.load_profile("suite")
 # Begun first: what compiles the kernels that nearly all others use, and what takes longest beside it.
 _FIRST = [
     "tests/decoders/test_every_decoder.py",
-    "tests/decoders/test_kernels_lanes.py",
+    "tests/decoders/test_interpreted_kernels.py",
     "tests/experiments/loop/test_realtime.py",
     "tests/test_installed_wheel.py",
 ]

@@ -1,1 +1,1 @@
-"""Belief propagation, then matching with the weights that it finds."""
+"""Belief matching: belief propagation followed by matching."""

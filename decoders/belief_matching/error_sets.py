@@ -13,15 +13,15 @@ from decoders.kernels import layout
 from decoders.matching.workspace import Pools
 from decoders.model.matching_graph import MatchingGraph
 
-#: Most detectors in the region that Gaussian elimination works on: 64 KiB for each thread.
+#: Most detectors in the region of Gaussian elimination: 64 KiB per thread.
 MAX_ROWS = 512
 
 
 class ErrorSets(Pools):
-    """The mechanisms of a DEM with their weights, and the sets of edges that each may flip; read only."""
+    """Mechanisms of a DEM with weights, and the sets of edges that each may flip; read-only."""
 
     def __init__(self, *, differs: bool, **arrays: NDArray[Any]) -> None:
-        """Of the arrays that `kernels.error_sets.ERRORS` describes."""
+        """Store the arrays of the record ERRORS."""
         super().__init__(error_sets.ERRORS)
         self._differs = differs
         self.own(**arrays)
@@ -35,15 +35,15 @@ class ErrorSets(Pools):
         )
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        # The record holds addresses, which mean nothing in a copy or in another process.
+        # Records hold addresses, which are meaningless in a copy or in another process.
         return partial(type(self), differs=self._differs, **self.arrays), ()
 
     @classmethod
     def from_errors(cls, errors: ErrorMechanisms, *, graph: MatchingGraph, tanner: TannerGraph) -> Self:
-        """Describe the errors that `tanner` was made of; `graph` is the matching graph of the same DEM."""
+        """Describe the errors from which `tanner` was made; `graph` is the matching graph of the same DEM."""
         weight = np.rint(-np.log(tanner.arrays["prior"].astype(np.float64)) * float(sum_product.SCALE))
         weight = weight.astype(np.int64)
-        # Errors of one mechanism that are decomposed alike are one variant.
+        # Errors of one mechanism with equal decompositions are one variant.
         number, first = same_rows(
             errors.part_error, errors.part_edge, errors.mechanism.astype(np.uint64)[:, np.newaxis]
         )
@@ -54,15 +54,15 @@ class ErrorSets(Pools):
         part, edge = part[order], edge[order]
         sizes = np.bincount(part, minlength=first.size)
 
-        # Of the mechanisms that flip one edge alone the lightest is written last.
+        # The lightest of the mechanisms that flip one edge alone is written last.
         alone = np.full(graph.num_edges, -1, dtype=np.int32)
         single = np.flatnonzero(sizes[part] == 1)
         single = single[np.argsort(-weight[mechanism[part[single]]], kind="stable")]
         alone[edge[single]] = mechanism[part[single]]
         p = graph.edge_probability
         by_itself = np.rint((np.log1p(-p) - np.log(p)) * float(sum_product.SCALE)).astype(np.int64)
-        price = (
-            np.where(alone >= 0, weight[alone], by_itself + error_sets.LEFT_OVER) if alone.size else by_itself
+        edge_cost = (
+            np.where(alone >= 0, weight[alone], by_itself + error_sets.UNCOVERED) if alone.size else by_itself
         )
 
         seen = np.zeros((first.size, errors.observables.shape[1]), dtype=np.uint64)
@@ -85,12 +85,12 @@ class ErrorSets(Pools):
             first_variant=starts(np.bincount(edge, minlength=graph.num_edges)),
             variants=part[np.lexsort((part, edge))].astype(np.int32),
             alone=alone,
-            price=price,
+            edge_cost=edge_cost,
         )
 
 
 class SetSearch(Pools):
-    """Everything that searches for sets of errors write to, for one thread."""
+    """Memory of searches for sets of errors, for one thread."""
 
     def __init__(self, errors: ErrorSets, tanner: TannerGraph) -> None:
         super().__init__(error_sets.SETS)
@@ -103,7 +103,7 @@ class SetSearch(Pools):
         max_queue = max(num_mechanisms, 2 * num_parts + 64)
         self.own(
             marks=np.zeros(num_edges, dtype=np.uint8),
-            listed=np.zeros(num_edges, dtype=np.int64),
+            marked_edges=np.zeros(num_edges, dtype=np.int64),
             queue=np.zeros(max_queue, dtype=layout.ITEM),
             flips=np.zeros(flip_bytes, dtype=np.uint8),
             number_of=np.full(num_detectors, -1, dtype=np.int32),

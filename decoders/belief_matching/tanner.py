@@ -17,18 +17,18 @@ from decoders.model.matching_graph import MatchingGraph
 
 
 class ErrorMechanisms(NamedTuple):
-    """The errors of a DEM, components put together, and the mechanisms that they are cases of.
+    """The errors of a DEM with components combined, and the mechanisms into which equal errors are merged.
 
-    What appears an even number of times in an error has cancelled.
+    Detectors and edges that appear an even number of times in an error cancel.
     """
 
     #: float64 (errors,).
     probability: NDArray[np.float64]
     #: uint64 (errors, words): observables that each flips.
     observables: NDArray[np.uint64]
-    #: int64 (errors,): errors that flip the same detectors and observables are of one mechanism.
+    #: int64 (errors,): mechanism of each error; errors with equal detectors and observables share one.
     mechanism: NDArray[np.int64]
-    #: int64 (mechanisms,): the first error of each mechanism.
+    #: int64 (mechanisms,): first error of each mechanism.
     leader: NDArray[np.int64]
     #: int64 (links,) each: an error and a detector that it flips, sorted.
     link_error: NDArray[np.int64]
@@ -39,7 +39,12 @@ class ErrorMechanisms(NamedTuple):
 
     @classmethod
     def of(cls, arrays: DemArrays, *, graph: MatchingGraph, edge_of: NDArray[np.int32]) -> "ErrorMechanisms":
-        """Put errors together; `graph` and `edge_of` are what `MatchingGraph.from_arrays` returns."""
+        """Combine the components of errors.
+
+        Args:
+            arrays: the DEM.
+            graph, edge_of: result of `MatchingGraph.from_arrays`.
+        """
         error, first = np.unique(arrays.component_error, return_index=True)
         index = np.searchsorted(error, arrays.component_error)
         owner, detector = _odd_pairs(
@@ -62,18 +67,18 @@ class ErrorMechanisms(NamedTuple):
 
 
 class TannerGraph(Pools):
-    """The errors of a DEM as they are, not as edges: each flips any number of detectors. Read only once made.
+    """Errors of a DEM as hyperedges: each flips any number of detectors. Read-only after construction.
 
-    Errors that flip the same detectors and observables are one mechanism, which happens when an odd number of
-    them does. An error's components (`^` separates them) say which edges of the matching graph it flips; if
-    errors of one mechanism say different things, each counts by its share of the probability.
+    Errors with equal detectors and observables are merged into one mechanism, which occurs when an odd number
+    of them does. The components of an error (separated by `^`) give the edges of the matching graph that it
+    flips; if errors of one mechanism have different components, each counts by its share of the probability.
 
-    Each detector is a row of links. Rows are ordered by falling distance from the first detector of their
-    connected component: where the graph has no loops, a sweep forward and a sweep backward are exact.
+    Each detector is a row of links. Rows are ordered by decreasing distance from the first detector of their
+    connected component: on a tree, one forward and one backward pass are exact.
     """
 
     def __init__(self, **arrays: NDArray[Any]) -> None:
-        """Of the arrays that `TANNER` describes."""
+        """Store the arrays of the record TANNER."""
         super().__init__(TANNER)
         self.own(**arrays)
         self.set(
@@ -88,12 +93,12 @@ class TannerGraph(Pools):
         )
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        # The record holds addresses, which mean nothing in a copy or in another process.
+        # Records hold addresses, which are meaningless in a copy or in another process.
         return partial(type(self), **self.arrays), ()
 
     @classmethod
     def from_errors(cls, errors: ErrorMechanisms, *, graph: MatchingGraph) -> Self:
-        """Make the graph of a DEM's errors; `graph` is the matching graph of the same DEM."""
+        """Build the Tanner graph of a DEM's errors; `graph` is the matching graph of the same DEM."""
         num_mechanisms = errors.leader.size
         probability = _odd_chance(errors.probability, errors.mechanism, num_mechanisms)
         with np.errstate(divide="ignore", over="ignore"):
@@ -129,10 +134,16 @@ class TannerGraph(Pools):
 
 
 class Beliefs(Pools):
-    """Everything that belief propagation writes to, for one thread and LANES shots."""
+    """Memory of belief propagation, for one thread and LANES shots.
 
-    def __init__(self, tanner: TannerGraph, *, max_sweeps: int, max_waiting: int = LANES) -> None:
-        """Of the sizes of a Tanner graph; `max_waiting`: shots that can wait to be started once more."""
+    Args:
+        tanner: the Tanner graph.
+        max_sweeps: most iterations.
+        max_postponed: most shots that can wait to be restarted.
+    """
+
+    def __init__(self, tanner: TannerGraph, *, max_sweeps: int, max_postponed: int = LANES) -> None:
+        """Allocate the arrays of the record BELIEF."""
         super().__init__(BELIEF)
         names = "num_detectors", "num_mechanisms", "num_links", "num_edges", "longest_row"
         sizes = {name: int(tanner.record[name][0]) for name in names}
@@ -143,7 +154,7 @@ class Beliefs(Pools):
             "before": sizes["longest_row"],
             "differences": sizes["longest_row"],
             "active": 1,
-            "chances": sizes["num_mechanisms"],
+            "posteriors": sizes["num_mechanisms"],
         }
         self.own(**{name: np.zeros(LANES * length, np.float32) for name, length in lengths.items()})
         self.own(
@@ -151,21 +162,22 @@ class Beliefs(Pools):
             shot_weights=np.zeros(sizes["num_edges"], dtype=np.int32),
             shot_events=np.zeros(sizes["num_detectors"], dtype=np.int64),
             group=np.zeros(LANES, dtype=np.int64),
-            waiting=np.zeros(max_waiting, dtype=np.int64),
+            postponed=np.zeros(max_postponed, dtype=np.int64),
         )
-        self.set(**sizes, max_sweeps=max_sweeps, max_waiting=max_waiting)
+        self.set(**sizes, max_sweeps=max_sweeps, max_postponed=max_postponed)
 
 
 def _rows_by_distance(
     detector: NDArray[np.int64], mechanism: NDArray[np.int64], num_detectors: int, num_mechanisms: int
 ) -> NDArray[np.int32]:
-    """Number detectors by falling distance from the first one of their connected component.
+    """Number detectors by decreasing distance from the first one of their connected component.
 
     Args:
         detector, mechanism: int64 (links,), the two ends of each link.
+        num_detectors, num_mechanisms: sizes.
 
     Returns:
-        int32 (num_detectors,): the row of each detector. In a tree every detector but the first has exactly
+        int32 (num_detectors,): the row of each detector. On a tree every detector but the first has exactly
         one mechanism in common with detectors of later rows.
     """
     size = num_detectors + num_mechanisms
@@ -173,7 +185,7 @@ def _rows_by_distance(
     links = csr_matrix((np.ones(near.size, dtype=np.int8), (near, far)), shape=(size + 1, size + 1))
     _, label = connected_components(links, directed=False)
     _, start = np.unique(label[:num_detectors], return_index=True)
-    # One more node leads to the first detector of each component: one search visits them all.
+    # An additional node is connected to the first detector of each component: one search visits all.
     near, far = np.concatenate([near, np.full(start.size, size)]), np.concatenate([far, start])
     both = csr_matrix(
         (np.ones(2 * near.size, dtype=np.int8), (np.append(near, far), np.append(far, near))),
@@ -187,14 +199,14 @@ def _rows_by_distance(
 
 
 def starts(sizes: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Where each of consecutive runs of the given sizes starts, and where the last one ends."""
+    """Return the start of each of consecutive runs of the given sizes, and the end of the last, int32."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
 
 
 def _odd_pairs(
     owner: NDArray[np.int64], item: NDArray[np.int64], num_items: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The (owner, item) pairs that appear an odd number of times, sorted; negative items are left out."""
+    """Return the (owner, item) pairs that occur an odd number of times, sorted; drop negative items."""
     kept = item >= 0
     pair, times = np.unique(owner[kept] * max(num_items, 1) + item[kept], return_counts=True)
     pair = pair[times % 2 == 1]
@@ -204,7 +216,7 @@ def _odd_pairs(
 def same_rows(
     owner: NDArray[np.int64], detector: NDArray[np.int64], flipped: NDArray[np.uint64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number errors by what they flip: the number of each, and the first error of each number."""
+    """Number errors by their flips; return the number of each error, and the first error of each number."""
     num_errors = flipped.shape[0]
     sizes = np.bincount(owner, minlength=num_errors)
     table = np.full((num_errors, int(sizes.max(initial=0)) + flipped.shape[1]), -1, dtype=np.int64)
@@ -224,11 +236,11 @@ def same_rows(
 def _odd_chance(
     probability: NDArray[np.float64], group: NDArray[np.int64], num_groups: int
 ) -> NDArray[np.float64]:
-    """The chance that an odd number of the independent errors of each group happen."""
+    """Return the probability that an odd number of the independent errors of each group occur."""
     odd, even = np.zeros(num_groups), np.ones(num_groups)
     order = np.argsort(group, kind="stable")
     rank = np.arange(order.size) - np.searchsorted(group[order], group[order])
-    for which in range(int(rank.max(initial=-1)) + 1):  # one more error of each group that has so many
+    for which in range(int(rank.max(initial=-1)) + 1):  # one error of every group with enough errors
         member = order[rank == which]
         p, at = probability[member], group[member]
         odd[at], even[at] = odd[at] * (1 - p) + even[at] * p, even[at] * (1 - p) + odd[at] * p

@@ -12,8 +12,8 @@ from decoders.base import Gaps, Packed, Weights
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.correlated.kernels import batch, second_gaps
 from decoders.correlated.workspace import SecondWorkspace
-from decoders.gaps.logical_classes import Gauge
-from decoders.gaps.per_shot_gap import Rivals, as_likelihood, gauges_of, no_gaps
+from decoders.gaps.logical_classes import LogicalDetector
+from decoders.gaps.per_shot_gap import PerShotGaps, allocate_gaps, make_logicals, scale_gaps
 from decoders.kernels import layout
 from decoders.matching.decoder import MWPM
 from decoders.matching.failure import explain_failure, unexplained
@@ -24,10 +24,10 @@ from decoders.reweighted.graph import ReweightedGraph
 _LIST_LENGTH = 184
 
 
-class _Desk:
+class _ThreadMemory:
     """All that one thread writes to while it looks for gaps."""
 
-    def __init__(self, decoder: "CorrelatedMWPM", gauges: list[Gauge]) -> None:
+    def __init__(self, decoder: "CorrelatedMWPM", logicals: list[LogicalDetector]) -> None:
         self.first_graph = decoder.search_graph.record.copy()
         self.first_graph["only_first"] = 1
         if not decoder.correlated.observed.any():
@@ -36,13 +36,13 @@ class _Desk:
         self.first_work.record["keep_duals"] = 1  # no short cut that two matchings would not take
         self.graph = ReweightedGraph(decoder.graph)
         self.work = Workspace(self.graph)
-        self.rivals = Rivals(self.graph, gauges)
+        self.gap_classes = PerShotGaps(self.graph, logicals)
         self.uses = np.zeros(decoder.graph.num_edges, dtype=np.uint8)
         self.weights = decoder.graph.edge_weight.copy()
 
     def grow(self) -> None:
         """Give the kernels more room."""
-        for one in (self.first_work, self.work, self.rivals):
+        for one in (self.first_work, self.work, self.gap_classes):
             one.grow()
 
 
@@ -86,13 +86,13 @@ class CorrelatedMWPM(MWPM):
             list_length=_LIST_LENGTH,
         )
         self.search_graph.set(certain_weight=correlated.offset)
-        self.search_graph.apply_first(correlated.observed)
+        self.search_graph.use_observed_edges(correlated.observed)
         if compare:
             correlated.errors.add_to(self.search_graph)
         self.correlated = correlated
         self._compare = compare
-        self._gauges: list[Gauge] | None = None  # made when gaps are first asked for
-        self._idle_desks: list[_Desk] = []
+        self._logicals: list[LogicalDetector] | None = None  # made when gaps are first asked for
+        self._idle_memory: list[_ThreadMemory] = []
         self._parts_decoder: MWPM | None = None  # made when a shot needs it
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
@@ -148,8 +148,8 @@ class CorrelatedMWPM(MWPM):
         impossible = np.flatnonzero(unexplained(parts, packed))
         if impossible.size:
             number = int(impossible[0])
-            toggles = np.packbits(parts.certain_detectors, bitorder="little")
-            raise ValueError(explain_failure(parts, packed[number] ^ toggles, number))
+            inverted = np.packbits(parts.certain_detectors, bitorder="little")
+            raise ValueError(explain_failure(parts, packed[number] ^ inverted, number))
         return in_parts
 
     def _plain(self) -> MWPM:
@@ -170,50 +170,50 @@ class CorrelatedMWPM(MWPM):
 
     def _second_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
         """Gaps of shots that have a matching in the graph, with the second matching's weights."""
-        if self._gauges is None:
-            self._gauges = gauges_of(self.graph)
+        if self._logicals is None:
+            self._logicals = make_logicals(self.graph)
         # Of equally light matchings another may be found where weights are asked for as well.
         predictions, _ = self._decode_packed(packed, weights=False, threads=threads)
         _, weights = self._decode_packed(packed, weights=True, threads=threads)
         assert weights is not None
-        steps = no_gaps(packed.shape[0], self._gauges)
-        run = partial(self._gaps_in, read_only(packed), predictions, steps, self._gauges)
+        steps = allocate_gaps(packed.shape[0], self._logicals)
+        run = partial(self._gaps_in, read_only(packed), predictions, steps, self._logicals)
         self._in_portions(run, packed.shape[0], threads)
-        return predictions, weights, as_likelihood(steps, self._gauges, scale=self.graph.weight_scale)
+        return predictions, weights, scale_gaps(steps, self._logicals, scale=self.graph.weight_scale)
 
     def _gaps_in(
         self,
         packed: Packed,
         predictions: Packed,
         steps: NDArray[np.int64],
-        gauges: list[Gauge],
+        logicals: list[LogicalDetector],
         first: int,
         last: int,
     ) -> None:
         """Find the integer gaps of the shots first..last-1, which have been decoded."""
         try:
-            desk = self._idle_desks.pop()
+            memory = self._idle_memory.pop()
         except IndexError:
-            desk = _Desk(self, gauges)
+            memory = _ThreadMemory(self, logicals)
         at, status = 0, layout.FULL
         while status == layout.FULL:
             at, status = second_gaps.find_second_gaps(
-                desk.first_graph,
-                desk.first_work.record,
-                desk.graph.record,
-                desk.graph.reweight.record,
-                desk.work.record,
-                *desk.rivals.records,
+                memory.first_graph,
+                memory.first_work.record,
+                memory.graph.record,
+                memory.graph.reweight.record,
+                memory.work.record,
+                *memory.gap_classes.records,
                 *self.correlated.implied,
                 self.graph.edge_weight,
-                desk.uses,
-                desk.weights,
+                memory.uses,
+                memory.weights,
                 packed[first:last],
                 predictions[first:last],
                 steps[first:last],
                 at,
             )
             if status == layout.FULL:
-                desk.grow()
-        self._idle_desks.append(desk)
+                memory.grow()
+        self._idle_memory.append(memory)
         assert status == layout.OK  # decoded before

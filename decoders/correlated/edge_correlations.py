@@ -57,7 +57,7 @@ class CorrelatedGraph(NamedTuple):
         Raises:
             ValueError: an error has a component with more than two detectors.
         """
-        arrays, likely = _with_likely_errors_present(read_dem(dem))
+        arrays, likely = _make_likely_errors_certain(read_dem(dem))
         num_components = arrays.component_error.size
         arrays = _recombined(arrays)
         graph, edge_of = MatchingGraph.from_arrays(arrays)
@@ -91,7 +91,7 @@ class CorrelatedGraph(NamedTuple):
         return cls(graph, implied, offset, bool(likely.size), errors, parts, observed)
 
 
-def _with_likely_errors_present(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:
+def _make_likely_errors_certain(arrays: DemArrays) -> tuple[DemArrays, NDArray[np.int32]]:
     """Turn errors of p > 1/2 into certain ones, and others of probability 1 - p; returns which."""
     likely = arrays.component_probability > 0.5
     which = arrays.component_error[likely]

@@ -1,4 +1,4 @@
-"""PyMatching 2 as a decoder of this package, for comparison with the others."""
+"""PyMatching 2 as a decoder of this package, for comparison."""
 
 import math
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 
 from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.external.pymatching_radii import limit_radii
-from decoders.gaps.logical_classes import Gauge
+from decoders.gaps.logical_classes import LogicalDetector
 from decoders.model.dem import read_dem
 from decoders.model.matching_graph import MatchingGraph
 
-# The weight of anything less likely is infinite for PyMatching, which it refuses.
+# PyMatching rejects smaller probabilities, whose weight it computes as infinite.
 _LEAST_PROBABILITY = 1e-300
 
 
 class PyMatching(Decoder):
     """Minimum-weight perfect matching by PyMatching (Higgott and Gidney, arXiv 2303.15933).
 
-    Accept what `MatchingGraph` accepts, with two differences that are PyMatching's: mechanisms with the
-    same detectors but different observables become one edge with the observables of the first; and
-    `decode_batch` holds the interpreter's lock.
+    Accepts what `MatchingGraph` accepts, with two differences due to PyMatching: mechanisms with equal
+    detectors but different observables are merged into one edge with the observables of the first; and
+    `decode_batch` holds the GIL.
 
-    PyMatching does not return from shots whose regions grow by 2**31 of its weight steps, 64 edges of the
-    largest weight. In models with such distances the steps are made coarser (`limit_radii`): of 24 bits,
-    log2(k) are lost where distances are k times too long. Other models are decoded as PyMatching does it.
+    PyMatching does not terminate for shots whose regions grow by 2**31 of its weight steps, 64 edges of the
+    largest weight. For models with such distances the steps are made coarser (`limit_radii`): of 24 bits,
+    log2(k) are lost where distances are k times too long. Other models are decoded by PyMatching unchanged.
     """
 
     _name: ClassVar[str] = "pymatching"
@@ -40,7 +40,7 @@ class PyMatching(Decoder):
         super().__init__(
             name=self._name, num_detectors=dem.num_detectors, num_observables=dem.num_observables
         )
-        arrays = read_dem(dem)  # PyMatching drops hyperedges silently; this refuses them
+        arrays = read_dem(dem)  # rejects hyperedges, which PyMatching would drop silently
         plain = _Plain(dem=dem)
         if (
             arrays.num_certain
@@ -56,7 +56,7 @@ class PyMatching(Decoder):
         self._matching = pymatching.Matching.from_detector_error_model(
             plain.dem, enable_correlations=self._correlated
         )
-        # Correlated matching lowers weights only, so that distances of the first pass are the longest.
+        # Correlated matching only lowers weights, so distances are longest in the first pass.
         seen = arrays.component_ends[:, 0] >= 0
         limit_radii(
             self._matching,
@@ -64,14 +64,17 @@ class PyMatching(Decoder):
             probability=np.maximum(arrays.component_probability[seen], _LEAST_PROBABILITY),
         )
         self._dem = dem.copy()
-        self._class_solvers: list[_ClassSolver] | None = None  # made when gaps are first asked for
-        # PyMatching knows observables only from errors that flip them.
+        self._class_solvers: list[_ClassSolver] | None = None  # created when gaps are first requested
+        # PyMatching infers the number of observables from the errors that flip them.
         if self._matching.num_fault_ids < self.num_observables:
             self._matching.ensure_num_fault_ids(self.num_observables)
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:
-        """Make the decoder for a DEM.
+        """Construct the decoder for a DEM.
+
+        Args:
+            dem: errors with at most two detectors per component.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
@@ -97,7 +100,7 @@ class PyMatching(Decoder):
         if self._class_solvers is None:
             graph = MatchingGraph.from_dem(self._dem)
             self._class_solvers = [
-                _ClassSolver(Gauge.of(graph, observable=observable))
+                _ClassSolver(LogicalDetector.of(graph, observable=observable))
                 for observable in range(self.num_observables)
             ]
         predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
@@ -109,7 +112,7 @@ class PyMatching(Decoder):
         return predictions, weights, gaps
 
     def _blame_shot(self, events: Packed, error: ValueError) -> ValueError:
-        """PyMatching's error does not say which shot it is about: find the first one that fails alone."""
+        """Find the first shot that fails alone: PyMatching's error does not name the shot."""
         for shot in range(events.shape[0]):
             try:
                 self._matching.decode_batch(
@@ -121,10 +124,10 @@ class PyMatching(Decoder):
 
 
 class _ClassSolver:
-    """PyMatching, told in which class of one observable to look."""
+    """PyMatching restricted to one class of one observable."""
 
-    def __init__(self, gauge: Gauge) -> None:
-        graph = gauge.graph
+    def __init__(self, logical: LogicalDetector) -> None:
+        graph = logical.graph
         dem = stim.DetectorErrorModel()
         for u, v, probability in zip(
             graph.edge_u.tolist(), graph.edge_v.tolist(), graph.edge_probability.tolist(), strict=True
@@ -132,7 +135,7 @@ class _ClassSolver:
             ends = [stim.target_relative_detector_id(end) for end in (u, v) if end >= 0]
             dem.append("error", max(probability, _LEAST_PROBABILITY), ends)
         dem.append("detector", [], [stim.target_relative_detector_id(graph.num_detectors - 1)])
-        self._gauge = gauge
+        self._logical = logical
         self._certain = np.packbits(graph.certain_detectors, bitorder="little")
         self._matching = pymatching.Matching.from_detector_error_model(dem)
         limit_radii(
@@ -142,26 +145,31 @@ class _ClassSolver:
         )
 
     def gaps(self, packed: Packed, flips: NDArray[np.bool_]) -> Gaps:
-        """How much more the best solution weighs that does not flip as predicted, float64 (shots,)."""
-        if not self._gauge.two_classes:
-            return np.full(packed.shape[0], self._gauge.unseen)
+        """Return the weight of the best solution of the other class minus that of the best, float64 (shots,).
+
+        Args:
+            packed: uint8 (shots, ceil(detectors / 8)).
+            flips: bool (shots,): predicted value of the observable.
+        """
+        if not self._logical.two_classes:
+            return np.full(packed.shape[0], self._logical.unseen)
         here, there = (
             self._matching.decode_batch(
-                self._gauge.events_of_class(packed, wanted) ^ self._certain,
+                self._logical.events_of_class(packed, wanted) ^ self._certain,
                 bit_packed_shots=True,
                 return_weights=True,
             )[1]
             for wanted in (flips, ~flips)
         )
-        gaps: Gaps = np.minimum(there - here, self._gauge.unseen)
+        gaps: Gaps = np.minimum(there - here, self._logical.unseen)
         return gaps
 
 
 class CorrelatedPyMatching(PyMatching):
     """PyMatching's two-pass correlated matching (after Fowler, arXiv 1310.0863).
 
-    The first pass's edges raise the probability of the edges that the same errors contain, as the
-    `^` in the DEM says; then the shot is matched again. Weights are those of the second pass.
+    The edges of the first pass raise the probability of other edges of the same errors (separated by `^` in
+    the DEM); then the shot is matched again. Weights are those of the second pass.
     """
 
     _name: ClassVar[str] = "pymatching-correlated"
@@ -171,7 +179,7 @@ class CorrelatedPyMatching(PyMatching):
 
 
 class _Plain:
-    """A DEM that PyMatching takes, and what to flip before and after decoding with it."""
+    """A DEM that PyMatching accepts, and what to flip before and after decoding with it."""
 
     def __init__(self, *, dem: stim.DetectorErrorModel) -> None:
         self.dem = dem
@@ -185,12 +193,12 @@ class _Plain:
 
 
 def _simplify(dem: stim.DetectorErrorModel, *, likely_errors: bool) -> _Plain:
-    """Leave out what PyMatching cannot take or would misread; the answer says how to make up for it.
+    """Remove instructions that PyMatching rejects or misinterprets, and record how to compensate for them.
 
-    PyMatching refuses probability 1, makes a loop of a detector that stands twice in a component,
-    and correlated matching refuses components without detectors. Errors of probability 1 become
-    flips; less than 1e-300 counts as 1e-300. With likely_errors=False, as correlated matching needs
-    it, errors of more than 1/2 become flips and the chance that they do not happen.
+    PyMatching rejects probability 1, creates a self-loop for a detector that occurs twice in a component, and
+    its correlated matching rejects components without detectors. Errors of probability 1 become flips;
+    probabilities below 1e-300 count as 1e-300. With likely_errors=False, as correlated matching requires,
+    errors of p > 1/2 become flips and errors of probability 1 - p.
     """
     plain = _Plain(dem=dem)
     clean = stim.DetectorErrorModel()

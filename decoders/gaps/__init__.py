@@ -1,1 +1,1 @@
-"""Complementary gaps: how much heavier the other logical class is."""
+"""Complementary gaps of matching decoders."""

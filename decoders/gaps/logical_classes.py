@@ -1,4 +1,4 @@
-"""A logical class as a detector: the graph on which matching can be told which class to stay in."""
+"""Logical detectors: an additional detector per observable that fixes the logical class of a matching."""
 
 from dataclasses import dataclass
 
@@ -10,47 +10,54 @@ from decoders.model.matching_graph import MatchingGraph
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Gauge:
-    """One observable moved to the boundary.
+class LogicalDetector:
+    """One observable, expressed as an additional detector at the boundary.
 
-    Where no loop of edges flips the observable, every detector can be given a bit such that an edge
-    between two detectors flips it if their bits differ. Then errors with given detection events flip
-    the observable by the parity of their boundary edges of one kind, up to what the events' bits say.
-    In a memory these are the edges to one of the two boundaries. In `graph` they lead to one detector
-    more, the last one: it fires, or not, in one logical class and not in the other.
+    If no cycle of edges flips the observable, every detector can be assigned a bit such that an edge between
+    two detectors flips it if and only if their bits differ. Then errors with given detection events flip the
+    observable by the parity of their boundary edges of one kind, up to a correction by the bits of the
+    events. In a memory these are the edges to one of the two boundaries. In `graph` they lead to one
+    additional detector, the last one, which fires in one logical class and not in the other (the boundary
+    detector of Gidney, Newman, Brooks, Jones, arXiv 2312.04522, section 2).
     """
 
     observable: int
-    #: The given graph with one detector more and without observables.
+    #: The given graph with the additional detector and without observables.
     graph: MatchingGraph
-    #: int64 (num_edges,): the number in the given graph of each edge of `graph`.
+    #: int64 (num_edges,): index in the given graph of each edge of `graph`.
     edges: NDArray[np.int64]
     #: uint8 (ceil(num_detectors / 8),): the bit of each detector, bit-packed.
     bits: NDArray[np.uint8]
-    #: The observable without detection events as long as the last detector is quiet.
+    #: Value of the observable if neither detection events nor the last detector fire.
     offset: bool
     #: bool (num_edges of the given graph,): boundary edges that flip the observable.
     flipping: NDArray[np.bool_]
-    #: Whether edges can reach both classes; if not, only one is possible for given detection events.
+    #: Whether edges can reach both classes; if not, detection events determine the class.
     two_classes: bool
-    #: Weight, in units of likelihood, of the lightest change of class by an error that no detector sees.
+    #: Weight, in units of log-likelihood, of the lightest undetectable error that changes the class.
     unseen: float
 
     @classmethod
-    def of(cls, graph: MatchingGraph, *, observable: int) -> "Gauge":
-        """Move an observable to the boundary.
+    def of(cls, graph: MatchingGraph, *, observable: int) -> "LogicalDetector":
+        """Express an observable as a detector.
+
+        Args:
+            graph: the matching graph.
+            observable: index of the observable.
 
         Raises:
-            ValueError: a loop of edges flips the observable, or there is no such observable.
+            ValueError: a cycle of edges flips the observable, or there is no such observable.
         """
         if not 0 <= observable < graph.num_observables:
-            raise ValueError(f"no observable L{observable}: there are {graph.num_observables}")
+            raise ValueError(
+                f"observable={observable}: the graph has {graph.num_observables} observables, numbered from 0"
+            )
         flips = _bit_of(graph.edge_observables, observable)
         bit = _potential(graph, flips, observable)
         at_boundary = graph.edge_v < 0
         kind = at_boundary & (flips ^ bit[graph.edge_u])
-        # Which of the two boundaries of a component is the flipping one is free: take the one with fewer
-        # edges, and so none where there is only one.
+        # Either boundary of a component may be the flipping one: choose the one with fewer edges, which is
+        # empty if there is only one boundary.
         size = graph.component_has_boundary.size
         of_edge = graph.component[graph.edge_u]
         every, flipping = (np.bincount(of_edge[chosen], minlength=size) for chosen in (at_boundary, kind))
@@ -76,11 +83,11 @@ class Gauge:
         )
 
     def events_of_class(self, packed: NDArray[np.uint8], flips: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Detection events on `graph` that leave only solutions of a given class.
+        """Return detection events on `graph` that admit only solutions of a given class.
 
         Args:
             packed: uint8 (shots, ceil(num_detectors / 8)) on the given graph, padding zero.
-            flips: bool (shots,): whether the observable is to be flipped.
+            flips: bool (shots,): value of the observable in the class.
 
         Returns:
             uint8 (shots, ceil((num_detectors + 1) / 8)).
@@ -95,17 +102,17 @@ class Gauge:
 
 
 def _bit_of(words: NDArray[np.uint64], observable: int) -> NDArray[np.bool_]:
-    """Whether rows of observables contain one; no words at all contain none."""
+    """Return whether each row of bit-packed observables contains one; False without words."""
     found: NDArray[np.bool_] = words[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1) != 0
     return found
 
 
 def _potential(graph: MatchingGraph, flips: NDArray[np.bool_], observable: int) -> NDArray[np.bool_]:
-    """A bit for each detector that differs along exactly the inner edges that flip the observable."""
+    """Return a bit for each detector that differs across exactly the inner edges that flip the observable."""
     size = graph.num_detectors
     inner = graph.edge_v >= 0
     u, v, crossing = graph.edge_u[inner], graph.edge_v[inner], size * flips[inner]
-    # Two sheets of the graph; an edge that flips leads from one to the other.
+    # Double cover of the graph; an edge that flips leads from one sheet to the other.
     ends_u = np.concatenate([u, u + size]).astype(np.int32)
     ends_v = np.concatenate([v + crossing, v + size - crossing]).astype(np.int32)
     sheet = np.empty(2 * size, dtype=np.int32)
@@ -113,19 +120,20 @@ def _potential(graph: MatchingGraph, flips: NDArray[np.bool_], observable: int) 
     looped = np.flatnonzero(sheet[:size] == sheet[size:])
     if looped.size:
         raise ValueError(
-            f"no gap for observable L{observable}: errors along a closed loop through D{looped[0]} flip it, "
-            "but it must depend on boundaries alone (not a code on a torus, no contradictory parallel errors)"
+            f"no gap for observable L{observable}: errors along a cycle through D{looped[0]} flip it; gaps "
+            "need observables that only paths between boundaries flip (no torus, no contradictory parallel "
+            "edges)"
         )
-    # Components are numbered by their smallest detector: bit 0 goes to it and to what is on its sheet.
+    # Components are numbered by their smallest detector, which gets bit 0, as do all on its sheet.
     return sheet[:size] > sheet[size:]
 
 
 def _with_detector(
     graph: MatchingGraph, leading: NDArray[np.bool_]
 ) -> tuple[MatchingGraph, NDArray[np.int64]]:
-    """The graph with one detector more, to which the `leading` ones of its boundary edges lead.
+    """Return the graph with one additional detector, to which the `leading` boundary edges lead.
 
-    And the number that each of its edges had before.
+    Returns also int64 (num_edges,): the former index of each edge.
     """
     edge_v = np.where(leading, np.int32(graph.num_detectors), graph.edge_v).astype(np.int32)
     order = np.lexsort((edge_v, graph.edge_u))

@@ -1,4 +1,4 @@
-"""Bit-packed rows (least significant bit first) to lists of set bits."""
+"""Lists of the set bits of bit-packed rows (least significant bit first)."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from decoders.kernels.jit import interpreted, kernel
 if interpreted:
 
     def trailing_zeros(word: np.uint64) -> int:
-        """Number of zero bits below the lowest one bit."""
+        """Count the zero bits below the lowest one bit."""
         return int(word & (~word + np.uint64(1))).bit_length() - 1
 
 else:
@@ -15,12 +15,20 @@ else:
 
 
 @kernel
-def set_bits(row, found):
-    """Write the places of the one bits of a row of bytes to `found`; returns how many there are."""
+def list_set_bits(row, found):
+    """List the positions of the one bits of a row.
+
+    Args:
+        row: uint8 (bytes,), bit-packed.
+        found: int64 (at least 8 * bytes,); written.
+
+    Returns:
+        Number of positions written, ascending.
+    """
     count = 0
     whole = len(row) & ~7
     for start in range(0, whole, 8):
-        # Written out so that the compiler makes one unaligned 8-byte load of it.
+        # Written out: the compiler turns it into one unaligned 8-byte load.
         word = (
             np.uint64(row[start])
             | np.uint64(row[start + 1]) << np.uint64(8)
@@ -46,11 +54,20 @@ def set_bits(row, found):
 
 
 @kernel
-def set_bits_toggled(row, toggles, found):
-    """Write the places at which two rows of bytes differ to `found`; returns how many there are."""
+def list_differing_bits(row, inverted, found):
+    """List the positions at which two rows differ.
+
+    Args:
+        row: uint8 (bytes,), bit-packed.
+        inverted: uint8 (bytes,), bit-packed.
+        found: int64 (at least 8 * bytes,); written.
+
+    Returns:
+        Number of positions written, ascending.
+    """
     count = 0
     for start in range(len(row)):
-        word = np.uint64(row[start] ^ toggles[start])
+        word = np.uint64(row[start] ^ inverted[start])
         while word != np.uint64(0):
             found[count] = 8 * start + np.int64(trailing_zeros(word))
             count += 1
@@ -59,8 +76,8 @@ def set_bits_toggled(row, toggles, found):
 
 
 @kernel
-def is_quiet(shots, shot):
-    """Whether a row of bytes is all zero."""
+def is_empty_shot(shots, shot):
+    """Return whether row `shot` of uint8 (shots, bytes) is zero."""
     byte = 0
     while byte < shots.shape[1] and shots[shot, byte] == 0:
         byte += 1

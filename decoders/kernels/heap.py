@@ -1,11 +1,15 @@
-"""A binary heap of (key, what) records, smallest key first."""
+"""Binary heap of (key, what) records, smallest key first."""
 
 from decoders.kernels.jit import kernel
 
 
 @kernel
 def push(queue, size, key, what):
-    """Add an item to the first `size` items; returns the new size. The caller checks the capacity."""
+    """Insert an item and return the new size. The caller checks the capacity.
+
+    Args:
+        queue: ITEM records; the first `size` are a heap; written.
+    """
     at = size
     while at > 0:
         above = (at - 1) >> 1
@@ -21,7 +25,11 @@ def push(queue, size, key, what):
 
 @kernel
 def drop_first(queue, size):
-    """Remove the item at index 0; returns the new size."""
+    """Remove the item at index 0 and return the new size.
+
+    Args:
+        queue: ITEM records; the first `size` >= 1 are a heap; written.
+    """
     size -= 1
     key = queue[size].key
     what = queue[size].what

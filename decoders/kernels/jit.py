@@ -1,9 +1,9 @@
-"""The one decorator of all kernels, and where their compiled code is cached.
+"""Decorators that compile kernels, and the cache folder of their machine code.
 
-numba's cache does not notice that a function called from another file was edited, nor that
-`NUMBA_BOUNDSCHECK` changed: the old machine code goes on running. So the cache folder carries a
-digest of everything the machine code depends on (numba and llvmlite versions, the flags, the bytes
-of every kernel file of every package), chosen here before any kernel is decorated. Import this module first.
+numba's cache notices neither that a function called from another file was edited nor that
+`NUMBA_BOUNDSCHECK` changed: stale machine code would run. The cache folder therefore carries a digest of
+everything that the machine code depends on (numba and llvmlite versions, flags, the bytes of every kernel
+file of every package), computed before any kernel is decorated. Import this module before other kernels.
 """
 
 import hashlib
@@ -34,9 +34,9 @@ def _digest() -> str:
 
 
 def _cache_folder() -> Path:
-    """The user's own numba cache folder if set, else the usual cache folder, else a private one for this run.
+    """Choose the cache folder: numba's if set, else the user's, else a private one for this run.
 
-    numba unpickles what it finds here, so the last resort is a new folder that nobody else can write to.
+    numba unpickles files of this folder, so the last resort is a new folder that nobody else can write to.
     """
     chosen = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen) / "below-threshold" / _digest()
@@ -51,7 +51,7 @@ cache_folder = _cache_folder()
 
 
 def compile_into(folder: Path, function: _Function) -> _Function:
-    """Compile a function in nopython mode, with its machine code cached in a folder, without the GIL."""
+    """Compile a function in nopython mode that releases the GIL, with its machine code cached in a folder."""
     before = config.CACHE_DIR
     config.CACHE_DIR = str(folder)
     try:
@@ -70,8 +70,8 @@ def entry_point(function: _Function) -> _Function:
 def kernel(function: _Function) -> _Function:
     """Compile a function that other kernels call.
 
-    Without the wrappers by which Python calls compiled code, that takes a fifth less time. Python may call
-    it all the same (tests do), slowly: it is compiled once more for that.
+    It gets no wrapper for calls from Python, which saves a fifth of the compile time. A call from Python
+    (tests do this) compiles it a second time.
     """
     return function if interpreted else _Kernel(function)  # type: ignore[return-value]
 
@@ -79,8 +79,8 @@ def kernel(function: _Function) -> _Function:
 class _Kernel(CPUDispatcher):
     """Compiled function without wrappers for calls from Python.
 
-    No overload is entered in the table by which numba dispatches calls from Python, so every such call
-    arrives at `_compile_for_args`.
+    No overload enters the table by which numba dispatches calls from Python, so every such call arrives at
+    `_compile_for_args`.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -101,6 +101,6 @@ class _Kernel(CPUDispatcher):
         self.overloads[tuple(result.signature.args)] = result
 
     def _compile_for_args(self, *arguments: Any, **named: Any) -> Any:
-        if self._for_python is None:  # a folder of its own: numba's keys know the signature, not the options
+        if self._for_python is None:  # separate folder: numba's cache keys do not include the options
             self._for_python = compile_into(cache_folder / "for_python", self.py_func)
         return self._for_python._compile_for_args(*arguments, **named)

@@ -1,9 +1,9 @@
-"""Records of kernels: fields, and the pools (arrays at an address) that a record refers to.
+"""Record types for kernels, with pools: fields that hold the address of an array.
 
 A kernel gets one record instead of a dozen arrays: one pointer instead of a hundred words of array
 descriptions per call. A field declared as `Pool` holds the address of an array, and `pool(record, name)`
-is that array. Compiled, it costs one load; with `NUMBA_DISABLE_JIT=1` it is an ordinary numpy view of the
-same memory. Bounds checks see the true lengths in both.
+returns that array. Compiled, this costs one load; with `NUMBA_DISABLE_JIT=1` it is a numpy view of the same
+memory. Bounds checks use the true lengths in both cases.
 """
 
 import ast
@@ -39,7 +39,7 @@ def record(**fields: Any) -> "np.dtype[np.record]":
     """Declare a record type.
 
     Args:
-        fields: Name and numpy type of each field, in order; for an array that lies elsewhere, a `Pool`.
+        fields: Name and numpy type of each field, in order; a `Pool` for an array stored elsewhere.
 
     Returns:
         dtype of the record, in which addresses are int64.
@@ -57,7 +57,7 @@ def record(**fields: Any) -> "np.dtype[np.record]":
 
 
 def _evaluate(length: str, value_of: Callable[[int | str], Any], add: Any, multiply: Any) -> Any:
-    """Evaluate a length, from the values that `value_of` gives to integers and names."""
+    """Evaluate a length expression, given the values of integers and names by `value_of`."""
 
     def value(node: ast.expr) -> Any:
         match node:

@@ -1,4 +1,4 @@
-"""Exact minimum-weight perfect matching, in numba, on any number of threads."""
+"""Exact minimum-weight perfect matching decoder."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,25 +20,32 @@ from decoders.matching.optimality import check_certificate, check_edges
 from decoders.matching.workspace import LIST_LENGTH, Implied, SearchGraph, Workspace, read_only
 from decoders.model.matching_graph import MatchingGraph
 
-# Threads get their shots in portions, so that one that got hard shots does not keep the others waiting.
+# Portions of shots per thread: balances the load between easy and hard shots.
 _PORTIONS_PER_THREAD = 4
 
 
 class MWPM(Decoder):
     """Minimum-weight perfect matching of detection events, exact for every shot.
 
-    Events that are each other's nearest are matched in a first pass; the rest by growing alternating
-    trees with blossoms (Edmonds 1965) on edges that are discovered only as far as regions have grown,
-    the idea of sparse blossom (Higgott and Gidney, arXiv 2303.15933, section 3). Distances come from
-    lists of each detector's nearest neighbours and, beyond them, from a search of the graph.
+    Events that are mutually nearest are matched in a first pass; the others by growing alternating trees with
+    blossoms (Edmonds 1965) on edges that are discovered only as far as regions have grown, the idea of sparse
+    blossom (Higgott and Gidney, arXiv 2303.15933, section 3). Distances come from lists of each detector's
+    nearest neighbours and, beyond these, from Dijkstra searches of the graph.
 
-    Weights are integers as in `MatchingGraph`, so the weight found is exactly minimal in these units.
+    Weights are integers as in `MatchingGraph`; the weight found is exactly minimal in these units.
+
+    Example:
+        >>> import decoders, stim
+        >>> dem = stim.DetectorErrorModel("error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1")
+        >>> decoder = decoders.from_dem("mwpm", dem)
+        >>> decoder.decode_to_edges([True, False])
+        array([[ 0, -1]], dtype=int32)
     """
 
     uses_threads = True
     gives_gaps = True
     rough_cost_us: ClassVar[Mapping[int, float]] = {3: 0.03, 5: 0.14, 7: 0.43, 9: 1.5, 11: 3.4}
-    #: The kernels for many shots and for one.
+    #: Kernels that decode many shots, and one shot to edges.
     _decode_many = staticmethod(batch.decode_batch)
     #: What one thread writes to.
     _workspace: ClassVar[type[Workspace]] = Workspace
@@ -69,12 +76,12 @@ class MWPM(Decoder):
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, verify: bool = False) -> Self:
-        """Make the decoder for a DEM.
+        """Construct the decoder for a DEM.
 
         Args:
             dem: errors with at most two detectors per component, as `decompose_errors=True` makes them.
-            verify: prove every decoded shot optimal by its dual solution, computed against distances from
-                scipy; raises AssertionError otherwise. For tests and doubts: a hundred times slower.
+            verify: prove every decoded shot optimal by its dual solution, with distances from scipy; raises
+                AssertionError otherwise. For tests: a hundred times slower.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
@@ -89,22 +96,22 @@ class MWPM(Decoder):
         super().warm_up(gaps=gaps)
         if not self._verify:
             return
-        # Batches decode shot by shot, with a proof for each.
+        # With verify, batches are decoded shot by shot, with a proof for each.
         without_events = read_only(np.packbits(self.graph.certain_detectors, bitorder="little")[np.newaxis])
         predictions = np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8)
         self._decode_range(without_events[:0], predictions, np.zeros(0, dtype=np.int64), 0, 0)
         self._edge_numbers(without_events, idle=self._idle)
 
     def decode_to_edges(self, detection_events: ArrayLike) -> NDArray[np.int32]:
-        """The edges of one shot's matching.
+        """Return the edges of one shot's matching.
 
         Args:
             detection_events: bool, or integers 0 and 1, (num_detectors,).
 
         Returns:
             int32 (edges, 2): the detectors at the ends of each edge, -1 for the boundary; sorted. Edges of
-            negative weight that the solution contains are listed like others. Errors of probability one
-            are no edges: the total syndrome is the detection events without what those errors flip.
+            negative weight that the solution contains are included. Errors of probability one are not edges:
+            the syndrome of the result is the detection events without the flips of those errors.
 
         Raises:
             ValueError: wrong shape, dtype or value, or no error explains the detection events.
@@ -114,7 +121,7 @@ class MWPM(Decoder):
         return np.ascontiguousarray(ends[np.lexsort((ends[:, 1], ends[:, 0]))])
 
     def decode_to_edge_numbers(self, detection_events: ArrayLike) -> NDArray[np.int64]:
-        """The same edges by their numbers in `graph`: int64, ascending."""
+        """Return the edges of one shot's matching by their numbers in `graph`: int64, ascending."""
         return self._edge_numbers(read_only(self._pack_one(detection_events)), idle=self._idle)
 
     def _edge_numbers(self, shot: Packed, *, idle: list[Workspace]) -> NDArray[np.int64]:
@@ -130,7 +137,7 @@ class MWPM(Decoder):
 
         size = self._with_workspace(run, shot, idle=idle)
         times = np.bincount(found[:size], minlength=self.graph.num_edges)
-        times += self.graph.edge_weight < 0  # taken as present before decoding
+        times += self.graph.edge_weight < 0  # assumed present before decoding
         return np.flatnonzero(times % 2)
 
     def _decode_packed(self, packed: Packed, *, weights: bool, threads: int) -> tuple[Packed, Weights | None]:
@@ -154,25 +161,25 @@ class MWPM(Decoder):
         predictions = np.zeros((num_shots, (self.num_observables + 7) // 8), dtype=np.uint8)
         integer_weights, steps = np.zeros((2, num_shots), dtype=np.int64)
         gaps = np.empty((num_shots, self.num_observables))
-        for observable, gauge in enumerate(self._gap_graph.gauges):
-            if gauge.two_classes:
+        for observable, logical in enumerate(self._gap_graph.logicals):
+            if logical.two_classes:
                 arrays = (packed, predictions, integer_weights, steps)
                 self._in_portions(partial(self._gaps_of_range, observable, *arrays), num_shots, threads)
             gaps[:, observable] = self._gap_graph.gaps_of(observable, steps)
-        if self._verify or not any(gauge.two_classes for gauge in self._gap_graph.gauges):
+        if self._verify or not any(logical.two_classes for logical in self._gap_graph.logicals):
             predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
             assert weights is not None
             if self._verify:
                 self._verify_gaps(packed, predictions, weights, gaps)
             return predictions, weights, gaps
-        # Of two equally good predictions the one that is made without gaps.
+        # If two predictions are equally good, use the one found without gaps.
         tied = np.flatnonzero((gaps == 0).any(axis=1))
         predictions[tied], _ = self._decode_packed(packed[tied], weights=False, threads=threads)
         return predictions, integer_weights / self.graph.weight_scale, gaps
 
     @staticmethod
     def _in_portions(decode: Callable[[int, int], None], num_shots: int, threads: int) -> None:
-        """Have shots first..last-1 decoded, portion by portion on several threads."""
+        """Call `decode(first, last)` for portions of the shots, on several threads."""
         if threads == 1 or num_shots < 2:
             decode(0, num_shots)
             return
@@ -180,7 +187,7 @@ class MWPM(Decoder):
         bounds = [num_shots * portion // portions for portion in range(portions + 1)]
         with ThreadPoolExecutor(max_workers=threads) as pool:
             running = [pool.submit(decode, first, last) for first, last in pairwise(bounds)]
-            for portion in running:  # in order, so that the first bad shot is the one reported
+            for portion in running:  # in order, so that the first invalid shot is reported
                 portion.result()
 
     def _decode_range(
@@ -253,7 +260,7 @@ class MWPM(Decoder):
         first_shot: int = 0,
         make: Callable[[], Workspace] | None = None,
     ) -> int:
-        """Run a kernel on an idle workspace until it is done, giving it more room when it asks."""
+        """Run a kernel on an idle workspace until it is done; enlarge the workspace when it is full."""
         try:
             work = idle.pop()
         except IndexError:
@@ -287,20 +294,20 @@ class MWPM(Decoder):
             check_edges(self.graph, packed[shot], edges, predictions[shot], int(weights[shot]))
 
     def _verify_gaps(self, packed: Packed, predictions: Packed, weights: Weights, gaps: Gaps) -> None:
-        """Decode once more, told to stay in the other class, with proof."""
+        """Compare gaps with those of a verified matching constrained to the other class."""
         assert self._gap_graph is not None
-        for observable, gauge in enumerate(self._gap_graph.gauges):
-            expected = np.full(packed.shape[0], gauge.unseen)
-            if gauge.two_classes:
+        for observable, logical in enumerate(self._gap_graph.logicals):
+            expected = np.full(packed.shape[0], logical.unseen)
+            if logical.two_classes:
                 flips = predictions[:, observable // 8] >> (observable % 8) & 1 == 0
-                other = MWPM(graph=gauge.graph, verify=True)
-                events = gauge.events_of_class(packed, flips)
+                other = MWPM(graph=logical.graph, verify=True)
+                events = logical.events_of_class(packed, flips)
                 _, heavier = other._decode_packed(events, weights=True, threads=1)
                 assert heavier is not None
                 expected = np.minimum(expected, heavier - weights)
             assert np.allclose(gaps[:, observable], expected, rtol=1e-12, atol=1e-9)
 
     def _explain(self, shot: Packed, number: int) -> str:
-        """Which component of a shot that has no perfect matching is to blame."""
-        toggles = self.search_graph.arrays["toggles"]
-        return explain_failure(self.graph, shot ^ toggles, number)
+        """Describe why a shot has no perfect matching."""
+        inverted = self.search_graph.arrays["inverted"]
+        return explain_failure(self.graph, shot ^ inverted, number)

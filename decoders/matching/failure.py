@@ -1,4 +1,4 @@
-"""Shots that no error explains: which they are, and why."""
+"""Diagnosis of shots that no error explains."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +7,12 @@ from decoders.model.matching_graph import MatchingGraph
 
 
 def explain_failure(graph: MatchingGraph, shot: NDArray[np.uint8], number: int) -> str:
-    """Which component of the graph is to blame that a shot has no perfect matching.
+    """Describe the component of the graph because of which a shot has no perfect matching.
 
-    shot: uint8 (ceil(detectors / 8),), bit-packed, already without what errors of probability one flip.
+    Args:
+        graph: the matching graph.
+        shot: uint8 (ceil(detectors / 8),), bit-packed, without the flips of errors of probability one.
+        number: index of the shot, for the message.
     """
     bits = np.unpackbits(shot, count=graph.num_detectors, bitorder="little")
     events = np.flatnonzero(bits)
@@ -27,9 +30,11 @@ def explain_failure(graph: MatchingGraph, shot: NDArray[np.uint8], number: int) 
 
 
 def first_unexplained(graph: MatchingGraph, shots: NDArray[np.uint8]) -> int:
-    """The number of the first shot that has no perfect matching; -1 if all have one.
+    """Return the index of the first shot that has no perfect matching, -1 if all have one.
 
-    shots: uint8 (shots, ceil(detectors / 8)), as in `explain_failure`.
+    Args:
+        graph: the matching graph.
+        shots: uint8 (shots, ceil(detectors / 8)), as in `explain_failure`.
     """
     for number, shot in enumerate(shots):
         bits = np.unpackbits(shot, count=graph.num_detectors, bitorder="little")
@@ -42,9 +47,11 @@ def first_unexplained(graph: MatchingGraph, shots: NDArray[np.uint8]) -> int:
 
 
 def unexplained(graph: MatchingGraph, shots: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which shots have no perfect matching, bool (shots,).
+    """Mark the shots that have no perfect matching, bool (shots,).
 
-    shots: uint8 (shots, ceil(detectors / 8)), as they are given to a decoder.
+    Args:
+        graph: the matching graph.
+        shots: uint8 (shots, ceil(detectors / 8)), as given to a decoder.
     """
     found = np.zeros(shots.shape[0], dtype=np.bool_)
     shots = shots ^ np.packbits(graph.certain_detectors, bitorder="little")

@@ -1,10 +1,10 @@
-"""Proof that a shot's matching is optimal, independent of how it was found.
+"""Proof that a shot's matching is optimal, independent of the algorithm that found it.
 
-Linear programming duality for perfect matching with odd-set constraints (Edmonds 1965): a dual value for
-every event and a nonnegative one for every blossom, such that no two events are overlapped by the duals of
-the sets that separate them, bounds the weight of every perfect matching from below by the sum of the
-duals. If the weight found equals that sum, and the edges found have that weight, it is minimal. Distances
-come from scipy, not from our kernels.
+Linear programming duality for perfect matching with odd-set constraints (Edmonds 1965): assign a dual value
+to every event and a nonnegative one to every blossom, such that for any two events the duals of the sets
+that separate them sum to at most their distance. Then the sum of all duals is a lower bound on the weight of
+every perfect matching. If the weight found equals that sum, and the edges found have that weight, it is
+minimal. Distances are computed by scipy, not by our kernels.
 """
 
 import numpy as np
@@ -17,16 +17,16 @@ from decoders.model.matching_graph import MatchingGraph
 
 
 def check_certificate(graph: MatchingGraph, shot: NDArray[np.uint8], work: Workspace, weight: int) -> None:
-    """Check primal = dual and dual feasibility of the shot that was decoded last.
+    """Check that primal and dual values of the last decoded shot agree and that the dual is feasible.
 
     Args:
-        graph: the graph that was decoded on.
-        shot: uint8 (ceil(detectors / 8),), the bit-packed detection events as given to the decoder.
+        graph: the graph of the decoder.
+        shot: uint8 (ceil(detectors / 8),), the bit-packed detection events given to the decoder.
         work: the workspace that decoded it, with keep_duals set.
         weight: integer weight of the solution, in the graph's units.
 
     Raises:
-        AssertionError: the dual solution does not prove the weight minimal; the message says why.
+        AssertionError: the dual solution does not prove the weight minimal; the message states why.
     """
     negative = graph.edge_weight < 0
     bits = _explained(graph, shot) ^ _syndrome(graph, np.flatnonzero(negative))
@@ -70,10 +70,17 @@ def check_edges(
     prediction: NDArray[np.uint8],
     weight: int,
 ) -> None:
-    """Check that edges are a solution of the shot, with this weight and this bit-packed prediction.
+    """Check that edges are a solution of the shot with this weight and prediction.
+
+    Args:
+        graph: the graph of the decoder.
+        shot: uint8 (ceil(detectors / 8),), the bit-packed detection events given to the decoder.
+        edges: int64 (edges,), edge numbers.
+        prediction: uint8 (ceil(observables / 8),).
+        weight: integer weight of the solution.
 
     Raises:
-        AssertionError: they are not; the message says why.
+        AssertionError: they are not; the message states why.
     """
     wrong = np.flatnonzero(_explained(graph, shot) ^ _syndrome(graph, edges))
     assert wrong.size == 0, f"the edges do not explain D{wrong[0]}"
@@ -91,25 +98,25 @@ def check_edges(
 
 
 def _explained(graph: MatchingGraph, shot: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """What the edges of a solution must flip: the events, but for those of errors that always happen."""
+    """Return the syndrome that the edges of a solution must have: the events without certain flips."""
     bits = np.unpackbits(shot, count=graph.num_detectors, bitorder="little").astype(np.bool_)
     return bits ^ graph.certain_detectors
 
 
 def _syndrome(graph: MatchingGraph, edges: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The detectors that edges flip together, bool (num_detectors,)."""
+    """Return the detectors that edges flip in total, bool (num_detectors,)."""
     ends = np.concatenate([graph.edge_u[edges], graph.edge_v[edges]])
     times = np.bincount(ends[ends >= 0], minlength=graph.num_detectors)
     return (times % 2).astype(np.bool_)
 
 
 def _dual_solution(work: Workspace, num_events: int) -> tuple[list[list[int]], list[int]]:
-    """The sets with a dual (single events, blossoms) and their duals."""
+    """Return the sets with a dual (events and blossoms) and their duals."""
     events, nodes = work.arrays["events"], work.arrays["nodes"]
     members: dict[int, list[int]] = {}
     duals: dict[int, int] = {}
     for event in range(num_events):
-        if work.record["num_woken"][0] == 0 or not events[event]["woken"]:
+        if work.record["num_visited"][0] == 0 or not events[event]["visited"]:
             members[event], duals[event] = [event], int(events[event]["radius"])
             continue
         node = event
@@ -123,10 +130,10 @@ def _dual_solution(work: Workspace, num_events: int) -> tuple[list[list[int]], l
 def _distances(
     graph: MatchingGraph, detectors: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances between events, never through the boundary, and to the boundary; infinite without one."""
+    """Return distances between events, never through the boundary, and to the boundary; infinite if none."""
     weight = np.abs(graph.edge_weight).astype(np.float64)
     inner = graph.edge_v >= 0
-    # Of parallel edges the lightest; a sparse array would add them up.
+    # Keep the lightest of parallel edges; a sparse array would add their weights.
     order = np.flatnonzero(inner)[np.argsort(-weight[inner], kind="stable")]
     lightest = {(int(graph.edge_u[e]), int(graph.edge_v[e])): weight[e] for e in order}
     rows = np.array([ends[0] for ends in lightest], dtype=np.int64)

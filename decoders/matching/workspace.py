@@ -1,4 +1,4 @@
-"""The memory behind the kernels' records: arrays owned by Python objects, addresses in the records."""
+"""Memory of the matching kernels: arrays owned by Python objects, with their addresses in records."""
 
 from threading import Lock
 from typing import Any, NamedTuple
@@ -7,52 +7,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.kernels import layout
-from decoders.matching.kernels import implied_edges, neighbour_lists, stretches
+from decoders.matching.kernels import implied_edges, neighbour_lists, periodic_ranges
 from decoders.model.matching_graph import MatchingGraph
 
-#: How many neighbours each detector knows by heart; more are found by searching the graph. 88 entries
-#: are 11 cache lines: the heads of lists 16 lines apart would fall on a sixteenth of the cache's sets.
+#: Detectors in a neighbour list; farther ones are found by searching the graph. 88 entries are 11 cache
+#: lines: with 16 lines the heads of all lists would map to one sixteenth of the cache's sets.
 LIST_LENGTH = 88
-# Where few detectors share their lists, these are shorter: so many entries in all, but at least so many each.
+# If few detectors share lists, lists are shortened: most entries in total, and fewest entries per list.
 _MOST_ENTRIES, _SHORT_LIST = 1 << 22, 32
-# Ranges in which a graph repeats itself, and how many detectors a range has that is looked at.
-_MOST_STRETCHES, _SHORTEST_RANGE = 64, 128
-# Room for the lists at the beginning of such ranges.
+# Most periodic ranges of a graph, and fewest detectors of a range that is examined.
+_MOST_PERIODIC_RANGES, _SHORTEST_RANGE = 64, 128
+# Extra lists allocated for the beginnings of such ranges.
 _MORE_LISTS = 1 << 8
-# Fewer lists than this are always made at once: some milliseconds.
+# Fewer lists than this are always built at once, within milliseconds.
 _FEWEST_ON_DEMAND = 1 << 12
-# Lists from which the distance to search for the others is taken.
+# Lists sampled to choose the search radius of the others.
 _SAMPLED_LISTS = 32
 
 
 def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
-    """Rows of 64-bit words as rows of bytes, least significant first."""
+    """Convert rows of 64-bit words to rows of bytes, least significant first.
+
+    Args:
+        words: uint64 (rows, words).
+        num_bytes: bytes to keep of each row.
+
+    Returns:
+        uint8 (rows, num_bytes), C-contiguous.
+    """
     shape = (words.shape[0], 8 * words.shape[1])
     return np.ascontiguousarray(words.astype("<u8").view(np.uint8).reshape(shape)[:, :num_bytes])
 
 
 def read_only(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A read-only view, whatever the caller's array is: a kernel is compiled once for each of the two."""
+    """Return a read-only view: kernels are compiled separately for writable and read-only arrays."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
-def _watched(graph: MatchingGraph, watched: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Which detectors' components have one that is watched; without any given, one that flips."""
-    seeds = graph.edge_u[graph.edge_observables.any(axis=1)] if watched is None else np.flatnonzero(watched)
+def _mark_relevant(graph: MatchingGraph, relevant: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Mark detectors whose component has one of the given ones; default: an edge that flips observables."""
+    seeds = graph.edge_u[graph.edge_observables.any(axis=1)] if relevant is None else np.flatnonzero(relevant)
     return (np.bincount(graph.component[seeds], minlength=graph.num_detectors) > 0)[graph.component]
 
 
 class Pools:
-    """A record whose address fields point to arrays that live as long as this object."""
+    """A record with address fields that point to arrays, which live as long as this object."""
 
     def __init__(self, dtype: "np.dtype[np.record]") -> None:
         self.record = np.zeros(1, dtype=dtype)
         self.arrays: dict[str, NDArray[Any]] = {}
 
     def own(self, **arrays: NDArray[Any]) -> None:
-        """Keep arrays and point the fields of these names to them."""
+        """Keep arrays and store their addresses in the fields of these names."""
         for name, array in arrays.items():
             assert array.flags.c_contiguous
             self.arrays[name] = array
@@ -65,32 +73,37 @@ class Pools:
 
     @property
     def num_bytes(self) -> int:
-        """Memory of all arrays, in bytes."""
+        """Total size of the arrays in bytes."""
         return sum(array.nbytes for array in self.arrays.values())
 
 
 class Implied(NamedTuple):
-    """What edges are more likely where another has happened, and their integer weights then."""
+    """Edges whose probability rises given another edge of the same error, with their conditional weights."""
 
-    #: int32 (num_edges + 1,): what edge e implies is at start[e]:start[e + 1].
+    #: int32 (num_edges + 1,): the edges implied by edge e are entries start[e]:start[e + 1].
     start: NDArray[np.int32]
-    #: int32 (entries,) each; weights are even, not negative.
+    #: int32 (entries,) each; weights are even and not negative.
     edge: NDArray[np.int32]
     weight: NDArray[np.int32]
 
 
 class SearchGraph(Pools):
-    """A matching graph with everything precomputed that shots ask for; read only once made.
+    """A matching graph with precomputed neighbour lists and boundary paths; read-only after construction.
 
-    Edges of negative weight are taken as present: their detectors are flipped before decoding, their
-    observables after it, and their weight counts positive (as Edmonds and Johnson reduce minimum-weight
-    T-joins to nonnegative weights). Of parallel edges only the lightest can be in a lightest matching.
-    Boundary edges marked in `beyond` bool (num_edges,) lead out of a window of layers. With `implied`, for
-    which no weight may be negative, shots are matched a second time; only in components of detectors that are
-    `watched`, bool (num_detectors,), if no more is asked for than flips. Default: those that flip something.
+    Edges of negative weight are assumed to be present: their detectors are flipped before decoding, their
+    observables afterwards, and their weight counts positive (the reduction of minimum-weight T-joins to
+    nonnegative weights by Edmonds and Johnson, 1973). Only the lightest of parallel edges is kept, since no
+    other can be in a minimum-weight matching.
 
-    `on_demand`: where a graph needs many different neighbour lists, most are made by `prepare`. Until then
-    they are empty, which costs time but changes no weight.
+    Args:
+        graph: matching graph.
+        list_length: most detectors per neighbour list.
+        beyond: bool (num_edges,): boundary edges that lead out of a window of layers; default: none.
+        implied: conditional weights for a second matching; requires nonnegative weights.
+        relevant: bool (num_detectors,): detectors whose components get a second matching when only
+            predictions are needed; default: detectors of edges that flip observables.
+        on_demand: build the neighbour lists of a large graph only when `prepare` asks for them. Missing
+            lists are empty, which costs time but changes no weight.
     """
 
     def __init__(
@@ -100,21 +113,21 @@ class SearchGraph(Pools):
         list_length: int = LIST_LENGTH,
         beyond: NDArray[np.bool_] | None = None,
         implied: Implied | None = None,
-        watched: NDArray[np.bool_] | None = None,
+        relevant: NDArray[np.bool_] | None = None,
         on_demand: bool = False,
     ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
         edge_flips = as_bytes(graph.edge_observables, flip_bytes)
-        toggles = graph.certain_detectors.copy()
+        inverted = graph.certain_detectors.copy()
         certain_flips = as_bytes(graph.certain_observables[np.newaxis], flip_bytes)[0]
         negative = np.flatnonzero(graph.edge_weight < 0)
         if negative.size:
             certain_flips ^= np.bitwise_xor.reduce(edge_flips[negative], axis=0)
             ends = np.concatenate([graph.edge_u[negative], graph.edge_v[negative]])
-            toggles ^= np.bincount(ends[ends >= 0], minlength=num_detectors) % 2 == 1
-        # Errors that no detector sees but that happen more often than not.
+            inverted ^= np.bincount(ends[ends >= 0], minlength=num_detectors) % 2 == 1
+        # Undetectable errors that are more likely than not.
         likely = graph.undetectable_probability > 0.5
         if likely.any():
             certain_flips ^= np.bitwise_xor.reduce(
@@ -125,7 +138,7 @@ class SearchGraph(Pools):
         at_boundary = graph.edge_v < 0
         boundary_weight = np.full(num_detectors, layout.FAR, dtype=np.int64)
         boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
-        # The last one written stays: the lightest, and the first of equals, as in `slots`.
+        # The last one written remains: the lightest, and the first of equals, as in `lightest_parallel`.
         candidates = np.flatnonzero(at_boundary)[::-1]
         lightest = candidates[np.argsort(-weight[candidates], kind="stable")]
         boundary_weight[graph.edge_u[lightest]] = weight[lightest]
@@ -148,7 +161,7 @@ class SearchGraph(Pools):
         adjacent.resize(num_adjacent, refcheck=False)
         self.own(
             detectors=np.zeros(num_detectors, dtype=layout.DETECTOR),
-            near=np.zeros(1, dtype=layout.NEAR),
+            neighbours=np.zeros(1, dtype=layout.NEIGHBOUR),
             parents=np.zeros(1, dtype=np.int16),
             steps=np.zeros(1, dtype=np.int32),
             outward_edges=np.full(num_detectors, -1, dtype=np.int32),
@@ -158,43 +171,48 @@ class SearchGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
-            toggles=np.packbits(toggles, bitorder="little"),
+            inverted=np.packbits(inverted, bitorder="little"),
             certain_flips=certain_flips,
         )
         self.set(
             num_detectors=num_detectors,
-            num_near=1,
+            num_neighbours=1,
             num_adjacent=num_adjacent,
             num_edges=num_edges,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
-            has_toggles=int(toggles.any()),
+            has_inverted=int(inverted.any()),
             certain_weight=int(graph.edge_weight[negative].sum(dtype=np.int64)),
         )
-        is_watched = _watched(graph, watched)
-        self._own_implied(graph, implied, is_watched)
+        is_relevant = _mark_relevant(graph, relevant)
+        self._own_implied(graph, implied, is_relevant)
         work = Workspace(self)
         neighbour_lists.measure_boundary(self.record, work.record, boundary_weight)
-        self._later: _LaterLists | None = None
+        self._lazy_lists: _LazyLists | None = None
         self._fill_lists(work, list_length, on_demand=on_demand)
-        self.arrays["detectors"]["flips"][is_watched] |= layout.IS_WATCHED
+        self.arrays["detectors"]["flips"][is_relevant] |= layout.IS_RELEVANT
 
-    def apply_first(self, observed: NDArray[np.bool_]) -> None:
-        """Have first matchings use the weights that these edges imply, bool (num_edges,); needs `implied`."""
+    def use_observed_edges(self, observed: NDArray[np.bool_]) -> None:
+        """Use the weights implied by these edges in first matchings.
+
+        Args:
+            observed: bool (num_edges,): edges that all solutions of a syndrome contain or none does. Requires
+                `implied`.
+        """
         if observed.any():
             self.own(observed=observed.astype(np.uint8))
             self.set(num_observed=int(observed.sum()))
 
     def _fill_lists(self, work: "Workspace", list_length: int, *, on_demand: bool) -> None:
-        """Fill the neighbour lists; detectors whose surroundings repeat share theirs."""
+        """Build the neighbour lists; detectors of a periodic range share those of one period before."""
         num_detectors = int(self.record["num_detectors"][0])
-        found = np.zeros((_MOST_STRETCHES, 3), dtype=np.int64)
-        count = stretches.find_stretches(
+        found = np.zeros((_MOST_PERIODIC_RANGES, 3), dtype=np.int64)
+        count = periodic_ranges.find_periodic_ranges(
             self.record,
             work.record,
             list_length,
-            max(_SHORTEST_RANGE, num_detectors // _MOST_STRETCHES),
-            np.zeros((2 * _MOST_STRETCHES, 2), dtype=np.int64),
+            max(_SHORTEST_RANGE, num_detectors // _MOST_PERIODIC_RANGES),
+            np.zeros((2 * _MOST_PERIODIC_RANGES, 2), dtype=np.int64),
             found,
         )
         found = found[:count]
@@ -202,7 +220,7 @@ class SearchGraph(Pools):
         list_length = min(list_length, max(_SHORT_LIST, _MOST_ENTRIES // max(num_own, 1)))
         ranges = [(0, num_detectors)]
         if on_demand and num_own >= _FEWEST_ON_DEMAND and list_length:
-            # Lists are shared with detectors up to one period before a stretch.
+            # Lists are shared with detectors up to one period before a periodic range.
             ranges = [(max(begin - period, 0), end) for begin, end, period in found.tolist()]
         missing = np.ones(num_detectors, dtype=np.bool_)
         low, high = np.empty((2, num_detectors), dtype=np.int32)
@@ -218,57 +236,63 @@ class SearchGraph(Pools):
                 if source == stop:
                     break
                 self._resize_lists(2 * used + list_length + 1)
-        # Give back what is left, but for one entry: kernels read the first entry even of an empty list.
+        # Free unused entries except one: kernels read the first entry even of an empty list.
         self._resize_lists(used + 1)
         if missing.any():
-            self._later = _LaterLists(self, work, missing, used=used, list_length=list_length)
+            self._lazy_lists = _LazyLists(self, work, missing, used=used, list_length=list_length)
 
     def prepare(self, shots: NDArray[np.uint8]) -> None:
-        """Make the neighbour lists that shots will ask for, bit-packed uint8 (shots, shot_bytes)."""
-        later = self._later  # another thread may make the last ones
-        if later is not None and later.make(shots):
-            self._later = None
+        """Build the missing neighbour lists of detectors that fire in shots, uint8 (shots, shot_bytes)."""
+        lazy = self._lazy_lists  # another thread may make the last ones
+        if lazy is not None and lazy.make(shots):
+            self._lazy_lists = None
 
     def _resize_lists(self, size: int) -> None:
-        for name in ("near", "parents", "steps"):
-            # Nothing else refers to them. Large arrays are resized in place, without a copy.
+        for name in ("neighbours", "parents", "steps"):
+            # No other references exist. Large arrays are resized in place, without a copy.
             self.arrays[name].resize(size, refcheck=False)
             self.own(**{name: self.arrays[name]})
-        self.set(num_near=size)
+        self.set(num_neighbours=size)
 
     def _own_implied(
-        self, graph: MatchingGraph, implied: Implied | None, is_watched: NDArray[np.bool_]
+        self, graph: MatchingGraph, implied: Implied | None, is_relevant: NDArray[np.bool_]
     ) -> None:
         weight = np.abs(graph.edge_weight)
         if implied is None:
             self.own(
                 weights=np.zeros(0, dtype=np.int32),
-                slots=np.zeros(0, dtype=np.int32),
+                lightest_parallel=np.zeros(0, dtype=np.int32),
                 implied=np.zeros(0, dtype=layout.IMPLIED),
                 implied_start=np.zeros(0, dtype=np.int32),
-                implied_watched=np.zeros(0, dtype=np.int32),
+                implied_relevant=np.zeros(0, dtype=np.int32),
             )
             return
         edges = graph.edge_u, graph.edge_v, weight
-        slots = np.empty(graph.num_edges, dtype=np.int32)
-        implied_edges.fill_slots(*edges, slots)
+        lightest_parallel = np.empty(graph.num_edges, dtype=np.int32)
+        implied_edges.find_lightest_parallel(*edges, lightest_parallel)
         table = np.empty(implied.edge.size, dtype=layout.IMPLIED)
         start = np.empty(graph.num_edges + 1, dtype=np.int32)
-        in_watched = np.empty(graph.num_edges, dtype=np.int32)
+        in_relevant = np.empty(graph.num_edges, dtype=np.int32)
         used, has_own = implied_edges.fill_implied(
-            *implied, *edges, slots, is_watched, table, start, in_watched
+            *implied, *edges, lightest_parallel, is_relevant, table, start, in_relevant
         )
         table.resize(used, refcheck=False)
-        self.own(weights=weight, slots=slots, implied=table, implied_start=start, implied_watched=in_watched)
+        self.own(
+            weights=weight,
+            lightest_parallel=lightest_parallel,
+            implied=table,
+            implied_start=start,
+            implied_relevant=in_relevant,
+        )
         self.set(num_implied=used, has_own_implied=int(has_own))
 
 
-class _LaterLists:
-    """Neighbour lists that are made when a shot first has an event at their detector.
+class _LazyLists:
+    """Neighbour lists that are built when a shot first has an event at their detector.
 
-    Each depends on the graph alone, so predictions do not depend on which shots came before. Addresses for
-    all lists are reserved at once, so they stay where they are while other threads read them; pages take
-    memory only once they are written to.
+    Each list depends on the graph alone, so predictions do not depend on earlier shots. Addresses for all
+    lists are reserved at once and do not change while other threads read them; pages take memory only once
+    written.
     """
 
     def __init__(
@@ -284,75 +308,75 @@ class _LaterLists:
         self._work = work  # owns what its record points to
         self._list_length = list_length
         self._used = used
-        self._toggles = graph.arrays["toggles"]
+        self._toggles = graph.arrays["inverted"]
         self._missing = np.packbits(missing, bitorder="little")
         self._lock = Lock()
         places = np.flatnonzero(missing)
         size = used + places.size * list_length + 1
-        for name in ("near", "parents", "steps"):
+        for name in ("neighbours", "parents", "steps"):
             array = np.zeros(size, dtype=graph.arrays[name].dtype)
             array[:used] = graph.arrays[name][:used]
             graph.own(**{name: array})
-        graph.set(num_near=size)
+        graph.set(num_neighbours=size)
         sample = places[:: max(1, places.size // _SAMPLED_LISTS)]
         self._fill(sample, limit=int(layout.FAR))
         radii = graph.arrays["detectors"]["radius"][sample]
-        # The same for all lists. Most come out full; the others are searched for once more.
+        # One search radius for all lists. Most lists come out full; the others are searched again.
         self._limit = int(np.quantile(radii, 0.9, method="lower")) & ~1
         graph.arrays["detectors"][["first", "last", "radius"]][sample] = 0
         self._used = used
 
     def make(self, shots: NDArray[np.uint8]) -> bool:
-        """Make the lists that shots ask for and that are missing; returns whether all lists are made."""
+        """Build the missing lists of detectors that fire in shots; return whether all lists are built."""
         wanted = np.bitwise_or.reduce(shots, axis=0) | self._toggles
         if (wanted & self._missing).any():
             with self._lock:
                 wanted &= self._missing  # another thread may have made some
                 self._fill(np.flatnonzero(np.unpackbits(wanted, bitorder="little")), limit=self._limit)
-                self._missing &= ~wanted  # only now may others take them for made
+                self._missing &= ~wanted  # only now may other threads use them
         return not self._missing.any()
 
     def _fill(self, detectors: NDArray[np.int64], *, limit: int) -> None:
-        self._used = neighbour_lists.fill_lists_of(
+        self._used = neighbour_lists.fill_selected_lists(
             *self._records, detectors, self._list_length, limit, self._used
         )
 
 
 class Workspace(Pools):
-    """Everything that decoding writes to, for one thread; sized for any shot of any of the given graphs.
+    """Memory that decoding writes to, for one thread and any shot of the given graphs.
 
-    The pools of edges and queue items start small, for most shots are; a kernel that runs out of room
-    says so, and `grow` doubles them.
+    The pools of edges and queue items start small, which suffices for most shots; a kernel that runs out of
+    space returns FULL, and `grow` doubles them.
     """
 
     def __init__(self, *graphs: Pools) -> None:
         super().__init__(layout.WORK)
         num_detectors = max(int(graph.record["num_detectors"][0]) for graph in graphs)
         flip_bytes = max(int(graph.record["flip_bytes"][0]) for graph in graphs)
-        # A laminar family of odd sets: at most one blossom for every two events.
+        # A laminar family of odd sets has at most one blossom for every two events.
         max_nodes = num_detectors + num_detectors // 2 + 1
-        max_ball_queue = max(int(graph.record["num_adjacent"][0]) for graph in graphs) + num_detectors + 1
-        ball_nodes = np.zeros(num_detectors, dtype=layout.BALL)
-        ball_nodes["distance"] = -1
+        max_dijkstra_queue = max(int(graph.record["num_adjacent"][0]) for graph in graphs) + num_detectors + 1
+        dijkstra_nodes = np.zeros(num_detectors, dtype=layout.DIJKSTRA_NODE)
+        dijkstra_nodes["distance"] = -1
         self.own(
             events=np.zeros(num_detectors, dtype=layout.EVENT),
             nodes=np.zeros(max_nodes, dtype=layout.NODE),
             stack=np.zeros(2 * max_nodes, dtype=np.int64),
             spare=np.zeros(max_nodes, dtype=np.int64),
             event_of=np.full(num_detectors, -1, dtype=np.int32),
-            found=np.zeros(num_detectors, dtype=np.int64),
-            woken=np.zeros(num_detectors, dtype=np.int64),
+            fired=np.zeros(num_detectors, dtype=np.int64),
+            visited=np.zeros(num_detectors, dtype=np.int64),
             flips=np.zeros(flip_bytes, dtype=np.uint8),
             path=np.zeros(num_detectors + 1, dtype=np.int64),
-            ball_nodes=ball_nodes,
-            ball_queue=np.zeros(max_ball_queue, dtype=layout.ITEM),
-            ball_touched=np.zeros(num_detectors, dtype=np.int64),
+            dijkstra_nodes=dijkstra_nodes,
+            dijkstra_queue=np.zeros(max_dijkstra_queue, dtype=layout.ITEM),
+            dijkstra_touched=np.zeros(num_detectors, dtype=np.int64),
         )
         self.set(
             num_detectors=num_detectors,
             max_events=num_detectors,
             max_nodes=max_nodes,
-            max_ball_queue=max_ball_queue,
+            max_dijkstra_queue=max_dijkstra_queue,
             flip_bytes=flip_bytes,
         )
         self._resize(64 + num_detectors)
@@ -367,6 +391,6 @@ class Workspace(Pools):
         self.set(max_edges=size, max_queue=size, max_tree=size)
 
     def grow(self) -> None:
-        """Double the pools whose need depends on the shot."""
+        """Double the pools whose size depends on the shot."""
         self.arrays["nodes"]["label"] = layout.OUT_OF_TREE
         self._resize(2 * int(self.record["max_edges"][0]))

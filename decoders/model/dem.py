@@ -1,4 +1,4 @@
-"""Error components, certain flips and detector coordinates of a DEM, as arrays."""
+"""Reader that turns a DEM into arrays: error components, certain flips, detector coordinates."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,67 +10,71 @@ from numpy.typing import NDArray
 from decoders.model.kernels import dem_text, unroll
 
 _LIMIT = 2**31 - 1
-# So many instructions of a DEM are turned into text at a time: some megabytes of a flattened one.
+# Instructions converted to text at a time: a few megabytes for a flattened DEM.
 _PORTION = 1 << 15
-# Errors in messages are cut off here.
+# Characters of an error instruction shown in messages.
 _LONGEST_LINE = 80
 
 
 class Components(NamedTuple):
-    """Some error components, in their order; fields as in `DemArrays`."""
+    """Consecutive error components; fields as in `DemArrays`."""
 
-    ends: NDArray[Any]  # int32; int64 where they are relative
+    ends: NDArray[Any]  # int32; int64 if relative to the detector shift
     probability: NDArray[np.float64]
     observables: NDArray[np.uint64]
     error: NDArray[np.int32]
 
     def first(self, count: int) -> "Components":
-        """The first `count` components."""
+        """Return the first `count` components."""
         return Components(
             self.ends[:count], self.probability[:count], self.observables[:count], self.error[:count]
         )
 
 
 class HyperedgeError(ValueError):
-    """A DEM has an error component with more than two detectors, which no matching graph holds."""
+    """An error component has more than two detectors, so it is not an edge of a matching graph."""
 
 
 class DemArrays(NamedTuple):
-    """A DEM with its blocks unrolled. Indices of detectors are absolute; -1 means no detector."""
+    """A DEM with unrolled `repeat` blocks. Detector indices are absolute; -1 means no detector."""
 
     num_detectors: int
     num_observables: int
-    #: int32 (components, 2): smaller detector first; one detector (d, -1); none (-1, -1).
+    #: int32 (components, 2): detectors, smaller first; (d, -1) for one detector; (-1, -1) for none.
     component_ends: NDArray[np.int32]
     #: float64 (components,), strictly between 0 and 1.
     component_probability: NDArray[np.float64]
-    #: uint64 (components, words), bit o % 64 of word o // 64 is observable o.
+    #: uint64 (components, words): bit o % 64 of word o // 64 is observable o.
     component_observables: NDArray[np.uint64]
-    #: int32 (components,): which error each component is part of, ascending.
+    #: int32 (components,): index of the error that each component is part of, ascending.
     component_error: NDArray[np.int32]
-    #: bool (num_detectors,): flipped by the errors of probability one, taken together.
+    #: bool (num_detectors,): total flips of all errors of probability one.
     certain_detectors: NDArray[np.bool_]
     #: uint64 (words,): the same for observables.
     certain_observables: NDArray[np.uint64]
     #: float64 (num_detectors, k), NaN where a detector has fewer coordinates than k.
     coordinates: NDArray[np.float64]
-    #: How many errors of probability one there are.
+    #: Number of errors of probability one.
     num_certain: int
-    #: How many targets cancelled an earlier equal one in their component.
+    #: Number of targets that cancelled an earlier equal target of their component.
     num_cancelled: int
 
 
 class DemReader:
-    """Read a DEM in batches of error components, without ever holding all of its text or components.
+    """Read a DEM in batches of error components, so that neither its text nor its components are held whole.
 
-    Iterate over it once; certain flips, coordinates and counts are complete when the iteration has ended.
-    Errors of probability zero are left out. The components of an error (`^` separates them) are listed one
-    by one; targets that appear twice in one component cancel, as they do when stim samples. A component that
-    flips nothing is left out.
+    Iterate once; certain flips, coordinates and counts are complete when the iteration has ended. Errors of
+    probability zero are dropped. The components of an error (separated by `^`) are listed one by one; equal
+    targets of a component cancel, as in stim's sampler. Components that flip nothing are dropped.
     """
 
     def __init__(self, dem: stim.DetectorErrorModel, *, most: int | None = None) -> None:
-        """Of a DEM; a batch has at most `most` components, or as many as a text of the DEM gives."""
+        """Prepare to read a DEM.
+
+        Args:
+            dem: any detector error model.
+            most: largest number of components per batch; default: all components of one portion of text.
+        """
         self._dem = dem
         self._most = most
         self.num_detectors = dem.num_detectors
@@ -88,16 +92,21 @@ class DemReader:
 
     @property
     def num_certain(self) -> int:
-        """How many errors of probability one there were so far."""
+        """Number of errors of probability one read so far."""
         return int(self._state[unroll.NUM_CERTAIN])
 
     @property
     def num_cancelled(self) -> int:
-        """How many targets cancelled an earlier equal one in their component so far."""
+        """Number of targets read so far that cancelled an earlier equal target of their component."""
         return int(self._state[unroll.NUM_CANCELLED])
 
     def __iter__(self) -> Iterator[Components]:
-        """Give the components in batches; a batch is overwritten by the next one if `most` is given."""
+        """Yield the components in batches; with `most`, each batch overwrites the previous one.
+
+        Raises:
+            HyperedgeError: a component has more than two detectors.
+            ValueError: too many detectors or unrolled instructions.
+        """
         buffer = None
         for start in range(0, len(self._dem), _PORTION):
             part = self._dem if len(self._dem) <= _PORTION else self._dem[start : start + _PORTION]
@@ -136,7 +145,7 @@ class DemReader:
                 yield buffer.first(count)
 
     def _make_room_for_numbers(self, dimensions: int) -> None:
-        """Widen the coordinates, should an instruction have more of them than any before."""
+        """Widen the coordinate arrays to this number of dimensions."""
         known = self.coordinates.shape[1]
         if dimensions > known:
             wider = np.full((self.num_detectors, dimensions), np.nan)
@@ -179,11 +188,12 @@ def _check_size(num_detectors: int, num_instructions: float) -> None:
     if max(num_detectors, num_instructions) > _LIMIT:
         raise ValueError(
             f"the DEM has {num_detectors} detectors and {num_instructions:.0f} unrolled instructions, "
-            f"more than {_LIMIT}: use fewer cycles"
+            f"at most {_LIMIT} are supported: use fewer cycles"
         )
 
 
 def _room_for(size: int, *, words: int) -> Components:
+    """Allocate uninitialised arrays for `size` components."""
     return Components(
         np.empty((size, 2), dtype=np.int32),
         np.empty(size),
@@ -195,7 +205,7 @@ def _room_for(size: int, *, words: int) -> Components:
 def _parse(
     text: NDArray[np.uint8], *, words: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], Components, NDArray[np.int64]]:
-    """Parse a text; returns steps, numbers, components with relative ends, and counts."""
+    """Parse a text; return steps, coordinates, components with relative detectors, and counts."""
     bounds = np.empty(5, dtype=np.int64)
     dem_text.measure_text(text, bounds)
     lines, components, targets, numbers, blocks = bounds.tolist()
@@ -203,7 +213,7 @@ def _parse(
     values = np.empty(numbers)
     ends = np.empty((components, 2), dtype=np.int64)
     probability = np.empty(components)
-    # One row more than components: the parser clears no row after the last one.
+    # One more row than components: the parser writes to the row after the last component.
     observables = np.zeros((components + 1, words), dtype=np.uint64)
     error = np.empty(components, dtype=np.int32)
     counts = np.empty(dem_text.COUNTS, dtype=np.int64)
@@ -229,7 +239,7 @@ def _parse(
 
 
 def _describe_hyperedge(line: str, *, shift: int) -> str:
-    """Name the component of an error that is no edge, and what can be done."""
+    """Describe a component that is not an edge, and the remedies."""
     sizes = []
     for component in line.rpartition(")")[2].split("^"):
         targets = component.split()
@@ -237,14 +247,18 @@ def _describe_hyperedge(line: str, *, shift: int) -> str:
     shown = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 4] + " ..."
     where = f" (detector indices shifted by {shift})" if shift else ""
     return (
-        f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: make "
-        "the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose this "
-        "circuit's errors, decode with 'trellis', which takes whole errors"
+        f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: "
+        "create the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose "
+        "this circuit's errors, decode with 'trellis', which accepts hyperedges"
     )
 
 
-def with_likely_errors_present(arrays: DemArrays) -> DemArrays:
-    """The same model, errors of probability p > 1/2 made of a certain one and one of probability 1 - p."""
+def make_likely_errors_certain(arrays: DemArrays) -> DemArrays:
+    """Replace each error of probability p > 1/2 by a certain error and one of probability 1 - p.
+
+    Returns:
+        The equivalent model, whose errors have probability at most 1/2.
+    """
     likely = arrays.component_probability > 0.5
     if not likely.any():
         return arrays

@@ -1,4 +1,4 @@
-"""The matching graph of a detector error model, as arrays."""
+"""Matching graph of a detector error model, as arrays."""
 
 from dataclasses import dataclass, replace
 
@@ -11,29 +11,35 @@ from decoders.model.edges import EdgeMerger
 from decoders.model.kernels import edges as edge_kernels
 from decoders.model.rounds import cycle_of_detectors
 
-#: PyMatching's number of weight steps; ours must be the same for total weights to be comparable.
+#: Number of PyMatching's weight steps; ours is equal so that total weights are comparable.
 NUM_DISTINCT_WEIGHTS = 1 << 24
-# Components and edges that are worked on at a time.
+# Components and edges processed at a time.
 _BATCH = 1 << 14
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MatchingGraph:
-    """A DEM as a graph: detectors are nodes, error components are edges, alone or to the boundary.
+    """A DEM as a graph: detectors are nodes, error components edges between two nodes or to the boundary.
 
-    Components with the same ends and the same observables are one edge, flipped when an odd number
-    of them happens; with the same ends but other observables they stay separate edges. Components
-    of probability 0 are dropped. What always happens (probability 1) and what no detector sees is
-    kept beside the edges, in the `certain_` and `undetectable_` fields.
+    Components with equal ends and observables are merged into one edge, flipped when an odd number of them
+    occurs; components with equal ends but different observables remain parallel edges. Components of
+    probability 0 are dropped. Errors of probability 1 and errors without detectors are not edges: see the
+    `certain_` and `undetectable_` fields.
 
-    Words of observables: uint64, bit `o % 64` of word `o // 64` is observable `o`; there are
+    Observables are bit-packed into uint64 words: bit `o % 64` of word `o // 64` is observable `o`; there are
     `ceil(num_observables / 64)` words, none for a DEM without observables.
+
+    Example:
+        >>> import stim
+        >>> graph = MatchingGraph.from_dem(stim.DetectorErrorModel("error(0.1) D0 D1 L0"))
+        >>> graph.edge_u, graph.edge_v
+        (array([0], dtype=int32), array([1], dtype=int32))
     """
 
     num_detectors: int
     num_observables: int
     num_edges: int
-    #: int32 (num_edges,): an end of each edge. Edges are sorted by (edge_u, edge_v).
+    #: int32 (num_edges,): one end of each edge. Edges are sorted by (edge_u, edge_v).
     edge_u: NDArray[np.int32]
     #: int32 (num_edges,): the other end, larger than edge_u, or -1 for an edge to the boundary.
     edge_v: NDArray[np.int32]
@@ -43,7 +49,7 @@ class MatchingGraph:
     edge_probability: NDArray[np.float64]
     #: uint64 (num_edges, words): observables that each edge flips.
     edge_observables: NDArray[np.uint64]
-    #: float64 (num_detectors, k): coordinates, NaN where absent; k is the most that any detector has.
+    #: float64 (num_detectors, k): coordinates, NaN where absent; k is the largest number of any detector.
     detector_coordinates: NDArray[np.float64]
     #: int32 (num_detectors,): cycle of each detector, -1 where unknown (see `decoders.model.rounds`).
     detector_cycle: NDArray[np.int32]
@@ -51,7 +57,7 @@ class MatchingGraph:
     indptr: NDArray[np.int32]
     #: int32 (entries,): neighbours, each row sorted, boundary (-1) first; parallel edges are separate.
     adjacent_detector: NDArray[np.int32]
-    #: int32 (entries,): the edge that leads there.
+    #: int32 (entries,): edge to that neighbour.
     adjacent_edge: NDArray[np.int32]
     #: int32 (num_detectors,): connected component, numbered by smallest detector.
     component: NDArray[np.int32]
@@ -59,22 +65,25 @@ class MatchingGraph:
     component_has_boundary: NDArray[np.bool_]
     #: integer weight / weight_scale = log((1 - p) / p), up to rounding.
     weight_scale: float
-    #: bool (num_detectors,): detectors that errors of probability one flip, taken together, in every shot.
+    #: bool (num_detectors,): detectors that the errors of probability one flip in total, in every shot.
     certain_detectors: NDArray[np.bool_]
     #: uint64 (words,): observables that the same errors flip.
     certain_observables: NDArray[np.uint64]
     #: float64 (m,): probabilities of the errors that flip observables and no detector.
     undetectable_probability: NDArray[np.float64]
-    #: uint64 (m, words): the observables that each of them flips, all different.
+    #: uint64 (m, words): the observables that each of them flips; rows are distinct.
     undetectable_observables: NDArray[np.uint64]
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "MatchingGraph":
         """Build the graph of a DEM.
 
-        Weights are rounded as PyMatching 2.4 rounds them, so that total weights can be compared:
-        the largest |log((1 - p) / p)| becomes 2**24 - 1 steps (a weight of 1 becomes one step if
-        all weights are whole numbers), and every step counts 2, which keeps half of any sum whole.
+        Weights are rounded as in PyMatching 2.4, so that total weights are comparable: the largest
+        |log((1 - p) / p)| becomes 2**24 - 1 steps (a weight of 1 becomes one step if all weights are whole
+        numbers), and a step counts 2, so that half of any sum of weights is an integer.
+
+        Args:
+            dem: errors with at most two detectors per component.
 
         Raises:
             ValueError: an error has a component with more than two detectors.
@@ -89,8 +98,9 @@ class MatchingGraph:
     def from_arrays(cls, arrays: DemArrays) -> tuple["MatchingGraph", NDArray[np.int32]]:
         """Build the graph of a DEM that has been read, see `from_dem`.
 
-        Returns also the edge that each component became part of, int32 (components,), negative where no
-        detector sees it.
+        Returns:
+            The graph, and int32 (components,): the edge that each component was merged into, negative if it
+            has no detector.
         """
         merger = EdgeMerger(num_detectors=arrays.num_detectors, num_observables=arrays.num_observables)
         edge_of = np.empty(arrays.component_probability.size, dtype=np.int32)
@@ -128,10 +138,10 @@ class MatchingGraph:
         )
 
     def reweighted(self, probability: NDArray[np.float64]) -> "MatchingGraph":
-        """The same graph with weights of other probabilities, and a scale of its own for them.
+        """Return the same graph with weights of other probabilities and a matching weight scale.
 
         Args:
-            probability: float64 (num_edges,), strictly between 0 and 1; `edge_probability` stays as it is.
+            probability: float64 (num_edges,), strictly between 0 and 1; `edge_probability` does not change.
         """
         weight, scale = _integer_weights(probability=probability, complement=1 - probability)
         return replace(self, edge_weight=weight, weight_scale=scale)
@@ -154,9 +164,9 @@ class MatchingGraph:
         undetectable_probability: NDArray[np.float64] | None = None,
         undetectable_observables: NDArray[np.uint64] | None = None,
     ) -> "MatchingGraph":
-        """Build the graph of given edges, which must be sorted by (edge_u, edge_v), edge_u < edge_v or -1.
+        """Build a graph from edges sorted by (edge_u, edge_v), with edge_u < edge_v or edge_v = -1.
 
-        What is not given is absent: no coordinates, nothing certain, nothing undetectable.
+        Args are the fields of the class; omitted ones are empty or zero.
         """
         words = edge_observables.shape[1]
         if detector_coordinates is None:
@@ -204,14 +214,14 @@ class MatchingGraph:
 def _integer_weights(
     *, probability: NDArray[np.float64], complement: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], float]:
-    """Even integer weights of log(complement / probability), and the factor between the two."""
+    """Round log(complement / probability) to even integers; return them and the scale factor."""
     with np.errstate(over="ignore"):
         weight = complement / probability
         np.log(weight, out=weight)
     huge = np.isinf(weight)  # a probability below 1e-308
     if huge.any():
         weight[huge] = np.log(complement[huge]) - np.log(probability[huge])
-    # In portions: some megabytes of intermediate results, not several times the weights.
+    # In portions, to limit intermediate arrays to a few megabytes.
     portions = [weight[start : start + _BATCH] for start in range(0, weight.size, _BATCH)]
     if all(np.array_equal(portion, np.rint(portion)) for portion in portions):
         steps_per_unit = 1.0

@@ -1,4 +1,4 @@
-"""Error mechanisms of a DEM: whole errors, which may flip any number of detectors."""
+"""Error mechanisms of a DEM: whole errors (hyperedges), which flip any number of detectors."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,27 +13,27 @@ _Symptom = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Mechanisms(NamedTuple):
-    """Errors with different symptoms, each of probability at most one half.
+    """Errors with distinct symptoms, each of probability at most one half.
 
-    The components of an error (`^` separates them) are combined: the mechanism flips what an odd number
-    of them flips. Errors with equal symptoms are one mechanism, which happens if an odd number of them
-    does.
+    The components of an error (separated by `^`) are combined: the mechanism flips what an odd number of
+    them flips. Errors with equal symptoms are merged into one mechanism, which occurs if an odd number of
+    them does.
     """
 
-    #: Detectors that each mechanism flips, ascending; none for an error that no detector sees.
+    #: Detectors that each mechanism flips, ascending; empty for an undetectable error.
     detectors: list[tuple[int, ...]]
     #: uint64 (mechanisms, words): observables that each flips, as in `MatchingGraph`.
     observables: NDArray[np.uint64]
-    #: float64 (mechanisms,): p / (1 - p) of each, above 0 and at most 1.
+    #: float64 (mechanisms,): odds p / (1 - p), above 0 and at most 1.
     odds: NDArray[np.float64]
 
     def undetectable(self) -> NDArray[np.bool_]:
-        """Mark the mechanisms that flip observables and no detector, bool (mechanisms,)."""
+        """Mark the mechanisms that flip observables but no detector, bool (mechanisms,)."""
         return np.array([not detectors for detectors in self.detectors], dtype=np.bool_)
 
 
 class ErrorModel(NamedTuple):
-    """A DEM as mechanisms; an error of p > 1/2 is a certain one and a mechanism of probability 1 - p."""
+    """A DEM as mechanisms; an error of p > 1/2 is a certain error plus a mechanism of probability 1 - p."""
 
     num_detectors: int
     num_observables: int
@@ -59,7 +59,7 @@ class ErrorModel(NamedTuple):
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "ErrorModel":
-        """Read any DEM, errors with components of more than two detectors included."""
+        """Read any DEM, including errors with components of more than two detectors."""
         num_detectors, num_observables = dem.num_detectors, dem.num_observables
         num_words = (num_observables + 63) // 64
         certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
@@ -99,10 +99,10 @@ class ErrorModel(NamedTuple):
 def mechanisms_of(arrays: DemArrays) -> Mechanisms:
     """Combine the components of errors of probability at most one half.
 
-    Mechanisms that flip nothing are left out. The order is that of the symptoms, so it does not depend
-    on the order of the errors in the DEM.
+    Mechanisms that flip nothing are dropped. The order is that of the symptoms and so independent of the
+    order of the errors in the DEM.
     """
-    # Components of one error are neighbours.
+    # Components of one error are consecutive.
     starts = np.flatnonzero(np.diff(arrays.component_error, prepend=-1))
     stops = np.append(starts[1:], arrays.component_error.size)[: starts.size]
     ends = arrays.component_ends.tolist()
@@ -121,13 +121,13 @@ def mechanisms_of(arrays: DemArrays) -> Mechanisms:
 
 
 def has_joint_errors(arrays: DemArrays) -> bool:
-    """Return whether any error has several components that flip detectors, so that edges are correlated."""
+    """Return whether an error has several components with detectors, so that edges are correlated."""
     of_edges = arrays.component_error[arrays.component_ends[:, 0] >= 0]
     return bool((of_edges[1:] == of_edges[:-1]).any())
 
 
 def _merged(errors: Iterable[tuple[_Symptom, float]], *, num_words: int) -> Mechanisms:
-    """Merge errors of equal symptoms; those without symptoms are left out."""
+    """Merge errors with equal symptoms; drop those without symptoms."""
     chance_of: dict[_Symptom, float] = {}
     for symptom, p in errors:
         before = chance_of.get(symptom, 0.0)
@@ -144,5 +144,5 @@ def _merged(errors: Iterable[tuple[_Symptom, float]], *, num_words: int) -> Mech
 
 
 def _words(flips: int, num_words: int) -> tuple[int, ...]:
-    """Split a number into 64-bit words, the lowest first."""
+    """Split an integer into 64-bit words, lowest first."""
     return tuple(flips >> 64 * word & (1 << 64) - 1 for word in range(num_words))

@@ -1,4 +1,4 @@
-"""Long REPEAT blocks of a detector error model, shortened; the repeating part of a sequence of layers."""
+"""Shortening of long REPEAT blocks, and detection of the periodic part of a sequence of layers."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
@@ -7,10 +7,10 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-# Repetitions of a block that are looked at; enough for a bulk between first and last cycles that differ.
-SEEN_REPEATS = 12
+# Repetitions kept of a block; enough for a bulk between first and last cycles that differ.
+KEPT_REPEATS = 12
 
-# Longest period that is looked for, in layers.
+# Longest period searched for, in layers.
 _LONGEST_PERIOD = 2000
 
 
@@ -20,19 +20,19 @@ _Model = TypeVar("_Model", stim.DetectorErrorModel, stim.Circuit)
 class Block(NamedTuple):
     """A REPEAT block that was shortened."""
 
-    #: Its number among the instructions of the model with `unnested` blocks.
+    #: Its index among the instructions of the model after `_unnested`.
     number: int
     #: Detectors in one repetition.
     detectors: int
-    #: Repetitions in all, and those kept.
+    #: Total repetitions, and those kept.
     repeats: int
     seen: int
-    #: The detectors from the middle of the block. If they repeat with a period, so do those left out.
+    #: Detectors in the middle of the block. If they are periodic, so are the omitted ones.
     middle: slice
 
     @property
     def detectors_left_out(self) -> int:
-        """Number of detectors in the repetitions left out."""
+        """Number of detectors in the omitted repetitions."""
         return (self.repeats - self.seen) * self.detectors
 
 
@@ -50,7 +50,7 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
 
     Args:
         dem: any model.
-        seen: how many repetitions to keep of the block of this number (see `Block`); default SEEN_REPEATS.
+        seen: repetitions to keep, by block number (see `Block`); default KEPT_REPEATS.
     """
     short = stim.DetectorErrorModel()
     shift, offset = np.zeros(0), 0
@@ -59,7 +59,7 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
         if isinstance(instruction, stim.DemRepeatBlock):
             body, count = instruction.body_copy(), instruction.repeat_count
             inner, detectors = _total_shift(body)
-            kept = min(count, (seen or {}).get(index, SEEN_REPEATS)) if detectors else count
+            kept = min(count, (seen or {}).get(index, KEPT_REPEATS)) if detectors else count
             if kept < count:
                 third = kept // 3 * detectors
                 middle = slice(offset + third, offset + 2 * third)
@@ -75,8 +75,12 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
     return Shortened(short, blocks, shift)
 
 
-def shorten_circuit(circuit: stim.Circuit, *, seen: int = SEEN_REPEATS) -> tuple[stim.Circuit, list[int]]:
-    """Shorten long REPEAT blocks that have detectors; returns also how many detectors each of them loses."""
+def shorten_circuit(circuit: stim.Circuit, *, seen: int = KEPT_REPEATS) -> tuple[stim.Circuit, list[int]]:
+    """Shorten long REPEAT blocks that have detectors.
+
+    Returns:
+        The circuit, and for each shortened block the number of omitted detectors.
+    """
     short, left_out = stim.Circuit(), []
     for instruction in _unnested(circuit):
         if isinstance(instruction, stim.CircuitRepeatBlock) and instruction.repeat_count > seen:
@@ -90,7 +94,7 @@ def shorten_circuit(circuit: stim.Circuit, *, seen: int = SEEN_REPEATS) -> tuple
 
 
 class Run(NamedTuple):
-    """Layers start..stop-1 repeat with a period that divides both `start` and their number."""
+    """Layers start..stop-1, which repeat with a period that divides both `start` and their number."""
 
     start: int
     stop: int
@@ -98,12 +102,12 @@ class Run(NamedTuple):
 
     @property
     def num_periods(self) -> int:
-        """How often the period occurs."""
+        """Number of periods."""
         return (self.stop - self.start) // self.period
 
 
 def repeating_part(kinds: NDArray[np.int64], *, including: NDArray[np.int64] | None = None) -> Run | None:
-    """Find the run of layers that leaves the fewest layers to store: those outside, and one period.
+    """Find the periodic run of layers that leaves the fewest layers to store: those outside, plus one period.
 
     Args:
         kinds: int64 (layers,), equal for equal layers.
@@ -135,7 +139,7 @@ def repeating_part(kinds: NDArray[np.int64], *, including: NDArray[np.int64] | N
 
 
 def _unnested(model: _Model) -> _Model:
-    """Write out blocks of few repetitions that have blocks inside, and those of one repetition."""
+    """Expand blocks of few repetitions that contain blocks, and blocks with one repetition."""
     repeats = [part for part in model if isinstance(part, (stim.DemRepeatBlock, stim.CircuitRepeatBlock))]
     if not any(part.repeat_count == 1 or _is_nested(part) for part in repeats):
         return model
@@ -145,7 +149,7 @@ def _unnested(model: _Model) -> _Model:
             flat.append(instruction)
             continue
         count, body = instruction.repeat_count, _unnested(instruction.body_copy())
-        if count == 1 or (_is_nested(instruction) and count <= SEEN_REPEATS):
+        if count == 1 or (_is_nested(instruction) and count <= KEPT_REPEATS):
             for _ in range(count):
                 for inner in body:
                     flat.append(inner)
@@ -159,7 +163,7 @@ def _is_nested(block: stim.DemRepeatBlock | stim.CircuitRepeatBlock) -> bool:
 
 
 def _total_shift(body: stim.DetectorErrorModel) -> tuple[NDArray[np.float64], int]:
-    """By how much one repetition shifts coordinates, float64 (m,), and detectors."""
+    """Return by how much one repetition shifts coordinates, float64 (m,), and detectors."""
     shift = np.zeros(0)
     detectors = 0
     for instruction in body:
@@ -174,7 +178,7 @@ def _total_shift(body: stim.DetectorErrorModel) -> tuple[NDArray[np.float64], in
 
 
 def _sum(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add vectors; the shorter one has zeros behind its end."""
+    """Add vectors; the shorter one is padded with zeros."""
     total = np.zeros(max(one.size, other.size))
     total[: one.size] += one
     total[: other.size] += other

@@ -1,4 +1,4 @@
-"""Which detector belongs to which cycle. First and last cycles may well have fewer detectors."""
+"""Assignment of detectors to cycles. First and last cycles may have fewer detectors."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 def cycle_of_detectors(*, coordinates: NDArray[np.float64]) -> NDArray[np.int32]:
     """Read the cycle of each detector from its coordinates.
 
-    The time is the third coordinate, as in stim's surface codes (x, y, t, and whatever follows), or
-    the second of two, as in stim's repetition code (x, t). The cycle is the time rounded down;
-    should some times be negative, all are moved so that the earliest becomes cycle 0.
+    Time is the third coordinate, as in stim's surface codes (x, y, t, ...), or the second of two, as in
+    stim's repetition code (x, t). The cycle is the time rounded down; if some times are negative, all are
+    shifted so that the earliest becomes cycle 0.
 
     Args:
         coordinates: float64 (detectors, k), NaN where a detector has fewer than k coordinates.
@@ -29,7 +29,7 @@ def cycle_of_detectors(*, coordinates: NDArray[np.float64]) -> NDArray[np.int32]
     known = ~np.isnan(time)
     if known.any():
         whole = np.floor(time[known])
-        # A time beyond int32 is no cycle number; clipping keeps it legal.
+        # Times beyond int32 are no cycle numbers; clipping avoids an invalid cast.
         cycle[known] = np.clip(whole - min(0.0, float(whole.min())), 0, 2**31 - 1).astype(np.int32)
     return cycle
 
@@ -47,10 +47,13 @@ class Rounds:
 
     @classmethod
     def from_cycles(cls, cycle: ArrayLike) -> "Rounds":
-        """Sort detectors by their cycles, int (num_detectors,), all >= 0.
+        """Sort detectors by cycle.
+
+        Args:
+            cycle: int (num_detectors,), at least 0.
 
         Raises:
-            ValueError: a detector's cycle is unknown (-1).
+            ValueError: the cycle of a detector is unknown (-1).
         """
         cycles = np.ascontiguousarray(cycle, dtype=np.int32)
         unknown = np.flatnonzero(cycles < 0)
@@ -66,14 +69,14 @@ class Rounds:
 
     @property
     def num_cycles(self) -> int:
-        """One more than the last cycle; cycles in between may be empty."""
+        """Number of cycles: one more than the last; cycles in between may be empty."""
         return self.indptr.size - 1
 
     def detectors_of(self, *, first: int, last: int) -> NDArray[np.int32]:
-        """The detectors of cycles first..last, both included: int32, ascending within each cycle.
+        """Return the detectors of cycles first..last, inclusive: int32, ascending within each cycle.
 
         Raises:
-            ValueError: no such cycles.
+            ValueError: cycles out of range.
         """
         if not 0 <= first <= last < self.num_cycles:
             raise ValueError(f"cycles {first} to {last}: use 0 <= first <= last < {self.num_cycles}")

@@ -1,1 +1,1 @@
-"""Matching with edge weights of each shot's own."""
+"""Matching with per-shot edge weights."""

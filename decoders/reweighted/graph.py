@@ -1,4 +1,4 @@
-"""A matching graph whose weights change from shot to shot."""
+"""Matching graph whose weights change from shot to shot."""
 
 from typing import NamedTuple
 
@@ -12,19 +12,23 @@ from decoders.model.matching_graph import MatchingGraph
 from decoders.reweighted.kernels import reweighted
 from decoders.reweighted.kernels.layout import REWEIGHT
 
-#: Longest neighbour list that an event may make itself, in detectors.
+#: Most detectors in the neighbour list of an event.
 LIST_LENGTH = 64
-#: Weights of one path must add up to less than 2**31.
+#: Largest weight; the weights of one path must add up to less than 2**31.
 MAX_WEIGHT = 1 << 25
 
 
 class ReweightedGraph(Pools):
-    """The topology of a matching graph, and room for the weights of one shot at a time.
+    """Topology of a matching graph, and memory for the weights of one shot at a time.
 
-    Made for `decoders.reweighted.kernels`: `record` is the kernels' `graph`, `reweight.record` their
-    `reweight`. Every thread needs one of its own, and a `Workspace` for it. The graph's own weights and which
-    of its errors are more likely than not mean nothing here; errors of probability one keep happening, and
-    those that no detector sees are predicted when more likely than not.
+    For `decoders.reweighted.kernels`: `record` is the kernels' `graph`, `reweight.record` their `reweight`.
+    Every thread needs its own, and a `Workspace` for it. The graph's own weights, and which of its errors are
+    more likely than not, are ignored; errors of probability one still occur, and undetectable errors are
+    predicted if more likely than not.
+
+    Args:
+        graph: the matching graph.
+        list_length: most detectors in the neighbour list of an event.
     """
 
     def __init__(self, graph: MatchingGraph, *, list_length: int = LIST_LENGTH) -> None:
@@ -40,12 +44,12 @@ class ReweightedGraph(Pools):
         certain_flips = as_bytes(np.bitwise_xor.reduce(np.array(certain), axis=0)[np.newaxis], flip_bytes)[0]
         at_boundary = graph.edge_v < 0
         ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
-        # Edges are sorted by their ends, and the first of those with the same ends stands for all.
+        # Edges are sorted by their ends; the first of parallel edges represents all of them.
         same = np.zeros(num_edges, dtype=np.bool_)
         same[1:] = (ends[1:] == ends[:-1]).all(axis=1)
-        twin_of = np.maximum.accumulate(np.where(same, 0, np.arange(num_edges))).astype(np.int32)
+        first_parallel = np.maximum.accumulate(np.where(same, 0, np.arange(num_edges))).astype(np.int32)
         boundary_edge = np.full(num_detectors, -1, dtype=np.int32)
-        boundary_edge[graph.edge_u[at_boundary]] = twin_of[at_boundary]
+        boundary_edge[graph.edge_u[at_boundary]] = first_parallel[at_boundary]
 
         entries = graph.adjacent_detector >= 0
         entries[same[graph.adjacent_edge]] = False
@@ -56,18 +60,18 @@ class ReweightedGraph(Pools):
         row = np.repeat(np.arange(num_detectors), np.diff(graph.indptr))[entries]
         indptr = np.zeros(num_detectors + 1, dtype=np.int32)
         indptr[1:] = np.cumsum(np.bincount(row, minlength=num_detectors))
-        places = np.full((num_edges, 2), -1, dtype=np.int32)
-        places[adjacent["edge"], (row > adjacent["detector"]).astype(np.int64)] = np.arange(adjacent.size)
-        places = places[twin_of]
+        positions = np.full((num_edges, 2), -1, dtype=np.int32)
+        positions[adjacent["edge"], (row > adjacent["detector"]).astype(np.int64)] = np.arange(adjacent.size)
+        positions = positions[first_parallel]
 
-        num_near = num_detectors * min(list_length, max(num_detectors, 1)) + 1
+        num_neighbours = num_detectors * min(list_length, max(num_detectors, 1)) + 1
         detectors = np.zeros(num_detectors, dtype=layout.DETECTOR)
         detectors["outward"] = reweighted.UNKNOWN
         self.own(
             detectors=detectors,
-            near=np.zeros(num_near, dtype=layout.NEAR),
-            parents=np.zeros(num_near, dtype=np.int16),
-            steps=np.zeros(num_near, dtype=np.int32),
+            neighbours=np.zeros(num_neighbours, dtype=layout.NEIGHBOUR),
+            parents=np.zeros(num_neighbours, dtype=np.int16),
+            steps=np.zeros(num_neighbours, dtype=np.int32),
             outward_edges=np.full(num_detectors, -1, dtype=np.int32),
             indptr=indptr,
             adjacent=adjacent,
@@ -75,51 +79,63 @@ class ReweightedGraph(Pools):
             boundary_flips=np.zeros(num_detectors * flip_bytes, dtype=np.uint8),
             edge_flips=edge_flips.reshape(-1),
             ends=ends.reshape(-1),
-            exits=np.full(num_detectors, layout.FAR, dtype=np.int64),
-            toggles=np.packbits(graph.certain_detectors, bitorder="little"),
+            boundary_weight=np.full(num_detectors, layout.FAR, dtype=np.int64),
+            inverted=np.packbits(graph.certain_detectors, bitorder="little"),
             certain_flips=certain_flips,
         )
         self.set(
             num_detectors=num_detectors,
-            num_near=num_near,
+            num_neighbours=num_neighbours,
             num_adjacent=adjacent.size,
             num_edges=num_edges,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
-            has_exits=1,
-            has_toggles=int(graph.certain_detectors.any()),
+            has_lazy_boundary=1,
+            has_inverted=int(graph.certain_detectors.any()),
         )
         self.reweight = Pools(REWEIGHT)
         self.reweight.own(
-            places=places.reshape(-1),
-            twin_of=twin_of,
+            positions=positions.reshape(-1),
+            first_parallel=first_parallel,
             edge_has_flips=has_flips,
-            boundary_weight=self.arrays["exits"],
-            present=np.zeros(num_edges, dtype=np.int64),
-            chained=np.zeros(num_detectors, dtype=np.int64),
+            boundary_weight=self.arrays["boundary_weight"],
+            negative=np.zeros(num_edges, dtype=np.int64),
+            routed=np.zeros(num_detectors, dtype=np.int64),
             parity=np.zeros(num_detectors, dtype=np.uint8),
         )
         self.reweight.set(
             num_detectors=num_detectors,
             num_edges=num_edges,
-            has_twins=int(same.any()),
+            has_parallel_edges=int(same.any()),
             list_length=list_length,
         )
 
 
 class Solution(NamedTuple):
-    """A shot's lightest matching under the weights that came with it."""
+    """Minimum-weight matching of a shot under its weights."""
 
-    #: uint8 (ceil(observables / 8),): the observables that it flips.
+    #: uint8 (ceil(observables / 8),): observables that it flips.
     flips: NDArray[np.uint8]
-    #: In the unit of the weights given.
+    #: Total weight, in the unit of the given weights.
     weight: int
-    #: int64, ascending: the numbers of its edges.
+    #: int64 (edges,), ascending: indices of its edges.
     edges: NDArray[np.int64]
 
 
 class ReweightedMatching:
-    """Exact minimum-weight perfect matching under weights given with each shot; one shot at a time."""
+    """Exact minimum-weight perfect matching under weights given with each shot, one shot at a time.
+
+    Args:
+        graph: the matching graph.
+        list_length: most detectors in the neighbour list of an event.
+
+    Example:
+        >>> import numpy as np, stim
+        >>> from decoders.model.matching_graph import MatchingGraph
+        >>> graph = MatchingGraph.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"))
+        >>> ReweightedMatching(graph=graph).match([True], weights=np.array([6], dtype=np.int32)).weight
+        6
+    """
 
     def __init__(self, *, graph: MatchingGraph, list_length: int = LIST_LENGTH) -> None:
         self.graph = graph
@@ -131,7 +147,7 @@ class ReweightedMatching:
 
         Args:
             detection_events: bool, or integers 0 and 1, (num_detectors,).
-            weights: int32 (num_edges,), even, of any sign, at most 2**25 in size.
+            weights: int32 (num_edges,), even, of any sign, at most 2**25 in absolute value.
 
         Raises:
             ValueError: wrong shape, dtype or value, or no set of edges explains the detection events.
@@ -146,8 +162,8 @@ class ReweightedMatching:
                 f"weights are {weights.dtype} {weights.shape}, expected int32 ({self.graph.num_edges},)"
             )
         if weights.size and (weights & 1 | (np.abs(weights) > MAX_WEIGHT)).any():
-            raise ValueError(f"weights are even and at most {MAX_WEIGHT} in size")
-        packed = pack_shots(events[np.newaxis])[0] ^ self.search_graph.arrays["toggles"]
+            raise ValueError(f"weights must be even and at most {MAX_WEIGHT} in absolute value")
+        packed = pack_shots(events[np.newaxis])[0] ^ self.search_graph.arrays["inverted"]
         bits = np.unpackbits(packed, count=self.graph.num_detectors, bitorder="little")
         detectors = np.flatnonzero(bits).astype(np.int64)
         edges = np.zeros(max(64, self.graph.num_edges), dtype=np.int32)
@@ -158,7 +174,7 @@ class ReweightedMatching:
             if status == layout.OK:
                 break
             if status == layout.NO_PARTNER:
-                raise ValueError("no set of edges explains the detection events: one must be left alone")
+                raise ValueError("no set of edges explains the detection events: check shot and graph")
             self.work.grow()
             edges = np.zeros(2 * edges.size, dtype=np.int32)
         times = np.bincount(edges[:size], minlength=self.graph.num_edges)

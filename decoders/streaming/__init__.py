@@ -1,1 +1,1 @@
-"""Decoding of streams in windows of layers."""
+"""Streaming decoders: overlapping windows, sequential or in parallel."""

@@ -1,4 +1,4 @@
-"""Decoding while a memory runs: constant memory and constant time per cycle, for any number of cycles."""
+"""Streaming decoder of one logical qubit: constant memory, constant time per cycle, any number of cycles."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,15 +19,19 @@ from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.windows import WindowPlan, cut_graph
 
-#: The names of decoders of windows, and whether they match twice.
+#: Decoders of windows by name, and whether they match twice.
 WINDOW_DECODERS = {"mwpm": False, "mwpm-correlated": True}
 
 
 def model_for(name: str, dem: stim.DetectorErrorModel) -> LayeredModel:
-    """The layers of a DEM as a decoder of windows needs them.
+    """Build the layered model of a DEM for a decoder of windows.
+
+    Args:
+        name: "mwpm" or "mwpm-correlated".
+        dem: see `LayeredModel.from_dem`.
 
     Raises:
-        ValueError: no decoder of windows has this name, or a model without layers.
+        ValueError: an unknown decoder, or a model without layers.
     """
     if name not in WINDOW_DECODERS:
         known = ", ".join(WINDOW_DECODERS)
@@ -36,20 +40,20 @@ def model_for(name: str, dem: stim.DetectorErrorModel) -> LayeredModel:
 
 
 class StreamParts(NamedTuple):
-    """The records behind a streaming decoder, see decoders.kernels.layout."""
+    """Records of a streaming decoder, see decoders.kernels.layout."""
 
     #: STREAM (1,)
     stream: NDArray[Any]
     #: GRAPH (2,): of the first window of a shot, and of the others.
     windows: NDArray[Any]
-    #: GRAPH (2 * (most_layers + 1),): of the last n layers of a shot, at n if nothing of it is committed,
-    #: else at most_layers + 1 + n; zero where no shot can end so.
+    #: GRAPH (2 * (most_layers + 1),): graph of the last n layers of a shot, at index n if nothing has been
+    #: committed, else at most_layers + 1 + n; zero where no shot can end in this way.
     endings: NDArray[Any]
     work: Workspace
     most_layers: int
     #: Layers of the shortest shot.
     fewest_layers: int
-    #: Whether shots may be longer by any number of periods; otherwise `fewest_layers` is the only length.
+    #: Whether shots may be longer by any number of periods; otherwise the only length is `fewest_layers`.
     repeats: bool
     #: Layers of a period.
     period: int
@@ -60,15 +64,34 @@ class StreamParts(NamedTuple):
 
 
 class StreamingDecoder:
-    """Decodes one logical qubit cycle by cycle.
+    """Decoder of one logical qubit, cycle by cycle.
 
-    Overlapping windows (Dennis et al., quant-ph/0110143, section VI): when `commit + buffer` cycles are at
-    hand they are matched, minimum weight and exact within the window, with an open future; the edges that
-    begin in the first `commit` cycles become final. What is approximate is only that the events of a window
-    are matched without knowing what comes after it; the end of a shot is decoded with its true ending.
+    Overlapping windows (Dennis et al., quant-ph/0110143, section VI): once `commit + buffer` cycles have
+    arrived, they are matched exactly within the window, with open time boundary in the future; edges that
+    begin in the first `commit` cycles are final. The only approximation is that the events of a window are
+    matched without knowledge of later cycles; the end of a shot is decoded with its true time boundary.
 
-    One object serves one thread. Calls release the GIL while they decode, so one thread per logical qubit
-    can run.
+    One object serves one thread. Calls release the GIL while they decode, so that several logical qubits can
+    be decoded by one thread each.
+
+    Example:
+        A shot is pushed cycle by cycle; `finish` takes the last layer, made from the data readout. Both are
+        rows of the frames of `to_frames`, or raw measurements (`kind="measurements"`).
+
+        >>> import stim
+        >>> from decoders import StreamingDecoder
+        >>> circuit = stim.Circuit.generated(
+        ...     "surface_code:rotated_memory_z", distance=3, rounds=10, after_clifford_depolarization=0.001
+        ... )
+        >>> decoder = StreamingDecoder.from_circuit(circuit)
+        >>> events = circuit.compile_detector_sampler(seed=1).sample(shots=1)
+        >>> frame = decoder.to_frames(events)[0]  # (layers, columns)
+        >>> for cycle in frame[:-1]:
+        ...     _ = decoder.push(cycle[None])
+        >>> last_layer = frame[-1]
+        >>> decoder.finish(last_layer)
+        array([False])
+        >>> decoder.reset()  # next shot
     """
 
     def __init__(
@@ -82,7 +105,9 @@ class StreamingDecoder:
         self._windows: list[SearchGraph] = []
         if model.bulk:
             if plan.commit % model.period:
-                raise ValueError(f"commit={plan.commit}: a multiple of the model's period, {model.period}")
+                raise ValueError(
+                    f"commit={plan.commit}: must be a multiple of the model's period, {model.period}"
+                )
             self._windows = [
                 cut_graph(model, first=first, count=plan.window, to_end=False, commit=(0, plan.commit))
                 for first in (0, len(model.first))
@@ -104,14 +129,16 @@ class StreamingDecoder:
         buffer: int | None = None,
         decoder: str = "mwpm",
     ) -> "StreamingDecoder":
-        """Make a streaming decoder for a memory circuit; a million cycles cost no more than a hundred.
+        """Construct a streaming decoder for a memory circuit; cost and memory do not depend on its length.
 
         Args:
-            circuit: detectors have coordinates, usually (x, y, t) or (x, t); see `decoders.streaming.places`.
-            commit, buffer: cycles that a window makes final, and that it looks ahead. Default: four times
-                the distance, and the distance, which decodes a quarter of all cycles twice. Where cycles
-                repeat with a period, `commit` is a multiple of it.
-            decoder: what matches each window; "mwpm" or "mwpm-correlated".
+            circuit: detectors have coordinates, usually (x, y, t) or (x, t); see
+                `decoders.streaming.detector_grid`.
+            commit: cycles that a window makes final. Default: four times the distance. Must be a multiple of
+                the period with which cycles repeat.
+            buffer: further cycles of a window. Default: the distance, so that a quarter of all cycles is
+                decoded twice.
+            decoder: decoder of windows, "mwpm" or "mwpm-correlated".
 
         Raises:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
@@ -135,7 +162,10 @@ class StreamingDecoder:
         buffer: int | None = None,
         decoder: str = "mwpm",
     ) -> "StreamingDecoder":
-        """The same from a detector error model; such a decoder takes detection events only."""
+        """Construct a streaming decoder for a DEM; it accepts detection events only, no measurements.
+
+        Args and errors as in `from_circuit`, except `dem`, see `LayeredModel.from_dem`.
+        """
         model = model_for(decoder, dem)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
@@ -146,7 +176,7 @@ class StreamingDecoder:
 
     @property
     def num_observables(self) -> int:
-        """How many observables are predicted."""
+        """Number of observables."""
         return self._model.num_observables
 
     @property
@@ -156,12 +186,12 @@ class StreamingDecoder:
 
     @property
     def buffer(self) -> int:
-        """Cycles that a window looks ahead."""
+        """Cycles of a window after those that it makes final."""
         return self._plan.buffer
 
     @property
     def num_cycles(self) -> int:
-        """Cycles taken in since the start of the shot."""
+        """Cycles pushed since the start of the shot."""
         return int(self._record["first_layer"][0] + self._record["num_rows"][0])
 
     @property
@@ -170,7 +200,7 @@ class StreamingDecoder:
         return int(self._record["first_layer"][0])
 
     def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
-        """Turn whole shots in stim's order into frames.
+        """Convert whole shots in stim's order to frames.
 
         Args:
             detection_events: bool or 0/1 integers (shots, detectors) of the memory that this decoder was
@@ -178,18 +208,18 @@ class StreamingDecoder:
 
         Returns:
             uint8 (shots, layers, columns); columns without a detector in a layer are zero. All layers but
-            the last are for `push`, the last, made from the data readout, is for `finish`.
+            the last are for `push`; the last, made from the data readout, is for `finish`.
         """
         return self._reader.to_frames(detection_events)
 
     def push(self, frame: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events") -> NDArray[np.bool_]:
-        """Take in any number of cycles.
+        """Append any number of cycles and decode the windows that they complete.
 
         Args:
             frame: (cycles, columns) bool or 0/1 integers; with bit_packed uint8 (cycles, ceil(columns / 8)),
                 least significant bit first. For kind="measurements" the columns are the measurements of a
                 cycle in the circuit's order.
-            bit_packed: see frame.
+            bit_packed: whether the frame is bit-packed.
             kind: "events" for detection events, "measurements" for raw measurements, whose detector
                 parities are computed here (decoders made from a circuit only).
 
@@ -197,7 +227,7 @@ class StreamingDecoder:
             bool (observables,): flips of the errors that are final so far.
 
         Raises:
-            ValueError: a frame of the wrong shape, or data after `finish`. The decoder stays usable.
+            ValueError: a frame of the wrong shape, or a call after `finish`. The decoder remains usable.
         """
         if self._finished:
             raise ValueError("push after finish: call reset to start the next shot")
@@ -221,11 +251,13 @@ class StreamingDecoder:
     def finish(
         self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events"
     ) -> NDArray[np.bool_]:
-        """Take in the layer made from the data readout and end the shot.
+        """Append the layer made from the data readout and end the shot.
 
         Args:
-            last_layer: (columns,) as one row of a frame; for kind="measurements" the data measurements.
-            bit_packed, kind: see `push`.
+            last_layer: (columns,), one row of a frame, such as `to_frames(events)[0, -1]`; for
+                kind="measurements" the measurements of the data qubits.
+            bit_packed: see `push`.
+            kind: see `push`.
 
         Returns:
             bool (observables,): the prediction for the shot.
@@ -255,18 +287,18 @@ class StreamingDecoder:
         predictions: NDArray[np.uint8] | None = None,
         first_shot: int = 0,
     ) -> NDArray[np.uint8]:
-        """Decode whole shots, each as a stream of its own; ends the shot that is being pushed, if any.
+        """Decode whole shots, each as a separate stream; discards a shot in progress.
 
         Args:
-            frames: uint8 (shots, layers, columns) as `to_frames` makes them.
-            predictions: uint8 (shots, ceil(observables / 8)) to write to; made if not given.
-            first_shot: added to the numbers of shots in error messages.
+            frames: uint8 (shots, layers, columns) as returned by `to_frames`.
+            predictions: uint8 (shots, ceil(observables / 8)) to write to; allocated if not given.
+            first_shot: added to the shot indices in error messages.
 
         Returns:
             The predictions, bit-packed.
 
         Raises:
-            ValueError: wrong shape, or a shot that no error explains (the message says which).
+            ValueError: wrong shape, or a shot that no error explains (the message names it).
         """
         if frames.ndim != 3 or frames.shape[2] != self._model.num_columns or frames.dtype != np.uint8:
             raise ValueError(
@@ -274,7 +306,7 @@ class StreamingDecoder:
                 f"(shots, layers, {self._model.num_columns})"
             )
         if frames.max(initial=0) > 1:
-            raise ValueError("frames are 0 and 1")
+            raise ValueError(f"frames contain {frames.max()}: all values must be 0 or 1")
         num_layers = frames.shape[1]
         self._model.check_length(num_layers)
         expected = (len(frames), (self.num_observables + 7) // 8)
@@ -305,40 +337,40 @@ class StreamingDecoder:
         return predictions
 
     def reset(self) -> None:
-        """Start the next shot. Allocates nothing."""
+        """Start the next shot. Allocates no memory."""
         stream.start_shot(self._record)
         self._finished = False
         self._reader.reset()
 
     def warm_up(self) -> None:
-        """Compile the kernels of `push` and `finish`, and build the ending of this memory's length.
+        """Compile the kernels of `push` and `finish`, and build the graph of this memory's ending.
 
-        Kernels in the cache are loaded. The ending of any other length is built by the first shot that has
-        it; `decode_frames` compiles its kernel at its first call.
+        Kernels in the cache are loaded. The ending of any other length is built by the first shot of that
+        length; `decode_frames` compiles its kernel at its first call.
         """
         self.reset()
         cycles = self._model.num_layers - 1
-        if cycles > self._plan.window:  # as short a shot that ends with as many layers at hand
+        if cycles > self._plan.window:  # the shortest shot that ends with equally many uncommitted layers
             cycles = self._plan.window + (cycles - self._plan.window) % self._plan.commit
         self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
         self.reset()
 
     def typical_rows(self, cycles: int, *, seed: int) -> NDArray[np.uint8]:
-        """A shot drawn from the error model, uint8 (cycles + 1, columns), the readout's row included.
+        """Sample a shot from the error model, uint8 (cycles + 1, columns), the readout's row included.
 
-        A memory that has only one length has that one, whatever `cycles` says; others at least the shortest,
-        and more cycles than asked for where not all lengths are possible.
+        A memory of fixed length ignores `cycles`; otherwise the shot has at least the shortest length, and
+        more cycles than requested where not all lengths are possible.
         """
         shortest = len(self._model.first) + len(self._model.last)
         num_layers = self._model.longest_length(max(cycles + self._model.period, shortest))
         return self._model.sample_layers(num_layers, seed=seed)
 
     def parts(self) -> StreamParts:
-        """What the kernels work with, for a loop that calls them itself instead of `push` and `finish`.
+        """Return the records of the kernels, for a loop that calls them directly.
 
-        Every ending is cut here, so that no shot waits for one. The parts are this decoder's own and live
-        as long as it does: use one or the other.
+        All endings are built here, so that no shot waits for one. The records belong to this decoder and live
+        as long as it does: use either them or `push` and `finish`.
         """
         longest = self._plan.window if self._windows else self._model.num_layers
         shortest = len(self._model.first) + len(self._model.last)
@@ -366,7 +398,7 @@ class StreamingDecoder:
         )
 
     def _digest(self) -> bytes:
-        """Tells models and windows apart, but not memories of different lengths."""
+        """Compute a digest of model and windows, equal for memories of different lengths."""
         model = self._model
         name = "mwpm" if model.implied is None else "mwpm-correlated"
         digest = hashlib.sha256(f"{name} {self._plan} {self.num_observables}".encode())
@@ -377,7 +409,7 @@ class StreamingDecoder:
         return digest.digest()
 
     def _start(self) -> None:
-        """Allocate everything that shots write to."""
+        """Allocate all memory that shots write to."""
         model, plan = self._model, self._plan
         most_rows = max(plan.window, 0 if model.bulk else model.num_layers) + 1
         flip_bytes = (model.num_observables + 7) // 8
@@ -399,7 +431,7 @@ class StreamingDecoder:
         self._graphs = np.zeros(2, dtype=layout.GRAPH)
         for at, graph in enumerate(self._windows):
             self._graphs[at] = graph.record[0]
-        # An ending has at most as many layers as a window; the longest has the most of everything.
+        # An ending has at most as many layers as a window; the longest needs the largest workspace.
         longest = model.longest_length(plan.window) if self._windows else model.num_layers
         self._work = SecondWorkspace(
             *self._windows, self._ending(0, longest), self._ending(plan.commit, longest)
@@ -407,7 +439,7 @@ class StreamingDecoder:
         self._finished = False
 
     def _ending(self, first_layer: int, count: int) -> SearchGraph:
-        """The graph of the last `count` layers of a shot that begin at `first_layer`."""
+        """Return the graph of the last `count` layers of a shot, which begin at `first_layer`."""
         first = 0 if first_layer == 0 or not self._model.bulk else len(self._model.first)
         key = (first == 0, count)
         if key not in self._endings:
@@ -415,7 +447,7 @@ class StreamingDecoder:
         return self._endings[key]
 
     def _layers_before_ending(self, num_layers: int) -> int:
-        """How many layers of a shot are committed before its ending is decoded."""
+        """Return the number of layers of a shot that are committed before its ending is decoded."""
         pushed = num_layers - 1
         if not self._windows or pushed < self._plan.window:
             return 0
@@ -424,7 +456,7 @@ class StreamingDecoder:
     def _flips(self) -> NDArray[np.bool_]:
         committed = self._pools.arrays["flips"]
         packed = committed.tobytes()
-        if packed != self._last_packed:  # most frames end no window: unpacking costs a cycle's time
+        if packed != self._last_packed:  # most frames complete no window; unpacking takes a cycle's time
             bits = np.unpackbits(committed, count=self._model.num_observables, bitorder="little")
             self._last_packed, self._last_flips = packed, bits.view(np.bool_)
         return self._last_flips.copy()
@@ -438,5 +470,5 @@ class StreamingDecoder:
         first, last = self.committed_cycles, self.num_cycles - 1
         return (
             f"no error explains the detection events of cycles {first} to {last}: an odd number of them in a "
-            "component without boundary, or one where there is no detector"
+            "component without boundary, or an event where there is no detector"
         )

@@ -1,4 +1,4 @@
-"""Frames of cycles as callers hand them over, checked and turned into rows of detection events."""
+"""Validation of frames, and their conversion to rows of detection events."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ Kind = Literal["events", "measurements"]
 
 
 class FrameReader:
-    """Reads the frames of one shot after the other for a model; remembers what parities reach back to."""
+    """Reader of the frames of consecutive shots; keeps the measurements that later parities need."""
 
     def __init__(self, *, model: LayeredModel, measurements: MeasurementModel | None) -> None:
         self.model = model
@@ -23,18 +23,18 @@ class FrameReader:
         self._is_measured = True
 
     def reset(self) -> None:
-        """Forget the shot."""
+        """Start a new shot."""
         self._before[:] = 0
         self._is_measured = True
 
     def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
-        """Whole shots in stim's order as uint8 (shots, layers, columns); see `StreamingDecoder.to_frames`."""
+        """Convert whole shots in stim's order to uint8 frames; see `StreamingDecoder.to_frames`."""
         events = np.asarray(detection_events)
         expected = self.model.num_detectors
         if events.ndim != 2 or events.shape[1] != expected:
             raise ValueError(f"detection events have shape {events.shape}, expected (shots, {expected})")
         if not _is_binary(events):
-            raise ValueError("detection events are bool or 0 and 1")
+            raise ValueError(f"detection events of dtype {events.dtype}: must be bool, or integers 0 and 1")
         numbers = self.model.detector_numbers(self.model.num_layers)
         frames = np.zeros((events.shape[0], *numbers.shape), dtype=np.uint8)
         present = numbers >= 0
@@ -42,17 +42,25 @@ class FrameReader:
         return frames
 
     def check(self, frame: ArrayLike, *, bit_packed: bool, kind: Kind) -> NDArray[np.uint8]:
-        """The frame as uint8 rows, still bit-packed if it was, after checking shape and values.
+        """Validate a frame.
+
+        Args:
+            frame: as in `StreamingDecoder.push`.
+            bit_packed: whether it is bit-packed.
+            kind: "events" or "measurements".
+
+        Returns:
+            The frame as uint8 rows, still bit-packed if it was.
 
         Raises:
-            ValueError: what `StreamingDecoder.push` says about frames.
+            ValueError: as in `StreamingDecoder.push`.
         """
         return _checked(np.asarray(frame), bit_packed, kind, self._width(kind))
 
     def events(
         self, rows: NDArray[np.uint8], *, bit_packed: bool, kind: Kind, first_cycle: int
     ) -> tuple[NDArray[np.uint8], bool]:
-        """Detection events of checked rows, and whether they are bit-packed."""
+        """Convert validated rows to detection events; return them, and whether they are bit-packed."""
         if kind == "events":
             self._is_measured &= len(rows) == 0
             return rows, bit_packed
@@ -67,7 +75,11 @@ class FrameReader:
     def last_events(
         self, last_layer: ArrayLike, *, bit_packed: bool, kind: Kind
     ) -> tuple[NDArray[np.uint8], bool]:
-        """Check the last layer; its detection events as one row, and whether they are bit-packed."""
+        """Validate the last layer and convert it to one row of detection events.
+
+        Returns:
+            The row, and whether it is bit-packed.
+        """
         row = np.asarray(last_layer)
         if row.ndim != 1:
             raise ValueError(f"the last layer has shape {row.shape}, expected one row")
@@ -83,15 +95,18 @@ class FrameReader:
     def _measured(self) -> MeasurementModel:
         if self.measurements is None:
             raise ValueError(
-                "this decoder takes detection events only: make it with from_circuit from a circuit that "
-                "measures the same in every cycle"
+                "this decoder takes detection events only: for measurements, use from_circuit with a circuit "
+                "that measures the same qubits in every cycle"
             )
         if not self._is_measured:
-            raise ValueError("measurements after detection events: parities need those of all earlier cycles")
+            raise ValueError(
+                "measurements after detection events: parities need the measurements of all earlier cycles; "
+                "call reset to start the next shot"
+            )
         return self.measurements
 
     def _width(self, kind: Kind) -> int:
-        """Columns of a frame of this kind."""
+        """Return the number of columns of a frame of this kind."""
         if kind == "events":
             return self._num_columns
         if kind == "measurements":
@@ -108,9 +123,9 @@ def _checked(frame: NDArray[Any], bit_packed: bool, kind: Kind, width: int) -> N
         if frame.dtype != np.uint8:
             raise ValueError(f"a bit-packed frame has dtype {frame.dtype}, expected uint8")
         if width % 8 and frame.size and (frame[:, -1] >> (width % 8)).any():
-            raise ValueError(f"a bit-packed frame has bits set beyond its {width} columns")
+            raise ValueError(f"a bit-packed frame has bits set beyond its {width} columns: pad with zeros")
     elif not _is_binary(frame):
-        raise ValueError(f"a frame of {kind} is bool or 0 and 1")
+        raise ValueError(f"a frame of {kind} must be bool, or integers 0 and 1")
     return np.ascontiguousarray(frame, dtype=np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Implied edges and whole errors of a memory's layers, for windows cut out of a memory of any length."""
+"""Implied edges and whole errors by layer, and their assembly for windows of a memory of any length."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,10 +13,9 @@ Integers = NDArray[np.int64]
 
 
 class LayerImplied(NamedTuple):
-    """What the edges of one layer imply; entries in any order. Edges are numbered within their layers."""
+    """Implied edges of the edges of one layer, unordered. Edges are numbered within their layers."""
 
-    #: int64 (entries,) each: the edge, by how many layers the other edge's layer is later (before: negative),
-    #: that edge, and its weight.
+    #: int64 (entries,) each: the edge, the offset of the implied edge's layer, that edge, and its weight.
     edge: Integers
     later: Integers
     other: Integers
@@ -26,12 +25,13 @@ class LayerImplied(NamedTuple):
 def implied_by_layer(
     implied: Implied, *, layer_of: Integers, place_of: Integers, num_layers: int
 ) -> list[LayerImplied]:
-    """Sort what edges imply by layers.
+    """Sort implied edges by the layer of the edge that implies them.
 
     Args:
         implied: by edge of the whole graph.
-        layer_of, place_of: int64 (num_edges,), the layer of each edge and its number there.
-        num_layers: how many layers there are.
+        layer_of: int64 (num_edges,), layer of each edge.
+        place_of: int64 (num_edges,), index of each edge in its layer.
+        num_layers: number of layers.
     """
     given = np.repeat(np.arange(implied.start.size - 1), np.diff(implied.start))
     rows = LayerImplied(
@@ -49,11 +49,11 @@ def implied_by_layer(
 
 
 class LayerErrors(NamedTuple):
-    """The errors whose earliest edge is in one layer, and the weight of each edge alone."""
+    """Errors whose earliest edge is in one layer, and the weight of each edge alone."""
 
     #: int64 (errors + 1,): error e flips the edges start[e]:start[e + 1].
     start: Integers
-    #: int64 (entries,) each: by how many layers the edge's layer is later, and the edge.
+    #: int64 (entries,) each: offset of the edge's layer, and the edge.
     later: Integers
     edge: Integers
     #: int64 (errors,) and int64 (edges of the layer,): as in `WholeErrors`.
@@ -93,11 +93,11 @@ def errors_by_layer(
 class PlacedLayer(NamedTuple):
     """A layer of a window."""
 
-    #: The layer of the memory as it was seen whose edges it has.
+    #: The layer of the shortened memory that has the same edges.
     seen: int
-    #: Layers with the same kind have the same edges.
+    #: Layers of equal kind have equal edges.
     kind: int
-    #: int64 (edges of the layer,): their numbers in the window's graph, -1 where the window has no such edge.
+    #: int64 (edges of the layer,): indices in the window's graph, -1 for edges not in the window.
     numbers: Integers
 
 
@@ -108,15 +108,15 @@ def window_implied(
     seen_kinds: Sequence[int],
     num_edges: int,
 ) -> Implied:
-    """What the edges of a window imply.
+    """Collect the implied edges of a window.
+
+    Entries that lead out of the window, or to layers that differ from the shortened memory, are dropped.
 
     Args:
-        layers: the window's layers by their place in it, earlier ones that reach in at negative places.
-        seen: what the edges of each layer of the memory as it was seen imply.
-        seen_kinds: the kind of each of those.
-        num_edges: how many edges the window's graph has.
-
-    Entries that lead out of the window, or to where it differs from the memory seen, are left out.
+        layers: the window's layers by index; earlier layers whose edges reach in have negative indices.
+        seen: implied edges of each layer of the shortened memory.
+        seen_kinds: kind of each of these layers.
+        num_edges: number of edges of the window's graph.
     """
     given, other, weight = [], [], []
     for at, layer in layers.items():
@@ -149,11 +149,12 @@ def window_implied(
 def window_observed(
     layers: dict[int, PlacedLayer], *, seen: Sequence[NDArray[np.bool_]], num_edges: int
 ) -> NDArray[np.bool_]:
-    """The observed edges of a window, bool (num_edges,); `layers` as in `window_implied`.
+    """Mark the observed edges of a window, bool (num_edges,).
 
     Args:
-        seen: bool (edges of the layer,) for each layer of the memory as it was seen.
-        num_edges: how many edges the window's graph has.
+        layers: as in `window_implied`.
+        seen: bool (edges of the layer,) for each layer of the shortened memory.
+        num_edges: number of edges of the window's graph.
     """
     observed = np.zeros(num_edges, dtype=np.bool_)
     for layer in layers.values():
@@ -169,10 +170,10 @@ def window_errors(
     seen_kinds: Sequence[int],
     edge_weight: NDArray[np.int32],
 ) -> WholeErrors:
-    """The whole errors of a window.
+    """Collect the whole errors of a window.
 
-    Of an error that reaches out of the window the edges inside are kept. Edges that no layer of the memory as
-    it was seen has count alone with their own weight.
+    Errors that reach out of the window keep the edges inside. Edges of no layer of the shortened memory count
+    alone with their own weight.
 
     Args:
         layers, seen, seen_kinds: as in `window_implied`.

@@ -1,4 +1,4 @@
-"""The edges of a model sorted into layers, and the layers that repeat."""
+"""Edges of a model by layer, and detection of the layers that repeat."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.repeat_blocks import Block, Run, Shortened, repeating_part
-from decoders.streaming.places import BY_ORDER, Places, find_places, possible_axes
+from decoders.streaming.detector_grid import BY_ORDER, DetectorGrid, assign_layers, possible_axes
 
 
 class LayerEdges(NamedTuple):
-    """The edges whose earlier end is in one layer, sorted. Columns stand for detectors."""
+    """The edges whose earlier end is in one layer, sorted. Columns represent detectors."""
 
     #: int64 (edges,): column of the earlier end.
     column: NDArray[np.int64]
-    #: int64 (edges,): how many layers later the other end is; 0 for edges to the boundary.
+    #: int64 (edges,): number of layers by which the other end is later; 0 for edges to the boundary.
     later: NDArray[np.int64]
     #: int64 (edges,): column of the other end, -1 for the boundary.
     other: NDArray[np.int64]
@@ -25,8 +25,8 @@ class LayerEdges(NamedTuple):
     probability: NDArray[np.float64]
     observables: NDArray[np.uint64]
 
-    def chosen(self, mask: NDArray[np.bool_]) -> "LayerEdges":
-        """Those edges for which the mask is true."""
+    def select(self, mask: NDArray[np.bool_]) -> "LayerEdges":
+        """Return the edges for which the mask is true."""
         return LayerEdges(
             self.column[mask],
             self.later[mask],
@@ -37,23 +37,23 @@ class LayerEdges(NamedTuple):
         )
 
     def same_as(self, other: "LayerEdges") -> bool:
-        """Whether two layers have the same edges, with the same weights and observables."""
+        """Return whether two layers have equal edges, weights and observables."""
         fields = ("column", "later", "other", "weight", "observables")
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in fields)
 
 
 class Layered(NamedTuple):
-    """A graph in layers."""
+    """A graph sorted into layers."""
 
-    places: Places
+    grid: DetectorGrid
     #: One entry per layer.
     edges: list[LayerEdges]
-    #: int64 (num_edges,) each: the layer of each edge of the graph, and its number in that layer.
+    #: int64 (num_edges,) each: the layer of each edge of the graph, and its index in that layer.
     layer_of_edge: NDArray[np.int64]
     number_in_layer: NDArray[np.int64]
-    #: int64 (layers, columns): detector numbers, -1 where a layer has no detector.
+    #: int64 (layers, columns): detector indices, -1 where a layer has no detector.
     detectors: NDArray[np.int64]
-    #: The layers that repeat; None if none do.
+    #: The periodic run of layers; None if no layers repeat.
     run: Run | None
     #: Detectors in a period; 0 without one, or if detectors are not numbered period by period.
     per_period: int
@@ -63,11 +63,11 @@ def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None,
     """Sort a graph into layers along the coordinate along which it repeats.
 
     Args:
-        graph: of the shortened model.
+        graph: matching graph of the shortened model.
         short: that model.
 
     Returns:
-        The layers, and an empty string; or None and why there are none.
+        The layers, and an empty string; or None and the reason.
 
     Raises:
         ValueError: a detector without time coordinate.
@@ -78,9 +78,9 @@ def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None,
     for axis in possible_axes(graph.detector_coordinates, short.shift):
         if axis == BY_ORDER and not crowded:
             break
-        places = find_places(graph.detector_coordinates, axis=axis)
-        crowded &= places.most_at_one_place > 2
-        layered, reason = _sort(graph, places, short.blocks)
+        grid = assign_layers(graph.detector_coordinates, axis=axis)
+        crowded &= grid.most_per_position > 2
+        layered, reason = _sort(graph, grid, short.blocks)
         refusal = refusal or reason
         if layered is None:
             continue
@@ -90,14 +90,14 @@ def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None,
     return without_run, refusal
 
 
-def _sort(graph: MatchingGraph, places: Places, blocks: Sequence[Block]) -> tuple[Layered | None, str]:
-    """Sort a graph into these layers; None and the reason if the shortened blocks do not repeat."""
-    num_layers = int(places.layer.max(initial=0)) + 1
-    detectors = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
-    detectors[places.layer, places.column] = np.arange(places.layer.size)
-    edges, layer_of, number = _edges_by_layer(graph, places.layer, places.column, num_layers)
+def _sort(graph: MatchingGraph, grid: DetectorGrid, blocks: Sequence[Block]) -> tuple[Layered | None, str]:
+    """Sort a graph into given layers; None and the reason if the shortened blocks do not repeat."""
+    num_layers = int(grid.layer.max(initial=0)) + 1
+    detectors = np.full((num_layers, grid.stabilizers.shape[0]), -1, dtype=np.int64)
+    detectors[grid.layer, grid.column] = np.arange(grid.layer.size)
+    edges, layer_of, number = _edges_by_layer(graph, grid.layer, grid.column, num_layers)
     kinds = _kinds(edges, detectors >= 0)
-    repeated = [places.layer[block.middle] for block in blocks]
+    repeated = [grid.layer[block.middle] for block in blocks]
     layers = np.concatenate(repeated) if blocks else np.zeros(0, dtype=np.int64)
     run = repeating_part(kinds, including=layers)
     if blocks and run is None:
@@ -124,13 +124,17 @@ def _sort(graph: MatchingGraph, places: Places, blocks: Sequence[Block]) -> tupl
                         f"an error of cycle {at} flips a detector {furthest} cycles later; streaming needs "
                         "errors that reach less far, decode whole shots with 'mwpm' instead"
                     )
-    return Layered(places, edges, layer_of, number, detectors, run, per_period), ""
+    return Layered(grid, edges, layer_of, number, detectors, run, per_period), ""
 
 
 def _edges_by_layer(
     graph: MatchingGraph, layer: NDArray[np.int64], column: NDArray[np.int64], num_layers: int
 ) -> tuple[list[LayerEdges], NDArray[np.int64], NDArray[np.int64]]:
-    """Edges by the layer of their earlier end, in one canonical order; each edge's layer and place in it."""
+    """Sort edges by the layer of their earlier end, in a canonical order.
+
+    Returns:
+        The edges of each layer; int64 (num_edges,) each: layer of each edge, and its index there.
+    """
     u, v = graph.edge_u.astype(np.int64), graph.edge_v.astype(np.int64)
     swap = (v >= 0) & (layer[np.maximum(v, 0)] < layer[u])
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -161,7 +165,7 @@ def _edges_by_layer(
 
 
 def _kinds(edges: Sequence[LayerEdges], present: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number layers so that those with the same detectors, edges, weights and observables have one number."""
+    """Number layers so that those with equal detectors, edges, weights and observables have equal numbers."""
     known: dict[tuple[bytes, ...], int] = {}
     kinds = np.empty(len(edges), dtype=np.int64)
     for at, layer in enumerate(edges):
@@ -177,7 +181,7 @@ def _changing(
     present: NDArray[np.bool_],
     layers: NDArray[np.int64],
 ) -> str:
-    """Say how the cycles of REPEAT blocks, which have these layers, differ."""
+    """Describe how the cycles of REPEAT blocks in these layers differ."""
     first = int(layers[0])
     others = np.unique(layers)
     differ = others[kinds[others] != kinds[first]]

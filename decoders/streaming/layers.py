@@ -1,8 +1,8 @@
-"""The repeating structure of a memory experiment: first cycles, one period of the bulk, last cycles.
+"""Layered model of a memory experiment: first cycles, one period of the bulk, last cycles.
 
 A detector error model with a time coordinate is a sequence of layers, one per cycle and one for the data
-readout. Every edge belongs to the layer of its earlier end. The layers of the bulk repeat, usually each like
-the one before, or with a period of several cycles; one period serves a memory of any length.
+readout. Every edge belongs to the layer of its earlier end. The layers of the bulk repeat, usually with a
+period of one cycle; one period describes a memory of any length.
 """
 
 import math
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.repeat_blocks import Block, shorten
+from decoders.streaming.detector_grid import TimeAxis
 from decoders.streaming.layer_correlations import LayerErrors, LayerImplied, errors_by_layer, implied_by_layer
 from decoders.streaming.layer_edges import Layered, LayerEdges, find_layers
-from decoders.streaming.places import Clock
 
-# Repetitions of other REPEAT blocks than the longest that may be written out as first or last cycles; every
-# window holds them.
+# Most repetitions of all REPEAT blocks but the longest, which are expanded as first or last cycles; every
+# window contains them.
 _MOST_REPEATS_WRITTEN_OUT = 100
 
 
@@ -30,36 +30,35 @@ class LayeredModel:
     """A detector error model as layers of columns."""
 
     num_observables: int
-    #: How many layers the whole model has, the data readout's included.
+    #: Number of layers of the whole model, including that of the data readout.
     num_layers: int
-    #: float64 (columns, k): coordinates without time; the order of columns everywhere, which is that of the
-    #: detectors of a full layer. Equal rows where detectors of one cycle share a place.
+    #: float64 (columns, k): coordinates without time, in the order of columns, which is that of the detectors
+    #: of a full layer. Rows are equal if detectors of one cycle share a position.
     stabilizers: NDArray[np.float64]
-    #: How layers follow from coordinates.
-    clock: Clock
-    #: The layers before the bulk, and after it. The number of those before is a multiple of the period.
+    #: Derivation of layers from coordinates.
+    time_axis: TimeAxis
+    #: Layers before and after the bulk. The number of layers before it is a multiple of the period.
     first: tuple[LayerEdges, ...]
     last: tuple[LayerEdges, ...]
     #: The layers of one period of the bulk; empty if the model has no repeating part.
     bulk: tuple[LayerEdges, ...]
-    #: int64 (layers seen, columns): detector numbers in a model of as few bulk layers as were seen, -1 where
-    #: a layer has no detector.
+    #: int64 (layers, columns): detector indices of the shortened model, -1 where a layer has no detector.
     seen_detectors: NDArray[np.int64]
     #: Number of detectors in a period of the bulk; 0 if detectors are not numbered period by period.
     detectors_per_period: int
     weight_scale: float
-    #: The most layers that an edge reaches ahead.
+    #: Largest number of layers by which an edge extends to later ones.
     longest_reach: int
-    #: Least number of errors that flip an observable unseen, 0 if there is none.
+    #: Smallest number of errors that flip an observable undetected, 0 if there is none.
     distance: int
-    #: bool (layers seen, columns): whether an error in the detector's component flips an observable; the same
-    #: for all layers of the bulk at one place in the period.
-    watched: NDArray[np.bool_]
-    #: What the edges of each layer seen imply; None if windows are matched once.
+    #: bool (layers, columns): whether an edge of the detector's component flips an observable, by layer of
+    #: the shortened model; equal for all layers of the bulk at one position of the period.
+    relevant: NDArray[np.bool_]
+    #: Implied edges of each layer of the shortened model; None if windows are matched once.
     implied: tuple[LayerImplied, ...] | None = None
-    #: The whole errors of each layer seen, with `implied`.
+    #: Whole errors of each of these layers, with `implied`.
     errors: tuple[LayerErrors, ...] | None = None
-    #: bool (edges of the layer,) for each layer seen, with `implied`: see `CorrelatedGraph.observed`.
+    #: bool (edges of the layer,) for each of these layers, with `implied`: see `CorrelatedGraph.observed`.
     observed: tuple[NDArray[np.bool_], ...] | None = None
 
     @property
@@ -69,31 +68,31 @@ class LayeredModel:
 
     @property
     def period(self) -> int:
-        """Layers after which the bulk repeats; 1 without a bulk."""
+        """Number of layers after which the bulk repeats; 1 without a bulk."""
         return max(1, len(self.bulk))
 
     @property
     def recurrence(self) -> int:
-        """The most layers of the bulk, at least 1, from one detector of a column to the next."""
+        """Largest number of bulk layers, at least 1, from one detector of a column to the next."""
         start = len(self.first)
         counts = (self.seen_detectors[start : start + len(self.bulk)] >= 0).sum(axis=0)
         return -(-self.period // int(counts[counts > 0].min(initial=self.period)))
 
     @cached_property
-    def foreign_columns(self) -> NDArray[np.bool_]:
-        """Columns of detectors that last cycles have where the bulk has none, bool (columns,)."""
-        columns: NDArray[np.bool_] = np.logical_or.reduce(self._foreign, axis=0)
+    def final_only_columns(self) -> NDArray[np.bool_]:
+        """Columns with detectors in the last cycles but not in the bulk, bool (columns,)."""
+        columns: NDArray[np.bool_] = np.logical_or.reduce(self._final_only, axis=0)
         return columns
 
     @cached_property
-    def num_foreign(self) -> int:
-        """How many layers before the data readout's such detectors reach back."""
-        rows = np.flatnonzero(self._foreign.any(axis=1))
-        return len(self._foreign) - int(rows[0]) if rows.size else 0
+    def num_final_only(self) -> int:
+        """Number of layers before the data readout in which such detectors occur."""
+        rows = np.flatnonzero(self._final_only.any(axis=1))
+        return len(self._final_only) - int(rows[0]) if rows.size else 0
 
     @cached_property
-    def _foreign(self) -> NDArray[np.bool_]:
-        """Detectors of last cycles, without the data readout, that are not in the bulk."""
+    def _final_only(self) -> NDArray[np.bool_]:
+        """Mark the detectors of the last cycles, without the data readout, that the bulk does not have."""
         stop = len(self.seen_detectors) - len(self.last)
         rows = np.arange(stop, len(self.seen_detectors) - 1)
         if not self.bulk:
@@ -111,16 +110,16 @@ class LayeredModel:
     def from_dem(
         cls, dem: stim.DetectorErrorModel, *, correlated: bool = False, observe: bool = True
     ) -> "LayeredModel":
-        """Find the layers of a DEM. A REPEAT block of any length costs the same.
+        """Find the layers of a DEM. The cost does not depend on the lengths of REPEAT blocks.
 
-        The time is that coordinate along which the model repeats; see `decoders.streaming.places` for how
-        times and places become layers and columns.
+        The time coordinate is the one along which the model repeats; `decoders.streaming.detector_grid`
+        describes how coordinates become layers and columns.
 
         Args:
             dem: a graphlike model (or one with suggested decompositions).
-            correlated: whether to keep what edges imply; edges are those of a `CorrelatedGraph` then.
-            observe: as in `CorrelatedGraph.from_dem`. Never where an observed edge implies one of a later
-                layer: a window may begin between them, and would take the observed edge as absent.
+            correlated: whether to keep implied edges; edges are then those of a `CorrelatedGraph`.
+            observe: as in `CorrelatedGraph.from_dem`. Ignored if an observed edge implies one of a later
+                layer: a window may begin between them and would assume the observed edge absent.
 
         Raises:
             ValueError: a detector without time coordinate, errors more likely than not, a component with
@@ -131,7 +130,7 @@ class LayeredModel:
         graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
         layered, refusal = find_layers(graph, short)
         if layered is None and len(short.blocks) > 1:
-            # Perhaps only the longest block is the bulk.
+            # Try the longest block alone as the bulk.
             longest = max(short.blocks, key=lambda block: block.detectors_left_out)
             others = {block.number: block.repeats for block in short.blocks if block is not longest}
             if sum(others.values()) <= _MOST_REPEATS_WRITTEN_OUT:
@@ -140,7 +139,7 @@ class LayeredModel:
                 graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
                 layered, refusal = find_layers(graph, short)
         if layered is not None and any(b.detectors_left_out % layered.per_period for b in short.blocks):
-            # What is left out must be whole periods: keep some repetitions more.
+            # Omitted repetitions must be whole periods: keep some more.
             seen |= {block.number: _seen_for_whole_periods(block, layered) for block in short.blocks}
             short = shorten(dem, seen=seen)
             graph, found = _graph_of(short.dem, correlated=correlated, observe=observe)
@@ -169,8 +168,8 @@ class LayeredModel:
         return cls(
             num_observables=graph.num_observables,
             num_layers=seen_layers + skipped,
-            stabilizers=layered.places.stabilizers,
-            clock=layered.places.clock,
+            stabilizers=layered.grid.stabilizers,
+            time_axis=layered.grid.time_axis,
             first=tuple(edges[:start]),
             bulk=tuple(edges[start : start + period]) if run else (),
             last=tuple(edges[stop:]),
@@ -179,25 +178,30 @@ class LayeredModel:
             weight_scale=graph.weight_scale,
             longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
             distance=_distance(short.dem),
-            watched=_watched(graph, layered.detectors, slice(start, stop), period),
+            relevant=_mark_relevant(graph, layered.detectors, slice(start, stop), period),
             implied=implied,
             errors=errors,
             observed=observed,
         )
 
     def detector_numbers(self, num_layers: int) -> NDArray[np.int64]:
-        """Detector numbers, int64 (num_layers, columns), of a memory of so many layers; -1 where none is.
+        """Return the detector indices of a memory with `num_layers` layers.
+
+        Returns:
+            int64 (num_layers, columns), -1 where a layer has no detector.
 
         Raises:
-            ValueError: no memory of this model has so many layers, or detectors are not numbered cycle by
-                cycle and the model's own length is another.
+            ValueError: no memory of this model has this length, or detectors are not numbered cycle by
+                cycle and the model's own length differs.
         """
         seen = self.seen_detectors.shape[0]
         self.check_length(num_layers)
         if num_layers == seen:
             return self.seen_detectors.copy()
         if not self.detectors_per_period:
-            raise ValueError(f"{num_layers} layers: detectors not numbered cycle by cycle, only {seen} fit")
+            raise ValueError(
+                f"{num_layers} layers: detectors not numbered cycle by cycle, only {seen} layers are possible"
+            )
         start, stop = len(self.first), seen - len(self.last)
         periods = (num_layers - start - len(self.last)) // self.period
         extra = (num_layers - seen) // self.period
@@ -213,16 +217,16 @@ class LayeredModel:
         )
 
     def check_length(self, num_layers: int) -> None:
-        """Check that there is a memory of so many layers.
+        """Check that this model has a memory with `num_layers` layers.
 
         Raises:
-            ValueError: there is none.
+            ValueError: it has none.
         """
         fixed = len(self.first) + len(self.last)
         if not self.bulk and num_layers != fixed:
             raise ValueError(f"{num_layers} layers: this model has no repeating bulk, only {fixed} fit")
         if num_layers < fixed:
-            raise ValueError(f"{num_layers} layers: the first and last cycles alone are {fixed}")
+            raise ValueError(f"{num_layers} layers: the first and last cycles alone are {fixed}; use more")
         if (num_layers - fixed) % self.period:
             below = num_layers - (num_layers - fixed) % self.period
             raise ValueError(
@@ -231,16 +235,19 @@ class LayeredModel:
             )
 
     def longest_length(self, num_layers: int) -> int:
-        """The length of a memory of at most so many layers, or of the shortest one."""
+        """Return the length of the longest memory of at most `num_layers` layers, or of the shortest one."""
         fixed = len(self.first) + len(self.last)
         return fixed + max(0, num_layers - fixed) // self.period * self.period if self.bulk else fixed
 
     def bulk_layer(self, layer: int) -> LayerEdges:
-        """The layer of the bulk at this distance from its first one, before it if negative."""
+        """Return the layer of the bulk at an offset from its first one; negative offsets are allowed."""
         return self.bulk[layer % len(self.bulk)]
 
     def layer_edges(self, first: int, count: int, *, to_end: bool) -> list[LayerEdges]:
-        """The edges of `count` layers from layer `first` on; the last layers of the memory if `to_end`."""
+        """Return the edges of `count` layers from layer `first` on.
+
+        With `to_end`, the last of them are the last layers of the memory.
+        """
         ending = list(self.last) if to_end else []
         layers: list[LayerEdges] = []
         for at in range(first, first + count - len(ending)):
@@ -248,7 +255,7 @@ class LayeredModel:
         return (layers + ending)[-count:] if count else []
 
     def seen_layers(self, first: int, count: int, *, to_end: bool) -> NDArray[np.int64]:
-        """Which of the layers seen have the edges of `layer_edges`, int64 (count,)."""
+        """Return the layers of the shortened model that have the edges of `layer_edges`, int64 (count,)."""
         start = len(self.first)
         like = np.arange(first, first + count)
         like = np.where(like < start, like, start + (like - start) % self.period)
@@ -258,16 +265,19 @@ class LayeredModel:
         return like
 
     def sample_layers(self, num_layers: int, *, seed: int) -> NDArray[np.uint8]:
-        """Draw the detection events of one shot from the edges' probabilities, uint8 (layers, columns).
+        """Sample the detection events of one shot from the probabilities of the edges.
+
+        Returns:
+            uint8 (num_layers, columns).
 
         Raises:
-            ValueError: no memory of this model has so many layers.
+            ValueError: no memory of this model has this length.
         """
         self.check_length(num_layers)
         random = np.random.default_rng(seed)
         rows = np.zeros((num_layers + self.longest_reach, self.num_columns), dtype=np.uint8)
         for at, edges in enumerate(self.layer_edges(0, num_layers, to_end=True)):
-            happened = edges.chosen(random.random(edges.column.size) < edges.probability)
+            happened = edges.select(random.random(edges.column.size) < edges.probability)
             np.bitwise_xor.at(rows[at], happened.column, 1)
             inside = happened.other >= 0
             np.bitwise_xor.at(rows, (at + happened.later[inside], happened.other[inside]), 1)
@@ -275,7 +285,7 @@ class LayeredModel:
 
 
 def _observed_late(found: CorrelatedGraph, layer_of_edge: NDArray[np.int64]) -> bool:
-    """Whether an observed edge implies an edge of a later layer than its own."""
+    """Return whether an observed edge implies an edge of a later layer."""
     given = np.repeat(np.arange(found.observed.size), np.diff(found.implied.start))
     later = layer_of_edge[found.implied.edge] > layer_of_edge[given]
     return bool((later & found.observed[given]).any())
@@ -284,37 +294,47 @@ def _observed_late(found: CorrelatedGraph, layer_of_edge: NDArray[np.int64]) -> 
 def _graph_of(
     dem: stim.DetectorErrorModel, *, correlated: bool, observe: bool
 ) -> tuple[MatchingGraph, CorrelatedGraph | None]:
-    """The matching graph of a model that streaming takes, and what its edges imply if `correlated`."""
+    """Build the matching graph of a streaming model, and its correlated graph if `correlated`.
+
+    Raises:
+        ValueError: errors more likely than not.
+    """
     found = CorrelatedGraph.from_dem(dem, observe=observe) if correlated else None
     graph = MatchingGraph.from_dem(dem) if found is None else found.graph
     likely = (graph.edge_weight < 0).any() or (graph.undetectable_probability > 0.5).any()
     likely |= found is not None and found.any_likely
     if likely or graph.certain_detectors.any() or graph.certain_observables.any():
-        raise ValueError("streaming takes errors of probability up to one half; decode with 'mwpm' instead")
+        raise ValueError(
+            "the model has errors of probability above one half, which streaming does not support: decode "
+            "whole shots with 'mwpm'"
+        )
     return graph, found
 
 
 def _seen_for_whole_periods(block: Block, layered: Layered) -> int:
-    """The repetitions to keep of a block so that those left out are whole periods."""
+    """Return the repetitions of a block to keep so that the omitted ones are whole periods."""
     each = layered.per_period // math.gcd(layered.per_period, block.detectors)
     return block.repeats - (block.repeats - block.seen) // each * each
 
 
-def _watched(
+def _mark_relevant(
     graph: MatchingGraph, detectors: NDArray[np.int64], bulk: slice, period: int
 ) -> NDArray[np.bool_]:
-    """Which detectors of each layer, int64 (layers, columns), are in a component that flips an observable."""
+    """Mark the detectors of each layer that are in a component with an edge that flips an observable.
+
+    `detectors` is int64 (layers, columns); so is the shape of the result, bool.
+    """
     flipping = np.unique(graph.component[graph.edge_u[graph.edge_observables.any(axis=1)]])
     known = np.append(np.isin(graph.component, flipping), False)
-    watched = known[detectors]
+    relevant = known[detectors]
     for phase in range(period):
-        rows = watched[bulk][phase::period]
+        rows = relevant[bulk][phase::period]
         rows[:] = rows.any(axis=0)
-    return watched
+    return relevant
 
 
 def _distance(dem: stim.DetectorErrorModel) -> int:
-    """The graphlike distance of a DEM, 0 if no error flips an observable unseen."""
+    """Return the graphlike distance of a DEM, 0 if no error flips an observable undetected."""
     try:
         return len(dem.shortest_graphlike_error())
     except ValueError:

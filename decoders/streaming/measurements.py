@@ -1,4 +1,4 @@
-"""Detection events from raw measurements as they arrive: the parities that a circuit's detectors are."""
+"""Conversion of raw measurements to detection events, by the parities that define a circuit's detectors."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,13 +8,13 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.model.repeat_blocks import SEEN_REPEATS, shorten_circuit
+from decoders.model.repeat_blocks import KEPT_REPEATS, shorten_circuit
+from decoders.streaming.detector_grid import assign_layers
 from decoders.streaming.layers import LayeredModel
-from decoders.streaming.places import find_places
 
 
 class _Terms(NamedTuple):
-    """For one layer: detector column[i] contains measurement offset[i], counted from the cycle's first."""
+    """Parities of a layer: detector column[i] contains measurement offset[i] after the cycle's first."""
 
     column: NDArray[np.int64]
     offset: NDArray[np.int64]
@@ -23,7 +23,7 @@ class _Terms(NamedTuple):
 
 
 class Parities(NamedTuple):
-    """The parities of the first cycles, of the data readout and of a period of the bulk, in this order."""
+    """The parities of the first cycles, the data readout, and one period of the bulk, in this order."""
 
     #: int64 (layers + 1,): the terms of layer i are start[i]..start[i + 1]-1.
     start: NDArray[np.int64]
@@ -56,15 +56,15 @@ class MeasurementModel:
         self._last = last
         all_terms = [*first, last, *bulk]
         earliest = min((int(terms.offset.min(initial=0)) for terms in all_terms), default=0)
-        #: Cycles at the beginning whose parities differ.
+        #: Number of cycles at the beginning whose parities differ.
         self.num_first = len(first)
-        #: Cycles after which the parities repeat; 0 if they do not.
+        #: Number of cycles after which the parities repeat; 0 if they do not.
         self.period = len(bulk)
-        #: How many cycles back the parities of a cycle reach.
+        #: Number of previous cycles on which the parities of a cycle depend.
         self.reach = -(earliest // max(1, per_cycle)) if earliest < 0 else 0
 
     def parities(self) -> Parities:
-        """All parities as arrays, for kernels."""
+        """Return all parities as arrays, for kernels."""
         layers = [*self._first, self._last, *self._bulk]
         return Parities(
             start=np.cumsum([0, *(terms.column.size for terms in layers)], dtype=np.int64),
@@ -77,33 +77,38 @@ class MeasurementModel:
     def from_circuit(cls, circuit: stim.Circuit, model: LayeredModel) -> "MeasurementModel | None":
         """Read the parities of a memory circuit.
 
-        None if the circuit's measurements are not the same in every cycle, if it has only one cycle, or if
-        its parities depend on sweep bits.
+        Args:
+            circuit: the memory circuit.
+            model: the layered model of its DEM.
+
+        Returns:
+            The model; None if the measurements are not the same in every cycle, if there is only one cycle,
+            or if parities depend on sweep bits.
         """
         if circuit.num_sweep_bits:
             return None
-        for seen in range(SEEN_REPEATS, 2 * SEEN_REPEATS):
+        for seen in range(KEPT_REPEATS, 2 * KEPT_REPEATS):
             short, left_out = shorten_circuit(circuit, seen=seen)
             found, per_period = cls._from_short(short, model, is_whole=not left_out)
             if found is None or not any(detectors % per_period for detectors in left_out):
-                return found  # what is left out is whole periods
+                return found  # the omitted repetitions are whole periods
         return None
 
     @classmethod
     def _from_short(
         cls, short: stim.Circuit, model: LayeredModel, *, is_whole: bool
     ) -> "tuple[MeasurementModel | None, int]":
-        """Read the parities of a circuit with short REPEAT blocks; `is_whole` if it had no longer ones.
+        """Read the parities of a circuit with short REPEAT blocks; return them and the detectors per period.
 
-        Returns also the number of detectors in a period.
+        `is_whole` states that no repetitions were omitted.
         """
         detectors = short.get_detector_coordinates()
-        places = find_places(_as_array(detectors), axis=model.clock.axis, unit=model.clock.unit)
-        if not np.array_equal(places.stabilizers, model.stabilizers, equal_nan=True):
+        grid = assign_layers(_as_array(detectors), axis=model.time_axis.axis, unit=model.time_axis.unit)
+        if not np.array_equal(grid.stabilizers, model.stabilizers, equal_nan=True):
             return None, 1
-        num_layers = int(places.layer.max(initial=0)) + 1
-        numbers = np.full((num_layers, places.stabilizers.shape[0]), -1, dtype=np.int64)
-        numbers[places.layer, places.column] = np.arange(places.layer.size)
+        num_layers = int(grid.layer.max(initial=0)) + 1
+        numbers = np.full((num_layers, grid.stabilizers.shape[0]), -1, dtype=np.int64)
+        numbers[grid.layer, grid.column] = np.arange(grid.layer.size)
         contents = _detector_measurements(short)
         noiseless = short.reference_sample()
         per_cycle = _measurements_per_cycle(numbers, contents)
@@ -130,12 +135,12 @@ class MeasurementModel:
     def events(
         self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8], first_cycle: int
     ) -> NDArray[np.uint8]:
-        """Detection events of cycles.
+        """Compute the detection events of consecutive cycles.
 
         Args:
             measurements: uint8 (cycles, per_cycle).
-            before: uint8 (reach, per_cycle), the measurements of the cycles before; zeros before the first.
-            first_cycle: number of the first of these cycles.
+            before: uint8 (reach, per_cycle), measurements of the previous cycles; zeros before the first.
+            first_cycle: index of the first of these cycles.
 
         Returns:
             uint8 (cycles, columns).
@@ -165,7 +170,15 @@ class MeasurementModel:
         return events
 
     def last_events(self, measurements: NDArray[np.uint8], *, before: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Detection events of the last layer, uint8 (columns,), from the data measurements (at_end,)."""
+        """Compute the detection events of the last layer.
+
+        Args:
+            measurements: uint8 (at_end,), measurements of the data qubits.
+            before: uint8 (reach, per_cycle), measurements of the previous cycles.
+
+        Returns:
+            uint8 (columns,).
+        """
         stacked = np.concatenate([before.reshape(-1), measurements])
         events = self._last.expected.copy()
         np.bitwise_xor.at(events, self._last.column, stacked[before.size + self._last.offset])
@@ -173,7 +186,7 @@ class MeasurementModel:
 
 
 def _as_array(coordinates: dict[int, list[float]]) -> NDArray[np.float64]:
-    """Coordinates as float64 (detectors, k), NaN where a detector has fewer than k."""
+    """Return coordinates as float64 (detectors, k), NaN where a detector has fewer than k."""
     width = max((len(place) for place in coordinates.values()), default=0)
     array = np.full((len(coordinates), width), np.nan)
     for detector, place in coordinates.items():
@@ -182,7 +195,7 @@ def _as_array(coordinates: dict[int, list[float]]) -> NDArray[np.float64]:
 
 
 def _bulk(layers: Sequence[_Terms]) -> tuple[int, int]:
-    """Start and period of the parities that repeat up to the last cycle; (cycles, 0) if there are none."""
+    """Find start and period of the parities that repeat up to the last cycle; (cycles, 0) if none do."""
     kinds = np.zeros(len(layers), dtype=np.int64)
     known: dict[tuple[bytes, ...], int] = {}
     for at, terms in enumerate(layers):
@@ -198,7 +211,7 @@ def _bulk(layers: Sequence[_Terms]) -> tuple[int, int]:
 
 
 def _detector_measurements(circuit: stim.Circuit) -> list[list[int]]:
-    """The measurements that each detector compares, as absolute numbers."""
+    """List the absolute indices of the measurements in each detector."""
     contents = []
     count = 0
     for instruction in circuit.flattened():
@@ -210,8 +223,10 @@ def _detector_measurements(circuit: stim.Circuit) -> list[list[int]]:
 
 
 def _measurements_per_cycle(numbers: NDArray[np.int64], contents: list[list[int]]) -> int:
-    """By how much the latest measurement of a stabilizer's detectors moves on from cycle to cycle; 0 if that
-    differs."""
+    """Return by how much the latest measurement of a column's detectors advances per cycle.
+
+    0 if that is not constant.
+    """
     found = set()
     for column in numbers[:-1].T:
         layers = [layer for layer in np.flatnonzero(column >= 0) if contents[column[layer]]]
@@ -225,6 +240,7 @@ def _measurements_per_cycle(numbers: NDArray[np.int64], contents: list[list[int]
 def _terms(
     detectors: NDArray[np.int64], contents: list[list[int]], noiseless: NDArray[np.bool_], origin: int
 ) -> _Terms:
+    """Return the parities of one layer, relative to measurement `origin`."""
     pairs = sorted(
         (column, measurement - origin)
         for column, detector in enumerate(detectors)

@@ -1,4 +1,4 @@
-"""Streaming on several threads, for codes that one core cannot decode at the speed of their cycles."""
+"""Parallel windows: streaming decoding on several threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ from decoders.streaming.windows import WindowPlan, cut_graph, cut_layers
 
 Rows = NDArray[np.uint8]
 
-# Long enough that handing a block to a thread costs little beside decoding it; it is also the latency.
+# Long enough that dispatching a block costs little compared with decoding it; it also sets the latency.
 _BLOCK_CYCLES = 500
 
 
 class _Block(NamedTuple):
-    """What a block leaves: its flips, and the events in the gap before it and in the gap behind it."""
+    """Result of a block: its flips, and the remaining events of the gaps before and after it."""
 
     flips: Rows
     left: Rows
@@ -36,15 +36,27 @@ class _Block(NamedTuple):
 
 
 class ParallelStreamingDecoder:
-    """Decodes blocks of a stream at the same time, then the gaps between them.
+    """Decode blocks of a stream in parallel, then the gaps between them.
 
-    Parallel windows (Skoric et al., arXiv 2209.08552; Tan et al., arXiv 2209.09219): a block looks
-    `buffer` cycles ahead and back, into gaps of that length, and makes its own cycles final; a gap is
-    decoded when both its neighbours are done, with what they left in it. Inside a block, windows follow
-    each other as in `StreamingDecoder`, so that a block may be long and its dispatch cheap. The answer
-    depends on neither the number of threads nor the sizes of frames.
+    Parallel windows (Skoric et al., arXiv 2209.08552; Tan et al., arXiv 2209.09219): a block extends `buffer`
+    cycles into the gaps before and after it, and commits its own cycles; a gap is decoded when both adjacent
+    blocks are done, with the events that remain in it. Within a block, windows follow each other as in
+    `StreamingDecoder`, so that a block may be long and its dispatch cheap. Predictions depend neither on the
+    number of threads nor on the sizes of frames.
 
-    One object serves one caller; `close` it, or use it in a `with` block, to end its threads.
+    One object serves one caller; call `close` or use a `with` block to end its threads.
+
+    Example:
+        >>> import stim
+        >>> from decoders import ParallelStreamingDecoder
+        >>> circuit = stim.Circuit.generated(
+        ...     "repetition_code:memory", distance=3, rounds=50, before_measure_flip_probability=0.01
+        ... )
+        >>> with ParallelStreamingDecoder.from_circuit(circuit, threads=2) as decoder:
+        ...     events = circuit.compile_detector_sampler(seed=1).sample(shots=1)
+        ...     frame = decoder.to_frames(events)[0]
+        ...     _ = decoder.push(frame[:-1])
+        ...     flips = decoder.finish(frame[-1])
     """
 
     def __init__(
@@ -57,21 +69,21 @@ class ParallelStreamingDecoder:
         measurements: MeasurementModel | None = None,
     ) -> None:
         if block is not None and block < 1:
-            raise ValueError(f"block={block}: at least 1 cycle")
+            raise ValueError(f"block={block}: must be at least 1 cycle")
         if threads < 1:
-            raise ValueError(f"threads={threads}: at least 1")
+            raise ValueError(f"threads={threads}: must be at least 1")
         if not model.bulk:
             raise ValueError(
                 f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
             )
-        if model.num_foreign:
+        if model.num_final_only:
             raise ValueError(
                 "the last cycles of this memory have detectors where the repeated ones have none: use "
                 "StreamingDecoder"
             )
         for name, cycles in (("commit", plan.commit), ("buffer", plan.buffer)):
             if cycles % model.period:
-                raise ValueError(f"{name}={cycles}: a multiple of the model's period, {model.period}")
+                raise ValueError(f"{name}={cycles}: must be a multiple of the model's period, {model.period}")
         _check_gap(model, plan)
         windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
         self._model = model
@@ -113,15 +125,15 @@ class ParallelStreamingDecoder:
         block: int | None = None,
         decoder: str = "mwpm",
     ) -> "ParallelStreamingDecoder":
-        """Make a decoder for a memory circuit.
+        """Construct a decoder for a memory circuit.
 
         Args:
             circuit, commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
-            threads: how many blocks are decoded at the same time.
+            threads: number of blocks decoded at the same time.
             block: cycles in a block, rounded to whole windows; default 500.
 
         Raises:
-            ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be cut, or detectors
+            ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be divided, or detectors
                 without a boundary.
         """
         model = model_for(
@@ -142,7 +154,7 @@ class ParallelStreamingDecoder:
         self.close()
 
     def close(self) -> None:
-        """End the threads; what is not decoded yet is dropped."""
+        """End the threads; blocks that are not decoded yet are discarded."""
         self._pool.shutdown(cancel_futures=True)
 
     @property
@@ -152,15 +164,15 @@ class ParallelStreamingDecoder:
 
     @property
     def num_cycles(self) -> int:
-        """Cycles taken in since the start of the shot."""
+        """Cycles pushed since the start of the shot."""
         return self._first_layer + self._num_rows
 
     def to_frames(self, detection_events: ArrayLike) -> Rows:
-        """Turn whole shots in stim's order into frames; see `StreamingDecoder.to_frames`."""
+        """Convert whole shots in stim's order to frames; see `StreamingDecoder.to_frames`."""
         return self._reader.to_frames(detection_events)
 
     def push(self, frame: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events") -> NDArray[np.bool_]:
-        """Take in any number of cycles; see `StreamingDecoder.push`.
+        """Append any number of cycles; see `StreamingDecoder.push`.
 
         Returns at once unless many blocks are waiting; the flips are those of the blocks done so far.
         """
@@ -185,7 +197,7 @@ class ParallelStreamingDecoder:
     def finish(
         self, last_layer: ArrayLike, *, bit_packed: bool = False, kind: Kind = "events"
     ) -> NDArray[np.bool_]:
-        """Take in the layer made from the data readout and end the shot; see `StreamingDecoder.finish`."""
+        """Append the layer made from the data readout and end the shot; see `StreamingDecoder.finish`."""
         if self._finished:
             raise ValueError("finish after finish: call reset to start the next shot")
         self._model.check_length(self.num_cycles + 1)
@@ -199,16 +211,16 @@ class ParallelStreamingDecoder:
         return self._as_bools()
 
     def reset(self) -> None:
-        """Start the next shot; what is still being decoded of the last one is dropped."""
+        """Start the next shot; blocks of the last one that are not decoded yet are discarded."""
         self._reader.reset()
         for future in getattr(self, "_running", ()):
             future.cancel()
         self._running: deque[Future[_Block]] = deque()
         self._gaps: deque[Future[Rows]] = deque()
         self._flips[:] = 0
-        self._before: tuple[Rows, Rows] | None = None  # what the last block left behind it, and what came in
+        self._before: tuple[Rows, Rows] | None = None  # gap after the last block: remaining, original events
         self._original: deque[Rows] = deque()
-        # Rows of the block being filled, those of the gap before it and of the gap behind it.
+        # Rows of the gap before the block being filled, of the block, and of the gap after it.
         self._rows = self._new_rows(context=0)
         self._num_rows = 0
         self._first_layer = 0
@@ -225,7 +237,7 @@ class ParallelStreamingDecoder:
         return np.zeros((context + self._period, self._model.num_columns), dtype=np.uint8)
 
     def _dispatch_block(self) -> None:
-        """The block and the gap behind it are complete."""
+        """Submit a complete block with the gap after it, and start the next block."""
         full = self._rows
         gap = full[-self._plan.buffer :]
         self._submit(full, ending=False)
@@ -244,7 +256,7 @@ class ParallelStreamingDecoder:
         self._running.append(self._pool.submit(self._decode_block, layers, context, ending, graphs))
 
     def _ending(self, count: int, context: int) -> SearchGraph:
-        """The graph with which a last block of `count` layers ends."""
+        """Return the graph with which a last block of `count` layers ends."""
         pushed, plan = count - 1 - context, self._plan
         windows = 0 if pushed < plan.window else (pushed - plan.window) // plan.commit + 1
         rows = count - windows * plan.commit - (context if windows else 0)
@@ -264,13 +276,13 @@ class ParallelStreamingDecoder:
         return self._endings[key]
 
     def _collect(self, *, wait_for: int) -> None:
-        """Take in what is done, in order, waiting until at most `wait_for` blocks are running."""
+        """Collect results in order, waiting until at most `wait_for` blocks are running."""
         while self._running and (self._running[0].done() or len(self._running) > wait_for):
             block = self._running.popleft().result()
             original = self._original.popleft()
             self._flips ^= block.flips
             if self._before is not None:
-                # Both neighbours started from the same events and changed some: keep both changes.
+                # Both blocks started from the same events of the gap; apply the changes of both.
                 gap = self._before[0] ^ block.left ^ original
                 self._gaps.append(self._pool.submit(self._decode_gap, gap))
             self._before = (block.right, original)
@@ -291,7 +303,7 @@ class ParallelStreamingDecoder:
 
     @contextmanager
     def _worker(self, graphs: list[SearchGraph]) -> Iterator["_Worker"]:
-        """An idle worker, or a new one if there is none, made to work on these graphs."""
+        """Yield an idle or new worker with these graphs."""
         try:
             worker = self._idle.pop()
         except IndexError:
@@ -309,7 +321,7 @@ class ParallelStreamingDecoder:
 
 
 def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
-    """Check that a gap can explain whatever its two blocks leave in it, an odd number of events, too."""
+    """Check that every detector of a gap has a boundary, so that any remaining events can be explained."""
     first = len(model.first)
     gap, _ = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False)
     in_use = np.zeros((model.period, model.num_columns), dtype=np.bool_)
@@ -326,7 +338,7 @@ def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
 
 
 class _Worker:
-    """What one thread writes to; large enough for the given graphs."""
+    """Memory of one thread, sufficient for the given graphs."""
 
     def __init__(self, model: LayeredModel, plan: WindowPlan, largest: list[SearchGraph]) -> None:
         most_rows = plan.buffer + plan.window + 1
@@ -347,7 +359,7 @@ class _Worker:
         self._work = SecondWorkspace(*largest)
 
     def run(self, kernel: Callable[..., int], *arguments: Any) -> None:
-        """Run a kernel on this worker's memory, again with more of it when it asks."""
+        """Run a kernel, again with a larger workspace while it is full."""
         while True:
             status = kernel(self.stream.record, self.graphs, self._work.record, *arguments)
             if status != layout.FULL:
@@ -356,9 +368,9 @@ class _Worker:
         if status == layout.NO_PARTNER:
             raise ValueError(
                 "no error explains the detection events of a block: an odd number of them in a component "
-                "without boundary, or one where there is no detector"
+                "without boundary, or an event where there is no detector"
             )
 
     def flips(self) -> Rows:
-        """Observables flipped by what was committed."""
+        """Return the observables flipped by committed edges."""
         return self.stream.arrays["flips"].copy()

@@ -1,4 +1,4 @@
-"""The streaming decoder behind the interface of whole-shot decoders, for comparison shot by shot."""
+"""Streaming decoder with the interface of whole-shot decoders."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +14,12 @@ from decoders.streaming.decoder import StreamingDecoder, model_for
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.windows import WindowPlan
 
-# Bytes of unpacked detection events that one thread holds at a time.
+# Bytes of unpacked detection events per thread.
 _CHUNK_BYTES = 1 << 24
 
 
 class StreamingMWPM(Decoder):
-    """Each shot is decoded as `StreamingDecoder` would decode it live, in overlapping windows."""
+    """Decode each shot in overlapping windows, as `StreamingDecoder` does."""
 
     uses_threads = True
     gives_weights = False
@@ -34,7 +34,7 @@ class StreamingMWPM(Decoder):
         self._idle: list[StreamingDecoder] = []
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
-        # As for StreamingDecoder: the idle decoders' records hold addresses.
+        # Records hold addresses, which are meaningless in a copy or in another process.
         return partial(type(self), model=self._model, plan=self._plan), ()
 
     @classmethod
@@ -46,7 +46,7 @@ class StreamingMWPM(Decoder):
         buffer: int | None = None,
         decoder: str = "mwpm",
     ) -> Self:
-        """Make the decoder for a DEM whose detectors have time coordinates.
+        """Construct the decoder for a DEM whose detectors have time coordinates.
 
         Args:
             dem: see `LayeredModel.from_dem`.
@@ -60,7 +60,7 @@ class StreamingMWPM(Decoder):
 
     def warm_up(self, *, gaps: bool = False) -> None:
         """Compile the kernels; see `Decoder.warm_up`."""
-        super().warm_up(gaps=gaps)  # raises where gaps are asked for
+        super().warm_up(gaps=gaps)  # raises an error if gaps are requested
         none = np.zeros((0, (self.num_detectors + 7) // 8), dtype=np.uint8)
         self._decode_range(none, np.zeros((0, (self.num_observables + 7) // 8), dtype=np.uint8), 0, 0)
 
@@ -78,7 +78,7 @@ class StreamingMWPM(Decoder):
                     pool.submit(self._decode_range, packed, predictions, first, last)
                     for first, last in pairwise(bounds)
                 ]
-                for portion in running:  # in order, so that the first bad shot is the one reported
+                for portion in running:  # in order, so that the first invalid shot is reported
                     portion.result()
         return predictions, None
 

@@ -1,8 +1,8 @@
 """Graphs of a few layers, cut out of a memory of any length.
 
-A cut in the future leaves edges that lead to layers still to come: they become edges to a boundary, for
-whatever an event is matched to out there. A cut in the past is closed when all before it is committed, and
-open in the same way when it is not (windows that are decoded in parallel).
+At an open time boundary, edges to layers outside the window become boundary edges, because an event may be
+matched to one outside. The future of a window is open until the data readout. The past is closed if all
+earlier layers are committed, and open if not (windows decoded in parallel).
 """
 
 import operator
@@ -23,10 +23,10 @@ from decoders.streaming.layers import LayeredModel
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """How a stream is cut: windows of `commit + buffer` layers, `commit` of which become final.
+    """Division of a stream into windows of `commit + buffer` layers, of which `commit` become final.
 
-    Edges whose earlier end lies in the committed layers are final; the others are decoded again in the
-    next window, with the events that the committed edges leave at the seam.
+    Edges whose earlier end lies in the committed layers are final; the others are decoded again in the next
+    window, together with the events that the committed edges toggle there.
     """
 
     commit: int
@@ -39,14 +39,18 @@ class WindowPlan:
 
     @classmethod
     def for_model(cls, model: LayeredModel, *, commit: int | None, buffer: int | None) -> "WindowPlan":
-        """The plan for a model; what is not given is chosen from its distance.
+        """Choose the plan for a model; regions that are not given are chosen from its distance.
 
-        Where a place has no detector in most cycles, an error chain of one detector per recurrence is the
-        longer in cycles; default regions are, too.
+        If columns have no detector in most cycles, an error chain that has one error per recurrence extends
+        over more cycles; default regions are longer accordingly.
+
+        Args:
+            model: the layered model.
+            commit, buffer: layers, or None to choose.
 
         Raises:
-            ValueError: a commit or buffer region that is no integer or too short for the model, or a commit
-                region that is no multiple of the model's period.
+            ValueError: a commit or buffer region that is not an integer or too short for the model, or a
+                commit region that is not a multiple of the model's period.
         """
         period = model.period
         distance = (model.distance or 5) * model.recurrence
@@ -56,25 +60,28 @@ class WindowPlan:
             _multiple(max(4 * distance, commit_least), period) if commit is None else _whole("commit", commit)
         )
         if buffer is None:
-            # The last layers of a buffer may be last cycles, for which the bulk's edges are wrong.
-            buffer = _multiple(max(distance + model.num_foreign, buffer_least), period)
+            # The last layers of a buffer may be last cycles, whose edges differ from the bulk's.
+            buffer = _multiple(max(distance + model.num_final_only, buffer_least), period)
         else:
             buffer = _whole("buffer", buffer)
         if not model.bulk and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
             return cls(commit=commit, buffer=buffer)  # the whole memory is one window
         if commit < commit_least:
-            raise ValueError(f"commit={commit}: at least {commit_least}, the first cycles that differ")
+            raise ValueError(
+                f"commit={commit}: must be at least {commit_least}, the first cycles that differ"
+            )
         if buffer < buffer_least:
-            raise ValueError(f"buffer={buffer}: at least {buffer_least}, the last cycles that differ")
+            raise ValueError(f"buffer={buffer}: must be at least {buffer_least}, the last cycles that differ")
         if commit % period:
             raise ValueError(
-                f"commit={commit}: a multiple of {period}, the period of this model's cycles; "
+                f"commit={commit}: must be a multiple of {period}, the period of this model's cycles; "
                 f"use {_multiple(commit, period)}"
             )
         return cls(commit=commit, buffer=buffer)
 
 
 def _whole(name: str, cycles: int) -> int:
+    """Return an integer number of cycles."""
     try:
         return operator.index(cycles)
     except TypeError:
@@ -82,7 +89,7 @@ def _whole(name: str, cycles: int) -> int:
 
 
 def _multiple(cycles: int, period: int) -> int:
-    """The least multiple of the period that is at least `cycles`."""
+    """Return the smallest multiple of the period that is at least `cycles`."""
     return -(-cycles // period) * period
 
 
@@ -96,10 +103,11 @@ def cut_graph(
     open_future: bool = True,
     commit: tuple[int, int] | None = None,
 ) -> SearchGraph:
-    """What is searched when `count` layers are decoded: the graph of `cut_layers`.
+    """Build the search graph of `count` layers, see `cut_layers`.
 
-    `commit` is the first layer that will be committed and the first behind it that will not; default: all
-    will.
+    Args:
+        commit: first layer to be committed, and first layer after those; default: all layers.
+        model, first, count, to_end, open_past, open_future: as in `cut_layers`.
     """
     graph, beyond = cut_layers(
         model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
@@ -115,13 +123,15 @@ def cut_graph(
             open_future=open_future,
             edge_weight=graph.edge_weight,
         )
-    watched = model.watched[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
-    search_graph = SearchGraph(graph, beyond=beyond, implied=implied, watched=watched)
+    relevant = model.relevant[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
+    search_graph = SearchGraph(graph, beyond=beyond, implied=implied, relevant=relevant)
     if errors is not None and observed is not None:
         errors.add_to(search_graph)
-        search_graph.apply_first(observed)
+        search_graph.use_observed_edges(observed)
     if commit is not None:
-        neighbour_lists.mark_detours(search_graph.record, *(model.num_columns * layer for layer in commit))
+        neighbour_lists.mark_window_crossings(
+            search_graph.record, *(model.num_columns * layer for layer in commit)
+        )
     return search_graph
 
 
@@ -134,17 +144,21 @@ def cut_layers(
     open_past: bool = False,
     open_future: bool = True,
 ) -> tuple[MatchingGraph, NDArray[np.bool_]]:
-    """The matching graph of `count` layers, and which of its boundary edges lead to other layers.
+    """Build the matching graph of `count` layers, and mark its boundary edges that lead to other layers.
 
     Detector `t * columns + s` is column s of the t-th of these layers.
 
     Args:
-        model: what to cut from.
-        first: number of the first layer; after the model's first ones only its place in the period matters.
+        model: the layered model.
+        first: index of the first layer; after the model's first layers only its position in the period
+            matters.
         count: number of layers, at least 1.
         to_end: whether the last of them is the last layer of the memory.
-        open_past, open_future: whether edges from earlier and to later layers lead to a boundary; otherwise
-            they are left out.
+        open_past: whether edges from earlier layers become boundary edges; otherwise they are dropped.
+        open_future: the same for edges to later layers.
+
+    Returns:
+        The graph, and bool (num_edges,): boundary edges that lead to other layers.
     """
     columns = model.num_columns
     u, v, weight, probability, observables, beyond, order = _cut_edges(
@@ -174,7 +188,7 @@ def _cut_edges(
     NDArray[np.bool_],
     NDArray[np.int64],
 ]:
-    """The edges of a cut, layer by layer, which of them lead out of it, and their order in its graph."""
+    """Collect the edges of a cut layer by layer, mark those that lead out of it, and sort them."""
     columns = model.num_columns
     parts = [
         _place(edges, at, count, columns, open_future)
@@ -185,8 +199,8 @@ def _cut_edges(
         parts += [
             _reach_in(model.bulk_layer(start + at), at, columns) for at in range(-model.longest_reach, 0)
         ]
-    if open_future and not to_end and model.num_foreign:
-        parts.append(_foreign(model, first, count))
+    if open_future and not to_end and model.num_final_only:
+        parts.append(_final_only(model, first, count))
     u, v, weight, probability, observables = (np.concatenate(values) for values in zip(*parts, strict=True))
     swap = (v >= 0) & (v < u)
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -205,10 +219,10 @@ def _cut_correlations(
     open_future: bool,
     edge_weight: NDArray[np.int32],
 ) -> tuple[Implied, WholeErrors, NDArray[np.bool_]]:
-    """What the edges of a cut, which have these weights, imply, their whole errors, and which are observed.
+    """Collect the implied edges, whole errors and observed edges of a cut.
 
-    A layer of the cut stands for one of the memory as it was seen: near the memory's ends for that one,
-    otherwise for one in the middle of the bulk, at the same place in the period.
+    A layer of the cut corresponds to one of the shortened memory: near the ends of the memory the same layer,
+    otherwise one in the middle of the bulk at the same position of the period.
     """
     assert model.implied is not None
     assert model.errors is not None
@@ -264,23 +278,23 @@ _Edges = tuple[
 
 
 def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bool) -> _Edges:
-    """The edges of layer `at` with detector numbers; what reaches past the last layer ends BEYOND."""
+    """Return the edges of layer `at` with detector indices; edges past the last layer end at BEYOND."""
     if not open_future:
-        edges = edges.chosen(at + edges.later < count)
+        edges = edges.select(at + edges.later < count)
     there = at + edges.later
     v = np.where(edges.other < 0, -1, np.where(there < count, there * columns + edges.other, BEYOND))
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
 
 
-def _foreign(model: LayeredModel, first: int, count: int) -> _Edges:
-    """Edges to BEYOND, of weight 0, for detectors that only last cycles have.
+def _final_only(model: LayeredModel, first: int, count: int) -> _Edges:
+    """Return edges to BEYOND, of weight 0, for detectors that only last cycles have.
 
-    A window does not know whether its last layers are last cycles. With these edges the events of such
-    detectors change nothing; they are decoded with the ending.
+    A window does not know whether its last layers are last cycles. With these edges, events of such detectors
+    have no effect; they are decoded with the ending.
     """
-    layers = np.arange(count - model.num_foreign, count)
+    layers = np.arange(count - model.num_final_only, count)
     like = model.seen_layers(first, count, to_end=False)[layers]
-    absent = (model.seen_detectors[like] < 0) & model.foreign_columns
+    absent = (model.seen_detectors[like] < 0) & model.final_only_columns
     row, column = np.nonzero(absent)
     size = row.size
     return (
@@ -293,7 +307,7 @@ def _foreign(model: LayeredModel, first: int, count: int) -> _Edges:
 
 
 def _reach_in(edges: LayerEdges, at: int, columns: int) -> _Edges:
-    """The edges of a layer before the first that end in the window, from BEYOND."""
+    """Return the edges from a layer before the first that end in the window, as edges to BEYOND."""
     inside = (edges.other >= 0) & (at + edges.later >= 0)
     u = (at + edges.later[inside]) * columns + edges.other[inside]
     v = np.full(u.size, int(BEYOND), dtype=np.int64)

@@ -1,1 +1,1 @@
-"""The likeliest logical class by a beam over error mechanisms."""
+"""Trellis decoder: most likely logical class by a beam over error mechanisms."""

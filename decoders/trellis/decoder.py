@@ -1,4 +1,4 @@
-"""Most likely logical class: by matching where that is certain, else by sums over whole errors."""
+"""Trellis decoder: most likely logical class, by matching where that is unambiguous, else by summation."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,43 +13,50 @@ from numpy.typing import NDArray
 from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.matching.decoder import MWPM
 from decoders.matching.workspace import as_bytes, read_only
-from decoders.model.dem import HyperedgeError, read_dem, with_likely_errors_present
+from decoders.model.dem import HyperedgeError, make_likely_errors_certain, read_dem
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.mechanisms import ErrorModel, has_joint_errors
 from decoders.trellis.error_basis import ErrorBasis
 from decoders.trellis.kernels import beam as kernels
 from decoders.trellis.likelihood_table import LikelihoodTable
-from decoders.trellis.plan import Beam, SweepPlan, orders_of, words_of_class
+from decoders.trellis.plan import Beam, TrellisPlan, orders_of, words_of_class
 
-# Shots that a thread takes at a time.
+# Shots per task of a thread.
 _PORTION = 64
-# States and spread of the sweep that checks matching's answer: at d = 5 and 7, p = 0.3 and 0.5 %, it costs
-# 20 to 130 us a shot and sees every class that the full sweeps prefer to matching's.
+# Beam width and spread of the sweep that checks matching's prediction: at d = 5 and 7, p = 0.3 and 0.5 %, it
+# takes 20 to 130 us per shot and finds every class that the full sweeps prefer to matching's.
 _CHECK_BEAM, _CHECK_SPREAD = 8, 6.0
 
 
 class Trellis(Decoder):
-    """Choose the class of errors (those with the same observables) of greatest total likelihood.
+    """Choose the class of errors (those with equal observables) of greatest total likelihood.
 
-    Errors are taken whole, not as edges. The likelihoods of small models are tabulated for all syndromes
-    and classes; predictions and gaps are then exact (`is_exact`). Otherwise sweeps over the detectors in
-    different orders each sum the probabilities of the error sets that explain the shot, as far as a beam of
-    states finds them. Every sum is a lower bound: a class gets the largest, and the class with the largest
-    is the answer, as in an ensemble of matchings (Shutty, Newman, Villalonga, arXiv 2401.12434).
+    Errors are treated as hyperedges, not decomposed into edges. For small models the likelihoods of all
+    syndromes and classes are tabulated; predictions and gaps are then exact (`is_exact`). Otherwise sweeps
+    over the detectors in different orders each sum the probabilities of error sets that explain the shot, as
+    far as a beam of states finds them. Every sum is a lower bound: a class gets the largest, and the class
+    with the largest is the prediction, as in an ensemble of matchings (Shutty, Newman, Villalonga, arXiv
+    2401.12434).
 
-    Sums over choices that lead to the same frontier are exact if no state is dropped (a decoder by the
-    trellis of the code). Which to drop is judged by the price of the detection events left, as the most
-    likely error is searched in Tesseract (Beni, Higgott, Shutty, arXiv 2503.10988).
+    Summing over choices that lead to the same frontier is exact if no state is dropped (decoding by the
+    trellis of the code; see also Frontier, arXiv 2606.20513). States are ranked by a heuristic for the
+    remaining detection events, as in the search for the most likely error of Tesseract (Beni, Higgott,
+    Shutty, arXiv 2503.10988).
 
     Sweeps are slow, so shots with a large complementary gap (Gidney, Newman, Brooks, Jones, arXiv 2312.04522)
-    are left to matching. If every error is one edge, matching's weights are the weights of error sets, and
-    its gap differs from the log odds by the number of likely solutions only. If errors have several
-    components, matching's gap says nothing of how much likelier they are together; then a narrow sweep over
-    whole errors must find the same class, and no other one nearly as likely, before matching decides.
+    are decoded by matching. If every error is one edge, matching's weights are the weights of error sets, and
+    its gap differs from the log odds only by the number of likely solutions. If errors have several
+    components, matching's gap ignores their joint likelihood; then a narrow sweep over hyperedges must find
+    the same class, and no other one nearly as likely, before matching's prediction is used.
 
     The gap of an observable is log(likelihood of the best class / likelihood of the best class that differs
-    in this observable): with one observable the log odds of the prediction. Errors that no detector sees are
-    included.
+    in this observable): with one observable the log odds of the prediction. Undetectable errors are included.
+
+    Example:
+        >>> import decoders, stim
+        >>> decoder = decoders.from_dem("trellis", stim.DetectorErrorModel("error(0.1) D0 D1 D2 L0"))
+        >>> decoder.decode([True, True, True])
+        array([ True])
     """
 
     uses_threads = True
@@ -73,19 +80,19 @@ class Trellis(Decoder):
         )
         _check_options(gap=gap, beam=beam, spread=spread, sweeps=sweeps)
         self.gap, self.beam, self.spread, self.sweeps = gap, beam, spread, sweeps
-        #: Matching graph of the DEM without errors that no detector sees; None if errors are no edges.
+        #: Matching graph of the DEM without undetectable errors; None if an error is not an edge.
         self.graph = graph
         self._model, self._joint = model, joint
         self._matching = None if graph is None else MWPM(graph=graph)
-        self._has_matching_gaps: bool | None = None  # unknown until the first shots
+        self._has_matching_gaps: bool | None = None  # determined by the first shots
         self._toggles = np.packbits(model.certain_detectors, bitorder="little")
         self._basis: ErrorBasis | None = None
         self._table = LikelihoodTable(model) if gap > 0 and LikelihoodTable.fits(model) else None
-        hidden = model.mechanisms.undetectable()
-        self._hidden = np.ascontiguousarray(model.mechanisms.observables[hidden])
-        self._hidden_odds = model.mechanisms.odds[hidden]
+        undetectable = model.mechanisms.undetectable()
+        self._undetectable = np.ascontiguousarray(model.mechanisms.observables[undetectable])
+        self._undetectable_odds = model.mechanisms.odds[undetectable]
         self._orders = orders_of(model, count=sweeps)
-        self._plans: list[SweepPlan] = []
+        self._plans: list[TrellisPlan] = []
         self._idle: dict[bool, list[Beam]] = {False: [], True: []}
 
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
@@ -112,28 +119,28 @@ class Trellis(Decoder):
         spread: float = 12.5,
         sweeps: int = 2,
     ) -> Self:
-        """Make the decoder for a DEM.
+        """Construct the decoder for a DEM.
+
+        Models of up to 18 detectors and observables are tabulated unless gap is 0: this is exact, so `gap`,
+        `beam`, `spread` and `sweeps` do not change predictions.
 
         Args:
             dem: any DEM. If all components of its errors have at most two detectors, as
-                `decompose_errors=True` makes them, matching decides the clear shots. Otherwise all are
-                swept.
-            gap: shots whose complementary gap (by matching, in units of log-likelihood) is smaller are
-                summed; 0 leaves all to matching, inf sums all. Where there is no gap (observables that do
-                not depend on boundaries alone) every shot with detection events is summed.
+                `decompose_errors=True` makes them, matching decodes the unambiguous shots. Otherwise all
+                shots are summed.
+            gap: shots with a smaller complementary gap (by matching, in units of log-likelihood) are
+                summed; 0 leaves all to matching, inf sums all. If there is no gap (observables that do
+                not depend on boundaries alone), every shot with detection events is summed.
             beam: number of states that a sweep keeps at each detector.
             spread: states are dropped that are exp(spread) times less likely than the best.
             sweeps: number of orders of the detectors, 1 to 6: along each coordinate and back. A shot gets
-                all, unless matching has gaps and the sweeps before find two classes at least `gap` apart.
-
-        Models of up to 18 detectors and observables are tabulated unless gap is 0: nothing is approximated
-        there, so `gap`, `beam`, `spread` and `sweeps` change no answer.
+                all, unless matching has gaps and earlier sweeps find two classes at least `gap` apart.
 
         Raises:
-            ValueError: an option is out of range, or gap=0 asks for matching where it is not possible.
+            ValueError: an option is out of range, or gap=0 requires matching where it is not possible.
         """
         try:
-            arrays = with_likely_errors_present(read_dem(dem))
+            arrays = make_likely_errors_certain(read_dem(dem))
         except HyperedgeError as error:
             if gap == 0:
                 raise ValueError(f"gap=0 leaves every shot to matching, but {error}") from None
@@ -176,38 +183,38 @@ class Trellis(Decoder):
         return predictions, np.zeros(0), gaps
 
     def _decode_shots(self, packed: Packed, *, threads: int, with_gaps: bool) -> tuple[Packed, Gaps]:
-        """Predict, with gaps if asked for (else those are undefined)."""
+        """Predict, with gaps if requested (otherwise those returned are undefined)."""
         if self._table is not None:
             return self._look_up(packed, self._table, threads=threads, with_gaps=with_gaps)
         predictions, weights, gaps = self._match(packed, threads=threads)
         if self.gap == 0 or (self.num_observables == 0 and self.graph is not None):
-            return predictions, self._with_hidden_errors(gaps, with_gaps=with_gaps)
+            return predictions, self._with_undetectable_errors(gaps, with_gaps=with_gaps)
         eventful = (packed ^ self._toggles).any(axis=1)
-        # Without events and errors more likely than not, no class is more likely than that of no error.
+        # Without events and likely errors, no class is more likely than that of no error.
         unclear = gaps.min(axis=1, initial=np.inf) < self.gap if self._has_matching_gaps else eventful
         if self.gap == np.inf or (with_gaps and not self._has_matching_gaps):
             unclear = np.ones_like(eventful)
         if self._joint and self._has_matching_gaps:
-            unclear |= self._doubted(
+            unclear |= self._find_ambiguous(
                 packed, predictions, np.flatnonzero(eventful & ~unclear), threads=threads
             )
-        chosen = np.flatnonzero(unclear)
+        selected = np.flatnonzero(unclear)
         # If every error is one edge, matching's solution is the most likely error set.
-        known = None if self._joint else (self._words_of(predictions[chosen]), -weights[chosen])
+        candidates = None if self._joint else (self._words_of(predictions[selected]), -weights[selected])
         flips, scores, opposites = self._sweep(
-            packed, chosen, threads=threads, opposites=with_gaps, known=known
+            packed, selected, threads=threads, opposites=with_gaps, candidates=candidates
         )
         found = scores[:, 0] > -np.inf
         if not found.all():
-            gaps[self._explain_by_basis(packed, chosen[~found], predictions)] = 0.0
+            gaps[self._explain_by_basis(packed, selected[~found], predictions)] = 0.0
         better = np.flatnonzero(found)
-        shots = chosen[better]
+        shots = selected[better]
         changed = predictions[shots] ^ flips[better, 0]
         predictions[shots] = flips[better, 0]
-        gaps = self._with_hidden_errors(gaps, with_gaps=with_gaps)
+        gaps = self._with_undetectable_errors(gaps, with_gaps=with_gaps)
         if with_gaps:
             bits = np.unpackbits(changed, axis=1, count=self.num_observables, bitorder="little")
-            # Where no other class was found: matching's gap, if it is about this class.
+            # If no other class was found, use matching's gap if its prediction is this class.
             least = np.where(bits, 0.0, gaps[shots]) if self._has_matching_gaps else self.spread
             summed = scores[better, :1] - opposites[better]
             gaps[shots] = np.where(np.isfinite(summed), np.maximum(summed, 0.0), least)
@@ -216,29 +223,30 @@ class Trellis(Decoder):
     def _look_up(
         self, packed: Packed, table: LikelihoodTable, *, threads: int, with_gaps: bool
     ) -> tuple[Packed, Gaps]:
+        """Decode by the table of likelihoods."""
         shots = packed ^ self._toggles
         flips, possible = table.decode(shots)
         predictions = self._bytes_of(flips)
         gaps = table.gaps(shots) if with_gaps else np.zeros((0, self.num_observables))
         if not possible.all():
-            # Components of errors may explain what whole errors do not.
+            # Components of errors may explain shots that whole errors do not.
             matched, _, matched_gaps = self._match(packed, threads=threads)
             matched_gaps[self._explain_by_basis(packed, np.flatnonzero(~possible), matched)] = 0.0
             predictions[~possible] = matched[~possible]
             if with_gaps:
-                hidden = self._with_hidden_errors(matched_gaps, with_gaps=True)
-                gaps[~possible] = hidden[~possible]
+                undetectable = self._with_undetectable_errors(matched_gaps, with_gaps=True)
+                gaps[~possible] = undetectable[~possible]
         return predictions, gaps
 
     def _match(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
-        """Decode by matching: predictions, weights, gaps. Gaps are 0 where matching has none."""
+        """Decode by matching: predictions, weights, gaps. Gaps are 0 if matching has none."""
         no_gaps = np.zeros((packed.shape[0], self.num_observables))
         if self._matching is None:
             self._has_matching_gaps = False
             nothing = np.zeros((packed.shape[0], words_of(self._model)), dtype=np.uint64)
             return self._bytes_of(nothing), np.zeros(packed.shape[0]), no_gaps
         if self._has_matching_gaps is None:
-            try:  # an observable that closed loops flip has no gap
+            try:  # an observable that a cycle of edges flips has no gap
                 self._matching._decode_with_gaps(packed[:0], threads=1)
                 self._has_matching_gaps = True
             except ValueError:
@@ -249,10 +257,10 @@ class Trellis(Decoder):
         assert weights is not None
         return predictions, weights, no_gaps
 
-    def _doubted(
+    def _find_ambiguous(
         self, packed: Packed, predictions: Packed, shots: NDArray[np.int64], *, threads: int
     ) -> NDArray[np.bool_]:
-        """Mark shots for which a narrow sweep does not find matching's class clearly the best."""
+        """Mark shots for which a narrow sweep does not find matching's class to be clearly the best."""
         flips, scores, _ = self._sweep(packed, shots, threads=threads, narrow=True)
         other = (flips[:, 0] != predictions[shots]).any(axis=1)
         doubted = np.zeros(packed.shape[0], dtype=np.bool_)
@@ -263,44 +271,49 @@ class Trellis(Decoder):
     def _sweep(
         self,
         packed: Packed,
-        chosen: NDArray[np.int64],
+        selected: NDArray[np.int64],
         *,
         threads: int,
         opposites: bool = False,
         narrow: bool = False,
-        known: tuple[NDArray[np.uint64], NDArray[np.float64]] | None = None,
+        candidates: tuple[NDArray[np.uint64], NDArray[np.float64]] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-        """Sum the classes of chosen shots.
+        """Sum the classes of selected shots.
 
         Args:
             packed: uint8 (shots, bytes).
-            chosen: int64 (chosen,).
+            chosen: int64 (selected,): indices of the shots.
+            threads: number of threads.
             opposites: also return scores of opposite predictions.
-            narrow: make one sweep with few states, and leave out errors that no detector sees.
-            known: observables, uint64 (chosen, words), and log odds, float64 (chosen,), of an error set.
+            narrow: make one sweep with few states, and omit undetectable errors.
+            known: observables, uint64 (selected, words), and log odds, float64 (selected,), of one error set
+                of each shot.
 
         Returns:
-            The two best classes: predictions uint8 (chosen, 2, bytes), scores float64 (chosen, 2), -inf if
-            not found; with `opposites` the score of the best class that differs from the best in each
-            observable, float64 (chosen, observables).
+            The two best classes: predictions uint8 (selected, 2, bytes), scores float64 (selected, 2), -inf
+            if not found; with `opposites` the score of the best class that differs from the best in each
+            observable, float64 (selected, observables).
         """
         if not self._plans:
             self._plans = [
-                SweepPlan(mechanisms=self._model.mechanisms, order=order) for order in self._orders
+                TrellisPlan(mechanisms=self._model.mechanisms, order=order) for order in self._orders
             ]
         plans = self._plans[:1] if narrow else self._plans
         records = np.concatenate([plan.record for plan in plans])
         packed = read_only(packed)
         num_words = words_of_class(plans[0])
-        flips = np.zeros((chosen.size, 2, num_words), dtype=np.uint64)
-        scores = np.full((chosen.size, 2), -np.inf)
-        others = np.full((chosen.size, self.num_observables if opposites else 0), -np.inf)
-        if known is None:
-            known = np.zeros((chosen.size, num_words), dtype=np.uint64), np.full(chosen.size, -np.inf)
-        hidden = slice(0, 0) if narrow else slice(None)
-        # Without matching's gaps (a torus, colour codes) a second sweep still finds better classes: 156
-        # errors become 149 on a toric code of size 8 with depolarizing errors.
-        sure = self.gap if self._has_matching_gaps else np.inf
+        flips = np.zeros((selected.size, 2, num_words), dtype=np.uint64)
+        scores = np.full((selected.size, 2), -np.inf)
+        others = np.full((selected.size, self.num_observables if opposites else 0), -np.inf)
+        if candidates is None:
+            candidates = (
+                np.zeros((selected.size, num_words), dtype=np.uint64),
+                np.full(selected.size, -np.inf),
+            )
+        undetectable = slice(0, 0) if narrow else slice(None)
+        # Without matching's gaps (torus, colour codes) a second sweep still finds better classes: 149 instead
+        # of 156 logical errors for a toric code of size 8 with depolarizing errors.
+        decisive_gap = self.gap if self._has_matching_gaps else np.inf
 
         def run(first: int) -> None:
             part = slice(first, first + _PORTION)
@@ -310,19 +323,19 @@ class Trellis(Decoder):
                 beam = (
                     Beam(plans, width=_CHECK_BEAM, spread=_CHECK_SPREAD)
                     if narrow
-                    else Beam(plans, width=self.beam, spread=self.spread, sure=sure)
+                    else Beam(plans, width=self.beam, spread=self.spread, decisive_gap=decisive_gap)
                 )
             try:
-                kernels.sweep_shots(
+                kernels.decode_selected(
                     records,
                     beam.record,
                     packed,
                     self._toggles,
-                    chosen[part],
-                    known[0][part],
-                    known[1][part],
-                    self._hidden[hidden],
-                    self._hidden_odds[hidden],
+                    selected[part],
+                    candidates[0][part],
+                    candidates[1][part],
+                    self._undetectable[undetectable],
+                    self._undetectable_odds[undetectable],
                     flips[part],
                     scores[part],
                     others[part],
@@ -330,25 +343,26 @@ class Trellis(Decoder):
             finally:
                 self._idle[narrow].append(beam)
 
-        portions = range(0, max(chosen.size, 1), _PORTION)
+        portions = range(0, max(selected.size, 1), _PORTION)
         if threads == 1 or len(portions) < 2:
             for first in portions:
                 run(first)
         else:
             with ThreadPoolExecutor(max_workers=threads) as pool:
                 list(pool.map(run, portions))
-        found = self._bytes_of(flips.reshape(2 * chosen.size, num_words))
-        return found.reshape(chosen.size, 2, found.shape[1]), scores, others
+        found = self._bytes_of(flips.reshape(2 * selected.size, num_words))
+        return found.reshape(selected.size, 2, found.shape[1]), scores, others
 
     def _explain_by_basis(
         self, packed: Packed, shots: NDArray[np.int64], predictions: Packed
     ) -> NDArray[np.int64]:
-        """Check predictions of shots for which no error set was found, and replace those of no error set.
+        """Check predictions of shots for which no error set was found; replace those of no error set.
 
-        Matching's prediction stays if an error set has it, or if only components of errors explain the shot.
+        Matching's prediction remains if an error set has it, or if only components of errors explain the
+        shot.
 
         Returns:
-            int64: the shots that got another prediction, that of the likeliest independent mechanisms.
+            int64: shots with a changed prediction, that of the most likely independent mechanisms.
 
         Raises:
             ValueError: nothing explains a shot.
@@ -365,7 +379,7 @@ class Trellis(Decoder):
                 shown += ", ..." if len(events) > 4 else ""
                 raise ValueError(
                     f"shot {shot}: no set of errors explains its detection events ({shown}): check that the "
-                    "shots are of this model"
+                    "shots were sampled from this model"
                 )
             if flips is None:
                 continue
@@ -377,13 +391,13 @@ class Trellis(Decoder):
                 changed.append(shot)
         return np.array(changed, dtype=np.int64)
 
-    def _with_hidden_errors(self, gaps: Gaps, *, with_gaps: bool) -> Gaps:
-        """Convolve log odds of each observable with the errors that no detector sees."""
-        if not with_gaps or not self._hidden_odds.size:
+    def _with_undetectable_errors(self, gaps: Gaps, *, with_gaps: bool) -> Gaps:
+        """Convolve log odds of each observable with the undetectable errors."""
+        if not with_gaps or not self._undetectable_odds.size:
             return gaps
-        p = self._hidden_odds / (1 + self._hidden_odds)
+        p = self._undetectable_odds / (1 + self._undetectable_odds)
         flipped = np.unpackbits(
-            as_bytes(self._hidden, 8 * self._hidden.shape[1]),
+            as_bytes(self._undetectable, 8 * self._undetectable.shape[1]),
             axis=1,
             count=self.num_observables,
             bitorder="little",
@@ -395,11 +409,11 @@ class Trellis(Decoder):
         return log_odds
 
     def _bytes_of(self, flips: NDArray[np.uint64]) -> Packed:
-        """Bit-packed predictions of classes, uint64 (shots, words), with what is flipped for certain."""
+        """Convert classes, uint64 (shots, words), to bit-packed predictions, including certain flips."""
         return as_bytes(flips ^ self._model.certain_observables, (self.num_observables + 7) // 8)
 
     def _words_of(self, predictions: Packed) -> NDArray[np.uint64]:
-        """Turn predictions into classes, the reverse of `_bytes_of`."""
+        """Convert bit-packed predictions to classes; inverse of `_bytes_of`."""
         padded = np.zeros((predictions.shape[0], 8 * words_of(self._model)), dtype=np.uint8)
         padded[:, : predictions.shape[1]] = predictions
         words: NDArray[np.uint64] = padded.view("<u8").astype(np.uint64)
@@ -407,20 +421,21 @@ class Trellis(Decoder):
 
 
 def words_of(model: ErrorModel) -> int:
-    """Return how many words the observables of a model take."""
+    """Return the number of words of a model's observables."""
     return int(model.certain_observables.size)
 
 
 def _check_options(*, gap: float, beam: float, spread: float, sweeps: float) -> None:
+    """Validate the options of `Trellis.from_dem`."""
     if not gap >= 0:
         raise ValueError(
-            f"gap={gap}: shots with a smaller complementary gap are summed; expected a number, at least 0"
+            f"gap={gap}: must be a number of at least 0; shots with a smaller complementary gap are summed"
         )
     if not isinstance(beam, int | np.integer) or beam < 1:
-        raise ValueError(f"beam={beam!r}: expected a whole number of states, at least 1")
+        raise ValueError(f"beam={beam!r}: must be a whole number of states, at least 1")
     if not spread > 0:
         raise ValueError(
-            f"spread={spread}: states within a factor of exp(spread) are kept; expected a number above 0"
+            f"spread={spread}: must be a number above 0; states within a factor of exp(spread) are kept"
         )
     if not isinstance(sweeps, int | np.integer) or not 1 <= sweeps <= 6:
-        raise ValueError(f"sweeps={sweeps!r}: expected a number of orders from 1 to 6")
+        raise ValueError(f"sweeps={sweeps!r}: must be a whole number between 1 and 6")

@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 from decoders.model.mechanisms import ErrorModel
 from decoders.trellis.kernels import likelihoods
 
-# Detectors and observables together: a table of 2 MiB.
+# Largest number of detectors plus observables: a table of 2 MiB.
 _MOST_BITS = 18
-# Entries times mechanisms: tables are built in about a tenth of a second.
+# Largest product of entries and mechanisms: tables are built in about 0.1 s.
 _MOST_WORK = 1 << 26
 
 
 class LikelihoodTable:
     """The probability of each pair of syndrome and class, by a sum over all errors.
 
-    One mechanism after the other is convolved with the distribution of the flips so far (all terms are
-    positive, so every entry is accurate to rounding).
+    The mechanisms are convolved one by one with the distribution of flips (all terms are positive, so every
+    entry is accurate to rounding).
 
     Args:
-        model: the errors; see `fits` for how many detectors it may have.
+        model: the errors; see `fits` for the admissible size.
     """
 
     def __init__(self, model: ErrorModel) -> None:
@@ -33,14 +33,14 @@ class LikelihoodTable:
             mask = sum(1 << detector for detector in detectors)
             mask |= sum(word << 64 * place for place, word in enumerate(words)) << model.num_detectors
             likelihoods.add_mechanism(table, mask, odds / (1 + odds))
-        #: float64 (classes, syndromes): probabilities, without what is flipped for certain.
+        #: float64 (classes, syndromes): probabilities, without certain flips.
         self.probability = table.reshape(1 << model.num_observables, 1 << model.num_detectors)
         self._best = self.probability.argmax(axis=0)
         self._gaps: NDArray[np.float64] | None = None
 
     @staticmethod
     def fits(model: ErrorModel) -> bool:
-        """Return whether the table of a model is small and quick to make."""
+        """Return whether the table of a model is small and quick to build."""
         bits = model.num_detectors + model.num_observables
         return bits <= _MOST_BITS and len(model.mechanisms.detectors) << bits <= _MOST_WORK
 
@@ -48,7 +48,7 @@ class LikelihoodTable:
         """Look up the most likely class.
 
         Args:
-            shots: uint8 (shots, ceil(detectors / 8)), bit-packed, without what is flipped for certain.
+            shots: uint8 (shots, ceil(detectors / 8)), bit-packed, without certain flips.
 
         Returns:
             uint64 (shots, words): observables of the class; bool (shots,): whether any error explains the
@@ -62,6 +62,9 @@ class LikelihoodTable:
 
     def gaps(self, shots: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Look up log(probability of the best class / probability of the best that differs).
+
+        Args:
+            shots: as in `decode`.
 
         Returns:
             float64 (shots, observables), infinite where no error gives the opposite; undefined for shots
@@ -77,5 +80,6 @@ class LikelihoodTable:
         return self._gaps[self._syndromes(shots)]
 
     def _syndromes(self, shots: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Convert bit-packed shots to integers."""
         place = 1 << (8 * np.arange(shots.shape[1], dtype=np.int64))
         return shots.astype(np.int64) @ place

@@ -1,4 +1,4 @@
-"""In which order a sweep goes through detectors and mechanisms, and the memory that it needs."""
+"""Order in which detectors and mechanisms are processed, and the memory of a beam."""
 
 import heapq
 from typing import Any
@@ -11,22 +11,27 @@ from decoders.model.mechanisms import ErrorModel, Mechanisms
 from decoders.model.rounds import cycle_of_detectors
 from decoders.trellis.kernels import layout
 
-# A fired detector's hope is exp(-w * _PRICE / k) for the mechanism of weight w and k detectors of which this
-# is largest. With 1 no remaining error could be cheaper (the bound of Tesseract, arXiv 2503.10988); most
-# are dearer, and states that only look cheap crowd out others.
+# The heuristic of a fired detector is exp(-w * _PRICE / k), maximised over mechanisms of weight w and k
+# detectors. With _PRICE = 1 it is an upper bound (that of Tesseract, arXiv 2503.10988); larger values rank
+# states more accurately, because few errors attain the bound.
 _PRICE = 1.6
-# In a full beam no state is begun whose rank is this much below the last one's: hardly any would be kept.
-_PRESSURE = 0.3
-# Hope where no mechanism is left.
+# In a full beam no state is created whose rank is below this fraction of the last one's: few would be kept.
+_CREATION_THRESHOLD = 0.3
+# Heuristic of a detector that no remaining mechanism flips.
 _NONE = 1e-26
-# Odds below this are judged as if they were this: products of hopes stay in the range of a float64.
+# Lower limit of odds in the heuristic, so that products stay in the range of a float64.
 _LEAST_ODDS = 1e-100
-# A larger spread is as good as an infinite one, for the same reason.
+# Larger spreads are treated as infinite, for the same reason.
 _LARGEST_SPREAD = 600.0
 
 
-class SweepPlan(Pools):
-    """A sweep in one order of the detectors; read only once made."""
+class TrellisPlan(Pools):
+    """A sweep over the mechanisms in one order of the detectors; read-only after construction.
+
+    Args:
+        mechanisms: the errors.
+        order: int64 (num_detectors,): detectors in the order in which they are closed.
+    """
 
     def __init__(self, *, mechanisms: Mechanisms, order: NDArray[np.int64]) -> None:
         super().__init__(layout.SWEEP)
@@ -40,11 +45,11 @@ class SweepPlan(Pools):
                 members[steps[0]].append((-float(mechanisms.odds[number]), steps, number))
         for group in members:
             group.sort()
-        slots = _Slots(members)
-        open_words = max(1, (slots.count + 63) // 64)
+        allocation = _BitAllocation(members)
+        open_words = max(1, (allocation.count + 63) // 64)
         flip_words = mechanisms.observables.shape[1]
         words = open_words + flip_words
-        hopes = _Hopes(members)
+        heuristics = _Heuristics(members)
 
         steps_record = np.zeros(num_detectors, dtype=layout.STEP)
         openings: list[tuple[int, int, int]] = []
@@ -58,34 +63,34 @@ class SweepPlan(Pools):
             record = steps_record[step]
             record["first_new"], record["first_mechanism"] = len(openings), len(rows)
             record["first_change"] = len(changes)
-            openings += [(int(order[new]), *slots.place(new)) for new in slots.new[step]]
+            openings += [(int(order[new]), *allocation.place(new)) for new in allocation.new[step]]
             touched = {step, *(other for _, steps, _ in group for other in steps)}
             for other in touched:
-                word, bit = slots.place(other)
+                word, bit = allocation.place(other)
                 step_masks[step, word] |= np.uint64(bit)
-                after = hopes.after(other, step)
-                if other != step and after != hopes.before(other, step):
-                    changes.append((word, bit, after / hopes.before(other, step)))
+                after = heuristics.after(other, step)
+                if other != step and after != heuristics.before(other, step):
+                    changes.append((word, bit, after / heuristics.before(other, step)))
             quiet = 0.0
-            own = hopes.before(step, step)
+            own = heuristics.before(step, step)
             for index, (negative, steps, number) in enumerate(group):
-                late = hopes.late(step, index)
+                late = heuristics.late(step, index)
                 first = len(links)
                 for other in steps[1:]:
-                    hope = hopes.before(other, step)
-                    links.append((*slots.place(other), hope, 1 / hope))
+                    heuristic = heuristics.before(other, step)
+                    links.append((*allocation.place(other), heuristic, 1 / heuristic))
                 for other in steps:
-                    word, bit = slots.place(other)
+                    word, bit = allocation.place(other)
                     masks[len(rows), word] |= np.uint64(bit)
                 masks[len(rows), open_words:] = mechanisms.observables[number]
                 quiet = max(quiet, float(np.prod([-negative, late, *(link[2] for link in links[first:])])))
                 rows.append((-negative, own, late, first, len(links)))
-            record["word"], bit_value = slots.place(step)
-            record["bit"], record["quiet"] = bit_value, quiet
+            record["word"], bit_value = allocation.place(step)
+            record["bit"], record["idle_rank"] = bit_value, quiet
             record["last_new"], record["last_mechanism"] = len(openings), len(rows)
             record["last_change"] = len(changes)
-        #: How many detectors are open at the same time at most.
-        self.num_open = slots.count
+        #: Largest number of detectors that are open at the same time.
+        self.num_open = allocation.count
         self.own(
             steps=steps_record,
             openings=np.array(openings, dtype=layout.OPENING),
@@ -107,21 +112,23 @@ class SweepPlan(Pools):
 
 
 class Beam(Pools):
-    """Everything that a sweep writes to, for one thread.
+    """Memory that a sweep writes to, for one thread.
 
     Args:
-        plans: the sweeps that it must serve.
-        width: how many states survive a step.
-        spread: states are given up whose rank is less than exp(-spread) of the best one's.
-        sure: no further sweep is made where the best class is this much ahead, in log-likelihood.
+        plans: the sweeps that it serves.
+        width: number of states that survive a step.
+        spread: states are dropped if their rank is less than exp(-spread) of the best one's.
+        decisive_gap: later sweeps are skipped if the best class leads by this much, in log-likelihood.
     """
 
-    def __init__(self, plans: list[SweepPlan], *, width: int, spread: float, sure: float = np.inf) -> None:
+    def __init__(
+        self, plans: list[TrellisPlan], *, width: int, spread: float, decisive_gap: float = np.inf
+    ) -> None:
         super().__init__(layout.BEAM)
         words = max(int(plan.record["words"][0]) for plan in plans)
         num_detectors = int(plans[0].record["num_steps"][0])
         class_words = words_of_class(plans[0])
-        room = 8 * width + 64  # states of one step before they are sorted out
+        room = 8 * width + 64  # states of one step before selection
         max_classes = 64
         table_size = 1 << (2 * room - 1).bit_length()
         states = np.zeros(2 * room, dtype=layout.STATE)
@@ -133,7 +140,7 @@ class Beam(Pools):
             with_event=np.zeros(room, dtype=np.int64),
             without=np.zeros(room, dtype=np.int64),
             counts=np.zeros(int(layout.NUM_BUCKETS) + 1, dtype=np.int64),
-            hot=np.zeros(words, dtype=np.uint64),
+            any_fired=np.zeros(words, dtype=np.uint64),
             fired=np.zeros(num_detectors, dtype=np.uint8),
             class_flips=np.zeros(max_classes * class_words, dtype=np.uint64),
             class_score=np.zeros(max_classes),
@@ -148,21 +155,24 @@ class Beam(Pools):
             width=width,
         )
         self.record["spread"] = np.exp(-min(spread, _LARGEST_SPREAD))
-        self.record["sure"] = sure
-        self.record["pressure"] = _PRESSURE
+        self.record["decisive_gap"] = decisive_gap
+        self.record["creation_threshold"] = _CREATION_THRESHOLD
 
 
-def words_of_class(plan: SweepPlan) -> int:
-    """How many words the observables of a plan's states have."""
+def words_of_class(plan: TrellisPlan) -> int:
+    """Return the number of words of the observables of a plan's states."""
     return int(plan.record["words"][0] - plan.record["open_words"][0])
 
 
-class _Slots:
-    """A bit for every detector from the first step that flips it to the one that closes it."""
+class _BitAllocation:
+    """Assignment of a bit to every detector while it is open.
+
+    A detector is open from the first step that flips it to the step that closes it.
+    """
 
     def __init__(self, members: list[list[tuple[float, list[int], int]]]) -> None:
         self.of = [-1] * len(members)
-        #: Detectors that each step opens.
+        #: Detectors opened by each step.
         self.new: list[list[int]] = []
         self.count = 0
         free: list[int] = []
@@ -178,15 +188,15 @@ class _Slots:
             heapq.heappush(free, self.of[step])
 
     def place(self, detector: int) -> tuple[int, int]:
-        """Word and bit."""
+        """Return word and bit of a detector."""
         return self.of[detector] // 64, 1 << self.of[detector] % 64
 
 
-class _Hopes:
-    """What a fired detector is worth, by the mechanisms that are left to flip it."""
+class _Heuristics:
+    """Heuristics of fired detectors, by the mechanisms that can still flip them."""
 
     def __init__(self, members: list[list[tuple[float, list[int], int]]]) -> None:
-        # Per detector its hope before each step that can flip it; per step, after each of its mechanisms.
+        # Per detector: before and after each step that can flip it. Per step: after each of its mechanisms.
         self._before: list[dict[int, float]] = [{} for _ in members]
         self._after: list[dict[int, float]] = [{} for _ in members]
         self._late: list[list[float]] = []
@@ -199,9 +209,9 @@ class _Hopes:
                 self._after[other][step] = current[other]
             for negative, steps, _ in reversed(group):
                 late.append(current[step])
-                hope = float(max(-negative, _LEAST_ODDS) ** (_PRICE / len(steps)))
+                heuristic = float(max(-negative, _LEAST_ODDS) ** (_PRICE / len(steps)))
                 for other in steps:
-                    current[other] = max(current[other], hope)
+                    current[other] = max(current[other], heuristic)
             self._late.append(late[::-1])
             for other in touched:
                 self._before[other][step] = current[other]
@@ -218,10 +228,17 @@ class _Hopes:
 
 
 def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
-    """Choose orders of the detectors: along the coordinates and back, those with fewest open detectors first.
+    """Choose orders of the detectors: along each coordinate and back, fewest open detectors first.
 
-    Of equally many open detectors time comes first. Without coordinates of time: breadth first from one end
-    of the graph of detectors that share mechanisms, and back.
+    Ties are broken in favour of time. Without time coordinates: breadth first from one end of the graph of
+    detectors that share mechanisms, and its reverse.
+
+    Args:
+        model: the errors.
+        count: number of orders.
+
+    Returns:
+        int64 (num_detectors,) each.
     """
     cycle = cycle_of_detectors(coordinates=model.coordinates)
     if (cycle >= 0).all() and model.num_detectors:
@@ -233,13 +250,13 @@ def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
             ways.append(np.lexsort([*others[::-1], axes[axis]]))
         ways.sort(key=lambda way: _most_open(way, model.mechanisms))
     else:
-        ways = [_outwards(model.num_detectors, model.mechanisms)]
+        ways = [_breadth_first_order(model.num_detectors, model.mechanisms)]
     both: list[Any] = [way for forward in ways for way in (forward, forward[::-1])]
     return [np.ascontiguousarray(way, dtype=np.int64) for way in both[:count]]
 
 
 def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
-    """Count the detectors that are open at the same time at most, as in `SweepPlan.num_open`."""
+    """Count the detectors that are open at the same time at most, as in `TrellisPlan.num_open`."""
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)
     opened = np.arange(order.size)  # by place: the step that opens the detector
@@ -251,8 +268,8 @@ def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
     return int((np.cumsum(starts) - np.arange(order.size)).max(initial=0))
 
 
-def _outwards(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:
-    """Detectors in the order in which a search finds them that starts far from where another one started."""
+def _breadth_first_order(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:
+    """Order detectors by a breadth-first search that starts far from the start of another one."""
     neighbours: list[set[int]] = [set() for _ in range(num_detectors)]
     for detectors in mechanisms.detectors:
         for detector in detectors:

@@ -89,7 +89,7 @@ def keep_cached(session, graph, at):
     of one source mostly end with the same graph, so the last shot's is read. Of a detector's neighbours the
     first sixteen are read: few searches go farther. The answer is never sent, and overwritten by the next.
     """
-    detectors, near, ends = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "ends")
+    detectors, neighbours, ends = pool(graph, "detectors"), pool(graph, "neighbours"), pool(graph, "ends")
     adjacent, flips = pool(graph, "adjacent"), pool(graph, "edge_flips")
     if len(detectors) == 0 or len(ends) == 0:
         return
@@ -97,9 +97,9 @@ def keep_cached(session, graph, at):
     detector = detectors[index]
     first, found = detector.first, detector.radius
     if first < detector.last:
-        found += near[first].span + pool(graph, "parents")[first]
+        found += neighbours[first].span + pool(graph, "parents")[first]
     if first + 8 < detector.last:
-        found += near[first + 8].span
+        found += neighbours[first + 8].span
     found += pool(graph, "boundary_flips")[index * graph.flip_bytes] + pool(graph, "boundary_edge")[index]
     found += pool(graph, "indptr")[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
     if len(adjacent) > 0:

@@ -9,7 +9,7 @@ import numpy as np
 from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
 from decoders.kernels.records import pool
-from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, stream_reset
+from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, reset_stream
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import HEADER_BYTES, RESULT_BYTES, find_fault, seal_result
 from realtime.kernels.jit import kernel
@@ -86,7 +86,7 @@ def close_shot(session):
 @kernel
 def open_shot(session, shot, sequence):
     """Open a shot with status OK; `sequence` is the number of its first frame received."""
-    stream_reset(pool(session, "decoder")[0])
+    reset_stream(pool(session, "decoder")[0])
     session.is_open = 1
     session.shot = shot
     session.status = Status.OK

@@ -48,7 +48,9 @@ def refuses_likely_errors(name: str, dem: stim.DetectorErrorModel) -> bool:
     if name not in LAYERED:
         return False
     for model in (dem, in_one_layer(dem)):
-        with pytest.raises(ValueError, match="errors of probability up to one half; decode with 'mwpm'"):
+        with pytest.raises(
+            ValueError, match="errors of probability above one half, which streaming does not support"
+        ):
             decoders.from_dem(name, model)
     return True
 

@@ -10,7 +10,7 @@ from decoders.kernels import layout
 from decoders.matching.kernels.correction import mate_path
 from decoders.matching.workspace import Implied, SearchGraph
 from tests.support import oracles
-from tests.support.walk import graph_of
+from tests.support.traced_search import graph_of
 
 #: A graph's edges as (detector, detector or BOUNDARY, weight).
 Edges = list[tuple[int, int, int]]
@@ -44,7 +44,7 @@ class SecondWalk:
         shot = np.zeros(graph.num_detectors, dtype=np.bool_)
         shot[list(range(graph.num_detectors)) if detectors is None else detectors] = True
         self.shot = shot
-        self.found = np.flatnonzero(shot)
+        self.fired = np.flatnonzero(shot)
         self.work, self.twin = self._first_matching(), self._first_matching()
         self.story: list[str] = []
         self.first = self.matching()
@@ -53,13 +53,13 @@ class SecondWalk:
         work = SecondWorkspace(self.search_graph)
         graph, record = self.search_graph.record[0], work.record[0]
         record.keep_duals = 1
-        work.arrays["found"][: self.found.size] = self.found
+        work.arrays["fired"][: self.fired.size] = self.fired
         batch.forget_shot(record)
-        assert batch.match_first(graph, record, self.found.size) == layout.OK
+        assert batch.match_first(graph, record, self.fired.size) == layout.OK
         return work
 
     def _records(self) -> tuple[Any, Any, int]:
-        return self.search_graph.record[0], self.work.record[0], self.found.size
+        return self.search_graph.record[0], self.work.record[0], self.fired.size
 
     def name(self, edge: int) -> str:
         """An edge of the graph by its ends, such as 0-1 or 2-b for one to the boundary."""
@@ -93,7 +93,7 @@ class SecondWalk:
             status = rematch.rematch_events(graph, record, count)
             second = self.work.second
             chosen = sorted(second.arrays["chosen"][: second.record["num_chosen"][0]].tolist())
-            self.story.append("free " + " ".join(str(self.found[index]) for index in chosen))
+            self.story.append("free " + " ".join(str(self.fired[index]) for index in chosen))
             self.story.append("match " + " ".join(self.matching()))
             self._tell_cuts(count)
         assert status == layout.OK
@@ -104,7 +104,7 @@ class SecondWalk:
     def _tell_cuts(self, count: int) -> None:
         changes = self.work.second.arrays["changes"][:count]
         for index in np.flatnonzero(changes["cut"]):
-            self.story.append(f"shrink {self.found[index]} by {changes['cut'][index]}")
+            self.story.append(f"shrink {self.fired[index]} by {changes['cut'][index]}")
 
     def _tell_fits(self, count: int) -> None:
         """How the regions of the last matching were found to fit."""
@@ -115,7 +115,7 @@ class SecondWalk:
         shifts = second.arrays["changes"]["shift"][:count]
         for index in np.flatnonzero(shifts):
             self.story.append(
-                f"{'grow' if shifts[index] > 0 else 'shrink'} {self.found[index]} by {abs(shifts[index])}"
+                f"{'grow' if shifts[index] > 0 else 'shrink'} {self.fired[index]} by {abs(shifts[index])}"
             )
 
     def check_optimal(self) -> None:
@@ -133,7 +133,7 @@ class SecondWalk:
             for edge, name in ((edges[self.given_as[k]], self.name(k)) for k in range(self.graph.num_edges))
             if name in self.matching()
         )
-        assert weight == oracles.lightest_matching(distance, self.found.tolist())
+        assert weight == oracles.lightest_matching(distance, self.fired.tolist())
 
     def _check_twin(self, count: int) -> None:
         """One call must end with the same matching."""

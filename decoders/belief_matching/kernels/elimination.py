@@ -1,8 +1,8 @@
-"""Gaussian elimination for a set of whole errors that explains a shot, ordered by beliefs.
+"""Gaussian elimination for a set of hyperedge errors that explains a shot, ordered by beliefs.
 
-Start from all mechanisms believed more likely than not. The detection events that they leave are explained
-by changing further mechanisms, those nearest to even odds first: ordered statistics decoding of order 0
-(Panteleev and Kalachev, Quantum 5, 585, 2021). Only mechanisms within a region around these events take part.
+Start from all mechanisms that are more likely than not. The detection events that remain are explained by
+changing further mechanisms, those closest to even odds first: ordered statistics decoding of order 0
+(Panteleev and Kalachev, Quantum 5, 585, 2021). Only mechanisms in a region around these events take part.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from decoders.kernels.records import pool
 _HALF = np.float32(0.5)
 # States of a mechanism.
 _SEEN, _CHANGED = np.uint8(1), np.uint8(2)
-#: Returned instead of a weight: no set of errors explains the events; none was found within the region.
+#: Returned instead of a weight: no set of errors explains the events; none was found in the region.
 IMPOSSIBLE, NOT_FOUND = np.int64(-1), np.int64(-2)
 # Reliabilities as integer keys.
 _STEPS = 1 << 16
@@ -25,20 +25,23 @@ _STEPS = 1 << 16
 
 @kernel
 def grow_region(tanner, errors, belief, sets, lane):
-    """Number the rows around those whose events are not explained by what is believed in a lane.
+    """Number the rows in a region around those that the likely mechanisms of a lane do not explain.
 
-    Returns how many of the rows are not explained, how many rows the region has, and whether it has all that
-    can be reached.
+    Writes SETS.region and number_of.
+
+    Returns:
+        Number of unexplained rows, number of rows of the region, and whether the region is complete
+        (contains all reachable rows).
     """
     links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
-    chances, signs = pool(belief, "chances"), pool(belief, "signs")
+    posteriors, signs = pool(belief, "posteriors"), pool(belief, "signs")
     number_of, region, rows = pool(sets, "number_of"), pool(sets, "region"), pool(errors, "rows")
     first_row = pool(errors, "first_row")
     size = 0
     for row in range(tanner.num_detectors):
         odd = signs[row * LANES + lane] < 0
         for link in range(links[row], links[row + 1]):
-            if chances[mechanisms[link] * LANES + lane] > _HALF:
+            if posteriors[mechanisms[link] * LANES + lane] > _HALF:
                 odd = not odd
         if odd:
             region[size] = row
@@ -65,9 +68,16 @@ def grow_region(tanner, errors, belief, sets, lane):
 def queue_mechanisms(tanner, errors, belief, sets, lane, size):
     """Queue the mechanisms that flip rows of the region only, least reliable first.
 
-    Returns the size of the queue and the number of mechanisms whose state is set.
+    Writes SETS.queue, states and seen.
+
+    Returns:
+        Size of the queue, and number of mechanisms with a state.
     """
-    links, mechanisms, chances = pool(tanner, "links"), pool(tanner, "mechanisms"), pool(belief, "chances")
+    links, mechanisms, posteriors = (
+        pool(tanner, "links"),
+        pool(tanner, "mechanisms"),
+        pool(belief, "posteriors"),
+    )
     number_of, region, rows = pool(sets, "number_of"), pool(sets, "region"), pool(errors, "rows")
     first_row = pool(errors, "first_row")
     states, seen, queue = pool(sets, "states"), pool(sets, "seen"), pool(sets, "queue")
@@ -85,7 +95,7 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
             for place in range(first_row[mechanism], first_row[mechanism + 1]):
                 inside = inside and number_of[rows[place]] >= 0
             if inside:
-                chance = np.float64(chances[mechanism * LANES + lane])
+                chance = np.float64(posteriors[mechanism * LANES + lane])
                 chance = np.float64(min(max(chance, 1e-30), 1 - 1e-8))
                 reliability = np.int64(abs(np.log(chance / (1 - chance))) * _STEPS)
                 queued = push(queue, queued, reliability, mechanism)
@@ -94,7 +104,7 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
 
 @kernel
 def lowest_bit(basis, start, words):
-    """Place of the lowest one bit of `words` words, -1 if there is none."""
+    """Return the position of the lowest one bit of uint64 words basis[start:start + words], -1 if none."""
     for word in range(words):
         if basis[start + word] != np.uint64(0):
             return 64 * word + np.int64(trailing_zeros(basis[start + word]))
@@ -103,7 +113,7 @@ def lowest_bit(basis, start, words):
 
 @kernel
 def reduce_column(sets, start, words):
-    """Reduce the column at `start` by the basis. Returns its lowest row, or -1 if nothing is left."""
+    """Reduce the column at `start` by the basis; return its lowest row, or -1 if it vanishes."""
     basis, pivots = pool(sets, "basis"), pool(sets, "pivots")
     stride = 2 * sets.max_words
     while True:
@@ -118,9 +128,9 @@ def reduce_column(sets, start, words):
 
 @kernel
 def eliminate(errors, sets, num_unexplained, size, queued):
-    """Change mechanisms of the queue until all events of the region are explained. Returns whether they are.
+    """Change queued mechanisms until all events of the region are explained; return whether they are.
 
-    Marks the mechanisms to be changed in `states`.
+    Marks the mechanisms to be changed in SETS.states.
     """
     basis, pivots, columns = pool(sets, "basis"), pool(sets, "pivots"), pool(sets, "columns")
     number_of, rows, first_row = pool(sets, "number_of"), pool(errors, "rows"), pool(errors, "first_row")
@@ -161,14 +171,14 @@ def eliminate(errors, sets, num_unexplained, size, queued):
 
 @kernel
 def solve_by_beliefs(tanner, errors, belief, sets, lane, flips):
-    """Find a set of whole errors that explains the events of a lane, from its mean probabilities.
+    """Find a set of hyperedge errors that explains the events of a lane, from its mean probabilities.
 
-    `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns
-    the weight of the set, or IMPOSSIBLE, or NOT_FOUND.
+    `flips` uint8 (flip_bytes,) is XORed with the observables of the errors. Returns the weight of the set, or
+    IMPOSSIBLE, or NOT_FOUND. Resets SETS.
     """
     number_of, region, states = pool(sets, "number_of"), pool(sets, "region"), pool(sets, "states")
     seen = pool(sets, "seen")
-    chances, weight = pool(belief, "chances"), pool(errors, "weight")
+    posteriors, weight = pool(belief, "posteriors"), pool(errors, "weight")
     num_unexplained, size, complete = grow_region(tanner, errors, belief, sets, lane)
     solved = num_unexplained == 0
     num_seen = np.int64(0)
@@ -179,7 +189,7 @@ def solve_by_beliefs(tanner, errors, belief, sets, lane, flips):
     if solved:
         total = np.int64(0)
         for mechanism in range(errors.num_mechanisms):
-            if (chances[mechanism * LANES + lane] > _HALF) != (states[mechanism] & _CHANGED != 0):
+            if (posteriors[mechanism * LANES + lane] > _HALF) != (states[mechanism] & _CHANGED != 0):
                 total += weight[mechanism]
                 flip_mechanism(tanner, mechanism, flips)
     for at in range(size):

@@ -1,8 +1,8 @@
-"""Several shots side by side: one float32 of each in a vector, computed with in one instruction.
+"""SIMD vectors: one float32 of each of LANES shots, processed by one instruction.
 
-Arrays of vectors are float32 arrays of LANES times as many numbers; `load(array, place)` and
-`store(array, place, vector)` count places in vectors. Vectors know +, -, *, /, and the functions here.
-Written out as machine vectors because compilers vectorise loops over so few lanes only by luck. With
+Arrays of vectors are float32 arrays with LANES numbers per vector; `load(array, place)` and
+`store(array, place, vector)` count in vectors. Vectors support +, -, *, / and the functions of this module.
+They are explicit machine vectors because compilers do not reliably vectorise loops over so few lanes. With
 `NUMBA_DISABLE_JIT=1` a vector is a numpy array, and the same kernels run on it.
 """
 
@@ -19,48 +19,48 @@ _checked = bool(config.BOUNDSCHECK)
 if interpreted:
 
     def load(array: Any, place: Any) -> Any:
-        """The vector at a place."""
+        """Load the vector at an index."""
         found = array[place * LANES : place * LANES + LANES].copy()
         if found.size < LANES or place < 0:
             raise IndexError(f"place {place} of {array.size // LANES}")
         return found
 
     def store(array: Any, place: Any, vector: Any) -> None:
-        """Write a vector to a place."""
+        """Store a vector at an index."""
         load(array, place)
         array[place * LANES : place * LANES + LANES] = vector
 
-    def spread(number: Any) -> Any:
-        """A vector of equal numbers."""
+    def broadcast(number: Any) -> Any:
+        """Return a vector of equal numbers."""
         return np.full(LANES, number, dtype=np.float32)
 
-    def smaller(one: Any, other: Any) -> Any:
-        """Lane by lane the smaller number."""
+    def minimum(one: Any, other: Any) -> Any:
+        """Return the lane-wise minimum."""
         return np.minimum(one, other)
 
-    def larger(one: Any, other: Any) -> Any:
-        """Lane by lane the larger number."""
+    def maximum(one: Any, other: Any) -> Any:
+        """Return the lane-wise maximum."""
         return np.maximum(one, other)
 
-    def turned(number: Any, other: Any) -> Any:
-        """Lane by lane a number, with its sign changed where another is negative."""
+    def apply_sign(number: Any, other: Any) -> Any:
+        """Return `number`, lane by lane with the opposite sign where `other` is negative."""
         return np.where(np.signbit(other), -number, number)
 
-    def pick(flags: Any, yes: Any, no: Any) -> Any:
-        """Lane by lane the first of two numbers where the flag is positive, else the second."""
+    def select(flags: Any, yes: Any, no: Any) -> Any:
+        """Select lane by lane: `yes` where the flag is positive, else `no`."""
         return np.where(flags > 0, yes, no)
 
     def exponent_of(number: Any) -> Any:
-        """The integer e for which a positive number is m * 2**e with m from sqrt(1/2) to sqrt(2)."""
+        """Return the integer e for which a positive number is m * 2**e with m from sqrt(1/2) to sqrt(2)."""
         mantissa, exponent = np.frexp(number)
         return np.where(mantissa < np.float32(np.sqrt(0.5)), exponent - 1, exponent).astype(np.float32)
 
     def mantissa_of(number: Any) -> Any:
-        """The number m of `exponent_of`."""
+        """Return the number m of `exponent_of`."""
         return np.ldexp(number, -exponent_of(number).astype(np.int32))
 
     def store_even(array: Any, place: Any, vector: Any) -> None:
-        """Write twice the whole part of a vector to a place of an array of int32."""
+        """Store twice the integer part of a vector at an index of an int32 array."""
         load(array, place)
         array[place * LANES : place * LANES + LANES] = 2 * vector.astype(np.int32)
 
@@ -135,21 +135,21 @@ else:
 
     @kernel
     def load(array, place):
-        """The vector at a place."""
+        """Load the vector at an index."""
         if _checked:
             array[place * LANES + LANES - 1]
         return _load(array, place)  # type: ignore[call-arg]
 
     @kernel
     def store(array, place, vector):  # type: ignore[misc]
-        """Write a vector to a place."""
+        """Store a vector at an index."""
         if _checked:
             array[place * LANES + LANES - 1]
         _store(array, place, vector)  # type: ignore[call-arg]
 
     @intrinsic
-    def spread(typing_context, number):
-        """A vector of equal numbers."""
+    def broadcast(typing_context, number):
+        """Return a vector of equal numbers."""
 
         def generate(context, builder, signature, arguments):
             vector = ir.Constant(_machine, ir.Undefined)
@@ -170,18 +170,18 @@ else:
         return generate
 
     @intrinsic
-    def smaller(typing_context, one, other):
-        """Lane by lane the smaller number."""
+    def minimum(typing_context, one, other):
+        """Return the lane-wise minimum."""
         return _vector(_vector, _vector), _named("minnum")
 
     @intrinsic
-    def larger(typing_context, one, other):
-        """Lane by lane the larger number."""
+    def maximum(typing_context, one, other):
+        """Return the lane-wise maximum."""
         return _vector(_vector, _vector), _named("maxnum")
 
     @intrinsic
-    def turned(typing_context, number, other):
-        """Lane by lane a number, with its sign changed where another is negative."""
+    def apply_sign(typing_context, number, other):
+        """Return `number`, lane by lane with the opposite sign where `other` is negative."""
 
         def generate(context, builder, signature, arguments):
             bits, other_bits = [builder.bitcast(argument, _whole_machine) for argument in arguments]
@@ -191,8 +191,8 @@ else:
         return _vector(_vector, _vector), generate
 
     @intrinsic
-    def pick(typing_context, flags, yes, no):
-        """Lane by lane the first of two numbers where the flag is positive, else the second."""
+    def select(typing_context, flags, yes, no):
+        """Select lane by lane: `yes` where the flag is positive, else `no`."""
 
         def generate(context, builder, signature, arguments):
             none = ir.Constant(_machine, [ir.Constant(ir.FloatType(), 0.0)] * LANES)
@@ -205,7 +205,7 @@ else:
 
     @intrinsic
     def exponent_of(typing_context, number):
-        """The integer e for which a positive number is m * 2**e with m from sqrt(1/2) to sqrt(2)."""
+        """Return the integer e for which a positive number is m * 2**e with m from sqrt(1/2) to sqrt(2)."""
 
         def generate(context, builder, signature, arguments):
             bits = builder.bitcast(arguments[0], _whole_machine)
@@ -215,7 +215,7 @@ else:
 
     @intrinsic
     def mantissa_of(typing_context, number):
-        """The number m of `exponent_of`."""
+        """Return the number m of `exponent_of`."""
 
         def generate(context, builder, signature, arguments):
             bits = builder.bitcast(arguments[0], _whole_machine)
@@ -238,7 +238,7 @@ else:
 
     @kernel
     def store_even(array, place, vector):  # type: ignore[misc]
-        """Write twice the whole part of a vector to a place of an array of int32."""
+        """Store twice the integer part of a vector at an index of an int32 array."""
         if _checked:
             array[place * LANES + LANES - 1]
         _store_even(array, place, vector)  # type: ignore[call-arg]
@@ -246,10 +246,10 @@ else:
 
 @kernel
 def logarithm(number):
-    """The natural logarithm of positive numbers, to about 1e-7."""
-    one, mantissa = spread(np.float32(1)), mantissa_of(number)
-    s = (mantissa - one) / (mantissa + one)  # at most 0.172 in size: artanh's series needs few terms
+    """Return the natural logarithm of positive numbers, accurate to about 1e-7."""
+    one, mantissa = broadcast(np.float32(1)), mantissa_of(number)
+    s = (mantissa - one) / (mantissa + one)  # |s| <= 0.172: few terms of the artanh series suffice
     square = s * s
-    series = spread(np.float32(2 / 5)) + square * spread(np.float32(2 / 7))
-    series = spread(np.float32(2)) + square * (spread(np.float32(2 / 3)) + square * series)
-    return exponent_of(number) * spread(np.float32(0.6931471805599453)) + s * series
+    series = broadcast(np.float32(2 / 5)) + square * broadcast(np.float32(2 / 7))
+    series = broadcast(np.float32(2)) + square * (broadcast(np.float32(2 / 3)) + square * series)
+    return exponent_of(number) * broadcast(np.float32(0.6931471805599453)) + s * series

@@ -19,7 +19,7 @@ from decoders.correlated.kernels.implied_weights import forget_edges
 from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import IS_WATCHED, NONE, NOT_SEEN, NOT_USED
+from decoders.kernels.layout import IS_RELEVANT, NONE, NOT_SEEN, NOT_USED
 from decoders.kernels.records import pool
 
 FIRST, SECOND = np.int64(0), np.int64(1)
@@ -42,9 +42,9 @@ def flips_like_first(graph, work):
 
 
 @kernel
-def is_watched(graph, edge):
+def is_relevant(graph, edge):
     """Whether an edge lies in a component that flips an observable."""
-    return pool(graph, "detectors")[pool(graph, "ends")[2 * edge]].flips & IS_WATCHED != 0
+    return pool(graph, "detectors")[pool(graph, "ends")[2 * edge]].flips & IS_RELEVANT != 0
 
 
 @kernel
@@ -239,18 +239,18 @@ def explain_set(graph, work):
 
 
 @kernel
-def weigh_prediction(graph, work, watched, elsewhere):
-    """Weight of the edges of one matching in watched components and of one, or the other, elsewhere."""
+def weigh_prediction(graph, work, relevant, elsewhere):
+    """Weight of the edges of one matching in relevant components and of one, or the other, elsewhere."""
     second = second_of(work)
-    edges = pool(second, "first_edges") if watched == FIRST else pool(second, "second_edges")
-    count = second.num_first if watched == FIRST else second.num_second
+    edges = pool(second, "first_edges") if relevant == FIRST else pool(second, "second_edges")
+    count = second.num_first if relevant == FIRST else second.num_second
     for at in range(count):
-        if is_watched(graph, edges[at]):
+        if is_relevant(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
     edges = pool(second, "first_edges") if elsewhere == FIRST else pool(second, "second_edges")
     count = second.num_first if elsewhere == FIRST else second.num_second
     for at in range(count):
-        if not is_watched(graph, edges[at]):
+        if not is_relevant(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
     total = explain_set(graph, work)
     clear_set(graph, work)
@@ -266,12 +266,12 @@ def differ_elsewhere(graph, work):
     num_common = np.int64(0)
     num_first = np.int64(0)
     for at in range(second.num_first):
-        if not is_watched(graph, first_edges[at]):
+        if not is_relevant(graph, first_edges[at]):
             num_first += 1
             prices[first_edges[at]] = 0
     num_second = np.int64(0)
     for at in range(second.num_second):
-        if not is_watched(graph, second_edges[at]):
+        if not is_relevant(graph, second_edges[at]):
             num_second += 1
             if prices[second_edges[at]] == 0:
                 num_common += 1

@@ -4,19 +4,19 @@ from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
 from decoders.correlated.kernels.layout import second_of
 from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
 from decoders.kernels.jit import entry_point, kernel
-from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
+from decoders.kernels.layout import DIFFERENT, FULL, IS_RELEVANT, OK
 from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import (
-    find_shot,
-    forget_events,
+    answer_empty_shot,
+    clear_event_lookup,
     list_matching,
+    load_shot,
     match_once,
     reset_flips,
     reset_search,
-    take_matching,
-    take_quiet,
+    write_prediction,
 )
-from decoders.matching.kernels.first_pass import match_few
+from decoders.matching.kernels.first_pass import match_small_shot
 
 
 @kernel
@@ -24,12 +24,12 @@ def flips_alike_again(graph, work, count):
     """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
     if graph.has_own_implied:
         return False
-    detectors, found = pool(graph, "detectors"), pool(work, "found")
-    watched = 0
+    detectors, fired = pool(graph, "detectors"), pool(work, "fired")
+    relevant = 0
     for at in range(count):
-        if detectors[found[at]].flips & IS_WATCHED:
-            watched += 1
-    return watched == 0 or watched == count
+        if detectors[fired[at]].flips & IS_RELEVANT:
+            relevant += 1
+    return relevant == 0 or relevant == count
 
 
 @kernel
@@ -45,7 +45,7 @@ def choose_prediction(graph, work, count):
     second = second_of(work)
     status = DIFFERENT
     if second.only_flips != 0:
-        # Only watched components have been matched a second time, and now all of it is needed.
+        # Only relevant components have been matched a second time, and now all of it is needed.
         forget_shot(work)
         reset_flips(graph, work)
         status = match_first(graph, work, count)
@@ -72,28 +72,28 @@ def choose_prediction(graph, work, count):
 
 @kernel
 def match_found_twice(graph, work, count):
-    """Match the detectors found[0..count-1], twice if edges of the graph imply others. Returns a status.
+    """Match the detectors fired[0..count-1], twice if edges of the graph imply others. Returns a status.
 
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
     second = second_of(work)
     once = graph.num_implied == 0 or (second.only_flips != 0 and flips_alike_again(graph, work, count))
     forget_shot(work)
-    if count == 0 or (once and work.keep_duals == 0 and match_few(graph, work, count)):
+    if count == 0 or (once and work.keep_duals == 0 and match_small_shot(graph, work, count)):
         return OK
     status = match_first(graph, work, count)
     if status == OK and not once:
         status = match_again(graph, work, count)
     if status == DIFFERENT:
         status = choose_prediction(graph, work, count)
-    forget_events(work, count)
+    clear_event_lookup(work, count)
     return status
 
 
 @kernel
 def match_shot_twice(graph, work, shot):
     """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
-    count = find_shot(graph, work, shot)
+    count = load_shot(graph, work, shot)
     return count, match_found_twice(graph, work, count)
 
 
@@ -104,11 +104,11 @@ def decode_batch_twice(graphs, works, shots, predictions, weights, first_shot):
     second = second_of(work)
     second.only_flips = len(weights) == 0
     for shot in range(first_shot, len(shots)):
-        if not take_quiet(graph, shots, shot, predictions, weights):
-            status = match_found_twice(graph, work, find_shot(graph, work, shots[shot]))
+        if not answer_empty_shot(graph, shots, shot, predictions, weights):
+            status = match_found_twice(graph, work, load_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
-            take_matching(graph, work, shot, predictions, weights)
+            write_prediction(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 

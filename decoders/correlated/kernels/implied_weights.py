@@ -15,7 +15,7 @@ from decoders.kernels.jit import kernel
 from decoders.kernels.layout import (
     AT_BOUNDARY,
     FAR,
-    IS_WATCHED,
+    IS_RELEVANT,
     NONE,
     NOT_LOWERED,
     NOT_SEEN,
@@ -24,7 +24,7 @@ from decoders.kernels.layout import (
 )
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_entry, mate_path
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 
 
 @kernel
@@ -33,7 +33,7 @@ def implied_by(graph, work, edge):
     second = second_of(work)
     starts = pool(graph, "implied_start")
     if second.only_flips:
-        return np.int64(starts[edge]), np.int64(pool(graph, "implied_watched")[edge])
+        return np.int64(starts[edge]), np.int64(pool(graph, "implied_relevant")[edge])
     return np.int64(starts[edge]), np.int64(starts[edge + 1])
 
 
@@ -43,8 +43,8 @@ def leave_out(graph, work, count):
     second = second_of(work)
     events, detectors, changes = pool(work, "events"), pool(graph, "detectors"), pool(second, "changes")
     for index in range(count):
-        watched = detectors[events[index].detector].flips & IS_WATCHED
-        changes[index].is_left_out = second.only_flips != 0 and watched == 0
+        relevant = detectors[events[index].detector].flips & IS_RELEVANT
+        changes[index].is_left_out = second.only_flips != 0 and relevant == 0
 
 
 @kernel
@@ -185,22 +185,26 @@ def raise_potential(work, detector, height, owner):
 def spread(graph, work, detector, height, owner):
     """A region reaches so far beyond a detector, and from there over others."""
     second = second_of(work)
-    near, cover, ball = pool(graph, "near"), pool(second, "covers")[detector], pool(work, "ball_nodes")
+    neighbours, cover, ball = (
+        pool(graph, "neighbours"),
+        pool(second, "covers")[detector],
+        pool(work, "dijkstra_nodes"),
+    )
     raise_potential(work, detector, height, owner)
     cover.centre = max(cover.centre, height)
     second.farthest = max(second.farthest, height)
     around = pool(graph, "detectors")[detector]
     if height > around.radius:
-        ball_start(work, detector)
-        there = ball_next(graph, work)
+        start_dijkstra(work, detector)
+        there = settle_next(graph, work)
         while there >= 0 and ball[there].distance < height:
             raise_potential(work, there, height - ball[there].distance, owner)
-            there = ball_next(graph, work)
-        ball_end(work)
+            there = settle_next(graph, work)
+        end_dijkstra(work)
         return
     at = around.first
-    while at < around.last and (near[at].span & ~1) < height:
-        raise_potential(work, detector + near[at].detector, height - (near[at].span & ~1), owner)
+    while at < around.last and (neighbours[at].span & ~1) < height:
+        raise_potential(work, detector + neighbours[at].detector, height - (neighbours[at].span & ~1), owner)
         at += 1
 
 
@@ -234,7 +238,7 @@ def activate(graph, work, edge, weight):
     """Make the way between an edge's ends as short as its new weight, from now on."""
     second = second_of(work)
     lowered, active, lowered_as = pool(work, "lowered"), pool(work, "active"), pool(work, "lowered_as")
-    slot = np.int64(pool(graph, "slots")[edge])
+    slot = np.int64(pool(graph, "lightest_parallel")[edge])
     if weight >= lowered[slot]:
         return
     if lowered[slot] == NOT_LOWERED:
@@ -276,7 +280,11 @@ def overreach(graph, work, detector, height, owner, mate):
     FAR if the neighbour list does not tell.
     """
     second = second_of(work)
-    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(second, "covers")
+    detectors, neighbours, covers = (
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+        pool(second, "covers"),
+    )
     around = detectors[detector]
     here = covers[detector]
     most = max(0, height - around.boundary)
@@ -286,10 +294,10 @@ def overreach(graph, work, detector, height, owner, mate):
     if limit > around.radius:
         return FAR
     at = around.first
-    while at < around.last and (near[at].span & ~1) < limit:
-        there = covers[detector + near[at].detector]
+    while at < around.last and (neighbours[at].span & ~1) < limit:
+        there = covers[detector + neighbours[at].detector]
         if there.centre != NONE and there.owner != owner and there.owner != mate:
-            most = max(most, height + there.centre - (near[at].span & ~1))
+            most = max(most, height + there.centre - (neighbours[at].span & ~1))
         at += 1
     return most
 

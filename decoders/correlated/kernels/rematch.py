@@ -37,15 +37,19 @@ from decoders.matching.kernels.detours import close_portals, find_ways
 @kernel
 def nearest_portal(graph, work, index, reach):
     """How far it is from an event to the nearest end of an active edge, or how far there is none."""
-    detectors, near, portal_at = pool(graph, "detectors"), pool(graph, "near"), pool(work, "portal_at")
+    detectors, neighbours, portal_at = (
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+        pool(work, "portal_at"),
+    )
     detector = pool(work, "events")[index].detector
     around = detectors[detector]
     if portal_at[detector] >= 0:
         return np.int64(0)
     at = around.first
-    while at < around.last and near[at].span < reach:
-        if portal_at[detector + near[at].detector] >= 0:
-            return np.int64(near[at].span & ~1)
+    while at < around.last and neighbours[at].span < reach:
+        if portal_at[detector + neighbours[at].detector] >= 0:
+            return np.int64(neighbours[at].span & ~1)
         at += 1
     return min(reach, around.radius)
 
@@ -93,7 +97,11 @@ def choose_events(graph, work, count):
     changes = pool(second, "changes")
     events, detours, active = pool(work, "events"), pool(work, "detours"), pool(work, "active")
     chosen, ends = pool(second, "chosen"), pool(graph, "ends")
-    portal_at, detectors, near = pool(work, "portal_at"), pool(graph, "detectors"), pool(graph, "near")
+    portal_at, detectors, neighbours = (
+        pool(work, "portal_at"),
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+    )
     for index in range(count):
         changes[index].chosen = 0
         detours[index].is_last = 0
@@ -132,16 +140,16 @@ def choose_events(graph, work, count):
         )
         if limit.must_look:
             around = detectors[events[index].detector]
-            limit.horizon = min(around.radius, max(reach, near[around.first].span & ~1) + 2)
+            limit.horizon = min(around.radius, max(reach, neighbours[around.first].span & ~1) + 2)
 
 
 @kernel
 def use_ways(work):
     """What is known of ways past active edges holds for the events that searches have come to already."""
     events, nodes, detours = pool(work, "events"), pool(work, "nodes"), pool(work, "detours")
-    woken = pool(work, "woken")
-    for at in range(work.num_woken):
-        index = woken[at]
+    visited = pool(work, "visited")
+    for at in range(work.num_visited):
+        index = visited[at]
         limit = detours[index]
         events[index].reach = min(events[index].reach, limit.horizon)
         if limit.boundary < nodes[index].boundary:
@@ -180,7 +188,7 @@ def rematch_events(graph, work, count):
     second = second_of(work)
     events, chosen = pool(work, "events"), pool(second, "chosen")
     second.num_rounds += 1
-    work.may_look_beyond = 1
+    work.may_search_graph = 1
     choose_events(graph, work, count)
     free_events(graph, work)
     find_ways(graph, work, count)

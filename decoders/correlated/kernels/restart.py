@@ -4,7 +4,7 @@ from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FREE, NONE, OUT_OF_TREE
 from decoders.kernels.records import pool
-from decoders.matching.kernels.regions import scan_list, wake
+from decoders.matching.kernels.regions import scan_list, visit_event
 
 
 @kernel
@@ -15,7 +15,9 @@ def free_events(graph, work):
     spare = pool(work, "spare")
     detectors = pool(graph, "detectors")
     for at in range(second.num_chosen):
-        wake(graph, work, chosen[at])  # all before any: what is known of others' nearest is from before
+        visit_event(
+            graph, work, chosen[at]
+        )  # all before any: what is known of others' nearest is from before
     work.mark += 1
     for at in range(second.num_chosen):
         blossom = nodes[chosen[at]].parent

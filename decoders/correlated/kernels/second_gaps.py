@@ -6,7 +6,7 @@ once more for each observable.
 
 from decoders.correlated.kernels.batch import match_shot_twice
 from decoders.gaps.kernels.per_shot import find_gaps
-from decoders.kernels.bits import set_bits_toggled
+from decoders.kernels.bits import list_differing_bits
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import pool
@@ -40,8 +40,8 @@ def find_second_gaps(
     works,
     class_graphs,
     class_reweights,
-    rivals,
-    rival_works,
+    gap_classes,
+    class_works,
     starts,
     implied,
     lighter,
@@ -61,7 +61,7 @@ def find_second_gaps(
     (shots, observables). Returns where it stopped and a status.
     """
     first_graph, first_work, graph, work = first_graphs[0], first_works[0], graphs[0], works[0]
-    found = pool(first_work, "found")
+    fired = pool(first_work, "fired")
     quiet = -1
     for shot in range(first_shot, len(shots)):
         count, status = match_shot_twice(first_graph, first_work, shots[shot])
@@ -74,17 +74,17 @@ def find_second_gaps(
         for edge in range(len(weights)):
             weights[edge] = edge_weights[edge]
         lower_implied(first_graph, first_work, count, starts, implied, lighter, uses, weights)
-        count = set_bits_toggled(shots[shot], pool(graph, "toggles"), found)
-        _, status = match_reweighted(graph, reweights[0], work, found, count, weights)
+        count = list_differing_bits(shots[shot], pool(graph, "inverted"), fired)
+        _, status = match_reweighted(graph, reweights[0], work, fired, count, weights)
         if status == OK:
             status = find_gaps(
                 class_graphs,
                 class_reweights,
-                rivals,
-                rival_works[0],
+                gap_classes,
+                class_works[0],
                 graph,
                 work,
-                found,
+                fired,
                 count,
                 weights,
                 predictions[shot],

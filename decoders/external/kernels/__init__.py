@@ -1,1 +1,1 @@
-"""Compiled code only: plain loops over arrays, no stim, no exceptions, no allocation in the hot path."""
+"""Compiled code only: loops over arrays, no stim, no exceptions, no allocation in the hot path."""

@@ -1,4 +1,4 @@
-"""Distances from the boundary, counted in edges."""
+"""Kernel for distances from the boundary in numbers of edges."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,16 @@ from decoders.kernels.jit import entry_point
 def within_hops(
     first: NDArray[np.int32], second: NDArray[np.int32], most: int, hops: NDArray[np.int32]
 ) -> bool:
-    """Decide whether a path of at most `most` edges leads from each detector with an edge to the boundary.
+    """Return whether every detector with an edge has a path of at most `most` edges to the boundary.
 
-    Bellman-Ford on the list of edges, which may hold any edge more than once.
+    Bellman-Ford on the list of edges, which may contain an edge more than once.
 
     Args:
         first: int32 (edges,): an end of each edge.
         second: int32 (edges,): the other end, -1 for the boundary.
         most: the limit.
-        hops: int32 (detectors + 1,): scratch; afterwards the distance of each detector, the boundary
-            last, and most + 1 where it is longer.
+        hops: int32 (detectors + 1,), written: the distance of each detector, the boundary last; most + 1
+            where it is longer.
     """
     boundary = hops.size - 1
     hops[:] = most + 1

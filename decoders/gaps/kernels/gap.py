@@ -1,60 +1,70 @@
-"""How much heavier the best solution of the other logical class is: one search more after the matching.
+"""Complementary gap by one additional search after the matching.
 
-Solutions of the two classes of an observable differ in whether an odd number of events is matched to the
-boundary that flips it (see `decoders.gaps.logical_classes`). Take each of the two boundaries as one event
-more, whose distance to another event is that event's distance to this boundary. With radius zero for both,
-the radii of the shot's matching are a feasible dual solution. So if the two new events are to be matched as
-well, the best solution is one search away (Edmonds 1965), and it is the best one of the other class. Each
-unit of time in which both of them grow adds two to the weight: twice the time at which their trees meet is
-the gap, and nothing needs to be rematched.
+The solutions of the two classes of an observable differ in whether an odd number of events is matched to the
+boundary that flips it (see `decoders.gaps.logical_classes`). Represent each of the two boundaries by an
+additional event, whose distance to another event is the distance of that event to this boundary. With radius
+zero for both, the radii of the shot's matching are a feasible dual solution. If the two new events must be
+matched as well, the best solution is one search away (Edmonds 1965), and it is the best solution of the
+other class. Each unit of time in which both grow adds two to the weight: the gap is twice the time at which
+their trees meet, and nothing needs to be rematched.
 
-Events that are matched to a boundary touch its new event from the start, so they grow with it as one
-blossom: through it they could be paired with each other at no cost. Ways from one event to another through
-a new event are never tight without passing it, so lists of neighbours need not know them.
+Events that are matched to a boundary touch its event from the start, so they grow with it as one blossom
+(through it they could be paired with each other at no cost). An edge between two events through a boundary
+event is never tight unless it passes that event, so neighbour lists need not contain it.
 """
 
-from decoders.kernels.bits import is_quiet
+from decoders.kernels.bits import is_empty_shot
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FAR, FREE, FULL, NONE, OK, OUTER
 from decoders.kernels.records import pool
-from decoders.matching.kernels.alternating_tree import grow_tree, leave_tree
+from decoders.matching.kernels.alternating_tree import dissolve_tree, grow_tree
 from decoders.matching.kernels.batch import match_shot, reset_search
-from decoders.matching.kernels.blossoms import enter_tree, join, new_blossom, open_region
+from decoders.matching.kernels.blossoms import add_to_tree, allocate_blossom, link_siblings, schedule_region
 from decoders.matching.kernels.known_edges import add_edge
-from decoders.matching.kernels.regions import make_node, wake
+from decoders.matching.kernels.regions import create_node, visit_event
 
 
 @kernel
 def add_boundary_event(graph, work, index, count, detector, distances, across):
-    """Make an event of a boundary, `index`, and its edges to those of the events 0..count-1 that matter."""
+    """Create the event `index` of a boundary, and its edges to those of the events 0..count-1 that matter.
+
+    Args:
+        graph: GRAPH record with two additional detectors.
+        work: WORK record; writes events and known edges.
+        index: the new event.
+        count: number of events of the shot.
+        detector: detector of the new event.
+        distances: int64 (detectors,): distances to this boundary.
+        across: distance between the boundaries.
+    """
     events = pool(work, "events")
     event = events[index]
     event.detector = detector
     event.mate = FREE
     event.scan = 0
     event.nearest = NONE
-    event.suitor = NONE
-    event.next_suitor = NONE
+    event.reverse_nearest = NONE
+    event.next_reverse_nearest = NONE
     event.first = NONE
     event.top = index
     event.radius = 0
     event.reach = FAR  # all its edges are known
-    make_node(graph, work, index)
+    create_node(graph, work, index)
     for other in range(count):
         distance = distances[events[other].detector]
-        if distance - events[other].radius < across:  # or the boundaries meet first
+        if distance - events[other].radius < across:  # otherwise the boundaries meet first
             add_edge(work, index, other, distance, NONE)
 
 
 @kernel
 def add_child(work, blossom, child):
-    """Add a region to a growing ring, at its end."""
+    """Append a region to the ring of a blossom under construction. Writes `nodes`."""
     nodes, events = pool(work, "nodes"), pool(work, "events")
     shell = nodes[blossom]
     node = nodes[child]
     last = nodes[shell.child].previous
-    join(work, last, NONE, child)
-    join(work, child, NONE, shell.child)
+    link_siblings(work, last, NONE, child)
+    link_siblings(work, child, NONE, shell.child)
     node.parent = blossom
     events[shell.last_leaf].next_leaf = node.first_leaf
     shell.last_leaf = node.last_leaf
@@ -66,8 +76,11 @@ def add_child(work, blossom, child):
 
 
 @kernel
-def plant(graph, work, seed, count, distances):
-    """Let the event of a boundary grow, together with all regions that are matched to this boundary."""
+def grow_boundary_event(graph, work, seed, count, distances):
+    """Start to grow the event of a boundary together with all regions matched to this boundary.
+
+    Writes nodes, the tree and the queue of `work`.
+    """
     events, nodes, detectors = pool(work, "events"), pool(work, "nodes"), pool(graph, "detectors")
     root = seed
     for index in range(count):
@@ -75,10 +88,10 @@ def plant(graph, work, seed, count, distances):
         if events[index].mate != AT_BOUNDARY or distances[detector] != detectors[detector].boundary:
             continue
         if nodes[events[index].top].label == OUTER:
-            continue  # as near to the boundary planted before
-        wake(graph, work, index)
+            continue  # at the same distance from the other boundary, and already in its tree
+        visit_event(graph, work, index)
         if root == seed:
-            root = new_blossom(work)
+            root = allocate_blossom(work)
             shell = nodes[root]
             shell.parent = NONE
             shell.base_event = seed
@@ -89,24 +102,24 @@ def plant(graph, work, seed, count, distances):
             shell.dual = 0
             nodes[seed].parent = root
             events[seed].top = root
-            join(work, seed, NONE, seed)
+            link_siblings(work, seed, NONE, seed)
         add_child(work, root, events[index].top)
-    enter_tree(work, root, OUTER, NONE)
-    open_region(graph, work, root)
+    add_to_tree(work, root, OUTER, NONE)
+    schedule_region(graph, work, root)
 
 
 @kernel
 def search_other_class(graph, work, count, distances, across):
-    """How much more than the matching just found the best one of the other class weighs, and a status.
+    """Return the gap of the matching just found, FAR if there is no other class, and a status.
 
-    FAR if there is none. Spoils the matching.
+    Destroys the matching in `work`; its flips and weight remain.
     """
     events, event_of = pool(work, "events"), pool(work, "event_of")
     searched = False
     helpful = False
     for index in range(count):
         detector = events[index].detector
-        searched |= events[index].woken == 1
+        searched |= events[index].visited == 1
         if distances[1, detector] < FAR:
             helpful = True
             event_of[detector] = index
@@ -116,7 +129,7 @@ def search_other_class(graph, work, count, distances, across):
         reset_search(work)
     work.now = 0
     work.postponed = 0
-    work.may_look_beyond = 1
+    work.may_search_graph = 1
     work.two_trees = 1
     for side in range(2):
         add_boundary_event(
@@ -124,10 +137,10 @@ def search_other_class(graph, work, count, distances, across):
         )
     add_edge(work, count, count + 1, across, NONE)
     for side in range(2):
-        plant(graph, work, count + side, count, distances[side])
+        grow_boundary_event(graph, work, count + side, count, distances[side])
     met = grow_tree(graph, work)
     gap = 2 * work.now if met >= 0 else FAR
-    leave_tree(work)
+    dissolve_tree(work)
     work.two_trees = 0
     for index in range(count):
         event_of[events[index].detector] = -1
@@ -136,18 +149,28 @@ def search_other_class(graph, work, count, distances, across):
 
 @entry_point
 def decode_with_gaps(graphs, works, distances, across, shots, predictions, weights, gaps, first_shot):
-    """Decode bit-packed shots as `decode_batch` does, and find the gap of one observable.
+    """Decode bit-packed shots as `decode_batch` does, and compute the gap of one observable.
 
-    `graphs` has two detectors more than the shots, without edges. `distances` int64 (2, detectors) are
-    those to the boundaries that flip the observable and do not, FAR without one, `across` int64 (1,) that
-    from one of them to the other. `gaps` int64 (shots,), FAR where there is no other class. `works` must
-    keep duals.
+    Args:
+        graphs: one GRAPH record with two more detectors than the shots, without edges.
+        works: one WORK record with keep_duals set; written.
+        distances: int64 (2, detectors): distances to the boundary that flips the observable and to the
+            other one, FAR without a path.
+        across: int64 (1,): distance between the two boundaries.
+        shots: uint8 (shots, shot_bytes).
+        predictions: uint8 (shots, flip_bytes), written.
+        weights: int64 (shots,), written.
+        gaps: int64 (shots,), written; FAR where there is no other class.
+        first_shot: first shot to decode.
+
+    Returns:
+        Index of the shot at which it stopped, and a status.
     """
     graph, work = graphs[0], works[0]
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for shot in range(first_shot, len(shots)):
         gaps[shot] = across[0]
-        if not graph.has_toggles and is_quiet(shots, shot):
+        if not graph.has_inverted and is_empty_shot(shots, shot):
             for byte in range(graph.flip_bytes):
                 predictions[shot, byte] = certain_flips[byte]
             weights[shot] = graph.certain_weight

@@ -1,25 +1,30 @@
-"""One shot, and many shots in one call."""
+"""Decoding of one shot, and of many shots in one call."""
 
-from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
+from decoders.kernels.bits import is_empty_shot, list_differing_bits, list_set_bits
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import find_partner
 from decoders.matching.kernels.correction import apply_mate, mate_path
-from decoders.matching.kernels.first_pass import find_nearest, load_events, match_few, match_nearest
+from decoders.matching.kernels.first_pass import (
+    find_nearest,
+    load_events,
+    match_small_shot,
+    match_tight_pairs,
+)
 
 
 @kernel
 def search_all(graph, work, count):
-    """Find partners for all events that have none. Returns a status.
+    """Match all events that are unmatched after the first pass; return a status.
 
-    A search that would have to leave the neighbour lists waits until all others are done: its partner
-    has often grown towards it by then, and searching the graph itself is what costs most.
+    A search that would have to go beyond the neighbour lists is postponed until all others are done: its
+    partner has often grown towards it by then, and searching the graph is the most expensive step.
     """
     events = pool(work, "events")
     reset_search(work)
-    for may_look_beyond in range(2):
-        work.may_look_beyond = may_look_beyond
+    for may_search_graph in range(2):
+        work.may_search_graph = may_search_graph
         postponed = False
         for index in range(count):
             if events[index].mate == FREE:
@@ -35,8 +40,8 @@ def search_all(graph, work, count):
 
 @kernel
 def reset_search(work):
-    """Forget the known edges, blossoms and woken events of the last shot."""
-    work.num_woken = 0
+    """Reset known edges, blossoms and visited events of the previous shot."""
+    work.num_visited = 0
     work.num_edges = 0
     work.num_blossoms = 0
     work.num_spare = 0
@@ -46,22 +51,22 @@ def reset_search(work):
 
 @kernel
 def match_once(graph, work, count):
-    """Match the detectors found[0..count-1] with the weights of the graph. Returns a status."""
-    woken = pool(work, "woken")
+    """Match the detectors fired[0..count-1] under the weights of the graph; return a status."""
+    visited = pool(work, "visited")
     load_events(graph, work, count)
     find_nearest(graph, work, count)
     status = OK
-    if match_nearest(graph, work, count) > 0:
+    if match_tight_pairs(graph, work, count) > 0:
         status = search_all(graph, work, count)
-        for at in range(work.num_woken):
+        for at in range(work.num_visited):
             if status == OK:
-                apply_mate(graph, work, woken[at], ADD)
+                apply_mate(graph, work, visited[at], ADD)
     return status
 
 
 @kernel
-def forget_events(work, count):
-    """No detector has an event."""
+def clear_event_lookup(work, count):
+    """Reset `event_of` of all events."""
     events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
         event_of[events[index].detector] = -1
@@ -69,46 +74,52 @@ def forget_events(work, count):
 
 @kernel
 def match_found(graph, work, count):
-    """Match the detectors found[0..count-1] with the weights of the graph. Returns a status.
+    """Match the detectors fired[0..count-1] under the weights of the graph; return a status.
 
-    Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
+    Writes the matching to `events`, the observables that it flips to `flips`, its weight to `weight`.
     """
-    if count == 0 or (work.keep_duals == 0 and match_few(graph, work, count)):
+    if count == 0 or (work.keep_duals == 0 and match_small_shot(graph, work, count)):
         return OK
     status = match_once(graph, work, count)
-    forget_events(work, count)
+    clear_event_lookup(work, count)
     return status
 
 
 @kernel
 def reset_flips(graph, work):
-    """Nothing is flipped but what always is."""
+    """Reset `flips` to the observables that are flipped in every shot."""
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
 
 
 @kernel
-def find_shot(graph, work, shot):
-    """Write the detection events of one bit-packed shot to `found`; returns how many there are."""
+def load_shot(graph, work, shot):
+    """Reset `flips` and `weight`, and write the events of one shot to `fired`; return their number.
+
+    `shot` uint8 (shot_bytes,) is bit-packed.
+    """
     reset_flips(graph, work)
     work.weight = graph.certain_weight
-    if graph.has_toggles:
-        return set_bits_toggled(shot, pool(graph, "toggles"), pool(work, "found"))
-    return set_bits(shot, pool(work, "found"))
+    if graph.has_inverted:
+        return list_differing_bits(shot, pool(graph, "inverted"), pool(work, "fired"))
+    return list_set_bits(shot, pool(work, "fired"))
 
 
 @kernel
 def match_shot(graph, work, shot):
-    """Match the detection events of one bit-packed shot. Returns the number of events and a status."""
-    count = find_shot(graph, work, shot)
+    """Match the detection events of one bit-packed shot; return their number and a status."""
+    count = load_shot(graph, work, shot)
     return count, match_found(graph, work, count)
 
 
 @kernel
-def take_quiet(graph, shots, shot, predictions, weights):
-    """Answer a shot without detection events; returns whether it is one."""
-    if graph.has_toggles or not is_quiet(shots, shot):
+def answer_empty_shot(graph, shots, shot, predictions, weights):
+    """Write the answer for a shot without detection events; return whether it is one.
+
+    Writes row `shot` of predictions uint8 (shots, flip_bytes) and of weights int64 (shots,) if not empty.
+    """
+    if graph.has_inverted or not is_empty_shot(shots, shot):
         return False
     certain_flips = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
@@ -119,8 +130,8 @@ def take_quiet(graph, shots, shot, predictions, weights):
 
 
 @kernel
-def take_matching(graph, work, shot, predictions, weights):
-    """Answer a shot that has been matched."""
+def write_prediction(graph, work, shot, predictions, weights):
+    """Write flips and weight of the present matching to row `shot` of `predictions` and `weights`."""
     flips = pool(work, "flips")
     for byte in range(graph.flip_bytes):
         predictions[shot, byte] = flips[byte]
@@ -130,7 +141,10 @@ def take_matching(graph, work, shot, predictions, weights):
 
 @kernel
 def list_matching(graph, work, count, edges):
-    """Write the edges of the present matching to `edges`; returns how many there are and a status."""
+    """Write the edges of the present matching; return their number and a status (FULL if `edges` is).
+
+    `edges` int32 (capacity,) receives edge numbers.
+    """
     path = pool(work, "path")
     size = 0
     for index in range(count):
@@ -144,26 +158,41 @@ def list_matching(graph, work, count, edges):
 
 @entry_point
 def decode_batch(graphs, works, shots, predictions, weights, first_shot):
-    """Decode bit-packed shots, up to the first that fails.
+    """Decode bit-packed shots until one fails.
 
-    `predictions` uint8 (shots, flip_bytes), `weights` int64 (shots,), or empty if nobody asks for them.
-    Returns the number of the shot at which it stopped and a status.
+    Args:
+        graphs: one GRAPH record.
+        works: one WORK record; written.
+        shots: uint8 (shots, shot_bytes).
+        predictions: uint8 (shots, flip_bytes), written.
+        weights: int64 (shots,), written; empty if not requested.
+        first_shot: first shot to decode.
+
+    Returns:
+        Index of the shot at which it stopped, and a status.
     """
     graph, work = graphs[0], works[0]
     for shot in range(first_shot, len(shots)):
-        if not take_quiet(graph, shots, shot, predictions, weights):
-            status = match_found(graph, work, find_shot(graph, work, shots[shot]))
+        if not answer_empty_shot(graph, shots, shot, predictions, weights):
+            status = match_found(graph, work, load_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
-            take_matching(graph, work, shot, predictions, weights)
+            write_prediction(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 
 @entry_point
 def decode_to_edges(graphs, works, shot, edges):
-    """Decode one bit-packed shot to the edges of its matching; returns how many there are and a status.
+    """Decode one bit-packed shot to the edges of its matching.
 
-    `edges` int32 receives edge numbers; an edge on two paths is listed twice.
+    Args:
+        graphs: one GRAPH record.
+        works: one WORK record; written.
+        shot: uint8 (shot_bytes,).
+        edges: int32 (capacity,), receives edge numbers; an edge on two paths is listed twice.
+
+    Returns:
+        Number of edges, and a status.
     """
     graph, work = graphs[0], works[0]
     count, status = match_shot(graph, work, shot)

@@ -1,20 +1,23 @@
-"""Blossoms: odd rings of regions that act as one.
+"""Blossoms: odd cycles of regions that are contracted to one region.
 
-The children of a blossom stand in a ring; `joint` is the half-edge from one child into the next. Its
-events form a chain that is the concatenation of its children's chains, so that taking a blossom apart
-needs no list. Mates of events are always up to date, at every depth (Edmonds 1965; bookkeeping as in
-Galil, "Efficient algorithms for finding maximum matching in graphs", 1986).
+The children of a blossom form a ring; `next_edge` is the half-edge from one child to the next. Its events
+form a list that concatenates the lists of its children, so that expanding a blossom needs no copy. Mates of
+events are always up to date, at every depth (Edmonds 1965; bookkeeping as in Galil, "Efficient algorithms
+for finding maximum matching in graphs", 1986).
 """
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import INNER, LOSES_SHELL, OUT_OF_TREE, OUTER
+from decoders.kernels.layout import INNER, OUT_OF_TREE, OUTER, ZERO_DUAL
 from decoders.kernels.records import pool
-from decoders.matching.kernels.regions import open_event, schedule, schedule_edge, settle
+from decoders.matching.kernels.regions import push_item, schedule_edge, schedule_event, update_duals
 
 
 @kernel
-def enter_tree(work, region, label, entry):
-    """Give a region, until now out of the tree, a label and the half-edge by which the tree came in."""
+def add_to_tree(work, region, label, entry):
+    """Add a region to the tree with a label and the half-edge from its tree parent.
+
+    Writes NODE.label, entry and since, and `tree`.
+    """
     nodes, tree = pool(work, "nodes"), pool(work, "tree")
     node = nodes[region]
     node.label = label
@@ -28,35 +31,35 @@ def enter_tree(work, region, label, entry):
 
 
 @kernel
-def grow_inner(work, region, entry):
-    """A region shrinks from now on; a blossom until its own dual is used up."""
+def add_inner_region(work, region, entry):
+    """Add a region to the tree as an inner one, which shrinks; a blossom until its dual is zero."""
     nodes = pool(work, "nodes")
-    enter_tree(work, region, INNER, entry)
+    add_to_tree(work, region, INNER, entry)
     if region >= work.max_events:
-        schedule(work, work.now + nodes[region].dual, (region << 2) | LOSES_SHELL)
+        push_item(work, work.now + nodes[region].dual, (region << 2) | ZERO_DUAL)
 
 
 @kernel
-def grow_outer(graph, work, region, entry):
-    """A region grows from now on."""
-    enter_tree(work, region, OUTER, entry)
-    open_region(graph, work, region)
+def add_outer_region(graph, work, region, entry):
+    """Add a region to the tree as an outer one, which grows, and schedule its edges."""
+    add_to_tree(work, region, OUTER, entry)
+    schedule_region(graph, work, region)
 
 
 @kernel
-def open_region(graph, work, region):
-    """Open all events of a region that has just become part of a growing one."""
+def schedule_region(graph, work, region):
+    """Schedule all events of a region that has become part of an outer one."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     event = nodes[region].first_leaf
-    open_event(graph, work, event)
+    schedule_event(graph, work, event)
     while event != nodes[region].last_leaf:
         event = events[event].next_leaf
-        open_event(graph, work, event)
+        schedule_event(graph, work, event)
 
 
 @kernel
 def child_around(work, event, blossom):
-    """The child of a blossom that contains an event."""
+    """Return the child of a blossom that contains an event."""
     nodes = pool(work, "nodes")
     child = event
     while nodes[child].parent != blossom:
@@ -66,7 +69,7 @@ def child_around(work, event, blossom):
 
 @kernel
 def steps_forward(work, start, goal):
-    """How many steps lead from one sibling to another along the ring."""
+    """Count the steps from one sibling to another along the ring."""
     nodes = pool(work, "nodes")
     steps = 0
     while start != goal:
@@ -76,24 +79,27 @@ def steps_forward(work, start, goal):
 
 
 @kernel
-def step(work, sibling, forward):
-    """The half-edge from a sibling into the one beside it."""
+def sibling_edge(work, sibling, forward):
+    """Return the half-edge from a sibling to the adjacent one."""
     nodes = pool(work, "nodes")
     if forward:
-        return nodes[sibling].joint
-    return nodes[nodes[sibling].previous].joint ^ 1
+        return nodes[sibling].next_edge
+    return nodes[nodes[sibling].previous].next_edge ^ 1
 
 
 @kernel
-def beside(work, sibling, forward):
-    """The sibling beside a sibling."""
+def adjacent_sibling(work, sibling, forward):
+    """Return the sibling adjacent to a sibling."""
     nodes = pool(work, "nodes")
     return nodes[sibling].next if forward else nodes[sibling].previous
 
 
 @kernel
-def move_base(work, blossom, event):
-    """Rematch inside a blossom so that `event` is the one whose mate lies outside."""
+def shift_base(work, blossom, event):
+    """Rematch inside a blossom so that `event` becomes its base, the event whose mate lies outside.
+
+    Writes mates, base events and `stack`.
+    """
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     stack = pool(work, "stack")
     stack[0] = blossom
@@ -112,9 +118,9 @@ def move_base(work, blossom, event):
             depth += 2
         forward = steps_forward(work, here, goal) & 1 == 0
         while here != goal:
-            first = beside(work, here, forward)
-            half = step(work, first, forward)
-            here = beside(work, first, forward)
+            first = adjacent_sibling(work, here, forward)
+            half = sibling_edge(work, first, forward)
+            here = adjacent_sibling(work, first, forward)
             tail = halves[half ^ 1].to
             head = halves[half].to
             if first >= work.max_events:
@@ -131,17 +137,17 @@ def move_base(work, blossom, event):
 
 @kernel
 def match_event(work, event, mate):
-    """Give an event a new mate; a blossom around it rematches inside."""
+    """Give an event a new mate; if it is inside a blossom, move the blossom's base there."""
     events = pool(work, "events")
     region = events[event].top
     if region >= work.max_events:
-        move_base(work, region, event)
+        shift_base(work, region, event)
     events[event].mate = mate
 
 
 @kernel
-def tree_parent(work, region):
-    """The outer region two steps nearer to the root, -1 at the root."""
+def outer_parent(work, region):
+    """Return the outer region two steps closer to the root, -1 at the root."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     entry = nodes[region].entry
     if entry < 0:
@@ -151,8 +157,11 @@ def tree_parent(work, region):
 
 
 @kernel
-def common_ancestor(work, a, b):
-    """The outer region where the paths of two outer regions to the root meet."""
+def find_common_ancestor(work, a, b):
+    """Return the outer region at which the paths of two outer regions to the root meet.
+
+    Writes NODE.mark and WORK.mark.
+    """
     nodes = pool(work, "nodes")
     work.mark += 1
     mark = work.mark
@@ -161,13 +170,13 @@ def common_ancestor(work, a, b):
             if nodes[a].mark == mark:
                 return a
             nodes[a].mark = mark
-            a = tree_parent(work, a)
+            a = outer_parent(work, a)
         a, b = b, a
 
 
 @kernel
-def new_blossom(work):
-    """A node for a blossom, used before or fresh."""
+def allocate_blossom(work):
+    """Allocate a node for a blossom."""
     spare = pool(work, "spare")
     if work.num_spare > 0:
         work.num_spare -= 1
@@ -177,42 +186,45 @@ def new_blossom(work):
 
 
 @kernel
-def join(work, sibling, half, following):
-    """Place a sibling after another in a ring, joined by a half-edge."""
+def link_siblings(work, sibling, half, following):
+    """Link a sibling to the following one in a ring through a half-edge."""
     nodes = pool(work, "nodes")
     nodes[sibling].next = following
-    nodes[sibling].joint = half
+    nodes[sibling].next_edge = half
     nodes[following].previous = sibling
 
 
 @kernel
 def form_blossom(graph, work, half):
-    """Two outer regions of a tree have met along a half-edge: the ring through their ancestor closes."""
+    """Form a blossom of the cycle that a tight half-edge between two outer regions of a tree closes.
+
+    Writes nodes, EVENT.top and next_leaf; schedules the events that were in inner regions.
+    """
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     left = events[halves[half ^ 1].to].top
     right = events[halves[half].to].top
-    root = common_ancestor(work, left, right)
-    blossom = new_blossom(work)
+    root = find_common_ancestor(work, left, right)
+    blossom = allocate_blossom(work)
     # Walk up from both ends of the new edge; the ring runs root -> ... -> left -> right -> ... -> root.
-    join(work, left, half, right)
+    link_siblings(work, left, half, right)
     here = left
     while here != root:
         entry = nodes[here].entry
         above = events[halves[entry ^ 1].to].top
-        join(work, above, entry, here)
+        link_siblings(work, above, entry, here)
         here = above
     here = right
     while here != root:
         entry = nodes[here].entry
         above = events[halves[entry ^ 1].to].top
-        join(work, here, entry ^ 1, above)
+        link_siblings(work, here, entry ^ 1, above)
         here = above
     entry = nodes[root].entry
     first = nodes[root].first_leaf
     last = -1
     here = root
     while True:
-        settle(work, here)
+        update_duals(work, here)
         nodes[here].parent = blossom
         if last >= 0:
             events[last].next_leaf = nodes[here].first_leaf
@@ -228,26 +240,26 @@ def form_blossom(graph, work, half):
     shell.last_leaf = last
     shell.mark = 0
     shell.dual = 0
-    enter_tree(work, blossom, OUTER, entry)
+    add_to_tree(work, blossom, OUTER, entry)
     event = first
     events[event].top = blossom
     while event != last:
         event = events[event].next_leaf
         events[event].top = blossom
     here = root
-    while True:  # every second sibling was shrinking until now
+    while True:  # inner siblings now grow
         was_inner = nodes[here].label == INNER
         nodes[here].label = OUT_OF_TREE
         if was_inner:
-            open_region(graph, work, here)
+            schedule_region(graph, work, here)
         here = nodes[here].next
         if here == root:
             break
 
 
 @kernel
-def release(work, child):
-    """A child of a blossom becomes a region of its own, out of the tree."""
+def release_child(work, child):
+    """Turn a child of a blossom into a separate region outside the tree."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     node = nodes[child]
     node.parent = -1
@@ -262,15 +274,19 @@ def release(work, child):
 
 @kernel
 def shatter_blossom(graph, work, blossom):
-    """A shrinking blossom has used up its dual: its children come back, those on the way stay in the tree."""
+    """Expand an inner blossom whose dual is zero.
+
+    Children on the even path from the entry to the base stay in the tree, alternately inner and outer; the
+    others leave it.
+    """
     nodes, halves, spare = pool(work, "nodes"), pool(work, "halves"), pool(work, "spare")
-    settle(work, blossom)
+    update_duals(work, blossom)
     entry = nodes[blossom].entry
     here = child_around(work, halves[entry].to, blossom)
     goal = child_around(work, nodes[blossom].base_event, blossom)
     child = goal
     while True:
-        release(work, child)
+        release_child(work, child)
         child = nodes[child].next
         if child == goal:
             break
@@ -278,28 +294,28 @@ def shatter_blossom(graph, work, blossom):
     spare[work.num_spare] = blossom
     work.num_spare += 1
     forward = steps_forward(work, here, goal) & 1 == 0
-    child = beside(work, goal, forward)
-    # Inner, outer, inner, ... along the even way to the base.
+    child = adjacent_sibling(work, goal, forward)
+    # Inner, outer, inner, ... along the even path to the base.
     half = entry
     start = here
     while True:
-        grow_inner(work, here, half)
+        add_inner_region(work, here, half)
         if here == goal:
             break
-        half = step(work, here, forward)
-        here = beside(work, here, forward)
-        grow_outer(graph, work, here, half)
-        half = step(work, here, forward)
-        here = beside(work, here, forward)
-    # The rest leaves the tree: growing regions may meet it again.
+        half = sibling_edge(work, here, forward)
+        here = adjacent_sibling(work, here, forward)
+        add_outer_region(graph, work, here, half)
+        half = sibling_edge(work, here, forward)
+        here = adjacent_sibling(work, here, forward)
+    # The other children leave the tree: growing regions may reach them again.
     while child != start:
-        announce(work, child)
-        child = beside(work, child, forward)
+        reschedule_region(work, child)
+        child = adjacent_sibling(work, child, forward)
 
 
 @kernel
-def announce(work, region):
-    """A region has left the tree: schedule its meetings with the growing regions that know it."""
+def reschedule_region(work, region):
+    """Schedule the edges from outer regions to a region that has left the tree."""
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     event = nodes[region].first_leaf
     while True:

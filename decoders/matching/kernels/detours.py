@@ -8,7 +8,7 @@ edges are ways of the graph as it is, which neighbour lists know up to a certain
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import FAR, MOST_SIGHTS, NONE
 from decoders.kernels.records import pool
-from decoders.matching.kernels.known_edges import add_edge, known_edge
+from decoders.matching.kernels.known_edges import add_edge, find_known_edge
 
 
 @kernel
@@ -80,7 +80,11 @@ def link_portals(work, here, detector, distance):
 @kernel
 def look_around(graph, work, here, horizon):
     """List the events and portals nearer to a portal than a horizon, or than one that leaves not too many."""
-    detectors, near, event_of = pool(graph, "detectors"), pool(graph, "near"), pool(work, "event_of")
+    detectors, neighbours, event_of = (
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+        pool(work, "event_of"),
+    )
     portal = pool(work, "portals")[here]
     sights = pool(work, "sights")
     portal_at = pool(work, "portal_at")
@@ -95,9 +99,9 @@ def look_around(graph, work, here, horizon):
         sights[row].entry = NONE
         portal.num_sights = 1
     at = around.first
-    while at < around.last and near[at].span < horizon:
-        detector = portal.detector + near[at].detector
-        distance = near[at].span & ~1
+    while at < around.last and neighbours[at].span < horizon:
+        detector = portal.detector + neighbours[at].detector
+        distance = neighbours[at].span & ~1
         if portal_at[detector] >= 0:
             link_portals(work, here, detector, distance)
         if event_of[detector] >= 0:
@@ -157,14 +161,14 @@ def note_way(work, entry, start, slot, end, exit):
 def shorten(work, event, sight, here, through):
     """Make a way past active edges known, if it is shorter than what is known."""
     edges = pool(work, "edges")
-    half = known_edge(work, event, sight.event)
+    half = find_known_edge(work, event, sight.event)
     if half < 0:
         half = add_edge(work, event, sight.event, through, NONE)
         if half < 0:
             return
     elif through < edges[half >> 1].distance:
         edges[half >> 1].distance = through
-        edges[half >> 1].near = NONE
+        edges[half >> 1].neighbour = NONE
     else:
         return
     edges[half >> 1].way = NONE
@@ -188,7 +192,11 @@ def leave_to_boundary(work, event, exit, distance):
 @kernel
 def find_ways_from(graph, work, event, horizon):
     """Make the ways from an event past active edges known that are shorter than a horizon; returns it."""
-    detectors, near, portal_at = pool(graph, "detectors"), pool(graph, "near"), pool(work, "portal_at")
+    detectors, neighbours, portal_at = (
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+        pool(work, "portal_at"),
+    )
     detours = pool(work, "detours")
     portals, sights, links = pool(work, "portals"), pool(work, "sights"), pool(work, "links")
     stack = pool(work, "stack")
@@ -196,14 +204,14 @@ def find_ways_from(graph, work, event, horizon):
     around = detectors[detector]
     queued = 0
     at = around.first - 1
-    while at < around.first or (at < around.last and near[at].span < horizon):
+    while at < around.first or (at < around.last and neighbours[at].span < horizon):
         distance = 0
         via = NONE
         here = portal_at[detector]
         if at >= around.first:
             via = at
-            here = portal_at[detector + near[at].detector]
-            distance = near[at].span & ~1
+            here = portal_at[detector + neighbours[at].detector]
+            distance = neighbours[at].span & ~1
         while here >= 0:
             if portals[here].other >= 0:
                 if queued == stack.size:  # what is left out is no nearer than this

@@ -1,7 +1,7 @@
-"""Dijkstra's search around one detector, one detector at a time, nearest first.
+"""Dijkstra's search from one detector; detectors are settled one at a time, nearest first.
 
-The same search fills the neighbour lists, looks beyond them for events that are far from everything,
-and finds the edges of a long path. Paths never lead through the boundary.
+This search fills the neighbour lists, finds events beyond them, and reconstructs the edges of long paths.
+Paths never pass through the boundary.
 """
 
 import numpy as np
@@ -13,26 +13,36 @@ from decoders.kernels.records import pool
 
 
 @kernel
-def ball_start(work, source):
-    """Begin a search; the previous one must have been ended."""
-    centre = pool(work, "ball_nodes")[source]
+def start_dijkstra(work, source):
+    """Start a search. The previous one must have been ended.
+
+    Writes the Dijkstra fields of `work`.
+    """
+    centre = pool(work, "dijkstra_nodes")[source]
     centre.distance = 0
     centre.parent = -1
     centre.edge = -1
     centre.entry = -1
     centre.flips = 0
-    pool(work, "ball_touched")[0] = source
-    work.ball_reached = 1
-    work.ball_limit = FAR
-    work.ball_size = push(pool(work, "ball_queue"), np.int64(0), np.int64(0), np.int64(source))
+    pool(work, "dijkstra_touched")[0] = source
+    work.num_dijkstra_touched = 1
+    work.dijkstra_limit = FAR
+    work.dijkstra_queue_size = push(pool(work, "dijkstra_queue"), np.int64(0), np.int64(0), np.int64(source))
 
 
 @kernel
-def ball_next(graph, work):
-    """The next nearest detector (the source first), or -1 when there is none left."""
-    nodes, queue, touched = pool(work, "ball_nodes"), pool(work, "ball_queue"), pool(work, "ball_touched")
+def settle_next(graph, work):
+    """Settle the next nearest detector, the source first; return it, or -1 if none is left.
+
+    Writes the Dijkstra fields of `work`.
+    """
+    nodes, queue, touched = (
+        pool(work, "dijkstra_nodes"),
+        pool(work, "dijkstra_queue"),
+        pool(work, "dijkstra_touched"),
+    )
     indptr, adjacent, lowered = pool(graph, "indptr"), pool(graph, "adjacent"), pool(work, "lowered")
-    size = work.ball_size
+    size = work.dijkstra_queue_size
     while size > 0:
         distance = queue[0].key
         here = queue[0].what
@@ -45,11 +55,11 @@ def ball_next(graph, work):
             if work.num_active > 0:
                 weight = min(weight, lowered[adjacent[at].edge])
             through = distance + weight
-            if through > work.ball_limit:
+            if through > work.dijkstra_limit:
                 continue
             if there.distance < 0:
-                touched[work.ball_reached] = adjacent[at].detector
-                work.ball_reached += 1
+                touched[work.num_dijkstra_touched] = adjacent[at].detector
+                work.num_dijkstra_touched += 1
             elif there.distance <= through:
                 continue
             there.distance = through
@@ -57,17 +67,20 @@ def ball_next(graph, work):
             there.edge = adjacent[at].edge
             there.flips = nodes[here].flips | adjacent[at].flips
             size = push(queue, size, through, np.int64(adjacent[at].detector))
-        work.ball_size = size
+        work.dijkstra_queue_size = size
         return here
-    work.ball_size = 0
+    work.dijkstra_queue_size = 0
     return np.int64(-1)
 
 
 @kernel
-def ball_end(work):
-    """Forget the search, at the cost of what it touched."""
-    nodes, touched = pool(work, "ball_nodes"), pool(work, "ball_touched")
-    for at in range(work.ball_reached):
+def end_dijkstra(work):
+    """Reset the search in time proportional to the detectors reached.
+
+    Writes the Dijkstra fields of `work`.
+    """
+    nodes, touched = pool(work, "dijkstra_nodes"), pool(work, "dijkstra_touched")
+    for at in range(work.num_dijkstra_touched):
         nodes[touched[at]].distance = -1
-    work.ball_reached = 0
-    work.ball_size = 0
+    work.num_dijkstra_touched = 0
+    work.dijkstra_queue_size = 0

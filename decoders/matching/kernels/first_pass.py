@@ -1,8 +1,8 @@
-"""The first pass: most events are each other's nearest, or nearest to the boundary.
+"""First pass: match events that are mutually nearest, or nearest to the boundary.
 
-Every event gets a radius of half the distance to its nearest event, at most its distance to the
-boundary. That is a feasible dual solution; pairs and boundary edges that are tight in it are matched
-at once. What is left over (1 to 25 % of the events) is for the searches, which may undo any of this.
+Every event gets a radius of half the distance to its nearest event, at most its distance to the boundary.
+That is a feasible dual solution; pairs and boundary edges that are tight in it are matched at once. The
+remaining events (1 to 25 %) are matched by alternating trees, which may change these matches.
 """
 
 import numpy as np
@@ -14,25 +14,25 @@ from decoders.matching.kernels.correction import apply_mate
 
 
 @kernel
-def match_few(graph, work, count):
-    """Match a shot of one or two events by comparing all there is; returns whether that was possible.
+def match_small_shot(graph, work, count):
+    """Match a shot of one or two events by enumeration; return whether that was possible.
 
-    Leaves the events as `match_nearest` would.
+    Writes `events`, `flips` and `weight` as `match_tight_pairs` would.
     """
     if count > 2:
         return False
-    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
-    found = pool(work, "found")
-    first = detectors[found[0]]
+    detectors, neighbours, events = pool(graph, "detectors"), pool(graph, "neighbours"), pool(work, "events")
+    fired = pool(work, "fired")
+    first = detectors[fired[0]]
     limit = first.boundary
     if count == 2:
-        limit += detectors[found[1]].boundary
+        limit += detectors[fired[1]].boundary
         at = first.first
-        offset = found[1] - found[0]
-        while at < first.last and (near[at].span & ~1) < limit:
-            if near[at].detector == offset:
-                events[0].detector = found[0]
-                events[1].detector = found[1]
+        offset = fired[1] - fired[0]
+        while at < first.last and (neighbours[at].span & ~1) < limit:
+            if neighbours[at].detector == offset:
+                events[0].detector = fired[0]
+                events[1].detector = fired[1]
                 events[0].scan = at + 1
                 events[0].mate = PAIRED - 3
                 events[1].mate = PAIRED
@@ -45,7 +45,7 @@ def match_few(graph, work, count):
     if limit >= FAR:
         return False
     for index in range(count):
-        events[index].detector = found[index]
+        events[index].detector = fired[index]
         events[index].mate = AT_BOUNDARY
         apply_mate(graph, work, index, ADD)
     return True
@@ -53,26 +53,32 @@ def match_few(graph, work, count):
 
 @kernel
 def load_events(graph, work, count):
-    """Make events of the detectors found[0..count-1]."""
-    detectors, near = pool(graph, "detectors"), pool(graph, "near")
-    events, event_of, found = pool(work, "events"), pool(work, "event_of"), pool(work, "found")
+    """Create the events of the detectors fired[0..count-1].
+
+    Resets `events`, writes `event_of`.
+    """
+    detectors, neighbours = pool(graph, "detectors"), pool(graph, "neighbours")
+    events, event_of, fired = pool(work, "events"), pool(work, "event_of"), pool(work, "fired")
     for index in range(count):
         event = events[index]
-        event.detector = found[index]
-        # Here the reads of all events wait for memory together; in find_nearest each would wait alone.
-        event.reach = near[detectors[found[index]].first].span
+        event.detector = fired[index]
+        # Prefetch: the memory accesses of all events overlap here; in find_nearest each would wait.
+        event.reach = neighbours[detectors[fired[index]].first].span
         event.mate = FREE
-        event.suitor = -1
+        event.reverse_nearest = -1
         event.first = -1
         event.top = index
-        event.woken = 0
-        event_of[found[index]] = index
+        event.visited = 0
+        event_of[fired[index]] = index
 
 
 @kernel
 def find_nearest(graph, work, count):
-    """Give every event its nearest event and its first radius."""
-    detectors, near = pool(graph, "detectors"), pool(graph, "near")
+    """Find the nearest event of every event and set its first radius.
+
+    Writes scan, nearest, reach, radius and the reverse lists of `events`.
+    """
+    detectors, neighbours = pool(graph, "detectors"), pool(graph, "neighbours")
     events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
         event = events[index]
@@ -83,15 +89,15 @@ def find_nearest(graph, work, count):
         nearest = NONE
         reach = detector.radius
         while at < end:
-            distance = near[at].span & ~1
+            distance = neighbours[at].span & ~1
             if distance >= limit:
                 break
-            nearest = np.int64(event_of[event.detector + near[at].detector])
+            nearest = np.int64(event_of[event.detector + neighbours[at].detector])
             at += 1
             if nearest >= 0:
                 reach = distance
-                event.next_suitor = events[nearest].suitor
-                events[nearest].suitor = index
+                event.next_reverse_nearest = events[nearest].reverse_nearest
+                events[nearest].reverse_nearest = index
                 break
         if nearest < 0 and reach > limit:
             reach = limit
@@ -102,8 +108,11 @@ def find_nearest(graph, work, count):
 
 
 @kernel
-def match_nearest(graph, work, count):
-    """Match what is tight; returns how many events are left without a partner."""
+def match_tight_pairs(graph, work, count):
+    """Match tight pairs and tight boundary edges; return the number of events that remain unmatched.
+
+    Writes EVENT.mate, `flips` and `weight`.
+    """
     detectors, events = pool(graph, "detectors"), pool(work, "events")
     left = 0
     for index in range(count):

@@ -1,4 +1,4 @@
-"""Lay out what edges imply for the kernels that match twice."""
+"""Kernels that prepare lightest parallel edges and implied edges for the second matching."""
 
 import numpy as np
 
@@ -6,10 +6,13 @@ from decoders.kernels.jit import entry_point
 
 
 @entry_point
-def fill_slots(edge_u, edge_v, weight, slots):
-    """Write the lightest edge between the ends of each edge, the first of equals, to `slots`.
+def find_lightest_parallel(edge_u, edge_v, weight, lightest_parallel):
+    """Write the lightest edge between the ends of each edge, the first of equals.
 
-    edge_u, edge_v int32 (num_edges,), sorted by (edge_u, edge_v); weight int32 (num_edges,), not negative.
+    Args:
+        edge_u, edge_v: int32 (num_edges,), sorted by (edge_u, edge_v).
+        weight: int32 (num_edges,), not negative.
+        lightest_parallel: int32 (num_edges,), written.
     """
     run = 0
     while run < len(edge_u):
@@ -20,20 +23,40 @@ def fill_slots(edge_u, edge_v, weight, slots):
                 lightest = end
             end += 1
         for edge in range(run, end):
-            slots[edge] = lightest
+            lightest_parallel[edge] = lightest
         run = end
 
 
 @entry_point
 def fill_implied(
-    given_start, given_edge, given_weight, edge_u, edge_v, weight, slots, is_watched, table, start, watched
+    given_start,
+    given_edge,
+    given_weight,
+    edge_u,
+    edge_v,
+    weight,
+    lightest_parallel,
+    is_relevant,
+    table,
+    start,
+    relevant,
 ):
-    """Write implied edges that are lighter than their slots to `table`, those in watched components first.
+    """Write implied edges that are lighter than their lightest parallel edge, relevant components first.
 
-    given_start int32 (num_edges + 1,), given_edge, given_weight int32 (entries,): an `Implied`. is_watched
-    bool (num_detectors,). table IMPLIED (entries,), start int32 (num_edges + 1,), watched int32
-    (num_edges,) are filled as layout.GRAPH describes them. Returns how many entries of the table are used,
-    and whether edges of watched components imply others there.
+    Args:
+        given_start: int32 (num_edges + 1,), of an `Implied`.
+        given_edge: int32 (entries,), likewise.
+        given_weight: int32 (entries,), likewise.
+        edge_u, edge_v: int32 (num_edges,).
+        weight: int32 (num_edges,).
+        lightest_parallel: int32 (num_edges,), of `find_lightest_parallel`.
+        is_relevant: bool (num_detectors,).
+        table: IMPLIED (entries,), written.
+        start: int32 (num_edges + 1,), written: GRAPH.implied_start.
+        relevant: int32 (num_edges,), written: GRAPH.implied_relevant.
+
+    Returns:
+        Number of table entries used, and whether edges of relevant components imply others there.
     """
     used = 0
     has_own = False
@@ -42,15 +65,15 @@ def fill_implied(
         for turn in range(2):
             for at in range(given_start[edge], given_start[edge + 1]):
                 implied = given_edge[at]
-                is_first = is_watched[edge_u[implied]]
-                if is_first == (turn == 0) and given_weight[at] < weight[slots[implied]]:
+                is_first = is_relevant[edge_u[implied]]
+                if is_first == (turn == 0) and given_weight[at] < weight[lightest_parallel[implied]]:
                     table[used].u = edge_u[implied]
-                    table[used].v = edge_v[implied] if edge_v[implied] >= 0 else np.int32(len(is_watched))
+                    table[used].v = edge_v[implied] if edge_v[implied] >= 0 else np.int32(len(is_relevant))
                     table[used].edge = implied
                     table[used].weight = given_weight[at]
                     used += 1
             if turn == 0:
-                watched[edge] = used
-                has_own |= used > start[edge] and is_watched[edge_u[edge]]
+                relevant[edge] = used
+                has_own |= used > start[edge] and is_relevant[edge_u[edge]]
     start[len(edge_u)] = used
     return used, has_own

@@ -1,4 +1,4 @@
-"""The edges between events that are known so far; every event has a chain of half-edges that point away."""
+"""Known edges: edges between events discovered so far, as a list of outgoing half-edges per event."""
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import NONE
@@ -6,8 +6,8 @@ from decoders.kernels.records import pool
 
 
 @kernel
-def known_edge(work, event, other):
-    """The half-edge from one event to another, or -1."""
+def find_known_edge(work, event, other):
+    """Return the half-edge from one event to another, -1 if the edge is not known."""
     events, halves = pool(work, "events"), pool(work, "halves")
     half = events[event].first
     while half >= 0 and halves[half].to != other:
@@ -17,17 +17,21 @@ def known_edge(work, event, other):
 
 @kernel
 def is_known(work, event, other, distance):
-    """Whether an edge from one event to another is known, and no longer than this.
+    """Return whether an edge between two events that is at most `distance` long is known.
 
-    Longer ones are found past active edges before the lists are read. The shortest is always the first.
+    With lowered weights a longer edge may be known before the lists are read. The shortest is always the
+    first in the list.
     """
-    half = known_edge(work, event, other)
+    half = find_known_edge(work, event, other)
     return half >= 0 and pool(work, "edges")[half >> 1].distance <= distance
 
 
 @kernel
-def add_edge(work, event, other, distance, near):
-    """Make an edge known to both ends; returns the half-edge away from `event`."""
+def add_edge(work, event, other, distance, neighbour):
+    """Add a known edge and return its half-edge away from `event`, -1 if the pool is full.
+
+    Writes edges, halves, EVENT.first of both ends, and num_edges or overflow of `work`.
+    """
     events, halves, edges = pool(work, "events"), pool(work, "halves"), pool(work, "edges")
     edge = work.num_edges
     if edge == work.max_edges:
@@ -35,7 +39,7 @@ def add_edge(work, event, other, distance, near):
         return -1
     work.num_edges = edge + 1
     edges[edge].distance = distance
-    edges[edge].near = near
+    edges[edge].neighbour = neighbour
     edges[edge].way = NONE
     away = 2 * edge + 1
     halves[away].to = other

@@ -1,25 +1,36 @@
-"""What every shot asks again and again, computed once: who is near, and how far is the boundary."""
+"""Precomputed distances: neighbour list of each detector, and its path to the boundary."""
 
 import numpy as np
 
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import entry_point, kernel
-from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, LIST_LIMIT
+from decoders.kernels.layout import (
+    BEYOND,
+    FAR,
+    LIST_LIMIT,
+    PATH_ENTERS_COMMIT,
+    PATH_FLIPS,
+    PATH_LEAVES_WINDOW,
+)
 from decoders.kernels.records import pool
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 from decoders.matching.kernels.paths import edge_between
 
 
 @entry_point
 def measure_boundary(graphs, works, edge_weight):
-    """Distance to the boundary, what lies on the way and the next step there, for every detector.
+    """Compute for every detector the distance to the boundary, the next step there, and what the path flips.
 
-    `edge_weight` (int64, FAR without one) describes each detector's own boundary edge.
+    Args:
+        graphs: one GRAPH record; writes `detectors` (boundary, outward, flips), boundary_flips and
+            outward_edges.
+        works: one WORK record; its Dijkstra queue is scratch.
+        edge_weight: int64 (num_detectors,): weight of each detector's own boundary edge, FAR without one.
     """
     graph, work = graphs[0], works[0]
     detectors, indptr, adjacent = pool(graph, "detectors"), pool(graph, "indptr"), pool(graph, "adjacent")
     boundary_edge, boundary_flips = pool(graph, "boundary_edge"), pool(graph, "boundary_flips")
-    edge_flips, ends, queue = pool(graph, "edge_flips"), pool(graph, "ends"), pool(work, "ball_queue")
+    edge_flips, ends, queue = pool(graph, "edge_flips"), pool(graph, "ends"), pool(work, "dijkstra_queue")
     outward_edges = pool(graph, "outward_edges")
     width = graph.flip_bytes
     size = 0
@@ -36,12 +47,12 @@ def measure_boundary(graphs, works, edge_weight):
         detector = detectors[here]
         if distance > detector.boundary:
             continue
-        # Nearer detectors are final: their flips are known when those behind them need them.
+        # Nearer detectors are final, so the flips of their paths are available.
         edge = np.int64(boundary_edge[here])
         if detector.outward >= 0:
-            detector.flips |= detectors[detector.outward].flips & LEADS_BEYOND
+            detector.flips |= detectors[detector.outward].flips & PATH_LEAVES_WINDOW
         elif ends[2 * edge + 1] == BEYOND:
-            detector.flips |= LEADS_BEYOND
+            detector.flips |= PATH_LEAVES_WINDOW
         if detector.outward >= 0:
             edge = edge_between(graph, here, detector.outward)
         outward_edges[here] = edge
@@ -51,7 +62,7 @@ def measure_boundary(graphs, works, edge_weight):
                 flip ^= boundary_flips[detector.outward * width + byte]
             boundary_flips[here * width + byte] = flip
             if flip != 0:
-                detector.flips |= FLIPS_SOMETHING
+                detector.flips |= PATH_FLIPS
         for at in range(indptr[here], indptr[here + 1]):
             there = detectors[adjacent[at].detector]
             through = distance + adjacent[at].weight
@@ -63,27 +74,27 @@ def measure_boundary(graphs, works, edge_weight):
 
 @kernel
 def _fill_list(graph, work, source, longest, limit, used):
-    """Write the nearest detectors of one detector to `near`, from entry `used` on, none farther than `limit`.
+    """Write the neighbour list of one detector to `neighbours`, from entry `used` on, up to a distance.
 
-    Returns how many entries are used then, and the first and the last detector whose adjacency was read.
+    Returns the number of entries then used, and the first and last detector whose adjacency was read.
     """
-    near, parents, steps = pool(graph, "near"), pool(graph, "parents"), pool(graph, "steps")
-    nodes = pool(work, "ball_nodes")
+    neighbours, parents, steps = pool(graph, "neighbours"), pool(graph, "parents"), pool(graph, "steps")
+    nodes = pool(work, "dijkstra_nodes")
     indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     detector = pool(graph, "detectors")[source]
     own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
     detector.first = used
     lowest = np.int64(source)
     highest = np.int64(source)
-    ball_start(work, source)
-    work.ball_limit = limit
-    ball_next(graph, work)
+    start_dijkstra(work, source)
+    work.dijkstra_limit = limit
+    settle_next(graph, work)
     radius = FAR
     while True:
-        there = ball_next(graph, work)
+        there = settle_next(graph, work)
         if there < 0:
             if limit < FAR:
-                radius = limit  # even: beyond it lies what was not looked at
+                radius = limit  # even: detectors beyond it were not reached
             break
         lowest = min(lowest, there)
         highest = max(highest, there)
@@ -92,42 +103,54 @@ def _fill_list(graph, work, source, longest, limit, used):
             radius = node.distance
             break
         node.entry = used - detector.first
-        near[used].detector = there - source
-        near[used].span = node.distance | node.flips
+        neighbours[used].detector = there - source
+        neighbours[used].span = node.distance | node.flips
         parents[used] = nodes[node.parent].entry
         steps[used] = node.edge - own
         used += 1
-    ball_end(work)
+    end_dijkstra(work)
     detector.last = used
     detector.radius = radius
     return used, lowest, highest
 
 
 @entry_point
-def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used, guess):
-    """Write the `longest` nearest detectors of each of the detectors source..stop-1 to `near`.
+def fill_lists(graphs, works, longest, ranges, low, high, source, stop, used, guess):
+    """Write the neighbour lists of detectors source..stop-1 to `neighbours`.
 
-    Returns the detector where room for another list ran out (`stop` if it did not), how many entries are
-    used, and `guess`: call again with these. At first the last two are 0 and FAR.
+    The search radius is estimated from the previous detector, so that the search reaches few detectors that
+    no list holds; a list that comes out short is still complete up to its radius.
 
-    How far to look is guessed from the detector before, so that the search need not touch what no list will
-    hold; a list that comes out short is still complete up to its radius.
+    In a periodic range the list of the detector one period before is reused if all adjacency that its search
+    read repeats: a new search would take the same steps.
 
-    In a stretch (`repeats.find_stretches`) the list of the detector one period before is taken again if all
-    adjacency that its search has read repeats: a new search would go through the same steps. low, high int32
-    (num_detectors,) receive the first and the last detector whose adjacency was read, less the source.
+    Args:
+        graphs: one GRAPH record; writes `neighbours`, parents, steps and the list fields of `detectors`.
+        works: one WORK record; Dijkstra fields are scratch.
+        longest: most detectors per list.
+        ranges: int64 (ranges, 3) of `find_periodic_ranges`.
+        low: int32 (num_detectors,), written: first detector whose adjacency was read, minus the source.
+        high: int32 (num_detectors,), written: last such detector, minus the source.
+        source: first detector.
+        stop: end of the detectors.
+        used: entries used so far; 0 at first.
+        guess: estimated search radius; FAR at first.
+
+    Returns:
+        The detector at which `neighbours` was full (`stop` if all lists were written), and the new `used` and
+        `guess` to continue with.
     """
     graph, work = graphs[0], works[0]
     detectors = pool(graph, "detectors")
     number = 0
     while source < stop:
         detector = detectors[source]
-        while number < len(stretches) and source >= stretches[number, 1]:
+        while number < len(ranges) and source >= ranges[number, 1]:
             number += 1
-        if number < len(stretches) and source >= stretches[number, 0]:
-            twin = source - stretches[number, 2]
-            is_repeated = source + low[twin] >= stretches[number, 0]
-            if is_repeated and source + high[twin] < stretches[number, 1]:
+        if number < len(ranges) and source >= ranges[number, 0]:
+            twin = source - ranges[number, 2]
+            is_repeated = source + low[twin] >= ranges[number, 0]
+            if is_repeated and source + high[twin] < ranges[number, 1]:
                 detector.first = detectors[twin].first
                 detector.last = detectors[twin].last
                 detector.radius = detectors[twin].radius
@@ -135,7 +158,7 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
                 high[source] = high[twin]
                 source += 1
                 continue
-        if graph.num_near - used <= longest:
+        if graph.num_neighbours - used <= longest:
             break
         used, lowest, highest = _fill_list(graph, work, source, longest, guess, used)
         low[source] = lowest - source
@@ -149,12 +172,22 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
 
 
 @entry_point
-def fill_lists_of(graphs, works, wanted, longest, limit, used):
-    """Write the neighbour lists of the detectors `wanted`, int64, to `near`, from entry `used` on.
+def fill_selected_lists(graphs, works, wanted, longest, limit, used):
+    """Write the neighbour lists of selected detectors to `neighbours`.
 
-    Returns how many entries are used then; there must be room for `longest` of each list. A list depends on
-    the graph, `longest` and `limit` only, not on those written before: the search begins with detectors up to
-    `limit`, and looks farther until the list is full or nothing is left.
+    A list depends only on the graph, `longest` and `limit`, not on earlier lists: the search starts with
+    radius `limit` and extends it until the list is full or no detector is left.
+
+    Args:
+        graphs: one GRAPH record; writes `neighbours`, parents, steps and the list fields of `detectors`.
+        works: one WORK record; Dijkstra fields are scratch.
+        wanted: int64 (detectors,).
+        longest: most detectors per list; `neighbours` has this many free entries for each.
+        limit: first search radius.
+        used: entries used so far.
+
+    Returns:
+        Number of entries then used.
     """
     graph, work = graphs[0], works[0]
     for source in wanted:
@@ -163,7 +196,7 @@ def fill_lists_of(graphs, works, wanted, longest, limit, used):
             end, _, _ = _fill_list(graph, work, source, longest, farthest, used)
             if end - used == longest or farthest == FAR:
                 break
-            # Where less than half was found, the limit is far too low.
+            # If less than half of a list was found, the limit is far too low.
             farthest = farthest + 2 * (farthest >> 2) + 2 if 2 * (end - used) > longest else 2 * farthest + 2
             if farthest > LIST_LIMIT:
                 farthest = FAR
@@ -172,10 +205,20 @@ def fill_lists_of(graphs, works, wanted, longest, limit, used):
 
 
 @entry_point
-def mark_detours(graphs, low, high):
-    """Mark detectors outside low..high-1 whose way to the boundary or a neighbour outside leads inside."""
+def mark_window_crossings(graphs, low, high):
+    """Set PATH_ENTERS_COMMIT for detectors outside low..high-1 whose precomputed paths pass inside.
+
+    Args:
+        graphs: one GRAPH record; writes DETECTOR.flips.
+        low: first detector to be committed.
+        high: end of the detectors to be committed.
+    """
     graph = graphs[0]
-    detectors, near, parents = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "parents")
+    detectors, neighbours, parents = (
+        pool(graph, "detectors"),
+        pool(graph, "neighbours"),
+        pool(graph, "parents"),
+    )
     for source in range(graph.num_detectors):
         if low <= source < high:
             continue
@@ -183,23 +226,31 @@ def mark_detours(graphs, low, high):
         here = detector.outward
         while here >= 0:
             if low <= here < high:
-                detector.flips |= LEADS_INSIDE
+                detector.flips |= PATH_ENTERS_COMMIT
             here = detectors[here].outward
         for entry in range(detector.first, detector.last):
-            if low <= source + near[entry].detector < high:
+            if low <= source + neighbours[entry].detector < high:
                 continue
             place = parents[entry]
             while place >= 0:
-                if low <= source + near[detector.first + place].detector < high:
-                    detector.flips |= LEADS_INSIDE
+                if low <= source + neighbours[detector.first + place].detector < high:
+                    detector.flips |= PATH_ENTERS_COMMIT
                 place = parents[detector.first + place]
 
 
 @entry_point
 def fill_adjacency(rows, neighbours, edges, weight, edge_has_flips, indptr, adjacent):
-    """Adjacency without the boundary and with only the lightest of parallel edges; returns its size.
+    """Write the adjacency without the boundary and with only the lightest of parallel edges.
 
-    `rows`, `neighbours`, `edges`: the rows of a MatchingGraph, each sorted by neighbour, boundary first.
+    Args:
+        rows, neighbours, edges: indptr, adjacent_detector and adjacent_edge of a MatchingGraph.
+        weight: int32 (edges,), not negative.
+        edge_has_flips: bool (edges,).
+        indptr: int32 (num_detectors + 1,), 0 at the first place on entry; written.
+        adjacent: ADJACENT (entries,), written.
+
+    Returns:
+        Number of entries.
     """
     used = 0
     for detector in range(len(rows) - 1):

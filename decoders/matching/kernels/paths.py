@@ -1,16 +1,16 @@
-"""From matched events to the edges between them."""
+"""Reconstruction of the edges on the paths between matched events."""
 
 import numpy as np
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import NOT_LOWERED
 from decoders.kernels.records import pool
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 
 
 @kernel
 def edge_between(graph, detector, other):
-    """The edge between two adjacent detectors."""
+    """Return the edge between two adjacent detectors."""
     indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     at = indptr[detector]
     while adjacent[at].detector != other:
@@ -19,8 +19,8 @@ def edge_between(graph, detector, other):
 
 
 @kernel
-def path_outward(graph, work, detector, length):
-    """Write the edges from a detector to the boundary to `path` behind `length` others, now so many."""
+def write_boundary_path(graph, work, detector, length):
+    """Append the edges from a detector to the boundary to WORK.path; return the new length."""
     detectors, path = pool(graph, "detectors"), pool(work, "path")
     outward_edges = pool(graph, "outward_edges")
     while detector >= 0:
@@ -31,8 +31,8 @@ def path_outward(graph, work, detector, length):
 
 
 @kernel
-def path_in_list(graph, work, detector, entry, length):
-    """Write the edges from a detector to an entry of its list to `path` behind others, now so many."""
+def write_list_path(graph, work, detector, entry, length):
+    """Append the edges from a detector to an entry of its list to WORK.path; return the new length."""
     parents, path, steps = pool(graph, "parents"), pool(work, "path"), pool(graph, "steps")
     first = pool(graph, "detectors")[detector].first
     own = pool(graph, "adjacent")[pool(graph, "indptr")[detector]].edge
@@ -45,24 +45,27 @@ def path_in_list(graph, work, detector, entry, length):
 
 
 @kernel
-def path_by_search(graph, work, detector, other):
-    """Write the edges between two detectors far from each other to `path`; returns how many."""
-    ball, path = pool(work, "ball_nodes"), pool(work, "path")
-    ball_start(work, detector)
-    while ball_next(graph, work) != other:
+def write_searched_path(graph, work, detector, other):
+    """Write the edges between two detectors, found by Dijkstra's search, to WORK.path.
+
+    Returns their number.
+    """
+    search_nodes, path = pool(work, "dijkstra_nodes"), pool(work, "path")
+    start_dijkstra(work, detector)
+    while settle_next(graph, work) != other:
         pass
     length = 0
     while other != detector:
-        path[length] = lightest_now(work, ball[other].edge)
+        path[length] = lightest_now(work, search_nodes[other].edge)
         length += 1
-        other = ball[other].parent
-    ball_end(work)
+        other = search_nodes[other].parent
+    end_dijkstra(work)
     return length
 
 
 @kernel
 def lightest_now(work, slot):
-    """The lightest edge between the ends of a graph's lightest edge: another one where one is lowered."""
+    """Return the lightest edge parallel to an edge of the graph, lowered weights included."""
     if work.num_active > 0 and pool(work, "lowered")[slot] != NOT_LOWERED:
         return np.int64(pool(work, "lowered_as")[slot])
     return np.int64(slot)
@@ -70,36 +73,37 @@ def lightest_now(work, slot):
 
 @kernel
 def path_to_exit(graph, work, detector, exit, distance):
-    """Write the edges of a way to the boundary, this long, that leads past lowered edges, to `path`.
+    """Write the edges of a path of length `distance` to the boundary past lowered edges to WORK.path.
 
-    Behind the detector `exit` it is that detector's lowered edge to the boundary or its usual way there.
+    After the detector `exit` the path takes that detector's lowered edge to the boundary or its precomputed
+    path. Returns the number of edges.
     """
-    ball, path, lowered = pool(work, "ball_nodes"), pool(work, "path"), pool(work, "lowered")
-    ball_start(work, detector)
-    while ball_next(graph, work) != exit:
+    search_nodes, path, lowered = pool(work, "dijkstra_nodes"), pool(work, "path"), pool(work, "lowered")
+    start_dijkstra(work, detector)
+    while settle_next(graph, work) != exit:
         pass
-    behind = distance - ball[exit].distance
+    rest = distance - search_nodes[exit].distance
     length = 0
     here = exit
     while here != detector:
-        path[length] = lightest_now(work, ball[here].edge)
+        path[length] = lightest_now(work, search_nodes[here].edge)
         length += 1
-        here = ball[here].parent
-    ball_end(work)
+        here = search_nodes[here].parent
+    end_dijkstra(work)
     slot = pool(graph, "boundary_edge")[exit]
-    if slot >= 0 and lowered[slot] == behind:
+    if slot >= 0 and lowered[slot] == rest:
         path[length] = pool(work, "lowered_as")[slot]
         return length + 1
-    return path_outward(graph, work, exit, length)
+    return write_boundary_path(graph, work, exit, length)
 
 
 @kernel
 def path_of_way(graph, work, index, outward):
-    """Write the edges of a way through an active edge to `path`; returns how many."""
+    """Write the edges of a path through an active edge (record WAY) to WORK.path; return their number."""
     way, path = pool(work, "ways")[index], pool(work, "path")
     length = np.int64(0)
     if way.entry >= 0:
-        length = path_in_list(graph, work, way.start, way.entry, length)
+        length = write_list_path(graph, work, way.start, way.entry, length)
     path[length] = lightest_now(work, way.slot)
     length += 1
     if outward:
@@ -109,15 +113,15 @@ def path_of_way(graph, work, index, outward):
                 path[length] = lightest_now(work, slot)
                 length += 1
             else:
-                length = path_outward(graph, work, way.end, length)
+                length = write_boundary_path(graph, work, way.end, length)
     elif way.exit >= 0:
-        length = path_in_list(graph, work, way.end, way.exit, length)
+        length = write_list_path(graph, work, way.end, way.exit, length)
     return length
 
 
 @kernel
 def flip_path(graph, work, length):
-    """Apply the observables of the edges in `path` to the flips of the present matching."""
+    """Apply the observables of the first `length` edges of WORK.path to WORK.flips."""
     edge_flips, path, flips = pool(graph, "edge_flips"), pool(work, "path"), pool(work, "flips")
     width = graph.flip_bytes
     for at in range(length):

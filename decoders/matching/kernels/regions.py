@@ -1,10 +1,10 @@
-"""Regions: how far each event has grown, and which edges it can meet next.
+"""Regions: growth of radii, and discovery of the edges that become tight next.
 
-Two invariants make the lazily discovered edges exact:
+Two invariants make lazy discovery of edges exact:
 * feasible: the radii of two events in different regions never add up to more than their distance, and
   no radius exceeds the distance to the boundary;
 * known: every edge of an event shorter than twice its radius is known. An edge between events of
-  radius a <= b is at least 2b long unless known, and so cannot be tight before it is found.
+  radius a <= b is at least 2b long unless known, and so cannot be tight before it is discovered.
 """
 
 import numpy as np
@@ -15,25 +15,25 @@ from decoders.kernels.layout import (
     AT_BOUNDARY,
     FAR,
     INNER,
-    MEETS_BOUNDARY,
-    MEETS_EDGE,
     NEEDS_SCAN,
     NONE,
     OUT_OF_TREE,
     OUTER,
     PAIRED,
-    TAKE_AWAY,
+    SUBTRACT,
+    TIGHT_BOUNDARY,
+    TIGHT_EDGE,
 )
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import apply_mate
 from decoders.matching.kernels.detours import find_ways_from
-from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
-from decoders.matching.kernels.known_edges import add_edge, is_known, known_edge
+from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
+from decoders.matching.kernels.known_edges import add_edge, find_known_edge, is_known
 
 
 @kernel
-def schedule(work, when, what):
-    """Put an item on the queue of the running search."""
+def push_item(work, when, what):
+    """Push an item onto the queue of the running search. Writes `queue`, `queue_size` or `overflow`."""
     queue = pool(work, "queue")
     size = work.queue_size
     if size == work.max_queue:
@@ -43,8 +43,8 @@ def schedule(work, when, what):
 
 
 @kernel
-def radius_now(work, event):
-    """The radius of an event at the present time of the search."""
+def get_radius(work, event):
+    """Return the radius of an event at the current time of the search."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     top = nodes[events[event].top]
     if top.label == OUTER:
@@ -55,8 +55,8 @@ def radius_now(work, event):
 
 
 @kernel
-def settle(work, region):
-    """Write what has grown or shrunk since the last time into the radii of a region's events."""
+def update_duals(work, region):
+    """Add the growth since the last update to a region's dual and to the radii of its events."""
     events, nodes = pool(work, "events"), pool(work, "nodes")
     node = nodes[region]
     grown = work.now - node.since
@@ -75,7 +75,10 @@ def settle(work, region):
 
 @kernel
 def schedule_edge(work, half):
-    """Schedule the moment at which a growing event meets the event at the other end of a half-edge."""
+    """Schedule the time at which an edge from a growing event becomes tight.
+
+    `half` leads from the growing event to the other one.
+    """
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     edges = pool(work, "edges")
     here = halves[half ^ 1].to
@@ -83,35 +86,35 @@ def schedule_edge(work, half):
     top = events[there].top
     if top == events[here].top or nodes[top].label == INNER:
         return
-    gap = edges[half >> 1].distance - radius_now(work, here) - radius_now(work, there)
+    gap = edges[half >> 1].distance - get_radius(work, here) - get_radius(work, there)
     if nodes[top].label == OUTER:
-        gap >>= 1  # both grow; even, because tight edges of even length tie all radii of a tree to one parity
-    schedule(work, work.now + gap, (half << 2) | MEETS_EDGE)
+        gap >>= 1  # both grow; even, since tight edges of even length give all radii of a tree one parity
+    push_item(work, work.now + gap, (half << 2) | TIGHT_EDGE)
 
 
 @kernel
-def list_limit(work, event):
-    """How far an event's neighbour list tells the truth: lowered edges may make farther ways shorter."""
+def list_horizon(work, event):
+    """Return up to which distance an event's neighbour list is valid: less than FAR with lowered edges."""
     return pool(work, "detours")[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
 def scan_list(graph, work, event, limit):
-    """Look for the next event in the neighbour list; returns a new half-edge, or -1 if none was added.
+    """Discover the next event in the neighbour list; return the new half-edge, or -1 if none was added.
 
-    What is at least `limit` away is left out.
+    Entries at a distance of `limit` or more are not read. Writes EVENT.scan and EVENT.reach.
     """
-    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
+    detectors, neighbours, events = pool(graph, "detectors"), pool(graph, "neighbours"), pool(work, "events")
     event_of = pool(work, "event_of")
     e = events[event]
     detector = detectors[e.detector]
     at = e.scan
-    while at < detector.last and near[at].span < limit:
-        other = np.int64(event_of[e.detector + near[at].detector])
+    while at < detector.last and neighbours[at].span < limit:
+        other = np.int64(event_of[e.detector + neighbours[at].detector])
         at += 1
         if other >= 0:
             e.scan = at
-            e.reach = near[at - 1].span & ~1
+            e.reach = neighbours[at - 1].span & ~1
             if is_known(work, event, other, e.reach):
                 return -1
             return add_edge(work, event, other, e.reach, at - 1)
@@ -123,86 +126,89 @@ def scan_list(graph, work, event, limit):
 
 
 @kernel
-def boundary_of(work, event):
-    """How far an event is from the boundary; FAR where two trees grow, for then boundaries are events."""
+def boundary_distance(work, event):
+    """Return the distance to the boundary; FAR if two trees grow, where boundaries are events."""
     if work.two_trees:
         return FAR
     return pool(work, "nodes")[event].boundary
 
 
 @kernel
-def scan_beyond(graph, work, event):
-    """Beyond the neighbour list: search the graph itself, half as far again."""
+def scan_graph(graph, work, event):
+    """Discover events beyond the neighbour list by a Dijkstra search with a half larger radius.
+
+    Writes known edges and EVENT.reach; schedules the edges found.
+    """
     detectors, events, edges = pool(graph, "detectors"), pool(work, "events"), pool(work, "edges")
-    event_of, ball = pool(work, "event_of"), pool(work, "ball_nodes")
+    event_of, search_nodes = pool(work, "event_of"), pool(work, "dijkstra_nodes")
     e = events[event]
-    step = max(2 * (e.reach >> 2) + 2, pool(graph, "near")[detectors[e.detector].first].span & ~1)
-    target = min(e.reach + step, 2 * boundary_of(work, event))
-    ball_start(work, e.detector)
-    there = ball_next(graph, work)
-    while there >= 0 and ball[there].distance < target:
+    step = max(2 * (e.reach >> 2) + 2, pool(graph, "neighbours")[detectors[e.detector].first].span & ~1)
+    target = min(e.reach + step, 2 * boundary_distance(work, event))
+    start_dijkstra(work, e.detector)
+    there = settle_next(graph, work)
+    while there >= 0 and search_nodes[there].distance < target:
         if work.num_active > 0:
-            look_for_exit(graph, work, event, there)
-        elif graph.has_exits:
-            look_for_boundary(graph, work, event, there)
+            shorten_boundary_detour(graph, work, event, there)
+        elif graph.has_lazy_boundary:
+            shorten_boundary_path(graph, work, event, there)
         other = np.int64(event_of[there])
         if other >= 0 and other != event:
-            half = known_edge(work, event, other)
+            half = find_known_edge(work, event, other)
             if half < 0:
-                half = add_edge(work, event, other, ball[there].distance, NONE)
+                half = add_edge(work, event, other, search_nodes[there].distance, NONE)
                 if half < 0:
                     break
                 schedule_edge(work, half)
-            elif ball[there].distance < edges[half >> 1].distance:  # known before edges were lowered
-                edges[half >> 1].distance = ball[there].distance
-                edges[half >> 1].near = NONE
+            elif search_nodes[there].distance < edges[half >> 1].distance:  # known before edges were lowered
+                edges[half >> 1].distance = search_nodes[there].distance
+                edges[half >> 1].neighbour = NONE
                 edges[half >> 1].way = NONE
                 schedule_edge(work, half)
-        there = ball_next(graph, work)
+        there = settle_next(graph, work)
     e.reach = target if there >= 0 else FAR
-    ball_end(work)
+    end_dijkstra(work)
 
 
 @kernel
-def look_for_boundary(graph, work, event, there):
-    """Whether an event's way to the boundary is shorter past the edge there of a detector it has come to."""
+def shorten_boundary_path(graph, work, event, there):
+    """Shorten an event's path to the boundary by the boundary edge of a detector that its search reached."""
     node = pool(work, "nodes")[event]
-    through = pool(work, "ball_nodes")[there].distance + pool(graph, "exits")[there]
+    through = pool(work, "dijkstra_nodes")[there].distance + pool(graph, "boundary_weight")[there]
     if through < node.boundary:
         node.boundary = through
         node.exit = there
-        schedule(work, work.now + through - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
+        push_item(work, work.now + through - get_radius(work, event), (event << 2) | TIGHT_BOUNDARY)
 
 
 @kernel
-def look_for_exit(graph, work, event, there):
-    """Whether an event's way to the boundary is shorter past a detector that its search has come to."""
-    node, distance = pool(work, "nodes")[event], pool(work, "ball_nodes")[there].distance
-    behind = pool(graph, "detectors")[there].boundary
+def shorten_boundary_detour(graph, work, event, there):
+    """Shorten an event's path to the boundary by a detector that its search reached, with lowered edges."""
+    node, distance = pool(work, "nodes")[event], pool(work, "dijkstra_nodes")[there].distance
+    rest = pool(graph, "detectors")[there].boundary
     slot = pool(graph, "boundary_edge")[there]
     if slot >= 0:
-        behind = min(behind, np.int64(pool(work, "lowered")[slot]))
-    if distance + behind < node.boundary:
-        node.boundary = distance + behind
+        rest = min(rest, np.int64(pool(work, "lowered")[slot]))
+    if distance + rest < node.boundary:
+        node.boundary = distance + rest
         node.exit = there
         node.way = NONE
-        schedule(work, work.now + node.boundary - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
+        push_item(work, work.now + node.boundary - get_radius(work, event), (event << 2) | TIGHT_BOUNDARY)
 
 
 @kernel
-def may_look_farther(graph, work, event):
-    """Whether there is more to see of ways past active edges than an event has looked for."""
+def can_extend_horizon(graph, work, event):
+    """Return whether an event may have further paths through active edges that were not searched for."""
     limit = pool(work, "detours")[event]
     radius = pool(graph, "detectors")[pool(work, "events")[event].detector].radius
     return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
 
 
 @kernel
-def look_farther(graph, work, event):
-    """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
+def extend_horizon(graph, work, event):
+    """Search for longer paths through active edges; return the distance to which the list is then valid."""
     limit, node, halves = pool(work, "detours")[event], pool(work, "nodes")[event], pool(work, "halves")
     around = pool(graph, "detectors")[pool(work, "events")[event].detector]
-    step = max(limit.horizon, pool(graph, "near")[around.first].span & ~1) + 2
+    step = max(limit.horizon, pool(graph, "neighbours")[around.first].span & ~1) + 2
     farther = min(around.radius, limit.horizon + step)
     found = find_ways_from(graph, work, event, farther)
     if found > limit.horizon:
@@ -217,18 +223,18 @@ def look_farther(graph, work, event):
         node.boundary = limit.boundary
         node.exit = limit.exit
         node.way = limit.way
-        schedule(work, work.now + node.boundary - radius_now(work, event), (event << 2) | MEETS_BOUNDARY)
+        push_item(work, work.now + node.boundary - get_radius(work, event), (event << 2) | TIGHT_BOUNDARY)
     return limit.horizon
 
 
 @kernel
-def reveal(graph, work, event):
-    """Make known what a growing event can meet before its next scan, and schedule that scan."""
+def discover_edges(graph, work, event):
+    """Discover the edges that a growing event can meet before its next scan, and schedule that scan."""
     detectors, events = pool(graph, "detectors"), pool(work, "events")
     e = events[event]
-    limit = 2 * boundary_of(work, event)
-    radius = radius_now(work, event)
-    list_end = list_limit(work, event)
+    limit = 2 * boundary_distance(work, event)
+    radius = get_radius(work, event)
+    list_end = list_horizon(work, event)
     while e.reach <= 2 * radius and e.reach < limit and e.reach < FAR and work.overflow == 0:
         if e.reach < list_end and (
             e.scan < detectors[e.detector].last or e.reach < detectors[e.detector].radius
@@ -236,46 +242,47 @@ def reveal(graph, work, event):
             half = scan_list(graph, work, event, list_end)
             if half >= 0:
                 schedule_edge(work, half)
-        elif may_look_farther(graph, work, event):
-            list_end = look_farther(graph, work, event)
+        elif can_extend_horizon(graph, work, event):
+            list_end = extend_horizon(graph, work, event)
             limit = 2 * pool(work, "nodes")[event].boundary
-        elif work.may_look_beyond:
-            scan_beyond(graph, work, event)
-            limit = 2 * boundary_of(work, event)
+        elif work.may_search_graph:
+            scan_graph(graph, work, event)
+            limit = 2 * boundary_distance(work, event)
         else:
             work.postponed = 1
             return
     if e.reach < limit and e.reach < FAR:
-        schedule(work, work.now + ((e.reach + 1) >> 1) - radius, (event << 2) | NEEDS_SCAN)
+        push_item(work, work.now + ((e.reach + 1) >> 1) - radius, (event << 2) | NEEDS_SCAN)
 
 
 @kernel
-def open_event(graph, work, event):
-    """An event has begun to grow: schedule everything that can happen to it. Its region must be settled."""
+def schedule_event(graph, work, event):
+    """Schedule all items of an event that has begun to grow. Its region must be up to date."""
     events, halves = pool(work, "events"), pool(work, "halves")
     e = events[event]
-    boundary = boundary_of(work, event)
+    boundary = boundary_distance(work, event)
     if boundary < FAR:
-        schedule(work, work.now + boundary - e.radius, (event << 2) | MEETS_BOUNDARY)
+        push_item(work, work.now + boundary - e.radius, (event << 2) | TIGHT_BOUNDARY)
     half = e.first
     while half >= 0:
         schedule_edge(work, half)
         half = halves[half].next
-    reveal(graph, work, event)
+    discover_edges(graph, work, event)
 
 
 @kernel
-def make_node(graph, work, index):
-    """An event that a search has come to for the first time gets a node, and its nearest edges are known.
+def create_node(graph, work, index):
+    """Create the node of an event that a search visits for the first time, and its nearest known edges.
 
-    So are those of the events whose nearest it is.
+    The edges to events whose nearest it is are added as well. Writes `nodes`, EVENT.visited, `visited`
+    and known edges.
     """
-    events, node, woken = pool(work, "events"), pool(work, "nodes")[index], pool(work, "woken")
+    events, node, visited = pool(work, "events"), pool(work, "nodes")[index], pool(work, "visited")
     event = events[index]
-    event.woken = 1
+    event.visited = 1
     event.next_leaf = -1
-    woken[work.num_woken] = index
-    work.num_woken += 1
+    visited[work.num_visited] = index
+    work.num_visited += 1
     node.label = OUT_OF_TREE
     node.parent = -1
     node.base_event = index
@@ -289,11 +296,11 @@ def make_node(graph, work, index):
     node.way = NONE
     if event.nearest >= 0 and not is_known(work, index, event.nearest, event.reach):
         add_edge(work, index, event.nearest, event.reach, event.scan - 1)
-    suitor = event.suitor
-    while suitor >= 0:
-        if events[suitor].woken == 0 and not is_known(work, suitor, index, events[suitor].reach):
-            add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
-        suitor = events[suitor].next_suitor
+    other = event.reverse_nearest
+    while other >= 0:
+        if events[other].visited == 0 and not is_known(work, other, index, events[other].reach):
+            add_edge(work, other, index, events[other].reach, events[other].scan - 1)
+        other = events[other].next_reverse_nearest
     if work.num_active > 0:
         limit = pool(work, "detours")[index]
         event.reach = min(event.reach, limit.horizon)
@@ -304,26 +311,26 @@ def make_node(graph, work, index):
 
 
 @kernel
-def wake(graph, work, index):
+def visit_event(graph, work, index):
     """Prepare an event, and its mate, for a search.
 
-    A pair of the first pass becomes a match along a known edge. What it contributed to the shot's
-    flips and weight is taken away; it is counted again when all searches are done.
+    A pair of the first pass becomes a match along a known edge. Its contribution to `flips` and `weight` is
+    subtracted; it is added again when all searches are done.
     """
     events = pool(work, "events")
-    if events[index].woken:
+    if events[index].visited:
         return
     mate = events[index].mate
     if mate <= PAIRED:
         partner = (PAIRED - mate) >> 1
-        if not work.two_trees:  # that search looks for a weight only
-            apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, TAKE_AWAY)
-        make_node(graph, work, index)
-        make_node(graph, work, partner)
-        half = known_edge(work, index, partner)
+        if not work.two_trees:  # a search for the gap needs only the weight
+            apply_mate(graph, work, index if (PAIRED - mate) & 1 else partner, SUBTRACT)
+        create_node(graph, work, index)
+        create_node(graph, work, partner)
+        half = find_known_edge(work, index, partner)
         events[index].mate = half
         events[partner].mate = half ^ 1
     else:
         if mate == AT_BOUNDARY and not work.two_trees:
-            apply_mate(graph, work, index, TAKE_AWAY)
-        make_node(graph, work, index)
+            apply_mate(graph, work, index, SUBTRACT)
+        create_node(graph, work, index)

@@ -1,4 +1,4 @@
-"""Decimal numbers in the bytes of a text, rounded as Python's float() rounds them."""
+"""Parser of decimal numbers in the bytes of a text, rounded as by Python's float()."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ _MAX_DIGITS = 18  # more digits overflow int64; a float64 needs 17
 
 @kernel
 def scale(mantissa: int, exponent: int) -> float:
-    """Mantissa times ten to the exponent, rounded as float() rounds it for the text of a float64.
+    """Return mantissa times ten to the exponent, rounded as float() rounds the text of a float64.
 
-    The quotient carries its remainder along (double-double), so its error stays far below the gap
-    that the 19 printed digits leave around a float64.
+    The quotient carries its remainder (double-double), so its error is far below the distance between the 19
+    printed digits and the nearest rounding limit of a float64.
     """
     high = float(mantissa)
     low = float(mantissa - int(high))
@@ -52,7 +52,7 @@ def scale(mantissa: int, exponent: int) -> float:
 
 @kernel
 def read_integer(text: NDArray[np.uint8], at: int) -> tuple[int, int]:
-    """The digits at `at` as (value, place behind them)."""
+    """Read the digits at position `at` of uint8 text; return the value and the position after them."""
     value: Any = 0
     while at < text.size and _ZERO <= text[at] <= _NINE:
         value = 10 * value + (np.int64(text[at]) - _ZERO)
@@ -62,7 +62,7 @@ def read_integer(text: NDArray[np.uint8], at: int) -> tuple[int, int]:
 
 @kernel
 def read_number(text: NDArray[np.uint8], at: int) -> tuple[float, int]:
-    """The decimal number at `at` as (value, place behind it)."""
+    """Read the decimal number at position `at` of uint8 text; return the value and the position after it."""
     sign = 1.0
     if text[at] == _MINUS:
         sign = -1.0

@@ -1,9 +1,9 @@
-"""Parse the text of a detector error model into steps that `dem_unroll` runs.
+"""Parser of the text of a detector error model into steps that `unroll.unroll` executes.
 
-Only the form that `str(stim.DetectorErrorModel)` prints is understood: one instruction per line, single
-spaces, numbers with up to 19 digits, tags without a raw `]` or line end (stim escapes both). Walking the
-instructions as Python objects takes several times longer than building the whole matching graph from the
-text. Each line is parsed once, however often the `repeat` blocks around it run.
+Only the form printed by `str(stim.DetectorErrorModel)` is supported: one instruction per line, single
+spaces, numbers with up to 19 digits, tags without a raw `]` or line end (stim escapes both). Iterating over
+the instructions as Python objects takes several times longer than building the whole matching graph from
+the text. Each line is parsed once, however often the `repeat` blocks around it are executed.
 """
 
 import numpy as np
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from decoders.kernels.jit import entry_point, kernel
 from decoders.model.kernels.decimals import read_integer, read_number
 
-# Kinds of steps, and what the columns of a step hold.
-COMPONENTS = 0  # first, last: components; errors: how many; cancelled: targets that cancelled another
+# Kinds of steps, and the meaning of their columns.
+COMPONENTS = 0  # first, last: components; errors: number; cancelled: targets that cancelled another
 FLIP_DETECTOR = 1  # first: detector flipped by an error of probability one
 FLIP_OBSERVABLE = 2  # first: observable flipped by an error of probability one
 CERTAIN_ERROR = 3  # one error of probability one has been listed
 HYPEREDGE = 4  # first: place in the text of an error with more than two detectors in a component
 DECLARE = 5  # first, last: coordinates; index: the detector
-SHIFT = 6  # first, last: coordinates; index: by how much detector indices move
+SHIFT = 6  # first, last: coordinates; index: shift of detector indices
 OPEN = 7  # first: repetitions; last: the step after the block
 CLOSE = 8
 KIND, FIRST, LAST, ERRORS, CANCELLED, COLUMNS = 0, 1, 2, 3, 4, 5
 INDEX = ERRORS
 
-# Places of the array that `parse_dem` fills: how many steps, components and numbers there are, the most
-# coordinates of one instruction, and the deepest nesting of blocks.
+# Indices of the array of counts: steps, components, numbers, most coordinates of one instruction, deepest
+# nesting of blocks.
 STEPS, NUM_COMPONENTS, NUMBERS, MOST_NUMBERS, DEPTH, COUNTS = 0, 1, 2, 3, 4, 5
 
 _LINE = ord("\n")
@@ -42,11 +42,11 @@ _CAPITAL_D = ord("D")
 
 @kernel
 def _read_numbers(text: NDArray[np.uint8], at: int, numbers: NDArray[np.float64]) -> tuple[int, int]:
-    """The numbers in parentheses at `at`, if there are any, as (how many, place behind them)."""
+    """Read the numbers in parentheses at `at`, if any; return their count and the position after them."""
     count = 0
     if at < text.size and text[at] == _OPEN:
         while text[at] != _CLOSE:
-            at += 1  # the parenthesis or a comma; a space stands behind a comma
+            at += 1  # the parenthesis or a comma, which a space follows
             if text[at] == _SPACE:
                 at += 1
             numbers[count], at = read_number(text, at)
@@ -57,7 +57,7 @@ def _read_numbers(text: NDArray[np.uint8], at: int, numbers: NDArray[np.float64]
 
 @kernel
 def _skip_name(text: NDArray[np.uint8], at: int) -> int:
-    """The place behind an instruction's name and tag: an opening parenthesis, a space or the line's end."""
+    """Return the position after an instruction's name and tag: parenthesis, space or line end."""
     while at < text.size:
         char = text[at]
         if char == _OPEN_TAG:
@@ -71,7 +71,7 @@ def _skip_name(text: NDArray[np.uint8], at: int) -> int:
 
 @kernel
 def _skip_line(text: NDArray[np.uint8], at: int) -> int:
-    """The first character of the next line that is not a space."""
+    """Return the position of the first non-space character of the next line."""
     while at < text.size and text[at] != _LINE:
         at += 1
     while at < text.size and (text[at] == _LINE or text[at] == _SPACE):
@@ -81,7 +81,12 @@ def _skip_line(text: NDArray[np.uint8], at: int) -> int:
 
 @entry_point
 def measure_text(text: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
-    """Bound what `parse_dem` will write: int64 (5,) lines, components, targets, numbers, `repeat` blocks."""
+    """Bound the output of `parse_dem`.
+
+    Args:
+        text: uint8 (bytes,).
+        out: int64 (5,), written: lines, components, targets, numbers, `repeat` blocks.
+    """
     lines = 1
     hats = 0
     spaces = 0
@@ -115,21 +120,20 @@ def parse_dem(
 ) -> None:
     """Parse a text into steps.
 
-    Scratch:
-        blocks: int64 (depth,), the steps that open the blocks around a line.
-        detectors: int64 (most targets of one error,).
-    Filled, with room for what `measure_text` counts:
-        steps: int64 (steps, COLUMNS).
-        numbers: float64 (numbers,), the coordinates of the steps DECLARE and SHIFT.
-        component_ends: int64 (components, 2), relative to the detector shift, smaller detector first; one
-            detector (d, -1), none (-1, -1).
-        component_probability: float64 (components,).
-        component_observables: uint64 (components + 1, words), zero on entry.
-        component_error: int32 (components,), which error of its step a component is part of.
-        out: int64 (COUNTS,).
+    Args:
+        text: uint8 (bytes,).
+        blocks: int64 (depth,), scratch: steps that open the blocks around a line.
+        detectors: int64 (most targets of one error,), scratch.
+        steps: int64 (steps, COLUMNS), written. Capacities of this and the following: see `measure_text`.
+        numbers: float64 (numbers,), written: coordinates of the steps DECLARE and SHIFT.
+        component_ends: int64 (components, 2), written: detectors relative to the detector shift, smaller
+            first; (d, -1) for one detector; (-1, -1) for none.
+        component_probability: float64 (components,), written.
+        component_observables: uint64 (components + 1, words), zero on entry, written.
+        component_error: int32 (components,), written: index of the error within its step.
+        out: int64 (COUNTS,), written.
 
-    Errors of probability zero do nothing and are left out, whatever they touch; targets that appear twice
-    in a component cancel.
+    Errors of probability zero are dropped; equal targets of a component cancel.
     """
     out[:] = 0
     num_steps = 0
@@ -160,7 +164,7 @@ def parse_dem(
             num_detectors = 0
             row = num_components
             while True:
-                # Here `at` is at the space before a target, or at the end of the line.
+                # Invariant: `at` is at the space before a target, or at the end of the line.
                 more = at < text.size and text[at] != _LINE
                 if more and text[at + 1] != _HAT:
                     index, behind = read_integer(text, at + 2)

@@ -1,4 +1,4 @@
-"""From error components to edges: merging, adjacency, connected components. All linear in the input."""
+"""Kernels that merge error components into edges and find adjacency and components, in linear time."""
 
 from typing import Any
 
@@ -12,7 +12,14 @@ from decoders.kernels.jit import entry_point, kernel
 def _stable_order(
     keys: NDArray[np.int32], order: NDArray[np.int32], starts: NDArray[np.int64], out: NDArray[np.int32]
 ) -> None:
-    """Reorder `order` by keys >= -1 (counting sort, stable)."""
+    """Sort the indices in `order` by keys >= -1 into `out` (stable counting sort).
+
+    Args:
+        keys: int32 (edges,).
+        order: int32 (edges,).
+        starts: int64 (largest key + 2,), scratch.
+        out: int32 (edges,), written.
+    """
     starts[:] = 0
     for index in order:
         starts[keys[index] + 2] += 1
@@ -26,7 +33,7 @@ def _stable_order(
 
 @kernel
 def _home(table: NDArray[np.int32], first: Any, num_detectors: Any, mixed: Any) -> Any:
-    """The place where an edge is looked for first: edges of near detectors are near in memory."""
+    """Return the first table position to probe; edges of nearby detectors are near each other in memory."""
     mask = np.int64(table.size - 1)
     spread = max(np.int64(1), np.int64(table.size) // (num_detectors + 1))
     return ((first + 1) * spread + (mixed & 15)) & mask
@@ -34,7 +41,7 @@ def _home(table: NDArray[np.int32], first: Any, num_detectors: Any, mixed: Any) 
 
 @kernel
 def _mix(first: Any, second: Any, observables: NDArray[np.uint64], row: Any) -> Any:
-    """Hash the ends and the observables of an edge, to a number of up to 62 bits."""
+    """Hash the ends and observables of an edge to at most 62 bits."""
     # Factors below 2**30, numbers below 2**32: no product overflows, which would be a warning in Python.
     mixed = (first + 2) * np.int64(0x2545F491) + (second + 2) * np.int64(0x1B873593)
     for word in range(observables.shape[1]):
@@ -56,7 +63,16 @@ def fill_table(
     observables: NDArray[np.uint64],
     num_edges: int,
 ) -> None:
-    """Enter the edges 0..num_edges-1, all different, in a table of another size, all of it -1 on entry."""
+    """Insert the edges 0..num_edges-1, all distinct, into a hash table.
+
+    Args:
+        table: int32 (a power of two,), -1 on entry; written.
+        num_detectors: number of detectors.
+        first: int32 (edges,), ends of the edges.
+        second: int32 (edges,), other ends.
+        observables: uint64 (edges, words).
+        num_edges: number of edges.
+    """
     mask = np.int64(table.size - 1)
     for edge in range(num_edges):
         mixed = _mix(np.int64(first[edge]), np.int64(second[edge]), observables, edge)
@@ -82,16 +98,28 @@ def add_components(
     edge_observables: NDArray[np.uint64],
     edge_of: NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Merge components, from number `start` on, with the edges that have the same ends and observables.
+    """Merge components, from index `start` on, with the edges that have equal ends and observables.
 
-    In: ends int32 (components, 2), -1 where there is no detector; probability; observables uint64
-    (components, words). Updated: table int32 (a power of two,), edges by their hash, -1 where it is empty;
-    the edges, in order of their first components; edge_of int32 (components,), the edge that each component
-    became part of, or (0,) if that is of no interest. Returns the number of components that have been merged
-    and the number of edges: a new edge that finds the arrays of edges full ends the call.
+    An odd number of independent mechanisms flips the edge; its probability and the complement are both kept
+    as sums of positive terms, which stays accurate next to one.
 
-    An odd number of independent mechanisms flips the edge; its probability and one minus it are both kept as
-    sums of positive terms, exact even next to one.
+    Args:
+        ends: int32 (components, 2), -1 for no detector.
+        probability: float64 (components,).
+        observables: uint64 (components, words).
+        start: first component.
+        num_edges: number of edges so far.
+        table: int32 (a power of two,): edges by hash, -1 if empty; updated.
+        num_detectors: number of detectors.
+        edge_first: int32 (capacity,), updated; edges are in order of their first components.
+        edge_second: int32 (capacity,), updated.
+        edge_probability: float64 (capacity,), updated.
+        edge_complement: float64 (capacity,), updated.
+        edge_observables: uint64 (capacity, words), updated.
+        edge_of: int32 (components,), written: edge of each component; (0,) if not needed.
+
+    Returns:
+        Number of components merged (fewer than all if the edge arrays are full), and number of edges.
     """
     words = observables.shape[1]
     mask = np.int64(table.size - 1)
@@ -109,7 +137,7 @@ def add_components(
                     word += 1
                 if word == words:
                     break
-            # Steps of double hashing: the edges of a detector with many are not searched one by one.
+            # Double hashing, so that the edges of a high-degree detector are not probed one by one.
             place = (place + ((mixed >> 4) | 1)) & mask
         p = probability[index]
         if edge < 0:
@@ -142,10 +170,14 @@ def sort_edges(
     order: NDArray[np.int32],
     starts: NDArray[np.int64],
 ) -> None:
-    """Write the order of edges by (first, second), then by number, to `order`.
+    """Sort edges by (first, second), then by index.
 
-    first, second int32 (edges,), at least -1; other_order int32 (edges,), starts int64 (detectors + 2,):
-    scratch.
+    Args:
+        first: int32 (edges,), at least -1.
+        second: int32 (edges,), at least -1.
+        other_order: int32 (edges,), scratch.
+        order: int32 (edges,), written: edge indices in sorted order.
+        starts: int64 (detectors + 2,), scratch.
     """
     for index in range(order.size):
         order[index] = index
@@ -162,10 +194,15 @@ def build_adjacency(
     adjacent_detector: NDArray[np.int32],
     adjacent_edge: NDArray[np.int32],
 ) -> None:
-    """Rows of neighbours, each sorted by neighbour with the boundary (-1) first.
+    """Build rows of neighbours, each sorted by neighbour with the boundary (-1) first.
 
-    Edges must be sorted by (u, v) with u < v or v == -1. indptr int32 (detectors + 1,) zero on
-    entry; fill int32 (detectors,) scratch; the adjacency arrays have room for every edge's ends.
+    Args:
+        edge_u: int32 (edges,); edges are sorted by (u, v) with u < v or v == -1.
+        edge_v: int32 (edges,).
+        indptr: int32 (detectors + 1,), zero on entry; written.
+        fill: int32 (detectors,), scratch.
+        adjacent_detector: int32 (entries,), written.
+        adjacent_edge: int32 (entries,), written.
     """
     num_edges = edge_u.size
     for edge in range(num_edges):
@@ -175,7 +212,7 @@ def build_adjacency(
     for detector in range(fill.size):
         indptr[detector + 1] += indptr[detector]
         fill[detector] = indptr[detector]
-    # Three sweeps put the boundary first, then smaller neighbours, then larger ones, each ascending.
+    # Three passes append the boundary, then smaller neighbours, then larger ones, each ascending.
     for edge in range(num_edges):
         if edge_v[edge] < 0:
             u = edge_u[edge]
@@ -204,10 +241,16 @@ def label_components(
     component: NDArray[np.int32],
     has_boundary: NDArray[np.bool_],
 ) -> int:
-    """Number the connected components by their smallest detector; returns how many there are.
+    """Number the connected components by their smallest detector. The boundary connects nothing.
 
-    component int32 (detectors,) and has_boundary bool (detectors,) False on entry are filled, the
-    second only up to the number returned. The boundary connects nothing.
+    Args:
+        edge_u: int32 (edges,).
+        edge_v: int32 (edges,), -1 at the boundary.
+        component: int32 (detectors,), written.
+        has_boundary: bool (detectors,), False on entry; written for the components found.
+
+    Returns:
+        Number of components.
     """
     for detector in range(component.size):
         component[detector] = detector
@@ -222,7 +265,7 @@ def label_components(
         while component[b] != b:
             component[b] = component[component[b]]
             b = component[b]
-        # The smaller detector becomes the root, so that each points to a smaller one or itself.
+        # The smaller detector becomes the root, so each detector points to a smaller one or itself.
         if a < b:
             component[b] = a
         else:

@@ -1,4 +1,4 @@
-"""The components of errors: pairs that cancel, and pairs that are another edge."""
+"""Kernels on the components of errors: cancel equal pairs, and combine pairs that equal another edge."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _find_edge(
     edge_v: NDArray[np.int32],
     edge_observables: NDArray[np.uint64],
 ) -> bool:
-    """Whether there is an edge with these ends and observables; edges are sorted by their ends."""
+    """Return whether an edge with these ends and observables exists; edges are sorted by their ends."""
     low = np.int64(0)
     high = np.int64(edge_u.size)
     while low < high:
@@ -45,7 +45,7 @@ def _copy(
     source: int,
     target: int,
 ) -> None:
-    """Copy one component over another."""
+    """Copy component `source` over component `target`."""
     ends[target, 0] = ends[source, 0]
     ends[target, 1] = ends[source, 1]
     for word in range(observables.shape[1]):
@@ -61,9 +61,13 @@ def cancel_pairs(
     observables: NDArray[np.uint64],
     error: NDArray[np.int32],
 ) -> int:
-    """Remove components that occur twice in one error, because together they flip nothing.
+    """Remove components that occur twice in one error: together they flip nothing.
 
-    Arrays as in `recombine`, changed in place. Returns how many components are left, in the same order.
+    Args:
+        ends, probability, observables, error: as in `recombine`; changed in place.
+
+    Returns:
+        Number of remaining components, which keep their order.
     """
     kept = 0
     first = 0  # of the kept components of the present error
@@ -99,11 +103,18 @@ def recombine(
     edge_observables: NDArray[np.uint64],
     both: NDArray[np.uint64],
 ) -> int:
-    """Replace two components of an error by one edge that flips the same, as long as there are such.
+    """Replace two components of an error by one edge with the same flips, as long as such a pair exists.
 
-    ends int32 (components, 2), probability float64, observables uint64 (components, words) and error int32,
-    ascending, are changed in place; edges as in MatchingGraph; both uint64 (words,) is scratch. Returns how
-    many components are left, in the same order.
+    Args:
+        ends: int32 (components, 2), changed in place.
+        probability: float64 (components,), changed in place.
+        observables: uint64 (components, words), changed in place.
+        error: int32 (components,), ascending, changed in place.
+        edge_u, edge_v, edge_observables: edges as in MatchingGraph.
+        both: uint64 (words,), scratch.
+
+    Returns:
+        Number of remaining components, which keep their order.
     """
     kept = 0
     start = 0
@@ -117,7 +128,7 @@ def recombine(
             while other < stop:
                 first: Any = np.int64(-1)
                 second: Any = np.int64(-1)
-                if _joint_ends(ends, one, other) == 1:  # two edges to the boundary, or two that meet
+                if _joint_ends(ends, one, other) == 1:  # two boundary edges, or two edges with a common end
                     first, second = _outer_ends(ends, one, other)
                 if first >= 0:
                     for word in range(both.size):
@@ -151,7 +162,7 @@ def recombine(
 
 @kernel
 def _joint_ends(ends: NDArray[np.int32], one: int, other: int) -> int:
-    """How many ends two components share, the boundary counting as one; 0 if a component has no detector."""
+    """Count the common ends of two components, the boundary included; 0 if a component has no detector."""
     if ends[one, 0] < 0 or ends[other, 0] < 0:
         return 0
     shared = 0
@@ -164,7 +175,7 @@ def _joint_ends(ends: NDArray[np.int32], one: int, other: int) -> int:
 
 @kernel
 def _outer_ends(ends: NDArray[np.int32], one: int, other: int) -> tuple[Any, Any]:
-    """The two ends that two components with one in common do not share, smaller first, the boundary last."""
+    """Return the ends that two components with one common end do not share: smaller first, boundary last."""
     first = np.int64(-1)
     second = np.int64(-1)
     for a in range(2):

@@ -1,4 +1,4 @@
-"""Run the steps of a parsed detector error model: unroll its `repeat` blocks into error components."""
+"""Kernel that unrolls the `repeat` blocks of a parsed detector error model into error components."""
 
 from typing import Any
 
@@ -24,25 +24,27 @@ from decoders.model.kernels.dem_text import (
     SHIFT,
 )
 
-# Answers of `unroll`.
+# Return codes of `unroll`.
 DONE, BUFFER_FULL, HYPEREDGE_MET = 0, 1, 2
 
-# Places of the state that `unroll` resumes from.
-STEP = 0  # the next step
-PLACE = 1  # how many components of that step have been written
-BLOCKS = 2  # how many blocks are open
+# Indices of the state from which `unroll` resumes.
+STEP = 0  # next step
+PLACE = 1  # components of that step written so far
+BLOCKS = 2  # open blocks
 DETECTOR_SHIFT = 3
-NUM_ERRORS = 4  # errors met so far
-NUM_CERTAIN = 5  # of them, errors of probability one
+NUM_ERRORS = 4  # errors so far
+NUM_CERTAIN = 5  # of these, errors of probability one
 NUM_CANCELLED = 6  # targets that cancelled another
 STATES = 7
 
 
 @entry_point
 def count_unrolled(steps: NDArray[np.int64], factors: NDArray[np.float64]) -> tuple[float, float]:
-    """Count the steps and components that `unroll` will go through, as floats, which cannot overflow.
+    """Count the steps and components that `unroll` will process, as floats, which cannot overflow.
 
-    steps: int64 (steps, COLUMNS). factors: float64 scratch, longer than blocks are nested.
+    Args:
+        steps: int64 (steps, COLUMNS).
+        factors: float64 (nesting depth + 1,), scratch.
     """
     factor = 1.0
     depth = 0
@@ -82,18 +84,24 @@ def unroll(
     coordinates: NDArray[np.float64],
     declared: NDArray[np.bool_],
 ) -> tuple[int, int]:
-    """Write error components with absolute detector indices until the buffer is full or all is done.
+    """Write error components with absolute detector indices until the buffer is full or all steps are done.
 
-    In: steps, numbers, ends, probability, observables, error: what `dem_text.parse_dem` wrote.
-    Kept from call to call: state int64 (STATES,), with STEP at 0 for a new text; blocks int64 (depth, 2),
-        step and repetitions left of the open blocks; shift float64 (most coordinates,).
-    Out, as long as there is room: component_ends int32 (room, 2); component_probability float64 (room,);
-        component_observables uint64 (room, words); component_error int32 (room,), numbered in their order.
-    Updated: certain_detectors, certain_observables: bool (detectors,), uint64 (words,), the flips of all
-        errors of probability one together; coordinates: float64 (detectors, most coordinates); declared:
-        bool (detectors,).
+    Args:
+        steps, numbers, ends, probability, observables, error: output of `dem_text.parse_dem`.
+        state: int64 (STATES,), kept from call to call, with STEP at 0 for a new text.
+        blocks: int64 (depth, 2), kept: step and remaining repetitions of the open blocks.
+        shift: float64 (most coordinates,), kept: coordinate shift.
+        component_ends: int32 (capacity, 2), written.
+        component_probability: float64 (capacity,), written.
+        component_observables: uint64 (capacity, words), written.
+        component_error: int32 (capacity,), written: index of the error.
+        certain_detectors: bool (detectors,), updated: total flips of all errors of probability one.
+        certain_observables: uint64 (words,), updated likewise.
+        coordinates: float64 (detectors, most coordinates), updated.
+        declared: bool (detectors,), updated: whether coordinates have been declared.
 
-    Returns how many components were written, and DONE, BUFFER_FULL or HYPEREDGE_MET (at state[STEP]).
+    Returns:
+        Number of components written, and DONE, BUFFER_FULL or HYPEREDGE_MET (at state[STEP]).
     """
     count = 0
     room = component_probability.size
@@ -125,7 +133,7 @@ def unroll(
             state[NUM_CANCELLED] += steps[at, CANCELLED]
         elif kind == DECLARE:
             detector = steps[at, INDEX] + detector_shift
-            if not declared[detector]:  # the first declaration counts
+            if not declared[detector]:  # as in stim, the first declaration counts
                 declared[detector] = True
                 for dimension in range(steps[at, LAST] - steps[at, FIRST]):
                     coordinates[detector, dimension] = (

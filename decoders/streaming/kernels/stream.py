@@ -1,21 +1,28 @@
-"""Layers come in, windows are decoded when they are full, what is final is committed.
+"""Kernels of a stream: append layers, decode windows when they are full, commit their earliest layers.
 
-Windows are cut at fixed layers of the shot, so the answer does not depend on the sizes of the frames in
-which layers arrive.
+Windows begin at fixed layers of the shot, so predictions do not depend on the sizes of the frames in which
+layers arrive.
 """
 
 from decoders.correlated.kernels.batch import match_found_twice
 from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import entry_point, kernel
-from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
+from decoders.kernels.layout import (
+    AT_BOUNDARY,
+    OK,
+    PAIRED,
+    PATH_ENTERS_COMMIT,
+    PATH_FLIPS,
+    PATH_LEAVES_WINDOW,
+)
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import has_exit, mate_entry, mate_path
 from decoders.matching.kernels.paths import flip_path
 
 
 @kernel
-def stream_reset(stream):
-    """Forget the shot."""
+def reset_stream(stream):
+    """Reset the state of the shot: rows, flips and counters."""
     flips = pool(stream, "flips")
     for byte in range(stream.flip_bytes):
         flips[byte] = 0
@@ -26,7 +33,10 @@ def stream_reset(stream):
 
 @kernel
 def add_row(stream, row, packed):
-    """Append one layer, a byte per column or bit-packed."""
+    """Append one layer to the rows.
+
+    `row` is uint8 (columns,), or uint8 (ceil(columns / 8),) if `packed`.
+    """
     rows = pool(stream, "rows")
     start = stream.num_rows * stream.num_columns
     if packed:
@@ -40,32 +50,32 @@ def add_row(stream, row, packed):
 
 @entry_point
 def start_shot(streams):
-    """Forget the shot: the entry for Python."""
-    stream_reset(streams[0])
+    """Reset the state of the shot. Entry point for Python."""
+    reset_stream(streams[0])
 
 
 @entry_point
 def add_rows(streams, frame, packed):
-    """Append layers without decoding."""
+    """Append the layers of a frame, as in `add_row`, without decoding."""
     for at in range(len(frame)):
         add_row(streams[0], frame[at], packed)
 
 
 @kernel
 def find_events(stream, work):
-    """List the detectors that fired in the rows at hand; returns how many."""
-    rows, found = pool(stream, "rows"), pool(work, "found")
+    """List the detectors that fired in the rows in WORK.fired; return their number."""
+    rows, fired = pool(stream, "rows"), pool(work, "fired")
     count = 0
     for detector in range(stream.num_rows * stream.num_columns):
         if rows[detector]:
-            found[count] = detector
+            fired[count] = detector
             count += 1
     return count
 
 
 @kernel
 def other_detector(work, index):
-    """The detector of the event that an event is matched to."""
+    """Return the detector of an event's mate."""
     events = pool(work, "events")
     mate = events[index].mate
     if mate <= PAIRED:
@@ -77,7 +87,7 @@ def other_detector(work, index):
 def commit_path(stream, graph, work, low, high, index):
     """Commit those edges of an event's path that touch the detectors low..high-1.
 
-    What they leave outside becomes an event there, or stops being one.
+    Toggles the event at the outer end of an edge that leaves this range. Writes STREAM.rows and WORK.flips.
     """
     rows, flips = pool(stream, "rows"), pool(work, "flips")
     path, ends, edge_flips = pool(work, "path"), pool(graph, "ends"), pool(graph, "edge_flips")
@@ -97,13 +107,13 @@ def commit_path(stream, graph, work, low, high, index):
 
 @kernel
 def commit_matching(stream, graph, work, count, low, high):
-    """Commit what the matching of a window says about the detectors low..high-1.
+    """Commit the matching of a window for the detectors low..high-1.
 
-    A pair that lies wholly inside is committed whole; of others, also of pairs outside, the edges that touch
-    the inside, for no later window has them. All events inside are explained then. The graph's detours
-    (`mark_detours`) are those of low and high.
+    Pairs inside this range are committed completely; of all other pairs the edges that touch the range, since
+    no later window contains these edges. Afterwards all events of the range are explained. The graph must
+    have been prepared by `mark_window_crossings` for the same low and high. Writes STREAM.rows and flips.
     """
-    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
+    detectors, neighbours, events = pool(graph, "detectors"), pool(graph, "neighbours"), pool(work, "events")
     boundary_flips, flips = pool(graph, "boundary_flips"), pool(work, "flips")
     committed = pool(stream, "flips")
     for byte in range(graph.flip_bytes):
@@ -112,11 +122,11 @@ def commit_matching(stream, graph, work, count, low, high):
         event = events[index]
         inside = low <= event.detector < high
         detector = detectors[event.detector]
-        leads_inside = detector.flips & LEADS_INSIDE
+        leads_inside = detector.flips & PATH_ENTERS_COMMIT
         if event.mate == AT_BOUNDARY:
-            if has_exit(work, index) or leads_inside or (inside and detector.flips & LEADS_BEYOND):
+            if has_exit(work, index) or leads_inside or (inside and detector.flips & PATH_LEAVES_WINDOW):
                 commit_path(stream, graph, work, low, high, index)
-            elif inside and detector.flips & FLIPS_SOMETHING:
+            elif inside and detector.flips & PATH_FLIPS:
                 for byte in range(graph.flip_bytes):
                     flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]
             continue
@@ -125,7 +135,7 @@ def commit_matching(stream, graph, work, count, low, high):
             continue
         other_inside = low <= other_detector(work, index) < high
         if inside and other_inside:
-            if entry == -1 or near[entry].span & 1:
+            if entry == -1 or neighbours[entry].span & 1:
                 flip_path(graph, work, mate_path(graph, work, index))
         elif inside or other_inside or leads_inside or entry == -1:
             commit_path(stream, graph, work, low, high, index)
@@ -135,7 +145,7 @@ def commit_matching(stream, graph, work, count, low, high):
 
 @kernel
 def drop_rows(stream, layers):
-    """Remove the first layers at hand; they are final, or somebody else's."""
+    """Remove the first `layers` rows."""
     rows = pool(stream, "rows")
     gone = layers * stream.num_columns
     for detector in range(gone, stream.num_rows * stream.num_columns):
@@ -146,7 +156,7 @@ def drop_rows(stream, layers):
 
 @kernel
 def match_rows(stream, graph, work, context, layers):
-    """Decode the rows at hand and commit `layers` of them behind the first `context`. Returns a status."""
+    """Decode the rows and commit `layers` of them after the first `context`; return a status."""
     second = second_of(work)
     count = find_events(stream, work)
     second.only_flips = 1
@@ -160,7 +170,7 @@ def match_rows(stream, graph, work, context, layers):
 
 @kernel
 def decode_window(stream, graph, work, layers):
-    """Decode the rows at hand and commit the first `layers` of them. Returns a status."""
+    """Decode the rows, commit and remove the first `layers` of them; return a status."""
     status = match_rows(stream, graph, work, 0, layers)
     if status == OK:
         drop_rows(stream, layers)
@@ -169,7 +179,10 @@ def decode_window(stream, graph, work, layers):
 
 @kernel
 def decode_if_full(stream, graphs, work):
-    """Decode a window if there is a full one: the first of the shot with graphs[0], others with graphs[1]."""
+    """Decode a window if the rows fill one; return a status.
+
+    The first window of a shot uses graphs[0], later ones graphs[1].
+    """
     if stream.num_rows < stream.window:
         return OK
     graph = graphs[0] if stream.first_layer == 0 else graphs[1]
@@ -178,9 +191,18 @@ def decode_if_full(stream, graphs, work):
 
 @entry_point
 def push_layers(streams, graphs, works, frame, packed, start):
-    """Take in the layers of a frame from row `start` on, decoding windows as they fill.
+    """Append the layers of a frame from row `start` on, decoding windows as they fill.
 
-    Returns the number of rows taken and a status; after FULL, call again from there in a larger workspace.
+    Args:
+        streams: one STREAM record; written.
+        graphs: GRAPH (2,): of the first window, and of the others.
+        works: one WORK record; written.
+        frame: uint8 (layers, columns), or (layers, ceil(columns / 8)) if `packed`.
+        packed: whether the frame is bit-packed.
+        start: first row to append.
+
+    Returns:
+        Number of rows appended, and a status; after FULL, call again from there with a larger workspace.
     """
     stream, work = streams[0], works[0]
     status = decode_if_full(stream, graphs, work)
@@ -196,24 +218,33 @@ def push_layers(streams, graphs, works, frame, packed, start):
 
 @entry_point
 def finish_shot(streams, graphs, works):
-    """Decode and commit all rows at hand with graphs[0], which ends where they end. Returns a status."""
+    """Decode and commit all rows with graphs[0], which ends after them; return a status."""
     stream = streams[0]
     return decode_window(stream, graphs[0], works[0], stream.num_rows)
 
 
 @entry_point
 def decode_shots(streams, graphs, works, frames, predictions, first_shot):
-    """Decode whole shots, uint8 (shots, layers, columns), as streams that end with graphs[2].
+    """Decode whole shots as streams.
 
-    Returns the number of the shot at which it stopped and a status; after FULL, that shot begins anew.
+    Args:
+        streams: one STREAM record; written.
+        graphs: GRAPH (3,): of the first window, of the others, and of the ending.
+        works: one WORK record; written.
+        frames: uint8 (shots, layers, columns).
+        predictions: uint8 (shots, flip_bytes), written.
+        first_shot: first shot to decode.
+
+    Returns:
+        Index of the shot at which it stopped, and a status; after FULL, this shot is started again.
     """
     stream, work = streams[0], works[0]
     committed = pool(stream, "flips")
     for shot in range(first_shot, len(frames)):
-        stream_reset(stream)
+        reset_stream(stream)
         for at in range(frames.shape[1]):
             add_row(stream, frames[shot, at], 0)
-            if at < frames.shape[1] - 1:  # after the data readout there is no open future
+            if at < frames.shape[1] - 1:  # the data readout belongs to the ending
                 status = decode_if_full(stream, graphs, work)
                 if status != OK:
                     return shot, status
@@ -227,17 +258,25 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
 
 @entry_point
 def decode_block(streams, graphs, works, layers, context, ending, left):
-    """Decode one block of a stream on its own, for windows in parallel (see decoders.streaming.parallel).
+    """Decode one block of a stream (see decoders.streaming.parallel).
 
-    `layers` uint8 (layers, columns) are the block's, behind `context` layers that belong to the gap before
-    it; `ending` layers are decoded at the end with graphs[2], to the end of the memory, or none if it is 0
-    and the last `window - commit` layers are the gap behind the block. graphs[0] decodes the first window,
-    graphs[1] the others. `left` uint8 (context, columns) gets what is left in the gap before; what is left
-    behind the block stays in `rows`. Returns a status; after FULL, call again.
+    Args:
+        streams: one STREAM record; written. Afterwards `rows` has the remaining events of the gap after
+            the block.
+        graphs: GRAPH (3,): of the first window, of the others, and of the ending.
+        works: one WORK record; written.
+        layers: uint8 (layers, columns): `context` layers of the gap before the block, the block, and the
+            gap after it (`window - commit` layers) unless `ending`.
+        context: layers of the gap before.
+        ending: number of layers decoded with graphs[2], to the end of the memory; 0 if the memory continues.
+        left: uint8 (context, columns), written: remaining events of the gap before the block.
+
+    Returns:
+        A status; after FULL, call again.
     """
     stream, work = streams[0], works[0]
     rows = pool(stream, "rows")
-    stream_reset(stream)
+    reset_stream(stream)
     first = context
     for at in range(len(layers) - ending):
         add_row(stream, layers[at], 0)
@@ -263,9 +302,12 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
 
 @entry_point
 def decode_gap(streams, graphs, works, layers):
-    """Decode the layers between two blocks, closed on both sides, with graphs[0]. Returns a status."""
+    """Decode the layers of a gap between two blocks with graphs[0]; return a status.
+
+    `layers` is uint8 (layers, columns); no edge leads out of them.
+    """
     stream = streams[0]
-    stream_reset(stream)
+    reset_stream(stream)
     for at in range(len(layers)):
         add_row(stream, layers[at], 0)
     return match_rows(stream, graphs[0], works[0], 0, len(layers))

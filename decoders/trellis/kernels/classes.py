@@ -7,8 +7,15 @@ from decoders.kernels.records import pool
 
 
 @kernel
-def enter_class(beam, flips, start, score):
-    """Give a class of observables a score, unless it has a better one."""
+def record_class(beam, flips, start, score):
+    """Record a class of observables with a score, unless it is known with a better one.
+
+    Args:
+        beam: BEAM record; its classes are updated.
+        flips: uint64 array with the class words at `start`.
+        start: first word.
+        score: log-likelihood.
+    """
     class_flips, class_score = pool(beam, "class_flips"), pool(beam, "class_score")
     width = beam.class_words
     for number in range(beam.num_classes):
@@ -27,9 +34,9 @@ def enter_class(beam, flips, start, score):
 
 @kernel
 def find_class(beam, number, mask):
-    """Return the number of the class that differs from class `number` by `mask`, -1 if it was not found.
+    """Return the index of the class that differs from class `number` by `mask`, -1 if it was not found.
 
-    `mask` uint64 (class words,).
+    `mask` is uint64 (class words,).
     """
     class_flips, width = pool(beam, "class_flips"), beam.class_words
     for other in range(beam.num_classes):
@@ -44,14 +51,14 @@ def find_class(beam, number, mask):
 
 
 @kernel
-def add_hidden(beam, mask, odds):
-    """Convolve the classes with one mechanism that no detector sees.
+def add_undetectable(beam, mask, odds):
+    """Convolve the classes with one undetectable mechanism.
 
-    Every class gains the likelihood of the class that the mechanism turns into it. Classes beyond the room
-    are left out.
+    Every class gains the likelihood of the class that the mechanism turns into it. Classes beyond the
+    capacity are dropped.
 
     Args:
-        beam: BEAM record; its classes are read and written.
+        beam: BEAM record; its classes are updated.
         mask: uint64 (class words,): observables that the mechanism flips.
         odds: its odds.
     """
@@ -72,8 +79,8 @@ def add_hidden(beam, mask, odds):
 
 
 @kernel
-def is_sure(beam):
-    """Return whether a second class was found and the best one is `sure` ahead of it."""
+def is_decided(beam):
+    """Return whether a second class was found and the best one leads by `decisive_gap`."""
     class_score = pool(beam, "class_score")
     best, second = -np.inf, -np.inf
     for number in range(beam.num_classes):
@@ -81,12 +88,18 @@ def is_sure(beam):
             best, second = class_score[number], best
         elif class_score[number] > second:
             second = class_score[number]
-    return second > -np.inf and best - second >= beam.sure
+    return second > -np.inf and best - second >= beam.decisive_gap
 
 
 @kernel
 def choose_classes(beam, flips, scores):
-    """Write the two best classes: `flips` uint64 (2, class words), `scores` float64 (2,), -inf if missing."""
+    """Write the two best classes.
+
+    Args:
+        beam: BEAM record.
+        flips: uint64 (2, class words), written.
+        scores: float64 (2,), written; -inf if missing.
+    """
     class_flips, class_score = pool(beam, "class_flips"), pool(beam, "class_score")
     scores[0] = -np.inf
     scores[1] = -np.inf
@@ -109,9 +122,12 @@ def choose_classes(beam, flips, scores):
 
 @kernel
 def score_opposites(beam, flips, opposites):
-    """Write for each observable the score of the best class that differs in it from `flips`, -inf if none.
+    """Write for each observable the score of the best class that differs in it from `flips`.
 
-    `flips` uint64 (class words,), `opposites` float64 (observables,).
+    Args:
+        beam: BEAM record.
+        flips: uint64 (class words,).
+        opposites: float64 (observables,), written; -inf if there is none.
     """
     class_flips, class_score = pool(beam, "class_flips"), pool(beam, "class_score")
     for observable in range(len(opposites)):

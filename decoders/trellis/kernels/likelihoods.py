@@ -8,12 +8,12 @@ from decoders.kernels.jit import entry_point
 
 @entry_point
 def add_mechanism(table: NDArray[np.float64], mask: int, chance: float) -> None:
-    """Apply one mechanism to a table of probabilities.
+    """Convolve a table of probabilities with one mechanism.
 
     Args:
-        table: float64 (2**bits,): probability of each set of flips; read and written.
-        mask: what the mechanism flips, not 0.
-        chance: its probability.
+        table: float64 (2**bits,): probability of each set of flips; updated.
+        mask: flips of the mechanism as bits, not 0.
+        chance: probability of the mechanism.
     """
     for index in range(len(table)):
         other = index ^ mask

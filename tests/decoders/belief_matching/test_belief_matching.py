@@ -72,12 +72,12 @@ def test_an_error_of_four_detectors_is_seen_whole() -> None:
 
 def exact_errors(name: str, dem: stim.DetectorErrorModel) -> tuple[float, float, int]:
     """Exact logical error, that of the likeliest classes, and how many shots get an impossible class."""
-    chances, shots = joint_probabilities(dem), all_shots(dem.num_detectors)
-    possible = chances.sum(axis=1) > 0
-    chances = chances[possible]
+    posteriors, shots = joint_probabilities(dem), all_shots(dem.num_detectors)
+    possible = posteriors.sum(axis=1) > 0
+    posteriors = posteriors[possible]
     flipped = decoders.from_dem(name, dem).decode_batch(shots[possible])[:, 0].astype(np.int64)
-    right = chances[np.arange(flipped.size), flipped]
-    return float(chances.sum() - right.sum()), float(chances.min(axis=1).sum()), int((right == 0).sum())
+    right = posteriors[np.arange(flipped.size), flipped]
+    return float(posteriors.sum() - right.sum()), float(posteriors.min(axis=1).sum()), int((right == 0).sum())
 
 
 @pytest.mark.skipif(interpreted, reason="too many shots to interpret")
@@ -126,7 +126,7 @@ def test_more_sweeps_change_answers() -> None:
         decoders.from_dem("belief-matching", dem, max_sweeps=sweeps).decode_batch(events) for sweeps in (1, 5)
     )
     assert (one != five).any() or interpreted
-    with pytest.raises(ValueError, match="max_sweeps=0: belief propagation needs at least 1 sweep"):
+    with pytest.raises(ValueError, match="max_sweeps=0: must be at least 1"):
         decoders.from_dem("belief-matching", dem, max_sweeps=0)
 
 
@@ -166,8 +166,8 @@ def test_repetition_codes_are_no_worse_than_with_plain_matching(distance: int, p
 )
 def test_the_class_is_possible(text: str, events: list[int], flipped: bool, max_sweeps: int) -> None:
     dem = stim.DetectorErrorModel(text)
-    chances = joint_probabilities(dem)[sum(bit << place for place, bit in enumerate(events))]
-    assert bool(chances[1] > chances[0]) == flipped
+    posteriors = joint_probabilities(dem)[sum(bit << place for place, bit in enumerate(events))]
+    assert bool(posteriors[1] > posteriors[0]) == flipped
     decoder = decoders.from_dem("belief-matching", dem, max_sweeps=max_sweeps)
     assert decoder.decode(events).tolist() == [flipped]
 
@@ -189,12 +189,12 @@ def test_extreme_probabilities(p: float) -> None:
     dem = stim.DetectorErrorModel(
         f"error({p!r}) D0 D1 L0 ^ D2\nerror(0.5) D2\nerror(0.1) D0\nerror(0.2) D1 L0\nerror(0.9) D3 L0"
     )
-    chances, shots = joint_probabilities(dem), all_shots(4)
+    posteriors, shots = joint_probabilities(dem), all_shots(4)
     decoder = decoders.from_dem("belief-matching", dem)
     flipped, gaps = decoder.decode_batch(shots, return_gap=True)
     assert not np.isnan(gaps).any()
-    right = np.take_along_axis(chances, flipped.astype(np.int64), axis=1)[:, 0]
-    np.testing.assert_allclose(right, chances.max(axis=1))
+    right = np.take_along_axis(posteriors, flipped.astype(np.int64), axis=1)[:, 0]
+    np.testing.assert_allclose(right, posteriors.max(axis=1))
 
 
 @pytest.mark.skipif(interpreted, reason="too many shots to interpret")

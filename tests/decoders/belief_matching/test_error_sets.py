@@ -48,7 +48,7 @@ def cases(count: int) -> list[Case]:
 
 
 def test_covers_are_sets_of_errors_that_give_the_edges() -> None:
-    """What is found flips what the edges flip, and weighs what it says; or an edge is left over."""
+    """What is found flips what the edges flip, and weighs what it message; or an edge is left over."""
     rng = np.random.default_rng(1)
     left_over = 0
     for case in cases(20):
@@ -68,7 +68,7 @@ def test_covers_are_sets_of_errors_that_give_the_edges() -> None:
                 case.flips,
             )
             assert not case.sets.arrays["marks"].any()
-            if weight >= error_sets.LEFT_OVER:
+            if weight >= error_sets.UNCOVERED:
                 left_over += 1
                 continue
             symptom = detectors | int(case.flips[0]) << case.graph.num_detectors
@@ -98,13 +98,13 @@ def test_elimination_finds_a_set_wherever_there_is_one() -> None:
         work = Beliefs(case.tanner, max_sweeps=1)
         mask = (1 << case.graph.num_detectors) - 1
         for shot in range(mask + 1):
-            sum_product.forget_beliefs(case.tanner.record[0], work.record[0])
+            sum_product.reset_beliefs(case.tanner.record[0], work.record[0])
             bits = np.flatnonzero(shot >> np.arange(case.graph.num_detectors) & 1)
             rows = case.tanner.arrays["row_of"][bits]
             lane = shot % LANES
             work.arrays["signs"].reshape(-1, LANES)[rows, lane] = -1
-            chances = rng.random((case.symptoms.size, LANES)).astype(np.float32)
-            work.arrays["chances"][:] = chances.reshape(-1)
+            posteriors = rng.random((case.symptoms.size, LANES)).astype(np.float32)
+            work.arrays["posteriors"][:] = posteriors.reshape(-1)
             case.flips[:] = 0
             weight = elimination.solve_by_beliefs(
                 case.tanner.record[0],
@@ -130,7 +130,7 @@ def test_elimination_gives_up_where_the_region_is_too_small(monkeypatch: pytest.
     chain = "\n".join(["error(0.1) D0 L0", *(f"error(0.1) D{k} D{k + 1}" for k in range(9)), "error(0.1) D9"])
     case = Case(stim.DetectorErrorModel(chain))
     work = Beliefs(case.tanner, max_sweeps=1)
-    sum_product.forget_beliefs(case.tanner.record[0], work.record[0])
+    sum_product.reset_beliefs(case.tanner.record[0], work.record[0])
     arguments = case.tanner.record[0], case.errors.record[0], work.record[0], case.sets.record[0]
     signs = work.arrays["signs"].reshape(-1, LANES)
     signs[case.tanner.arrays["row_of"][[4, 5]], 0] = -1

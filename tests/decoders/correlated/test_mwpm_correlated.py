@@ -12,7 +12,7 @@ from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.matching.decoder import MWPM
 from decoders.matching.failure import unexplained
 from experiments.bench.codes.exact_model import ExactModel
-from tests.support.correlated_twin import Twin, with_uneven_errors
+from tests.support.reference_correlated import Twin, with_uneven_errors
 from tests.support.strategies import dems
 
 

@@ -17,7 +17,7 @@ from decoders.correlated.observed_edges import LEAST_PROBABILITY, find_observed
 from decoders.kernels.jit import interpreted
 from experiments.bench.codes.exact_model import ExactModel
 from qec import families
-from tests.support.correlated_twin import Twin
+from tests.support.reference_correlated import Twin
 
 
 def random_graph(rng: np.random.Generator) -> MatchingGraph:
@@ -203,6 +203,6 @@ def test_gaps_are_those_of_the_second_weights() -> None:
     twin = Twin(decoder)
     for shot in events:
         predictions, gaps = decoder.decode_batch(shot[np.newaxis], return_gap=True)
-        assert np.array_equal(decoder._idle_desks[-1].weights, twin.weights(shot))
+        assert np.array_equal(decoder._idle_memory[-1].weights, twin.weights(shot))
         assert np.array_equal(predictions, decoder.decode_batch(shot[np.newaxis]))
         assert (gaps >= 0).all()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.second_walk import Edges, SecondWalk
-from tests.support.walk import BOUNDARY
+from tests.support.traced_search import BOUNDARY
 
 # A pair 0-1 in a component of its own, whose edge implies edges of the other component.
 PAIR: Edges = [(0, 1, 4), (0, BOUNDARY, 20), (1, BOUNDARY, 20)]

@@ -15,13 +15,13 @@ import decoders
 import qec
 from decoders import MatchingGraph
 from decoders.gaps.gap import GapGraph
-from decoders.gaps.logical_classes import Gauge
+from decoders.gaps.logical_classes import LogicalDetector
 from decoders.kernels.jit import interpreted
 from decoders.matching.decoder import MWPM
 from qec import noise
 from tests.support import oracles
 from tests.support.strategies import dems, matching_graphs
-from tests.support.walk import BOUNDARY, graph_of
+from tests.support.traced_search import BOUNDARY, graph_of
 
 WITH_GAPS = decoders.with_gaps()
 
@@ -321,11 +321,11 @@ def test_a_small_workspace_grows() -> None:
 
 def test_gauge_leaves_only_one_class() -> None:
     graph = MatchingGraph.from_dem(MODELS["zxxz z"])
-    gauge = Gauge.of(graph, observable=0)
+    logical = LogicalDetector.of(graph, observable=0)
     packed = np.packbits(events_of(MODELS["zxxz z"], shots=300), axis=1, bitorder="little")
     predictions, weights = MWPM(graph=graph).decode_batch(packed, bit_packed=True, return_weights=True)
-    events = gauge.events_of_class(packed, predictions[:, 0] == 1)
-    _, again = MWPM(graph=gauge.graph).decode_batch(events, bit_packed=True, return_weights=True)
+    events = logical.events_of_class(packed, predictions[:, 0] == 1)
+    _, again = MWPM(graph=logical.graph).decode_batch(events, bit_packed=True, return_weights=True)
     np.testing.assert_allclose(again, weights)
-    with pytest.raises(ValueError, match="no observable L1"):
-        Gauge.of(graph, observable=1)
+    with pytest.raises(ValueError, match="observable=1: the graph has 1 observables"):
+        LogicalDetector.of(graph, observable=1)

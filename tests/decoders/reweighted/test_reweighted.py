@@ -104,7 +104,7 @@ def test_dual_solutions_prove_matchings_lightest(list_length: int, negative: boo
         packed = read_only(np.packbits(shot, bitorder="little"))
         check_certificate(reweighted, packed, matching.work, solution.weight)
         check_edges(reweighted, packed, solution.edges, solution.flips, solution.weight)
-        searched += int(matching.work.record["num_woken"][0])
+        searched += int(matching.work.record["num_visited"][0])
     assert searched > 100
 
 

@@ -289,8 +289,8 @@ def test_detectors_numbered_column_by_column() -> None:
 
 def two_cycles(numbers: list[int]) -> str:
     """Two cycles of two detectors; numbers of those of the first cycle, then of the second."""
-    places = ["0, 0, 0", "1, 0, 0", "0, 0, 1", "1, 0, 1"]
-    lines = [f"detector({at}) D{d}\nerror(0.1) D{d}\n" for at, d in zip(places, numbers, strict=True)]
+    grid = ["0, 0, 0", "1, 0, 0", "0, 0, 1", "1, 0, 1"]
+    lines = [f"detector({at}) D{d}\nerror(0.1) D{d}\n" for at, d in zip(grid, numbers, strict=True)]
     return "".join(lines) + "shift_detectors(0, 0, 2) 4\n"
 
 
@@ -355,11 +355,11 @@ def test_detector_numbers_of_any_length(name: str, rounds: int) -> None:
     for made_from in (6, 40, 10**5):
         model = LayeredModel.from_dem(dem_of(memory(CODES[name], rounds=made_from)))
         numbers = model.detector_numbers(rounds + 1)
-        places = {
+        grid = {
             (*model.stabilizers[column], float(layer)): int(numbers[layer, column])
             for layer, column in np.argwhere(numbers >= 0)
         }
-        assert places == {tuple(place): number for number, place in coordinates.items()}
+        assert grid == {tuple(place): number for number, place in coordinates.items()}
 
 
 def test_no_detectors() -> None:
@@ -381,10 +381,10 @@ def test_no_detectors() -> None:
             "error(0.1) D0 D1 D2\ndetector(0, 0, 0) D0\ndetector(1, 0, 0) D1\ndetector(2, 0, 0) D2",
             "decompose_errors=True",
         ),
-        ("error(0.6) D0\ndetector(1, 2, 5) D0", "probability up to one half"),
-        ("error(1) D0\ndetector(1, 2, 5) D0", "probability up to one half"),
-        ("error(1) L0", "probability up to one half"),
-        ("error(0.6) L0\nerror(0.1) D0\ndetector(0, 0, 0) D0", "probability up to one half"),
+        ("error(0.6) D0\ndetector(1, 2, 5) D0", "probability above one half"),
+        ("error(1) D0\ndetector(1, 2, 5) D0", "probability above one half"),
+        ("error(1) L0", "probability above one half"),
+        ("error(0.6) L0\nerror(0.1) D0\ndetector(0, 0, 0) D0", "probability above one half"),
         (
             "error(0.1) D0 D13\ndetector(0, 0, 0) D0\nshift_detectors(0, 0, 1) 1\n"
             + repeat(1000, CHAIN.format(0.1))

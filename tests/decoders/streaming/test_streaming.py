@@ -22,7 +22,7 @@ from decoders.streaming import windows
 from decoders.streaming.kernels import stream
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.windows import WindowPlan, cut_layers
-from tests.support.naive_stream import naive_stream
+from tests.support.reference_stream import naive_stream
 from tests.support.strategies import layered_dems, splits
 from tests.support.streams import (
     CODES,

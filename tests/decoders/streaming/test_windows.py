@@ -207,19 +207,19 @@ def test_the_default_plan_is_never_too_short() -> None:
     text += "error(0.1) D0\nerror(0.1) L0\ndetector(0, 0, 0) D0"
     plan = plan_of(text, commit=None, buffer=None)
     assert (plan.commit, plan.buffer) == (4, 4)
-    with pytest.raises(ValueError, match="commit=3: at least 4, the first cycles that differ"):
+    with pytest.raises(ValueError, match="commit=3: must be at least 4, the first cycles that differ"):
         plan_of(text, commit=3, buffer=None)
-    with pytest.raises(ValueError, match="buffer=3: at least 4, the last cycles that differ"):
+    with pytest.raises(ValueError, match="buffer=3: must be at least 4, the last cycles that differ"):
         plan_of(text, commit=None, buffer=3)
 
 
 @pytest.mark.parametrize(
     ("regions", "message"),
     [
-        ({"commit": 0}, "commit=0: at least 2"),
+        ({"commit": 0}, "commit=0: must be at least 2"),
         ({"commit": -5}, "commit=-5: at least 2"),
-        ({"commit": 1, "buffer": 100}, "commit=1: at least 2"),
-        ({"buffer": 1}, "buffer=1: at least 2"),
+        ({"commit": 1, "buffer": 100}, "commit=1: must be at least 2"),
+        ({"buffer": 1}, "buffer=1: must be at least 2"),
         ({"buffer": -1}, "buffer=-1: at least 2"),
         ({"commit": 2.5}, "commit=2.5: expected a whole number of cycles"),
         ({"buffer": "3"}, "buffer='3': expected a whole number of cycles"),
@@ -234,7 +234,7 @@ def test_a_memory_without_bulk_is_one_window() -> None:
     dem = dem_of(SURFACE, rounds=3)
     assert plan_of(dem, commit=None, buffer=None).window >= 4
     assert plan_of(dem, commit=1, buffer=3).window == 4
-    with pytest.raises(ValueError, match="commit=1: at least 4"):
+    with pytest.raises(ValueError, match="commit=1: must be at least 4"):
         plan_of(dem, commit=1, buffer=2)
     with pytest.raises(ValueError, match="commit=0"):
         plan_of(dem, commit=0, buffer=9)

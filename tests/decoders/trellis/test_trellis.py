@@ -135,9 +135,9 @@ def test_never_less_likely_than_matchings_answer() -> None:
     dem = circuit.detector_error_model(decompose_errors=True)
     events = circuit.compile_detector_sampler(seed=3).sample(400)
     packed = np.packbits(events, axis=1, bitorder="little")
-    chosen = np.arange(len(events))
+    selected = np.arange(len(events))
     flips, scores, _ = Trellis.from_dem(dem, gap=1e9, beam=5000, spread=40.0, sweeps=1)._sweep(
-        packed, chosen, threads=1
+        packed, selected, threads=1
     )
     answers = Trellis.from_dem(dem, gap=1e9).decode_batch(packed, bit_packed=True)
     matched = decoders.from_dem("mwpm", dem).decode_batch(packed, bit_packed=True)
@@ -282,8 +282,8 @@ def test_matchings_gaps_include_errors_that_no_detector_sees() -> None:
     assert not decoder.is_exact
     _, gaps = decoder.decode_batch(events, return_gap=True)
     one, two = 0.001 / 0.999, 0.0001 / 0.9999
-    for gap, (chosen, other) in zip(gaps[:, 0], [(1.0, one * two), (one, two)], strict=True):
-        odds = (0.99 * chosen + 0.01 * other) / (0.99 * other + 0.01 * chosen)
+    for gap, (selected, other) in zip(gaps[:, 0], [(1.0, one * two), (one, two)], strict=True):
+        odds = (0.99 * selected + 0.01 * other) / (0.99 * other + 0.01 * selected)
         np.testing.assert_allclose(gap, np.log(odds), rtol=1e-5)
 
 
@@ -301,7 +301,7 @@ def test_what_matching_decides_keeps_its_gap() -> None:
             plain = decoders.from_dem("mwpm", dem).decode_batch(events, bit_packed=False)
             packed = np.packbits(events, axis=1, bitorder="little")
             as_bytes = np.packbits(plain, axis=1, bitorder="little")
-            doubted = decoder._doubted(
+            doubted = decoder._find_ambiguous(
                 packed, as_bytes, np.flatnonzero(clear & events.any(axis=1)), threads=1
             )
             assert 0 < doubted.sum() < 100

@@ -8,7 +8,7 @@ import stim
 
 import decoders
 from decoders.trellis.decoder import Trellis
-from decoders.trellis.plan import SweepPlan, orders_of
+from decoders.trellis.plan import TrellisPlan, orders_of
 from tests.decoders.trellis.test_trellis import (
     bits_of,
     gaps_by_definition,
@@ -153,7 +153,7 @@ def test_no_option_gives_a_class_that_nothing_explains(option: dict[str, float])
 
 @pytest.mark.parametrize("option", [{"beam": 2.5}, {"beam": np.inf}, {"spread": np.nan}, {"sweeps": 1.5}])
 def test_options_of_the_wrong_kind(option: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(option))}=.*expected"):
+    with pytest.raises(ValueError, match=f"{next(iter(option))}=.*must be"):
         Trellis.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"), **option)  # type: ignore[arg-type]
 
 
@@ -168,8 +168,8 @@ def test_of_edges_a_class_has_at_least_the_likelihood_of_its_matching() -> None:
     decoder = untabulated(Trellis.from_dem(dem, gap=np.inf, beam=1, spread=1.0, sweeps=1))
     _, weights = decoders.from_dem("mwpm", dem).decode_batch(every_syndrome(dem), return_weights=True)
     found = decoder.decode_batch(every_syndrome(dem))[:, 0].astype(int)
-    chosen = likelihood[np.arange(len(found)), found]
-    assert (chosen >= quiet * np.exp(-weights) * (1 - 1e-5)).all()
+    selected = likelihood[np.arange(len(found)), found]
+    assert (selected >= quiet * np.exp(-weights) * (1 - 1e-5)).all()
 
 
 def test_along_the_axis_with_the_fewest_open_detectors() -> None:
@@ -183,7 +183,7 @@ def test_along_the_axis_with_the_fewest_open_detectors() -> None:
     ).detector_error_model(decompose_errors=True)
     decoder = Trellis.from_dem(dem, gap=np.inf)
     mechanisms = decoder._model.mechanisms
-    plans = [SweepPlan(mechanisms=mechanisms, order=order) for order in orders_of(decoder._model, count=4)]
+    plans = [TrellisPlan(mechanisms=mechanisms, order=order) for order in orders_of(decoder._model, count=4)]
     assert [plan.num_open for plan in plans[:2]] == [5, 5]
     assert min(plan.num_open for plan in plans[2:]) > 20
     # So few states are open that wider beams change nothing.

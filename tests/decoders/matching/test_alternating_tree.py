@@ -8,7 +8,7 @@ from decoders.matching.kernels import batch
 from decoders.matching.optimality import check_certificate
 from decoders.matching.workspace import Workspace, read_only
 from tests.support import oracles
-from tests.support.walk import BOUNDARY, Walk, graph_of
+from tests.support.traced_search import BOUNDARY, Walk, graph_of
 
 
 def decode(
@@ -35,7 +35,7 @@ def decode(
 def check_solution(walk: Walk) -> None:
     """The matching is lightest by another algorithm, and by its own dual solution, and so are its edges."""
     distance = oracles.distances(oracles.edges_of(walk.graph), num_detectors=walk.graph.num_detectors)
-    expected = oracles.lightest_matching(distance, walk.found.tolist())
+    expected = oracles.lightest_matching(distance, walk.fired.tolist())
     for keep_duals in [False, True]:
         weight, edges, work, _ = decode(walk, keep_duals=keep_duals)
         assert weight == expected
@@ -334,15 +334,15 @@ def test_a_search_waits_rather_than_look_beyond_the_lists(list_length: int) -> N
     walk = Walk(graph_of(*CHAIN), detectors=[0, 4], list_length=list_length)
     assert walk.free() == [0, 1]
     for workspace in [walk.work, walk.twin]:
-        workspace.record["may_look_beyond"] = 0
+        workspace.record["may_search_graph"] = 0
     # Nothing at all is on the agenda, yet there is a partner.
     assert walk.search(0) == layout.POSTPONED
     assert walk.free() == [0, 1]
     for workspace in [walk.work, walk.twin]:
-        workspace.record["may_look_beyond"] = 1
+        workspace.record["may_search_graph"] = 1
     assert walk.search(0) == layout.OK
     assert walk.story[-1].endswith("0 meets 4, free")
-    assert walk.work.arrays["edges"]["near"][0] == -1  # not from a list
+    assert walk.work.arrays["edges"]["neighbours"][0] == -1  # not from a list
     check_solution(walk)
 
 

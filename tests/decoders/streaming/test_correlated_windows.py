@@ -231,9 +231,9 @@ def test_windows_watch_what_other_layers_flip() -> None:
         else:
             dem.append(error)
     model = LayeredModel.from_dem(dem, correlated=True)
-    bulk = model.watched[len(model.first)]
+    bulk = model.relevant[len(model.first)]
     assert 0 < bulk.sum() < model.num_columns
     window = cut_graph(model, first=10, count=6, to_end=False)
-    watched = window.arrays["detectors"]["flips"] & layout.IS_WATCHED != 0
-    assert np.array_equal(watched, np.tile(bulk, 6))
+    relevant = window.arrays["detectors"]["flips"] & layout.IS_RELEVANT != 0
+    assert np.array_equal(relevant, np.tile(bulk, 6))
     assert not window.arrays["edge_flips"].any()

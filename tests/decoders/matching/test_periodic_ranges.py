@@ -15,9 +15,9 @@ import decoders
 from decoders import MatchingGraph
 from decoders.matching import workspace
 from decoders.matching.decoder import MWPM
-from decoders.matching.kernels import paths, stretches
+from decoders.matching.kernels import paths, periodic_ranges
 from decoders.matching.workspace import SearchGraph, Workspace
-from tests.support.walk import BOUNDARY, graph_of
+from tests.support.traced_search import BOUNDARY, graph_of
 
 _LENGTH = 12
 
@@ -76,26 +76,26 @@ def check_lists(graph: MatchingGraph, search_graph: SearchGraph) -> None:
     distance = dijkstra(csr_array(table), directed=False)
     work = Workspace(search_graph)
     record, scratch = search_graph.record[0], work.record[0]
-    near, path = search_graph.arrays["near"], work.arrays["path"]
+    neighbours, path = search_graph.arrays["neighbours"], work.arrays["path"]
     for detector, entry in enumerate(search_graph.arrays["detectors"]):
         places = np.arange(entry["first"], entry["last"])
-        others = detector + near["detector"][places]
-        assert (near["span"][places] & ~1).tolist() == distance[detector, others].tolist()
+        others = detector + neighbours["detector"][places]
+        assert (neighbours["span"][places] & ~1).tolist() == distance[detector, others].tolist()
         nearer = np.flatnonzero(distance[detector] < min(entry["radius"], 1e300))
         assert set(nearer.tolist()) <= {detector, *others.tolist()}
         for place, other in zip(places.tolist(), others.tolist(), strict=True):
-            length = paths.path_in_list(record, scratch, detector, place, 0)
+            length = paths.write_list_path(record, scratch, detector, place, 0)
             ends = np.concatenate([graph.edge_u[path[:length]], graph.edge_v[path[:length]]])
             odd = np.flatnonzero(np.bincount(ends, minlength=size) % 2)
             assert odd.tolist() == sorted([detector, other])
             flips = np.bitwise_xor.reduce(graph.edge_observables[path[:length]], axis=0)
-            span = int(near["span"][place])
+            span = int(neighbours["span"][place])
             assert graph.edge_weight[path[:length]].sum() == span & ~1
             assert span & 1 or not flips.any()
 
 
 def num_entries(search_graph: SearchGraph) -> int:
-    return int(search_graph.record["num_near"][0])
+    return int(search_graph.record["num_neighbours"][0])
 
 
 @pytest.mark.parametrize("name", list(_MODELS))
@@ -103,15 +103,15 @@ def test_shared_lists_are_those_of_every_detector(name: str, monkeypatch: pytest
     graph = MatchingGraph.from_dem(_MODELS[name]())
     shared = SearchGraph(graph, list_length=_LENGTH)
     check_lists(graph, shared)
-    monkeypatch.setattr(stretches, "find_stretches", lambda *arguments: 0)
+    monkeypatch.setattr(periodic_ranges, "find_periodic_ranges", lambda *arguments: 0)
     alone = SearchGraph(graph, list_length=_LENGTH)
     assert num_entries(shared) < num_entries(alone) / 2
     one, other = shared.arrays["detectors"], alone.arrays["detectors"]
     for field in ("boundary", "outward", "flips"):
         assert np.array_equal(one[field], other[field])
     for mine, his in zip(one, other, strict=True):
-        mine_spans = shared.arrays["near"]["span"][mine["first"] : mine["last"]] & ~1
-        his_spans = alone.arrays["near"]["span"][his["first"] : his["last"]] & ~1
+        mine_spans = shared.arrays["neighbours"]["span"][mine["first"] : mine["last"]] & ~1
+        his_spans = alone.arrays["neighbours"]["span"][his["first"] : his["last"]] & ~1
         common = min(mine_spans.size, his_spans.size)
         assert np.array_equal(mine_spans[:common], his_spans[:common])
 
@@ -173,7 +173,9 @@ def stretches_of(graph: MatchingGraph, *, longest: int, shortest: int = 10) -> l
     work = Workspace(search_graph)
     found = np.zeros((8, 3), dtype=np.int64)
     room: NDArray[np.int64] = np.zeros((16, 2), dtype=np.int64)
-    count = stretches.find_stretches(search_graph.record, work.record, longest, shortest, room, found)
+    count = periodic_ranges.find_periodic_ranges(
+        search_graph.record, work.record, longest, shortest, room, found
+    )
     rows: list[list[int]] = found[:count].tolist()
     return rows
 
@@ -276,7 +278,7 @@ def test_lists_are_made_for_events_only(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_list_does_not_depend_on_the_shots_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """With equal weights many detectors are equally near: their order must be the graph's alone."""
     monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
-    monkeypatch.setattr(stretches, "find_stretches", lambda *arguments: 0)
+    monkeypatch.setattr(periodic_ranges, "find_periodic_ranges", lambda *arguments: 0)
     graph = MatchingGraph.from_dem(memory("surface_code:rotated_memory_x", rounds=20))
     size = graph.num_detectors
     found = []
@@ -288,7 +290,10 @@ def test_a_list_does_not_depend_on_the_shots_before(monkeypatch: pytest.MonkeyPa
         entries = [(row["first"], row["last"], row["radius"]) for row in arrays["detectors"]]
         found.append(
             [
-                (int(radius), *(arrays[name][first:last].tolist() for name in ("near", "parents", "steps")))
+                (
+                    int(radius),
+                    *(arrays[name][first:last].tolist() for name in ("neighbours", "parents", "steps")),
+                )
                 for first, last, radius in entries
             ]
         )

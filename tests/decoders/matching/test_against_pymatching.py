@@ -62,7 +62,7 @@ def check_equal_weights(
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize("family", ["surface", "repetition"])
 def test_a_few_shots(family: str, noise: str) -> None:
-    """Few enough to interpret; see test_kernels_lanes.py."""
+    """Few enough to interpret; see test_interpreted_kernels.py."""
     check_equal_weights(dem_of(family=family, distance=3, noise=noise, p=0.01), shots=100, seed=1)
     assert check_equal_weights(
         dem_of(family=family, distance=3, noise=noise, p=0.05), shots=100, seed=2

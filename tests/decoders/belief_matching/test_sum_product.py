@@ -37,10 +37,10 @@ def calculate(ones: Any, others: Any, results: Any, whole: Any) -> None:
     """One result for each operation."""
     one, other = simd.load(ones, 0), simd.load(others, 0)
     simd.store(results, 0, (one + other) / (one - other * other))
-    simd.store(results, 1, simd.smaller(one, other))
-    simd.store(results, 2, simd.larger(one, other))
-    simd.store(results, 3, simd.turned(one, other))
-    simd.store(results, 4, simd.pick(other, one, simd.spread(np.float32(7))))
+    simd.store(results, 1, simd.minimum(one, other))
+    simd.store(results, 2, simd.maximum(one, other))
+    simd.store(results, 3, simd.apply_sign(one, other))
+    simd.store(results, 4, simd.select(other, one, simd.broadcast(np.float32(7))))
     simd.store(results, 5, simd.logarithm(one))
     simd.store_even(whole, 1, other)
 
@@ -201,12 +201,12 @@ def believed(dem: stim.DetectorErrorModel, shots: NDArray[np.bool_], *, sweeps: 
     """Odds after some sweeps, (shots, mechanisms), in the order of `errors_of`; a shot in each lane."""
     tanner, _ = tanner_of(dem)
     work = Beliefs(tanner, max_sweeps=sweeps)
-    sum_product.forget_beliefs(tanner.record[0], work.record[0])
+    sum_product.reset_beliefs(tanner.record[0], work.record[0])
     for lane, shot in enumerate(shots):
         load(work, tanner, shot, lane)
-    sum_product.first_sweep(tanner.record[0], work.record[0])
+    sum_product.run_first_iteration(tanner.record[0], work.record[0])
     for number in range(2, sweeps + 1):
-        sum_product.sweep(tanner.record[0], work.record[0], number)
+        sum_product.run_iteration(tanner.record[0], work.record[0], number)
     order = []
     for p, components in errors_of(dem):
         flips = symmetric_difference(part[0] for part in components)
@@ -237,15 +237,15 @@ def test_two_sweeps_are_exact_whatever_the_diameter() -> None:
     rng = np.random.default_rng(2)
     names = rng.permutation(length)
     ends = [f"D{names[0]}", *(f"D{a} D{b}" for a, b in itertools.pairwise(names)), f"D{names[-1]} L0"]
-    chances = rng.uniform(0.3, 0.45, length + 1)
+    posteriors = rng.uniform(0.3, 0.45, length + 1)
     dem = stim.DetectorErrorModel(
-        "\n".join(f"error({p}) {end}" for p, end in zip(chances, ends, strict=True))
+        "\n".join(f"error({p}) {end}" for p, end in zip(posteriors, ends, strict=True))
     )
     happened = rng.random((LANES, length + 1)) < 0.5
     shots = np.zeros((LANES, length), dtype=np.bool_)
     shots[:, names] = happened[:, 1:] ^ happened[:, :-1]
     odds = believed(dem, shots, sweeps=2)
-    log_odds = np.log(chances / (1 - chances))
+    log_odds = np.log(posteriors / (1 - posteriors))
     for row, truth in zip(odds, happened, strict=True):
         difference = np.where(truth, log_odds, -log_odds).sum()  # of the explanation and its complement
         expected = np.where(truth, 1 / (1 + np.exp(-difference)), 1 / (1 + np.exp(difference)))
@@ -262,20 +262,20 @@ def test_lanes_stop_when_their_events_are_explained() -> None:
     shots[0] = False
     together = Beliefs(tanner, max_sweeps=20)
     alone = Beliefs(tanner, max_sweeps=20)
-    sum_product.forget_beliefs(tanner.record[0], together.record[0])
+    sum_product.reset_beliefs(tanner.record[0], together.record[0])
     for lane, shot in enumerate(shots):
         load(together, tanner, shot, lane)
     sum_product.propagate(tanner.record[0], together.record[0], 20, False)
-    sum_product.note_settled(tanner.record[0], together.record[0])
+    sum_product.store_final_posteriors(tanner.record[0], together.record[0])
     for lane, shot in enumerate(shots):
-        sum_product.forget_beliefs(tanner.record[0], alone.record[0])
+        sum_product.reset_beliefs(tanner.record[0], alone.record[0])
         alone.arrays["active"][:] = 0
         alone.arrays["active"][2] = 1
         load(alone, tanner, shot, 2)
         sum_product.propagate(tanner.record[0], alone.record[0], 20, False)
-        sum_product.note_settled(tanner.record[0], alone.record[0])
-        ours = together.arrays["chances"].reshape(-1, LANES)[:, lane]
-        assert np.array_equal(ours, alone.arrays["chances"].reshape(-1, LANES)[:, 2])
+        sum_product.store_final_posteriors(tanner.record[0], alone.record[0])
+        ours = together.arrays["posteriors"].reshape(-1, LANES)[:, lane]
+        assert np.array_equal(ours, alone.arrays["posteriors"].reshape(-1, LANES)[:, 2])
         if together.arrays["active"][lane] == 0:
             likely = np.flatnonzero(ours > 0.5)
             times = np.zeros(graph.num_detectors, dtype=np.int64)
@@ -291,15 +291,15 @@ def test_weights_of_edges_are_logarithms_of_chances() -> None:
     )
     work = Beliefs(tanner, max_sweeps=1)
     rng = np.random.default_rng(0)
-    chances = rng.random((tanner.arrays["prior"].size, LANES)).astype(np.float32) ** 4 + np.float32(1e-9)
-    work.arrays["chances"][:] = chances.reshape(-1)
+    posteriors = rng.random((tanner.arrays["prior"].size, LANES)).astype(np.float32) ** 4 + np.float32(1e-9)
+    work.arrays["posteriors"][:] = posteriors.reshape(-1)
     sum_product.weigh_edges(tanner.record[0], work.record[0])
     weights = work.arrays["weights"].reshape(-1, LANES)
     start = tanner.arrays["shares_start"]
     for edge in range(graph.num_edges):
         part = slice(start[edge], start[edge + 1])
         share, by = tanner.arrays["share"][part], tanner.arrays["shared_by"][part]
-        chance = np.clip((share[:, np.newaxis] * chances[by]).sum(axis=0), 0, 1)
+        chance = np.clip((share[:, np.newaxis] * posteriors[by]).sum(axis=0), 0, 1)
         expected = -np.log(chance.astype(np.float64)) * sum_product.SCALE
         np.testing.assert_allclose(weights[edge], expected, atol=4)
         assert (weights[edge] % 2 == 0).all()

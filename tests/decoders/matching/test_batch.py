@@ -173,7 +173,7 @@ def test_copies_live_on_their_own(dem: stim.DetectorErrorModel, verify: bool) ->
     expected = decoder.decode_batch(events)
     copies = [pickle.loads(pickle.dumps(decoder)), copy.deepcopy(decoder), copy.copy(decoder)]
     for other in copies:
-        assert other.search_graph.record["near"] != decoder.search_graph.record["near"]
+        assert other.search_graph.record["neighbours"] != decoder.search_graph.record["neighbours"]
     del decoder
     gc.collect()
     overwritten = [np.full(1 << 16, 255, dtype=np.uint8) for _ in range(200)]  # what was freed is used again

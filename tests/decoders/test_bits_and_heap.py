@@ -15,13 +15,13 @@ def test_places_of_the_set_bits(width: int, density: float) -> None:
     for _ in range(5):
         flags = rng.random(8 * width) < density
         others = rng.random(8 * width) < 0.3
-        row, toggles = (np.packbits(each, bitorder="little") for each in (flags, others))
+        row, inverted = (np.packbits(each, bitorder="little") for each in (flags, others))
         row.flags.writeable = False
         found = np.full(8 * width, -1, dtype=np.int64)
-        count = bits.set_bits(row, found)
+        count = bits.list_set_bits(row, found)
         assert found[:count].tolist() == np.flatnonzero(flags).tolist()
         assert (found[count:] == -1).all()
-        count = bits.set_bits_toggled(row, toggles, found)
+        count = bits.list_differing_bits(row, inverted, found)
         assert found[:count].tolist() == np.flatnonzero(flags ^ others).tolist()
 
 
@@ -31,8 +31,8 @@ def test_quiet_rows(width: int) -> None:
     for bit in range(8 * width):
         rows[bit + 1, bit // 8] = 1 << bit % 8
     rows.flags.writeable = False
-    assert bits.is_quiet(rows, 0)
-    assert not any(bits.is_quiet(rows, row) for row in range(1, len(rows)))
+    assert bits.is_empty_shot(rows, 0)
+    assert not any(bits.is_empty_shot(rows, row) for row in range(1, len(rows)))
 
 
 @pytest.mark.parametrize("keys", [1, 4, 1 << 40])

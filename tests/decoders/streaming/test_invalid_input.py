@@ -46,11 +46,11 @@ SET_PADDING = np.array([[0, 0], [0, 64]], dtype=np.uint8)
         (ZEROS[:, :2].astype(np.int64), {"bit_packed": True}, "dtype int64, expected uint8"),
         (ZEROS[:, :2].astype(np.bool_), {"bit_packed": True}, "dtype bool, expected uint8"),
         (SET_PADDING, {"bit_packed": True}, "bits set beyond its 14 columns"),
-        (ZEROS + np.uint8(2), {}, "bool or 0 and 1"),
-        (ZEROS.astype(np.int8) - 1, {}, "bool or 0 and 1"),
-        (ZEROS.astype(np.float64), {}, "bool or 0 and 1"),
-        (ZEROS.astype(str), {}, "bool or 0 and 1"),
-        (ZEROS.astype(object), {}, "bool or 0 and 1"),
+        (ZEROS + np.uint8(2), {}, "must be bool, or integers 0 and 1"),
+        (ZEROS.astype(np.int8) - 1, {}, "must be bool, or integers 0 and 1"),
+        (ZEROS.astype(np.float64), {}, "must be bool, or integers 0 and 1"),
+        (ZEROS.astype(str), {}, "must be bool, or integers 0 and 1"),
+        (ZEROS.astype(object), {}, "must be bool, or integers 0 and 1"),
         (ZEROS, {"kind": "measurements"}, "measurements after detection events"),
         (ZEROS, {"kind": "syndromes"}, "named 'syndromes': choose from events, measurements"),
     ],
@@ -70,8 +70,8 @@ def test_wrong_frames(frame: Any, options: dict[str, Any], message: str) -> None
         (ZEROS[0, :2], {}, "expected"),
         (ZEROS[0], {"bit_packed": True}, "for 14 columns"),
         (SET_PADDING[1], {"bit_packed": True}, "bits set beyond its 14 columns"),
-        (ZEROS[0] + np.uint8(3), {}, "bool or 0 and 1"),
-        (ZEROS[0].astype(np.float32), {}, "bool or 0 and 1"),
+        (ZEROS[0] + np.uint8(3), {}, "must be bool, or integers 0 and 1"),
+        (ZEROS[0].astype(np.float32), {}, "must be bool, or integers 0 and 1"),
         (np.zeros(15, dtype=np.uint8), {"kind": "measurements"}, "measurements after detection events"),
         (ZEROS[0], {"kind": "data"}, "named 'data': choose from events, measurements"),
     ],
@@ -147,7 +147,7 @@ def test_measurements_need_a_circuit() -> None:
         lambda: decoder.finish(ZEROS[0], kind="measurements"),
     ):
         check_refused(
-            decoder, call, "detection events only: make it with from_circuit", shot=shots[0], after=9
+            decoder, call, "detection events only: for measurements, use from_circuit", shot=shots[0], after=9
         )
 
 
@@ -169,7 +169,7 @@ def test_measurements_after_an_empty_frame_of_events() -> None:
         (np.zeros((2, 41, 7), dtype=np.uint8), r"shape \(2, 41, 7\) and dtype uint8, expected uint8"),
         (np.zeros((41, 8), dtype=np.uint8), r"expected uint8 \(shots, layers, 8\)"),
         (np.zeros((2, 41, 8), dtype=np.int64), "dtype int64, expected uint8"),
-        (np.full((2, 41, 8), 2, dtype=np.uint8), "frames are 0 and 1"),
+        (np.full((2, 41, 8), 2, dtype=np.uint8), "frames contain 2: all values must be 0 or 1"),
         (np.zeros((2, 3, 8), dtype=np.uint8), "3 layers: the first and last cycles alone are 4"),
         (np.zeros((2, 0, 8), dtype=np.uint8), "0 layers"),
     ],
@@ -185,9 +185,9 @@ def test_wrong_whole_shots(frames: NDArray[Any], message: str) -> None:
     [
         (np.zeros((2, 319), dtype=np.uint8), r"shape \(2, 319\), expected \(shots, 320\)"),
         (np.zeros(320, dtype=np.uint8), r"expected \(shots, 320\)"),
-        (np.full((2, 320), 2), "detection events are bool or 0 and 1"),
-        (np.full((2, 320), -1), "detection events are bool or 0 and 1"),
-        (np.full((2, 320), 0.5), "detection events are bool or 0 and 1"),
+        (np.full((2, 320), 2), "detection events of dtype .*must be bool, or integers 0 and 1"),
+        (np.full((2, 320), -1), "detection events of dtype .*must be bool, or integers 0 and 1"),
+        (np.full((2, 320), 0.5), "detection events of dtype .*must be bool, or integers 0 and 1"),
     ],
 )
 def test_wrong_shots_for_to_frames(events: NDArray[Any], message: str) -> None:

@@ -43,7 +43,7 @@ class Walk:
         self.search_graph = SearchGraph(graph, list_length=list_length)
         self.shot = np.zeros(graph.num_detectors, dtype=np.bool_)
         self.shot[list(range(graph.num_detectors)) if detectors is None else detectors] = True
-        self.found = np.flatnonzero(self.shot)
+        self.fired = np.flatnonzero(self.shot)
         self.packed = read_only(np.packbits(self.shot, bitorder="little"))
         self.work, self.twin = self._first_pass(), self._first_pass()
         self.story: list[str] = []
@@ -51,12 +51,12 @@ class Walk:
     def _first_pass(self) -> Workspace:
         work = Workspace(self.search_graph)
         graph, record = self.search_graph.record[0], work.record[0]
-        work.arrays["found"][: self.found.size] = self.found
-        first_pass.load_events(graph, record, self.found.size)
-        first_pass.find_nearest(graph, record, self.found.size)
-        first_pass.match_nearest(graph, record, self.found.size)
+        work.arrays["fired"][: self.fired.size] = self.fired
+        first_pass.load_events(graph, record, self.fired.size)
+        first_pass.find_nearest(graph, record, self.fired.size)
+        first_pass.match_tight_pairs(graph, record, self.fired.size)
         batch.reset_search(record)
-        record.may_look_beyond = 1
+        record.may_search_graph = 1
         return work
 
     @property
@@ -70,7 +70,7 @@ class Walk:
     def name(self, node: int) -> str:
         """A node by its detectors: 3, or (0 1 2) for a blossom, ((0 1 2) 3 4) when nested."""
         if node < self.work.record["max_events"][0]:
-            return str(self.found[node])
+            return str(self.fired[node])
         start = child = int(self.nodes[node]["child"])
         names = []
         while True:
@@ -81,7 +81,7 @@ class Walk:
 
     def free(self) -> list[int]:
         """Events without a partner."""
-        return np.flatnonzero(self.events["mate"][: self.found.size] == layout.FREE).tolist()
+        return np.flatnonzero(self.events["mate"][: self.fired.size] == layout.FREE).tolist()
 
     def search(self, root: int) -> int:
         """One search by steps, and the twin's by the kernel; they must end the same."""
@@ -90,7 +90,7 @@ class Walk:
         assert alternating_tree.find_partner(graph, record, root) == status
         for pool in ["events", "nodes", "halves", "edges", "spare"]:
             assert self.twin.arrays[pool].tobytes() == self.work.arrays[pool].tobytes(), pool
-        for field in ["now", "num_woken", "num_edges", "num_blossoms", "num_spare", "weight", "overflow"]:
+        for field in ["now", "num_visited", "num_edges", "num_blossoms", "num_spare", "weight", "overflow"]:
             assert self.twin.record[field] == self.work.record[field], field
         return status
 
@@ -106,8 +106,8 @@ class Walk:
         graph, record = self.search_graph.record[0], self.work.record[0]
         record.now = 0
         record.postponed = 0
-        regions.wake(graph, record, root)
-        blossoms.grow_outer(graph, record, self.events[root]["top"], layout.NONE)
+        regions.visit_event(graph, record, root)
+        blossoms.add_outer_region(graph, record, self.events[root]["top"], layout.NONE)
         status = layout.NO_PARTNER
         while (
             record.queue_size > 0 and record.overflow == 0 and record.postponed == 0 and status != layout.OK
@@ -116,15 +116,15 @@ class Walk:
             record.now, what = first["key"], int(first["what"])
             record.queue_size = heap.drop_first(self.work.arrays["queue"], record.queue_size)
             kind, index = what & 3, what >> 2
-            if kind == layout.MEETS_EDGE:
+            if kind == layout.TIGHT_EDGE:
                 if self._meet(index):
-                    alternating_tree.match_root(record, what)
+                    alternating_tree.augment_matching(record, what)
                     status = layout.OK
-            elif kind == layout.MEETS_BOUNDARY:
+            elif kind == layout.TIGHT_BOUNDARY:
                 self._tell(f"{self.name(self.events[index]['top'])} hits the boundary")
-                alternating_tree.match_root(record, what)
+                alternating_tree.augment_matching(record, what)
                 status = layout.OK
-            elif kind == layout.LOSES_SHELL:
+            elif kind == layout.ZERO_DUAL:
                 node = self.nodes[index]
                 if (
                     node["label"] == layout.INNER
@@ -134,8 +134,8 @@ class Walk:
                     self._tell(f"{self.name(index)} shatters")
                     blossoms.shatter_blossom(graph, record, index)
             elif self.nodes[self.events[index]["top"]]["label"] == layout.OUTER:
-                regions.reveal(graph, record, index)
-        alternating_tree.leave_tree(record)
+                regions.discover_edges(graph, record, index)
+        alternating_tree.dissolve_tree(record)
         if record.overflow:
             return int(layout.FULL)
         return int(layout.POSTPONED if record.postponed else status)
@@ -145,10 +145,12 @@ class Walk:
         here, there = halves[half ^ 1]["to"], halves[half]["to"]
         tops = self.events[here]["top"], self.events[there]["top"]
         label = self.nodes[tops[1]]["label"]
-        base = self.nodes[tops[1]]["base_event"] if tops[1] >= self.found.size else there
+        base = self.nodes[tops[1]]["base_event"] if tops[1] >= self.fired.size else there
         mate = int(self.events[base]["mate"])
         names = [self.name(top) for top in tops]
-        ended = bool(alternating_tree.meet(self.search_graph.record[0], self.work.record[0], half))
+        ended = bool(
+            alternating_tree.process_tight_edge(self.search_graph.record[0], self.work.record[0], half)
+        )
         new_top = self.events[there]["top"]
         if label == layout.OUTER and new_top != tops[1]:
             self._tell(f"{names[0]} and {names[1]} close {self.name(new_top)}")

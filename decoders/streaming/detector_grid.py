@@ -1,8 +1,8 @@
-"""Layer and column of each detector, derived from its coordinates and its number.
+"""Assignment of detectors to layers and columns, from their coordinates and order.
 
-A layer holds the detectors of one time, a column those of one place. Times may start anywhere and advance in
-steps of any size; several detectors may share a place and a time. Detectors made from the data readout often
-have the time of the last cycle: they become a layer of their own.
+A layer contains the detectors of one time, a column those of one position. Times may start anywhere and
+advance in steps of any size; several detectors may share a position and a time. Detectors made from the data
+readout often have the time of the last cycle: they become a separate layer.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: Instead of a coordinate: a layer ends where a place occurs for the second time, in order of detectors.
+#: Used instead of a coordinate: a layer ends where a position occurs again, in order of detectors.
 BY_ORDER = -1
 
 # Times closer than this are equal: sums of shifts are not exact.
@@ -20,8 +20,8 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Clock(NamedTuple):
-    """How times are read."""
+class TimeAxis(NamedTuple):
+    """Derivation of layers from times."""
 
     #: Index of the time coordinate, or BY_ORDER.
     axis: int
@@ -29,22 +29,22 @@ class Clock(NamedTuple):
     unit: float
 
 
-class Places(NamedTuple):
+class DetectorGrid(NamedTuple):
     """Detectors as a grid of layers and columns."""
 
-    #: int64 (detectors,): layer of each detector; every layer has detectors.
+    #: int64 (detectors,): layer of each detector; no layer is empty.
     layer: Integers
-    #: int64 (detectors,): column of each detector; no two of a layer share one.
+    #: int64 (detectors,): column of each detector; unique within a layer.
     column: Integers
-    #: float64 (columns, k): coordinates without time; equal rows where detectors share a place and a time.
+    #: float64 (columns, k): coordinates without time; rows are equal where detectors share position and time.
     stabilizers: Floats
-    #: The most detectors of one place that have the same time, as far as times are distinguished.
-    most_at_one_place: int
-    clock: Clock
+    #: Largest number of detectors with equal position and time, before the readout is separated.
+    most_per_position: int
+    time_axis: TimeAxis
 
 
 def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
-    """List the coordinates that may be the time, the most plausible first.
+    """List the coordinates that may be the time, most plausible first.
 
     Args:
         coordinates: float64 (detectors, k), NaN where a detector has fewer than k.
@@ -52,8 +52,8 @@ def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
 
     Returns:
         The only coordinate that is ever shifted, if there is just one; the third (the second where
-        detectors have two), by convention; the last (before the third if only the last advances from detector
-        to detector); BY_ORDER.
+        detectors have two), by convention; the last (before the third if only the last increases from
+        detector to detector); BY_ORDER.
 
     Raises:
         ValueError: a detector has fewer than two coordinates.
@@ -73,7 +73,7 @@ def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
     moved = [int(axis) for axis in np.flatnonzero(shift) if axis < dimensions]
     axes = [*(moved if len(moved) == 1 else []), default]
     if dimensions > 3:
-        # Detectors are declared in the order of time.
+        # Detectors are declared in order of time.
         last, usual = (np.diff(_times(coordinates, axis)) for axis in (dimensions - 1, default))
         is_time = (last >= 0).all() and last.any() and ((usual < 0).any() or not usual.any())
         axes.insert(len(axes) - 1 if is_time else len(axes), dimensions - 1)
@@ -81,18 +81,20 @@ def possible_axes(coordinates: Floats, shift: Floats) -> list[int]:
     return [*known, BY_ORDER]
 
 
-def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) -> Places:
-    """Sort detectors into layers and columns.
+def assign_layers(coordinates: Floats, *, axis: int, unit: float | None = None) -> DetectorGrid:
+    """Assign detectors to layers and columns.
 
     Args:
         coordinates: float64 (detectors, k), NaN where a detector has fewer than k.
         axis: one of `possible_axes`.
-        unit: length of a cycle; found from the times if not given.
+        unit: length of a cycle; default: found from the times.
     """
     num_detectors, dimensions = coordinates.shape
     if not num_detectors:
         empty = np.zeros(0, dtype=np.int64)
-        return Places(empty, empty, coordinates[:, : max(0, dimensions - 1)], 0, Clock(axis, unit or 1.0))
+        return DetectorGrid(
+            empty, empty, coordinates[:, : max(0, dimensions - 1)], 0, TimeAxis(axis, unit or 1.0)
+        )
     where = np.nan_to_num(coordinates, nan=np.inf)
     if axis == BY_ORDER:
         place, at = np.unique(where, axis=0, return_inverse=True)
@@ -117,8 +119,8 @@ def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) ->
     used, column = np.unique(at * ranks + rank, return_inverse=True)
     column = column.reshape(-1).astype(np.int64)
     stabilizers = place[used // ranks]
-    # Columns in the order of the detectors of a full layer: then a window that holds a whole shot numbers
-    # its detectors in their own order, and equal weights are decided as in whole-history decoding.
+    # Order columns as the detectors of a full layer: a window that contains a whole shot then numbers its
+    # detectors in their original order, and ties are broken as in whole-history decoding.
     full = np.flatnonzero(layer == np.argmax(np.bincount(layer)))
     first = np.full(used.size, num_detectors)
     first[column[full]] = full
@@ -127,10 +129,11 @@ def find_places(coordinates: Floats, *, axis: int, unit: float | None = None) ->
     stabilizers[np.isinf(stabilizers)] = np.nan
     if axis != BY_ORDER:
         stabilizers = np.delete(stabilizers, axis, axis=1)
-    return Places(layer, column, stabilizers, crowd, Clock(axis, unit))
+    return DetectorGrid(layer, column, stabilizers, crowd, TimeAxis(axis, unit))
 
 
 def _times(coordinates: Floats, axis: int) -> Floats:
+    """Return the times of all detectors; for (x, t) the second coordinate."""
     time = coordinates[:, axis]
     if axis == 2:
         time = np.where(np.isnan(time), coordinates[:, 1], time)
@@ -138,9 +141,9 @@ def _times(coordinates: Floats, axis: int) -> Floats:
 
 
 def _cycle_length(time: Floats, place: Integers) -> float:
-    """Find the usual time from one detector of a place to the next; 1 if that is a whole number.
+    """Find the most frequent time step between detectors of one position; 1 if that is a whole number.
 
-    So times that count cycles are taken as they are, also where no place has a detector in every cycle, while
+    Times that count cycles are thus used unchanged, also if no position has a detector in every cycle, while
     other times (0, 0.5, 1, ... or 0, 1.1, 2.2, ...) are counted in steps.
     """
     order = np.lexsort((time, place))
@@ -154,7 +157,7 @@ def _cycle_length(time: Floats, place: Integers) -> float:
 
 
 def _layers_in_order(place: Integers) -> Integers:
-    """Begin a layer where a place occurs again, in order of detectors."""
+    """Begin a new layer where a position occurs again, in order of detectors."""
     layer = np.zeros(place.size, dtype=np.int64)
     latest = np.full(int(place.max()) + 1, -1)
     current = 0
@@ -167,7 +170,7 @@ def _layers_in_order(place: Integers) -> Integers:
 
 
 def _ranks(layer: Integers, place: Integers) -> Integers:
-    """Number the detectors of each layer and place from 0."""
+    """Number the detectors of each layer and position from 0."""
     order = np.lexsort((place, layer))
     group = layer[order] * (int(place.max()) + 1) + place[order]
     starts = np.flatnonzero(np.diff(group, prepend=-1))
@@ -177,11 +180,11 @@ def _ranks(layer: Integers, place: Integers) -> Integers:
 
 
 def _split_readout(layer: Integers, place: Integers) -> Integers:
-    """Move the data readout's detectors to a layer of their own where they have the time of the last cycle.
+    """Move the data readout's detectors to a separate layer if they have the time of the last cycle.
 
-    They show as places with more detectors in the last layer than in one of the layers before. The readout
-    comes after the cycle, so the cut is at one position of the last layer's detectors. Where several would
-    do, the cycle gets as many detectors as the one before has.
+    They are recognised by positions with more detectors in the last layer than in any earlier one. The
+    readout follows the cycle, so the cut is at one index of the last layer's detectors. If several cuts are
+    possible, the cycle gets as many detectors as the previous one.
     """
     last = int(layer.max())
     rank = _ranks(layer, place)

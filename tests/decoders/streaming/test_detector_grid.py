@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 import decoders
 from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.model.repeat_blocks import Run, repeating_part, shorten
+from decoders.streaming.detector_grid import BY_ORDER, assign_layers, possible_axes
 from decoders.streaming.layers import LayeredModel
-from decoders.streaming.places import BY_ORDER, find_places, possible_axes
 
 Map = Callable[[list[float]], list[float]]
 TASKS = (
@@ -169,7 +169,7 @@ def test_coordinates_without_time() -> None:
     still = with_coordinates(circuit, lambda place: [place[0], 7, 0])
     dem = dem_of(still)
     model = LayeredModel.from_dem(dem)
-    assert (model.clock.axis, model.num_layers, model.period) == (BY_ORDER, 34, 1)
+    assert (model.time_axis.axis, model.num_layers, model.period) == (BY_ORDER, 34, 1)
     events, _ = sample(circuit, shots=200)
     windows = decoders.from_dem("mwpm-stream", dem, commit=4, buffer=6).decode_batch(events)
     assert np.array_equal(windows, decoders.from_dem("mwpm", dem).decode_batch(events))
@@ -184,10 +184,10 @@ def test_places_written_by_hand() -> None:
     coordinates = np.array(
         [[place, 0, time] for place, time in zip(2 * [5, 6] + [6, 5, 5, 6], times, strict=True)]
     )
-    places = find_places(coordinates.astype(float), axis=2)
-    assert places.clock.unit == 1.5
-    assert places.layer.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert places.column.tolist() == [0, 1, 0, 1, 1, 0, 0, 1]
+    grid = assign_layers(coordinates.astype(float), axis=2)
+    assert grid.time_axis.unit == 1.5
+    assert grid.layer.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert grid.column.tolist() == [0, 1, 0, 1, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from decoders.kernels import layout
 from decoders.matching.kernels import paths
 from decoders.matching.workspace import LIST_LENGTH, SearchGraph, Workspace
 from tests.support import oracles
-from tests.support.walk import BOUNDARY, graph_of
+from tests.support.traced_search import BOUNDARY, graph_of
 
 FAR = float("inf")
 
@@ -45,9 +45,9 @@ def test_lists_hold_the_nearest(seed: int, list_length: int) -> None:
     search_graph = SearchGraph(graph, list_length=list_length)
     work = Workspace(search_graph)
     record, scratch = search_graph.record[0], work.record[0]
-    near = search_graph.arrays["near"]
+    neighbours = search_graph.arrays["neighbours"]
     for detector, entry in enumerate(search_graph.arrays["detectors"]):
-        mine = near[entry["first"] : entry["last"]].copy()
+        mine = neighbours[entry["first"] : entry["last"]].copy()
         mine["detector"] += detector
         spans = mine["span"] & ~1
         assert len(mine) <= list_length
@@ -64,11 +64,11 @@ def test_lists_hold_the_nearest(seed: int, list_length: int) -> None:
             assert len(mine) == len(reachable)
             assert entry["radius"] == layout.FAR
         for place in range(entry["first"], entry["last"]):
-            other = detector + int(near[place]["detector"])
-            along = path(work, edges, paths.path_in_list(record, scratch, detector, place, 0))
+            other = detector + int(neighbours[place]["detector"])
+            along = path(work, edges, paths.write_list_path(record, scratch, detector, place, 0))
             assert oracles.syndrome_of(along) == 1 << detector ^ 1 << other
             assert sum(edge.weight for edge in along) == distance[detector][other]
-            assert any(edge.observables for edge in along) == bool(near[place]["span"] & 1)
+            assert any(edge.observables for edge in along) == bool(neighbours[place]["span"] & 1)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -85,14 +85,14 @@ def test_the_way_to_the_boundary(seed: int) -> None:
             assert entry["boundary"] == layout.FAR
             continue
         assert entry["boundary"] == to_boundary
-        length = paths.path_outward(search_graph.record[0], work.record[0], detector, 0)
+        length = paths.write_boundary_path(search_graph.record[0], work.record[0], detector, 0)
         along = path(work, edges, length)
         assert oracles.syndrome_of(along) == 1 << detector
         assert sum(edge.weight for edge in along) == to_boundary
         observables = oracles.observables_of(along)
         assert observables == int.from_bytes(flips[detector].tobytes(), "little")
         if observables:
-            assert entry["flips"] & layout.FLIPS_SOMETHING
+            assert entry["flips"] & layout.PATH_FLIPS
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -106,18 +106,18 @@ def test_paths_beyond_the_lists(seed: int) -> None:
         for other in range(graph.num_detectors):
             if other == detector or distance[detector][other] == FAR:
                 continue
-            length = paths.path_by_search(search_graph.record[0], work.record[0], detector, other)
+            length = paths.write_searched_path(search_graph.record[0], work.record[0], detector, other)
             along = path(work, edges, length)
             assert oracles.syndrome_of(along) == 1 << detector ^ 1 << other
             assert sum(edge.weight for edge in along) == distance[detector][other]
-    assert (work.arrays["ball_nodes"]["distance"] == -1).all()
+    assert (work.arrays["dijkstra_nodes"]["distance"] == -1).all()
 
 
 def test_of_parallel_edges_the_lightest_counts() -> None:
     graph = graph_of((0, 1, 6), (0, 1, 4), (0, 1, 8), (0, BOUNDARY, 12), (0, BOUNDARY, 10))
     search_graph = SearchGraph(graph)
-    near = search_graph.arrays["near"]
-    assert near["span"][:2].tolist() == [4 | 1, 4 | 1]
+    neighbours = search_graph.arrays["neighbours"]
+    assert neighbours["span"][:2].tolist() == [4 | 1, 4 | 1]
     assert search_graph.arrays["detectors"]["boundary"].tolist() == [10, 14]
     assert search_graph.record["num_adjacent"][0] == 2
     flips = search_graph.arrays["boundary_flips"].tolist()
@@ -130,9 +130,9 @@ def test_many_detectors_at_distance_zero() -> None:
     graph = MatchingGraph.from_dem(stim.DetectorErrorModel("\n".join(lines)))
     distance = oracles.distances(oracles.edges_of(graph), num_detectors=42)
     search_graph = SearchGraph(graph, list_length=10)
-    near = search_graph.arrays["near"]
+    neighbours = search_graph.arrays["neighbours"]
     for detector, entry in enumerate(search_graph.arrays["detectors"]):
-        mine = near[entry["first"] : entry["last"]].copy()
+        mine = neighbours[entry["first"] : entry["last"]].copy()
         mine["detector"] += detector
         assert (mine["span"] & ~1).tolist() == [distance[detector][other] for other in mine["detector"]]
         nearer = {other for other in range(42) if distance[detector][other] < entry["radius"]} - {detector}

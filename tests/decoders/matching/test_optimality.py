@@ -10,7 +10,7 @@ from decoders.matching.decoder import MWPM
 from decoders.matching.kernels import batch
 from decoders.matching.optimality import check_certificate, check_edges
 from decoders.matching.workspace import SearchGraph, Workspace, read_only
-from tests.support.walk import BOUNDARY, graph_of
+from tests.support.traced_search import BOUNDARY, graph_of
 
 # 0, 1, 2 form a blossom that meets 3; 4 and 5 are a pair of the first pass; 6 is at the boundary.
 EDGES = [(0, 1, 4), (1, 2, 4), (0, 2, 4), (0, 3, 20), (3, 4, 90), (4, 5, 10), (5, 6, 90), (6, BOUNDARY, 8)]
@@ -115,7 +115,7 @@ def test_wrong_distances_in_the_lists_are_noticed(change: int) -> None:
     decoder = MWPM.from_dem(dem, verify=True)
     events, _, _ = dem.compile_sampler(seed=3).sample(50)
     decoder.decode_batch(events)
-    decoder.search_graph.arrays["near"]["span"] += change
+    decoder.search_graph.arrays["neighbours"]["span"] += change
     with pytest.raises(AssertionError):
         decoder.decode_batch(events)
 

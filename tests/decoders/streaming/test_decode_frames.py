@@ -177,7 +177,7 @@ def test_other_decoders_for_windows_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="named 'pymatching': choose from mwpm"):
             make()
-    with pytest.raises(ValueError, match="commit=1: at least 2"):
+    with pytest.raises(ValueError, match="commit=1: must be at least 2"):
         StreamingDecoder.from_circuit(circuit, commit=1)
 
 

@@ -16,7 +16,7 @@ from decoders.streaming import windows
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.windows import WindowPlan
 from tests.decoders.streaming.test_streaming import without_ties
-from tests.support.naive_stream import naive_stream
+from tests.support.reference_stream import naive_stream
 from tests.support.strategies import splits
 from tests.support.streams import PERIODS, alternating, chequered, compiled_only, decode, one_by_one
 
@@ -77,12 +77,12 @@ def test_only_whole_periods_fit() -> None:
 
 
 def test_a_commit_region_of_whole_periods() -> None:
-    with pytest.raises(ValueError, match=r"commit=7: a multiple of 2, the period of .* use 8"):
+    with pytest.raises(ValueError, match=r"commit=7: must be a multiple of 2, the period of .* use 8"):
         StreamingDecoder.from_circuit(CIRCUITS["two"](), commit=7)
     model = LayeredModel.from_dem(dem_of(CIRCUITS["two"]()))
-    with pytest.raises(ValueError, match="commit=7: a multiple"):
+    with pytest.raises(ValueError, match="commit=7: must be a multiple"):
         StreamingDecoder(model=model, plan=WindowPlan(commit=7, buffer=6))
-    with pytest.raises(ValueError, match="buffer=7: a multiple of the model's period, 2"):
+    with pytest.raises(ValueError, match="buffer=7: must be a multiple of the model's period, 2"):
         ParallelStreamingDecoder.from_circuit(CIRCUITS["two"](), threads=1, buffer=7)
 
 
@@ -209,7 +209,7 @@ def ending_of_its_own(*, rounds: int) -> str:
 def test_a_window_ignores_detectors_that_only_last_cycles_have() -> None:
     dem = stim.DetectorErrorModel(ending_of_its_own(rounds=41))
     model = LayeredModel.from_dem(dem)
-    assert (model.num_foreign, model.foreign_columns.tolist()) == (1, [False, True])
+    assert (model.num_final_only, model.final_only_columns.tolist()) == (1, [False, True])
     events, flips = dem.compile_sampler(seed=1).sample(500)[:2]
     whole = decoders.from_dem("mwpm", dem).decode_batch(events)
     # Some windows end in each of the last cycles.

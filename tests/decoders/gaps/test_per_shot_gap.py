@@ -16,7 +16,7 @@ from decoders import Decoder, MatchingGraph
 from decoders.belief_matching.decoder import BeliefMatching
 from decoders.belief_matching.kernels import sum_product
 from decoders.correlated.decoder import CorrelatedMWPM
-from decoders.gaps.logical_classes import Gauge
+from decoders.gaps.logical_classes import LogicalDetector
 from decoders.kernels.jit import interpreted
 from qec.statistics import soft
 from tests.support import oracles
@@ -57,7 +57,7 @@ def graph_of_last_shot(decoder: Decoder) -> MatchingGraph:
         weights = decoder._idle_with_gaps[-1].beliefs.arrays["shot_weights"]
         return replace(decoder.graph, edge_weight=weights.copy(), weight_scale=float(sum_product.SCALE))
     assert isinstance(decoder, CorrelatedMWPM)
-    return replace(decoder.graph, edge_weight=decoder._idle_desks[-1].weights.copy())
+    return replace(decoder.graph, edge_weight=decoder._idle_memory[-1].weights.copy())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,11 +124,11 @@ def test_small_workspaces_grow(name: str) -> None:
     decoder = decoders.from_dem(name, dem)
     _, expected = decoder.decode_batch(events, return_gap=True)
     assert isinstance(decoder, BeliefMatching | CorrelatedMWPM)
-    (desk,) = decoder._idle_with_gaps if isinstance(decoder, BeliefMatching) else decoder._idle_desks
-    for work in (desk.work, desk.rivals._work):
+    (memory,) = decoder._idle_with_gaps if isinstance(decoder, BeliefMatching) else decoder._idle_memory
+    for work in (memory.work, memory.gap_classes._work):
         work._resize(2)
     _, gaps = decoder.decode_batch(events, return_gap=True)
-    assert int(desk.rivals._work.record["max_edges"][0]) > 2
+    assert int(memory.gap_classes._work.record["max_edges"][0]) > 2
     assert np.array_equal(gaps, expected)
 
 
@@ -140,19 +140,19 @@ def test_second_weights_are_those_of_the_decoder() -> None:
     different = 0
     for shot in events_of(dem, shots=4 if interpreted else 300):
         _, weight, gaps = decoder.decode_batch([shot], return_weights=True, return_gap=True)
-        desk = decoder._idle_desks[-1]
-        assert desk.work.record["weight"][0] == round(weight[0] * decoder.graph.weight_scale)
+        memory = decoder._idle_memory[-1]
+        assert memory.work.record["weight"][0] == round(weight[0] * decoder.graph.weight_scale)
         assert gaps[0, 0] >= 0
-        different += int((desk.weights != decoder.graph.edge_weight).any())
+        different += int((memory.weights != decoder.graph.edge_weight).any())
     assert different > 0
 
 
 def test_edges_of_a_gauge_are_those_of_its_graph() -> None:
     graph = MatchingGraph.from_dem(MODELS["surface"])
-    gauge = Gauge.of(graph, observable=0)
-    assert np.array_equal(gauge.graph.edge_weight, graph.edge_weight[gauge.edges])
-    assert np.array_equal(gauge.graph.edge_u, graph.edge_u[gauge.edges])
-    assert np.array_equal(gauge.graph.edge_v == graph.num_detectors, gauge.flipping[gauge.edges])
+    logical = LogicalDetector.of(graph, observable=0)
+    assert np.array_equal(logical.graph.edge_weight, graph.edge_weight[logical.edges])
+    assert np.array_equal(logical.graph.edge_u, graph.edge_u[logical.edges])
+    assert np.array_equal(logical.graph.edge_v == graph.num_detectors, logical.flipping[logical.edges])
 
 
 @pytest.mark.skipif(interpreted, reason="too many shots to interpret")

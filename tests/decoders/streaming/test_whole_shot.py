@@ -106,7 +106,7 @@ def test_options() -> None:
     # One window is whole-history decoding, bit by bit.
     whole = decoders.from_dem("mwpm", dem).decode_batch(events)
     assert np.array_equal(make("surface", commit=ROUNDS, buffer=ROUNDS).decode_batch(events), whole)
-    with pytest.raises(ValueError, match="buffer=1: at least 2"):
+    with pytest.raises(ValueError, match="buffer=1: must be at least 2"):
         make("surface", buffer=1)
     with pytest.raises(ValueError, match="gives no weights"):
         make("surface").decode_batch(events, return_weights=True)
