@@ -11,13 +11,13 @@ Floats = NDArray[np.float64]
 def bracketed_roots(
     function: Callable[[Floats], Floats], *, low: Floats, high: Floats, tolerance: float = 1e-11
 ) -> Floats:
-    """Roots of `function`, element by element, between `low` and `high`.
+    """Find the roots of `function`, element by element, between `low` and `high`.
 
     False position with the Illinois correction, and every third step a bisection, so that flat or infinite
-    ends cannot stall it. Where both ends have one sign the result means nothing; the caller masks it.
+    ends cannot stall it. Where both ends have the same sign the result has no meaning; the caller masks it.
 
     Args:
-        function: Takes and returns a float64 array of the brackets' shape; may return infinities.
+        function: Maps a float64 array of the brackets' shape to one; may return infinities.
         low: Lower ends.
         high: Upper ends.
         tolerance: Absolute width of the bracket at which the search stops.
@@ -35,7 +35,7 @@ def bracketed_roots(
         value = function(best)
         goes_low = np.sign(value) == np.sign(at_low)
         exact = value == 0
-        # The end that stays put twice in a row has its value halved (Illinois).
+        # The value at an end that stays twice in a row is halved (Illinois).
         at_high = np.where(goes_low & (last_side == -1), at_high / 2, at_high)
         at_low = np.where(~goes_low & (last_side == 1), at_low / 2, at_low)
         last_side = np.where(goes_low, -1, 1).astype(np.int8)
