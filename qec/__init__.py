@@ -1,4 +1,4 @@
-"""Codes, noise, memory experiments, statistics and experiment folders. Knows stim, knows no decoder."""
+"""Codes, noise, memory experiments, statistics and experiment folders, independent of decoders."""
 
 from qec import datasets, families, noise, priors, statistics
 from qec.codes import RepetitionCode, RotatedSurfaceCode, code_by_name, code_names

@@ -1,4 +1,4 @@
-"""Memory experiments: a code, a number of cycles, a basis and a noise model make a stim circuit."""
+"""Memory experiments: stim circuits from a code, a number of cycles, a basis and a noise model."""
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,14 @@ from qec.noise.model import NoiseModel
 def memory_circuit(
     code: Code, *, rounds: int, basis: str = "z", noise: NoiseModel | None = None
 ) -> stim.Circuit:
-    """Circuit that keeps one logical qubit for some cycles.
+    """Make a circuit that stores one logical qubit for some cycles.
 
     Data qubits are prepared in a product state of `basis`, the stabilizers are measured `rounds` times, and
     the data qubits are measured in the same basis, at the same time as the last cycle's measure qubits (as
     on hardware and in stim's generated circuits). Observable 0 is the logical operator of `basis`.
 
-    The circuit is laid out in layers between TICKs; a qubit without a gate in a layer idles there. Tags tell
-    a noise model what it cannot see: `QUBIT_COORDS[data]` marks data qubits, `TICK[cycle]` starts each cycle.
+    The circuit is laid out in layers between TICKs; a qubit without a gate in a layer idles there. Tags
+    for noise models: `QUBIT_COORDS[data]` marks data qubits, `TICK[cycle]` starts each cycle.
 
     Qubits are numbered by row (y), then x. Measurements: each cycle's measure qubits in the order of
     `code.stabilizers`, at the end the data qubits in the order of `code.data_qubits`. Detectors carry
@@ -31,10 +31,10 @@ def memory_circuit(
     the first and last are one REPEAT block.
 
     Args:
-        code: what to run; a repetition code is turned into the chain that protects `basis`.
+        code: to run; of a repetition code, the chain that protects `basis`.
         rounds: number of cycles, at least 1.
         basis: "x" or "z", either case.
-        noise: applied to the circuit if given.
+        noise: applied to the circuit; None: a circuit without noise.
 
     Raises:
         ValueError: rounds below 1, an unknown basis, or a noise argument that is not a `NoiseModel`.
@@ -52,12 +52,12 @@ def memory_circuit(
 def memory_metadata(
     code: Code, *, rounds: int, basis: str = "z", noise: NoiseModel | None = None
 ) -> dict[str, str | int | float]:
-    """What sinter's tables should say about a memory experiment, with sinter's usual keys.
+    """Return the metadata of a memory experiment for sinter, with sinter's usual keys.
 
     Returns:
         c: the code's key; d: distance (dx, dz as well for a rectangle); r: cycles; b: basis; noise: the noise
-        model's name, "none" without one; p: its strength, absent where it has no single one; leakage: the
-        leakage rates of a device that has them, which a circuit cannot hold.
+        model's name, "none" without one; p: its strength, absent for models without a single one; leakage:
+        the leakage rates of a device that has them, which a circuit cannot contain.
     """
     metadata: dict[str, str | int | float] = {"c": code.key, "d": code.distance}
     by_basis = {"dx": code.memory_distance("z"), "dz": code.memory_distance("x")}
@@ -73,7 +73,7 @@ def memory_metadata(
 
 
 def patch_detectors(code: Code, patch: Code, *, rounds: int) -> NDArray[np.int64]:
-    """Detectors of a sub-chain's memory among those of the whole chain's, in the sub-chain's order.
+    """Return the indices of a sub-chain's detectors among those of the whole chain, in the sub-chain's order.
 
     `events[:, patch_detectors(chain, sub_chain, rounds=r)]` are the sub-chain's detection events in r cycles.
     For its observable see `RepetitionCode.observable_stabilizers`.
@@ -82,12 +82,15 @@ def patch_detectors(code: Code, patch: Code, *, rounds: int) -> NDArray[np.int64
         int64 ((rounds + 1) * patch.num_stabilizers,).
 
     Raises:
-        ValueError: `patch` measures something that `code` does not, or `code` does not know all its checks'
-            values from the first cycle on (surface codes), so that detectors are not a full grid.
+        ValueError: `patch` has a stabilizer that `code` does not measure, or not all checks of `code` have
+        known
+            values in the first cycle (surface codes), so that detectors are not a full grid.
     """
     num_layers = _check_rounds(rounds) + 1
     if len({s.basis for s in code.stabilizers}) > 1:
-        raise ValueError(f"detectors of {code.key} are not a grid of stabilizers and cycles; give a chain")
+        raise ValueError(
+            f"detectors of {code.key} are no grid of stabilizers and cycles: use a repetition code"
+        )
     layer = code.stabilizer_indices(patch)
     starts = np.arange(num_layers, dtype=np.int64) * code.num_stabilizers
     return (starts[:, np.newaxis] + layer[np.newaxis, :]).reshape(-1)
@@ -104,7 +107,7 @@ def _check_rounds(rounds: int) -> int:
 
 
 class _Builder:
-    """Writes the circuit of one code and basis."""
+    """Builder of the circuit of one code and basis."""
 
     def __init__(self, code: Code, basis: Basis) -> None:
         self._code = code
@@ -114,8 +117,8 @@ class _Builder:
         self._data_place = {data: place for place, data in enumerate(code.data_qubits)}
 
         # The frame (see cycle.py) in which each data qubit is prepared and measured. The CZ gate set prepares
-        # |0> only; with CX gates it is whatever frame saves a Hadamard. Between cycles a data qubit rests in
-        # the code's own frame.
+        # |0> only; with CX gates it is the frame that saves a Hadamard. Between cycles a data qubit is in
+        # the code's frame.
         frames = required_frames(code)
         pauli = {data: code.data_pauli(data, basis) for data in code.data_qubits}
         self._rest = dict.fromkeys(code.data_qubits, False)
@@ -188,7 +191,7 @@ class _Builder:
         return [self._data_place[at] - len(self._data_place) for at in data]
 
     def _by_basis(self, circuit: stim.Circuit, gate: str, in_x: Mapping[Coordinate, bool]) -> None:
-        """Resets or measures all data qubits in their order, in X where told so."""
+        """Reset or measure all data qubits in their order, in X where `in_x` is true."""
         for data, x in in_x.items():
             self._gate(circuit, gate + "X" if x else gate, [data])
 

@@ -1,4 +1,4 @@
-"""Where the files of `data/` are: beside the packages in a checkout, inside `qec` in an installed wheel."""
+"""Locate the files of `data/`: next to the packages in a checkout, inside `qec` in an installed wheel."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_path(relative: str = "") -> Path:
-    """Path of a file or folder that ships with the project.
+    """Return the path of a file or folder that ships with the project.
 
     Args:
         relative: path below `data/`, for example `"samples"`.
 
     Raises:
-        FileNotFoundError: there is no such file; the message names the folder that was searched.
+        FileNotFoundError: no such file; the message names the folder that was searched.
     """
     installed = _PACKAGE / "_data"
     root = installed if installed.is_dir() else _PACKAGE.parent / "data"

@@ -1,4 +1,4 @@
-"""Codes: coordinates, stabilizers, interaction schedules, logical operators and the smaller codes inside."""
+"""Codes: coordinates, stabilizers, interaction schedules, logical operators and smaller codes inside them."""
 
 from qec.codes.code import Basis, Code, Coordinate, Gates, Stabilizer
 from qec.codes.registry import code_by_name, code_names

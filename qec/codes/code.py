@@ -1,4 +1,4 @@
-"""What every code tells about itself. A memory experiment needs nothing else."""
+"""Code interface: coordinates, stabilizers, schedule, logical operators, patches."""
 
 import operator
 from abc import ABC, abstractmethod
@@ -18,12 +18,12 @@ Coordinate = tuple[int, int]
 
 @dataclass(frozen=True)
 class Stabilizer:
-    """One check: the measure qubit, and the data qubits in the order in which it meets them.
+    """One check: the measure qubit, and the data qubits in the order in which it interacts with them.
 
     Attributes:
-        coordinate: place of the measure qubit.
+        coordinate: position of the measure qubit.
         basis: the memory ("x" or "z") in which the check has a known value from the first cycle on.
-        schedule: one entry for each interaction layer: a data qubit, or None where the check rests.
+        schedule: one entry for each interaction layer: a data qubit, or None where the check is idle.
         paulis: the Pauli measured on each qubit of `support`, for example "ZXXZ".
     """
 
@@ -34,12 +34,12 @@ class Stabilizer:
 
     @property
     def support(self) -> tuple[Coordinate, ...]:
-        """The data qubits, in schedule order."""
+        """Data qubits, in schedule order."""
         return tuple(data for data in self.schedule if data is not None)
 
 
 class Code(ABC):
-    """A CSS code, Hadamards on some of its data qubits allowed, with a schedule for measuring it.
+    """CSS code, possibly with Hadamards on some of its data qubits, and a schedule for measuring it.
 
     Subclasses are frozen dataclasses: they compare by value, hash and pickle.
     """
@@ -63,7 +63,7 @@ class Code(ABC):
 
     @abstractmethod
     def memory_distance(self, basis: str) -> int:
-        """Smallest number of faults that flips the observable of a memory in `basis` unseen."""
+        """Smallest number of faults that flips the observable of a memory in `basis` undetected."""
 
     @property
     @abstractmethod
@@ -82,24 +82,24 @@ class Code(ABC):
 
     @abstractmethod
     def _logical_support(self, basis: Basis) -> tuple[Coordinate, ...]:
-        """Data qubits of the logical operator that a memory in `basis` keeps."""
+        """Return the data qubits of the logical operator that a memory in `basis` stores."""
 
     @abstractmethod
     def patches(self, distance: int) -> tuple[Self, ...]:
-        """Smaller codes of this distance inside this one, in this code's coordinates."""
+        """Return the codes of a smaller distance inside this one, in this code's coordinates."""
 
     def in_basis(self, basis: str) -> Self:
-        """The code that a memory in `basis` ("x" or "z") runs on: for most codes the code itself."""
+        """Return the code that a memory in `basis` ("x" or "z") runs on: for most codes this code."""
         check_basis(basis)
         return self
 
     def logical(self, basis: str) -> tuple[tuple[Coordinate, Pauli], ...]:
-        """Logical operator that a memory in `basis` keeps: (data qubit, Pauli) pairs in data-qubit order."""
+        """Return the logical operator of a memory in `basis`: (data qubit, Pauli) pairs, in order."""
         checked = check_basis(basis)
         return tuple((data, self.data_pauli(data, checked)) for data in self._logical_support(checked))
 
     def data_pauli(self, data: Coordinate, basis: str) -> Pauli:
-        """The Pauli in which a memory in `basis` prepares and measures this data qubit."""
+        """Return the Pauli in which a memory in `basis` prepares and measures this data qubit."""
         return "X" if (check_basis(basis) == "x") != (data in self.conjugated_qubits) else "Z"
 
     @cached_property
@@ -124,14 +124,15 @@ class Code(ABC):
         return len(self.stabilizers)
 
     def stabilizer_indices(self, patch: "Code") -> NDArray[np.int64]:
-        """Where the patch's stabilizers stand among this code's: int64 (patch.num_stabilizers,).
+        """Return the indices of the patch's stabilizers among this code's: int64 (patch.num_stabilizers,).
 
-        With these, detection events of the large code become those of the patch (see
+        They turn detection events of the large code into those of the patch (see
         `qec.memory.patch_detectors`).
 
         Raises:
-            ValueError: the patch measures something that this code does not, as the boundary of a surface
-                patch does inside a larger surface code.
+            ValueError: the patch has a stabilizer that this code does not measure, as the boundary of a
+            surface
+                patch inside a larger surface code.
         """
         place = {(s.coordinate, s.support, s.paulis): i for i, s in enumerate(self.stabilizers)}
         indices = np.empty(patch.num_stabilizers, dtype=np.int64)
@@ -153,7 +154,7 @@ class Code(ABC):
 
 
 def by_row(coordinates: Sequence[Coordinate]) -> tuple[Coordinate, ...]:
-    """Coordinates sorted by y, then x: the order of qubit numbers everywhere."""
+    """Sort coordinates by y, then x: the order of qubit numbers in all circuits."""
     return tuple(sorted(coordinates, key=lambda at: (at[1], at[0])))
 
 
@@ -168,15 +169,15 @@ def check_basis(basis: object) -> Basis:
 
 
 def check_gates(gates: str) -> None:
-    """ValueError unless `gates` names a gate set."""
+    """Raise ValueError unless `gates` is a gate set."""
     if gates not in get_args(Gates):
         raise ValueError(f"gates must be 'cz' or 'cx', not {gates!r}")
 
 
 def check_origin(origin: object) -> Coordinate:
-    """The origin as two Python ints; ValueError unless it is two even integers."""
+    """Return the origin as two Python ints; ValueError unless it is two even integers."""
     try:
-        x, y = (operator.index(c) for c in origin)  # type: ignore[attr-defined]  # anything may come in
+        x, y = (operator.index(c) for c in origin)  # type: ignore[attr-defined]  # any value of a caller
     except (TypeError, ValueError):
         x = y = 1
     if x % 2 or y % 2:
@@ -185,7 +186,7 @@ def check_origin(origin: object) -> Coordinate:
 
 
 def check_distance(name: str, distance: int) -> int:
-    """A distance as a Python int; ValueError below 2 or for anything that is not an integer."""
+    """Return a distance as a Python int; ValueError below 2 or for anything that is not an integer."""
     try:
         number = operator.index(distance)
     except TypeError:
@@ -196,10 +197,10 @@ def check_distance(name: str, distance: int) -> int:
 
 
 def check_patch_distance(distance: int, largest: int, step: int) -> int:
-    """A patch's distance as a Python int; ValueError if it does not fit or the step is below 1."""
+    """Return a patch's distance as a Python int; ValueError if it does not fit or the step is below 1."""
     number = check_distance("distance of a patch", distance)
     if number > largest:
-        raise ValueError(f"no patch of distance {number} in a code of distance {largest}")
+        raise ValueError(f"distance={number}: a patch must be no larger than the code ({largest})")
     if step < 1:
         raise ValueError(f"step must be at least 1 data qubit, not {step!r}")
     return number

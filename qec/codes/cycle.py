@@ -8,7 +8,7 @@ from qec.codes.code import Code, Coordinate
 
 @dataclass(frozen=True)
 class Layer:
-    """Gates that run at the same time: one gate name and its targets, pairs one after the other."""
+    """Gates applied at the same time: a gate name and its targets, flat for two-qubit gates."""
 
     gate: str
     targets: tuple[Coordinate, ...]
@@ -17,19 +17,18 @@ class Layer:
 def interaction_layers(
     code: Code, *, entry: Mapping[Coordinate, bool], leave: Mapping[Coordinate, bool]
 ) -> list[Layer]:
-    """Layers between the reset and the measurement of the measure qubits: Hadamards and two-qubit gates.
+    """Build the layers between reset and measurement of the measure qubits: Hadamards and two-qubit gates.
 
-    A data qubit is "swapped" while a Hadamard stands between it and the code's own frame. It is brought into
-    the frame that its next interaction needs by a Hadamard in the latest slot that the code allows, or by
-    none if it is there already.
+    A data qubit is "swapped" while its frame differs from the code's frame by a Hadamard. A Hadamard in the
+    latest slot that the code allows brings it into the frame of its next interaction, if necessary.
 
     Args:
-        code: the code; its schedule, gate set and `basis_change_slots` decide.
+        code: its schedule, gate set and `basis_change_slots` are used.
         entry: for each data qubit, whether it enters the cycle swapped.
         leave: for each data qubit, whether it must leave the cycle swapped.
 
     Returns:
-        Layers in order. A slot without a Hadamard gives no layer.
+        Layers in order. Slots without a Hadamard have no layer.
     """
     num_interactions = len(code.stabilizers[0].schedule)
     # With CX gates a data qubit keeps its frame through the whole cycle; no Hadamards between interactions.
@@ -55,10 +54,10 @@ def interaction_layers(
 
 
 def required_frames(code: Code) -> dict[Coordinate, dict[int, bool]]:
-    """For each data qubit: interaction layer -> whether the qubit must be swapped there; layers in order.
+    """Return for each data qubit: interaction layer -> whether the qubit must be swapped; layers in order.
 
-    CZ asks for the check's Pauli to be Z. CX, with the measure qubit as control (X checks) or target (Z
-    checks), asks for the Pauli of the check's type.
+    CZ requires that the check's Pauli is Z. CX, with the measure qubit as control (X checks) or target (Z
+    checks), requires the Pauli of the check's type.
     """
     frames: dict[Coordinate, dict[int, bool]] = {data: {} for data in code.data_qubits}
     for interaction in range(len(code.stabilizers[0].schedule)):

@@ -1,4 +1,4 @@
-"""Names of codes, for the command line and for metadata."""
+"""Codes by name, for the command line and for metadata."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,12 +18,12 @@ _CODES: MappingProxyType[str, Callable[..., Code]] = MappingProxyType(
 
 
 def code_names() -> list[str]:
-    """Names that `code_by_name` takes, sorted."""
+    """Return the names that `code_by_name` accepts, sorted."""
     return sorted(_CODES)
 
 
 def code_by_name(name: str, distance: int, *, gates: Gates = "cz") -> Code:
-    """The code of this name and distance.
+    """Make the code of this name and distance.
 
     Raises:
         ValueError: an unknown name (the message lists the known ones), distance or gate set.

@@ -1,4 +1,4 @@
-"""The repetition code, against flips of either kind."""
+"""Repetition code against bit flips or phase flips."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,20 +23,20 @@ from qec.codes.code import (
 
 @dataclass(frozen=True)
 class RepetitionCode(Code):
-    """A chain of data qubits with a parity check between each two neighbours.
+    """Chain of data qubits with a parity check between each two neighbours.
 
     Coordinates are those of stim's generated circuits, on the line y = 0: data qubits at even x, measure
     qubits at odd x. The observable is one data qubit, the last.
 
     The chain protects one basis. In basis "z" (the default) its checks are Z Z, as in stim's generated
     circuits; in basis "x" everything is conjugated by Hadamards: checks X X, against phase flips. A memory
-    experiment takes the chain of its own basis (`in_basis`), so a code of either basis can be given to it.
+    experiment uses the chain of its own basis (`in_basis`), so it accepts a code of either basis.
 
     Args:
         distance: number of data qubits, at least 2.
         gates: "cz" (R, H, CZ and M in the Z basis only) or "cx" (as stim's generated circuits).
         basis: the basis that the chain protects.
-        origin: place of the first data qubit, two even integers.
+        origin: position of the first data qubit, two even integers.
 
     Raises:
         ValueError: a distance below 2, an unknown gate set or basis, an origin that is not two even integers.
@@ -57,16 +57,16 @@ class RepetitionCode(Code):
 
     @property
     def key(self) -> str:
-        """For example "repetition_cz"; the basis is metadata of its own."""
+        """Key for metadata, such as "repetition_cz"; the basis is a separate entry."""
         return f"repetition_{self.gates}"
 
     def memory_distance(self, basis: str) -> int:
-        """The number of data qubits: each memory runs on the chain of its own basis."""
+        """Return the number of data qubits: each memory runs on the chain of its own basis."""
         check_basis(basis)
         return self.distance
 
     def in_basis(self, basis: str) -> "RepetitionCode":
-        """The same chain, protecting `basis` ("x" or "z")."""
+        """Return the same chain, protecting `basis` ("x" or "z")."""
         return replace(self, basis=check_basis(basis))
 
     @cached_property
@@ -77,18 +77,19 @@ class RepetitionCode(Code):
 
     @property
     def conjugated_qubits(self) -> frozenset[Coordinate]:
-        """Always empty: the chain of the other basis is a CSS code too."""
+        """No qubits: the chain of the other basis is a CSS code, too."""
         return frozenset()
 
     @cached_property
     def stabilizers(self) -> tuple[Stabilizer, ...]:
-        """Checks from left to right, each of weight two: first its left neighbour, then its right one."""
+        """Checks of weight two from left to right; each interacts with its left neighbour first."""
         return tuple(
             self._stabilizer((x + 1, y), self.basis, ((x, y), (x + 2, y))) for x, y in self.data_qubits[:-1]
         )
 
     def patches(self, distance: int, *, step: int = 1) -> tuple["RepetitionCode", ...]:
-        """Contiguous sub-chains of a smaller distance, in this chain's coordinates, from left to right.
+        """Return contiguous sub-chains of a smaller distance, in this chain's coordinates, from left to
+        right.
 
         Args:
             distance: number of data qubits of the sub-chains.
@@ -105,7 +106,8 @@ class RepetitionCode(Code):
         )
 
     def observable_stabilizers(self, patch: "RepetitionCode") -> NDArray[np.int64]:
-        """Stabilizers between the observable of a sub-chain and this chain's, as indices: int64 (k,).
+        """Return the indices of the stabilizers between the observables of a sub-chain and this chain: int64
+        (k,).
 
         The sub-chain's observable flips when this chain's flips, exclusive-or the parity of all detection
         events of these stabilizers in all layers: their product is the product of the two observables.

@@ -1,4 +1,4 @@
-"""The rotated surface code, square or rectangular, CSS or ZXXZ."""
+"""Rotated surface code, square or rectangular, CSS or ZXXZ."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +19,7 @@ from qec.codes.code import (
 
 Variant = Literal["css", "zxxz"]
 
-# Order in which a check meets its data qubits, as steps from the measure qubit (the order of stim's
+# Order in which a check interacts with its data qubits, as steps from the measure qubit (the order of stim's
 # generated circuits). The last two steps of an X check lie in one row, those of a Z check in one column, so
 # that a fault of the measure qubit half-way spreads across the logical operator of its kind and not along it.
 _X_STEPS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -34,8 +34,8 @@ class RotatedSurfaceCode(Code):
     measure qubits at even-even places. Checks of type X end the patch at the top and bottom, checks of type Z
     at the left and right. The logical X runs down the first column, the logical Z along the first row.
 
-    The type of a check follows from its absolute place, not from its place in the patch: patches of one chip
-    agree on it wherever they lie.
+    The type of a check depends on its absolute position, not on its position in the patch, so all patches of
+    a chip agree on it.
 
     Attributes:
         distance: the smaller of `distance_x` and `distance_z`.
@@ -68,10 +68,11 @@ class RotatedSurfaceCode(Code):
         gates: Gates = "cz",
         origin: Coordinate = (0, 0),
     ) -> None:
-        """Give `distance` for a square, or both `distance_x` and `distance_z`.
+        """Use `distance` for a square, or both `distance_x` and `distance_z`.
 
         Raises:
-            ValueError: a distance below 2, both ways of giving it or neither, an unknown variant or gate set,
+            ValueError: a distance below 2, `distance` with another one or no distance, an unknown variant or
+            gate set,
                 an origin that is not two even integers.
         """
         if distance is not None and distance_x is None and distance_z is None:
@@ -90,11 +91,11 @@ class RotatedSurfaceCode(Code):
 
     @property
     def key(self) -> str:
-        """For example "surface_css_cz"."""
+        """Key for metadata, such as "surface_css_cz"."""
         return f"surface_{self.variant}_{self.gates}"
 
     def memory_distance(self, basis: str) -> int:
-        """`distance_x` for basis "z", `distance_z` for basis "x"."""
+        """Return `distance_x` for basis "z", `distance_z` for basis "x"."""
         return self.distance_x if check_basis(basis) == "z" else self.distance_z
 
     @cached_property
@@ -109,7 +110,7 @@ class RotatedSurfaceCode(Code):
 
     @cached_property
     def conjugated_qubits(self) -> frozenset[Coordinate]:
-        """Empty for "css"; every second data qubit, like the fields of a chessboard, for "zxxz"."""
+        """No qubits for "css"; every second data qubit, as in a checkerboard, for "zxxz"."""
         if self.variant == "css":
             return frozenset()
         return frozenset((x, y) for x, y in self.data_qubits if (x + y) % 4 == 2)
@@ -134,9 +135,9 @@ class RotatedSurfaceCode(Code):
         return tuple(found)
 
     def patches(self, distance: int, *, step: int = 2) -> tuple["RotatedSurfaceCode", ...]:
-        """Square codes of a smaller distance inside this one, in its coordinates, by row, then column.
+        """Return square codes of a smaller distance inside this one, in its coordinates, by row, then column.
 
-        Their bulk checks are this code's; where a patch ends inside this code, it has checks of weight two.
+        Their bulk checks are those of this code; a boundary inside this code has checks of weight two.
 
         Args:
             distance: distance of the patches.

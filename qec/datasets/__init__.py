@@ -1,4 +1,4 @@
-"""Experiment folders on disk: read both published layouts, check them, write the 2024 one."""
+"""Experiment folders: read and check both published layouts, write that of 2024."""
 
 from qec.datasets.experiment import Experiment
 from qec.datasets.metadata import Metadata

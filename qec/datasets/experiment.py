@@ -1,4 +1,4 @@
-"""One experiment: its description, circuits, shots, error models and published predictions."""
+"""Experiment: metadata, circuits, shots, error models and published predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from qec.datasets.metadata import Metadata
 from qec.datasets.models import ErrorModels, read_circuit
 from qec.datasets.shots import Bits, Packed, first_shot_with_padding, unpack
 
-# Shots handled at a time where a whole file might not fit in memory (the longest are some hundred MB).
+# Shots processed at a time: the largest files have several hundred MB.
 _CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """A folder of shots of one memory experiment, as `read_experiment` returns it.
+    """Folder of shots of one memory experiment, as `read_experiment` returns it.
 
     Shot arrays are bit-packed (uint8, shape (shots, ceil(bits / 8)), little bit order) and not writeable;
     files in the `b8` format are memory-mapped. `unpacked` gives bools.
@@ -30,7 +30,7 @@ class Experiment:
         circuit: the noiseless circuit with detectors and observables.
         noisy_circuit_path: file of the circuit with the publisher's noise model, or None.
         detection_events: detectors that fired, per shot.
-        observable_flips: observables that were really flipped, per shot.
+        observable_flips: observables that were flipped, per shot.
         stored_measurements: measurement results, or None where the folder lacks the file.
         stored_sweep_bits: initial data-qubit bits, or None where the folder lacks the file.
         error_models: name -> detector error model, read when used. The 2023 names are those of the .dem
@@ -68,7 +68,7 @@ class Experiment:
 
     @cached_property
     def noisy_circuit(self) -> stim.Circuit:
-        """The circuit with the publisher's noise; FileNotFoundError where the folder has none."""
+        """Circuit with the publisher's noise; FileNotFoundError where the folder has none."""
         if self.noisy_circuit_path is None:
             raise FileNotFoundError(f"{self.path}: no circuit_noisy*.stim")
         return read_circuit(self.noisy_circuit_path)
@@ -90,7 +90,7 @@ class Experiment:
 
     @property
     def default_model(self) -> str:
-        """Name of the error model to decode with when none is asked for.
+        """Name of the error model to decode with by default.
 
         The shipped model of the circuit in 2023; in 2024 a published prior, SI1000 first because it was not
         fitted to any data; else the noisy circuit's own.
@@ -109,22 +109,23 @@ class Experiment:
         return derived
 
     def error_model(self, name: str | None = None) -> stim.DetectorErrorModel:
-        """One of the error models, by default `default_model`.
+        """Return an error model, by default `default_model`.
 
         Raises:
-            ValueError: no model of that name (the message lists those there are), or one that does not fit.
+            ValueError: no model of that name (the message lists the models), or one that does not fit.
         """
         name = self.default_model if name is None else name
         if name not in self.error_models:
-            raise ValueError(f"{self.path}: no error model {name!r}; it has {', '.join(self.error_models)}")
+            known = ", ".join(self.error_models)
+            raise ValueError(f"{self.path}: no error model {name!r}: choose from {known}")
         return self.error_models[name]
 
     def unpacked(self, name: str, *, shots: slice = slice(None)) -> Bits:
-        """Some or all shots of one array as bool of shape (shots, bits).
+        """Unpack shots of one array: bool (shots, bits).
 
         Args:
             name: "detection_events", "observable_flips", "measurements" or "sweep_bits".
-            shots: which shots.
+            shots: slice or indices of the shots.
         """
         bits = {
             "detection_events": self.num_detectors,
@@ -133,7 +134,7 @@ class Experiment:
             "sweep_bits": self.circuit.num_sweep_bits,
         }
         if name not in bits:
-            raise ValueError(f"no shot array {name!r}; there are {', '.join(bits)}")
+            raise ValueError(f"no shot array {name!r}: choose from {', '.join(bits)}")
         packed: Packed = getattr(self, name)
         return unpack(packed[shots], num_bits=bits[name])
 

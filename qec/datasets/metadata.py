@@ -1,4 +1,4 @@
-"""What an experiment folder says about itself: `properties.yml` (2022/2023) or `metadata.json` (2024)."""
+"""Metadata of an experiment folder: `properties.yml` (2022/2023) or `metadata.json` (2024)."""
 
 import json
 import re
@@ -13,15 +13,15 @@ _YAML_SYNTAX = tuple("[]{}&*!|>%@`,?'\"")
 
 @dataclass(frozen=True)
 class Metadata:
-    """The description of one experiment.
+    """Description of one experiment.
 
     Attributes:
         distance: code distance.
         rounds: cycles of stabilizer measurements.
         basis: "X" or "Z", the logical operator that is prepared and measured.
         shots: number of shots in each file of the folder.
-        center: (row, column) of the patch's middle on the device's grid, where known.
-        fields: everything that the file says, unchanged.
+        center: (row, column) of the patch's centre on the device's grid, None if unknown.
+        fields: all entries of the file, unchanged.
     """
 
     distance: int
@@ -33,16 +33,16 @@ class Metadata:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, object], *, source: str = "metadata") -> "Metadata":
-        """Check and sort the entries of a metadata file.
+        """Check the entries of a metadata file.
 
         Args:
             fields: the entries. `distance`, `basis`, `shots` and `rounds` (or `cycles`, as the repetition
                 code's data call it) are required; the centre is taken from `center_data_qubit_row` and
                 `..._col` or as the mean of `data_qubit_coords`.
-            source: where they come from, for the error message.
+            source: name of the file, for error messages.
 
         Raises:
-            ValueError: an entry is missing or cannot be what it should be.
+            ValueError: an entry is missing or has an invalid value.
         """
         rounds_key = "rounds" if "rounds" in fields or "cycles" not in fields else "cycles"
         basis = fields.get("basis")
@@ -61,12 +61,12 @@ class Metadata:
 def read_properties(path: Path) -> dict[str, object]:
     """Parse a flat `properties.yml`: lines of `key: value`, blank lines and comments.
 
-    Whole numbers become int, everything else stays text. Nested, quoted or otherwise structured YAML is
-    refused rather than misread.
+    Whole numbers become int, everything else stays text. Nested, quoted or otherwise structured YAML is an
+    error.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a line is not `key: value`, or a key comes twice; the message names the line.
+        FileNotFoundError: no such file.
+        ValueError: a line is not `key: value`, or a key occurs twice; the message names the line.
     """
     fields: dict[str, object] = {}
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
@@ -87,7 +87,7 @@ def read_metadata(path: Path) -> dict[str, object]:
     """Parse a `metadata.json`.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: no such file.
         ValueError: it is not JSON, or not an object of named entries.
     """
     try:
@@ -130,5 +130,5 @@ def _center(fields: Mapping[str, object], *, source: str) -> tuple[float, float]
         pairs = [(float(x), float(y)) for x, y in coords]  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         raise ValueError(f"{source}: 'data_qubit_coords' is not a list of [row, column]") from None
-    # Rounded, so that the mean of thirds does not split a patch from itself.
+    # Rounded, so that equal patches have equal centres in spite of rounding errors.
     return round(sum(x for x, _ in pairs) / len(pairs), 6), round(sum(y for _, y in pairs) / len(pairs), 6)

@@ -1,4 +1,4 @@
-"""Circuits and detector error models as files: read when asked for, with errors that name the file."""
+"""Circuits and detector error models in files, read on first use; errors name the file."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ def read_circuit(path: Path) -> stim.Circuit:
     """Read a `.stim` file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: no such file.
         ValueError: stim cannot parse it; the message carries stim's first line.
     """
     return _read(path, stim.Circuit.from_file)
@@ -23,7 +23,7 @@ def read_error_model(path: Path) -> stim.DetectorErrorModel:
     """Read a `.dem` file, or derive the model of a noisy `.stim` circuit (errors decomposed where stim can).
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: no such file.
         ValueError: stim cannot parse it or derive a model from it; the message carries stim's first line.
     """
     if path.suffix == ".stim":
@@ -32,10 +32,10 @@ def read_error_model(path: Path) -> stim.DetectorErrorModel:
 
 
 class ErrorModels(Mapping[str, stim.DetectorErrorModel]):
-    """Name -> detector error model; each is read at its first use and kept.
+    """Mapping from name to detector error model; each is read at its first use and kept.
 
-    Looking up a model raises ValueError where it is about another number of detectors or observables than the
-    experiment is.
+    Looking up a model raises ValueError if it has other numbers of detectors or observables than the
+    experiment.
     """
 
     def __init__(self, paths: Mapping[str, Path], *, num_detectors: int, num_observables: int) -> None:
@@ -71,7 +71,7 @@ def _derive(name: str) -> stim.DetectorErrorModel:
     # The errors of general Pauli channels count as independent.
     try:
         return circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-    except ValueError:  # errors that are no edges, for decoders that take whole errors
+    except ValueError:  # errors that are not edges, for decoders that accept hyperedges
         return circuit.detector_error_model(approximate_disjoint_errors=True)
 
 

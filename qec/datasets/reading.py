@@ -1,4 +1,4 @@
-"""From a folder to an `Experiment`: which files the two layouts have, and whether they agree."""
+"""Read a folder of either layout as an `Experiment`, and check that its files agree."""
 
 import os
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PREDICTED_BY = "obs_flips_predicted_by_"
 
 @dataclass(frozen=True)
 class Layout:
-    """File names of one way to publish an experiment."""
+    """File names of one layout."""
 
     name: str
     metadata: str
@@ -38,15 +38,15 @@ LAYOUTS = (FLAT, NESTED)
 
 
 def find_experiments(path: str | Path) -> list[Path]:
-    """Experiment folders in a tree, sorted so that numbers in names count as numbers.
+    """Find the experiment folders in a tree, sorted by the numbers in their names.
 
     Names that differ only in leading zeros (`r01`, `r1`) follow each other in alphabetical order.
 
-    A folder counts as an experiment if it holds `detection_events.b8`, or a metadata file beside
+    A folder counts as an experiment if it holds `detection_events.b8`, or a metadata file and
     `circuit_ideal.stim` (so that an incomplete folder is found, and reported when read).
 
     Args:
-        path: an experiment folder, which is then the only one found, or any folder above some.
+        path: an experiment folder, which is then the only one found, or a folder that contains some.
 
     Raises:
         FileNotFoundError: `path` is not a folder.
@@ -63,9 +63,9 @@ def find_experiments(path: str | Path) -> list[Path]:
 
 
 def read_experiment(path: str | Path) -> Experiment:
-    """Read an experiment folder of either layout and check that its files fit together.
+    """Read an experiment folder of either layout and check that its files agree.
 
-    Metadata, circuit and sizes are read and checked at once; shots are memory-mapped and error models are
+    Metadata, circuit and sizes are checked here; shots are memory-mapped and error models are
     read when used. `measurements.b8`, the sweep bits and the noisy circuit may be absent (they are large and
     not needed for decoding): using them then raises.
 
@@ -74,7 +74,7 @@ def read_experiment(path: str | Path) -> Experiment:
 
     Raises:
         FileNotFoundError: the folder or a required file is missing.
-        ValueError: a file cannot be parsed, or disagrees with the others; one line with file and numbers.
+        ValueError: a file cannot be parsed, or disagrees with the others; the message has file and numbers.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -128,7 +128,7 @@ def _is_experiment(files: set[str]) -> bool:
 
 
 def _check_counts(metadata: Metadata, circuit: stim.Circuit, *, source: Path) -> None:
-    # The 2023 files repeat the circuit's numbers; a circuit from another folder shows here.
+    # The 2023 files repeat the circuit's numbers: they reveal a circuit from another folder.
     found = {
         "circuit_measurements": circuit.num_measurements,
         "circuit_sweep_bits": circuit.num_sweep_bits,

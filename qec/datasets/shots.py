@@ -1,4 +1,4 @@
-"""Files of shots: stim's `b8` and `01`, read into bit-packed arrays and checked against what was promised.
+"""Files of shots: stim's `b8` and `01`, read into bit-packed arrays and checked against the metadata.
 
 Packed means: uint8 of shape (shots, ceil(bits / 8)), little bit order, each shot starting on a new byte.
 That is the `b8` format itself, so such a file is memory-mapped rather than read.
@@ -14,12 +14,12 @@ Bits = npt.NDArray[np.bool_]
 
 
 def bytes_per_shot(num_bits: int) -> int:
-    """Bytes that one packed shot of `num_bits` bits takes."""
+    """Return the bytes of one packed shot of `num_bits` bits."""
     return (num_bits + 7) // 8
 
 
 def pack(bits: npt.ArrayLike, *, num_bits: int, what: str = "shots") -> Packed:
-    """Shots in packed form.
+    """Pack shots.
 
     Args:
         bits: bool array of shape (shots, num_bits), or uint8 of shape (shots, ceil(num_bits / 8)), which is
@@ -48,7 +48,7 @@ def pack(bits: npt.ArrayLike, *, num_bits: int, what: str = "shots") -> Packed:
 
 
 def unpack(packed: Packed, *, num_bits: int) -> Bits:
-    """The shots as bool of shape (shots, num_bits).
+    """Unpack shots: bool (shots, num_bits).
 
     Raises:
         ValueError: the packed array is not uint8 of shape (shots, ceil(num_bits / 8)).
@@ -64,7 +64,7 @@ def unpack(packed: Packed, *, num_bits: int) -> Bits:
 
 
 def first_shot_with_padding(packed: Packed, *, num_bits: int) -> int | None:
-    """Index of the first shot whose unused last bits are not all zero; None where every shot is clean."""
+    """Return the index of the first shot with a set bit beyond num_bits, None without."""
     if num_bits % 8 == 0 or len(packed) == 0:
         return None
     dirty = np.asarray(packed[:, -1]) >> (num_bits % 8) != 0
@@ -77,13 +77,13 @@ def read_shots(path: str | Path, *, num_bits: int, shots: int) -> Packed:
     Args:
         path: the file.
         num_bits: bits in a shot.
-        shots: number of shots that the file has to hold.
+        shots: number of shots that the file must hold.
 
     Returns:
         uint8 of shape (shots, ceil(num_bits / 8)), not writeable; a memory map for `.b8`.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: no such file.
         ValueError: unknown ending, size that does not fit, or characters other than 0 and 1 in a `.01` file.
     """
     path = Path(path)
@@ -110,7 +110,7 @@ def _read_01(path: Path, *, num_bits: int, shots: int) -> Packed:
     data = path.read_bytes()
     unit = num_bits + 1
     if data[num_bits : num_bits + 2] == b"\r\n":
-        # Line ends of Windows; a lone carriage return stays, to be reported.
+        # Line ends of Windows; a lone carriage return is an error.
         data = data.replace(b"\r\n", b"\n")
     text = np.frombuffer(data, dtype=np.uint8)
     _check_size(path, size=text.size, unit=unit, shots=shots, of=f"{num_bits} characters and a line end")

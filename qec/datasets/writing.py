@@ -1,4 +1,4 @@
-"""From arrays to a folder in the 2024 layout, which `read_experiment` reads back unchanged."""
+"""Write arrays as a folder in the 2024 layout, which `read_experiment` reads back unchanged."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from qec.datasets.shots import Packed, pack
 def experiment_folder(
     root: str | Path, *, distance: int, center: tuple[int, int], basis: str, rounds: int
 ) -> Path:
-    """Where an experiment stands in a tree of the 2024 layout: `d<D>_at_q<row>_<col>/<X|Z>/r<NN>`."""
+    """Return the folder of an experiment in a tree of the 2024 layout: `d<D>_at_q<row>_<col>/<X|Z>/r<NN>`."""
     row, col = center
     return Path(root) / f"d{distance}_at_q{row}_{col}" / basis.upper() / f"r{rounds:02d}"
 
@@ -41,7 +41,7 @@ def write_experiment(
 
     Args:
         path: the folder; it must not hold an experiment yet (see `experiment_folder` for the usual name).
-        metadata: `distance`, `rounds`, `basis`, and whatever else JSON can hold; `shots` is filled in.
+        metadata: `distance`, `rounds`, `basis`, and any other JSON values; `shots` is added.
         circuit: noiseless circuit with detectors and observables -> `circuit_ideal.stim`.
         noisy_circuit: the same circuit with noise -> `circuit_noisy_si1000.stim`.
         measurements: -> `measurements.b8`.
@@ -96,7 +96,7 @@ def write_experiment(
         model.to_file(_decoder_folder(folder, name) / "error_model.dem")
     for name, array in results.items():
         (_decoder_folder(folder, name) / "obs_flips_predicted.b8").write_bytes(array.tobytes())
-    # Last, so that an interrupted run does not leave a folder that claims to be complete.
+    # Last, so that an interrupted run leaves no folder that seems complete.
     (folder / NESTED.metadata).write_text(description + "\n", encoding="utf-8")
     return folder
 

@@ -1,4 +1,4 @@
-"""Depolarizing channels turned into errors that favour one Pauli."""
+"""Replace depolarizing channels by biased errors."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ import stim
 
 
 def with_bias(circuit: stim.Circuit, weights: Mapping[str, float]) -> stim.Circuit:
-    """Copy of a noisy circuit with independent, biased errors in place of every depolarizing channel.
+    """Replace every depolarizing channel of a circuit by independent, biased errors.
 
     DEPOLARIZE1(p) becomes X, Y and Z errors whose probabilities add up to p in the ratio of the weights.
     DEPOLARIZE2(p) becomes, for each Pauli P with its share of p, the errors IP, PI and PP with a third of
     that. Errors are independent, as in a DEM, so that the DEM is exact. Flips at resets and measurements are
-    kept. Noise models have weights of their own, disjoint errors of any pair of Paulis: see
+    kept. The Pauli weights of noise models describe disjoint errors instead: see
     `qec.noise.NoiseModel.biased` and `qec.noise.Channel`.
 
     Args:

@@ -8,16 +8,15 @@ from qec.codes.code import Coordinate
 
 
 class CircuitBuilder:
-    """Write a circuit whose measurements are named by their absolute numbers.
+    """Builder of a circuit whose measurements have absolute numbers.
 
-    Every measurement returns its number, which is turned into one of stim's relative record targets when it
-    is used: detectors that compare distant or many measurements need no counting.
-    Circuits come out flat, without REPEAT blocks. `QUBIT_COORDS[data]` and `TICK[cycle]` are tagged for
+    `measure` returns these numbers, and detectors and observables turn them into stim's relative record
+    targets. Circuits are flat, without REPEAT blocks. `QUBIT_COORDS[data]` and `TICK[cycle]` are tagged for
     `NoiseModel.apply`.
 
     Args:
-        data: places of the data qubits.
-        ancillas: places of all other qubits.
+        data: positions of the data qubits.
+        ancillas: positions of all other qubits.
     """
 
     def __init__(self, *, data: Iterable[Coordinate], ancillas: Iterable[Coordinate] = ()) -> None:
@@ -31,23 +30,23 @@ class CircuitBuilder:
             self.circuit.append("QUBIT_COORDS", [number], at, tag=places[at])
 
     def tick(self, *, cycle: bool = False) -> None:
-        """End a layer; with `cycle` mark the beginning of a cycle."""
+        """End a layer; with `cycle`, mark the beginning of a cycle."""
         self.circuit.append("TICK", tag="cycle" if cycle else "")
 
     def gate(self, name: str, places: Iterable[Coordinate]) -> None:
-        """Append a gate or reset; two-qubit gates take pairs one after the other. No places, no gate."""
+        """Append a gate or reset on qubits, in pairs for two-qubit gates; nothing without qubits."""
         targets = [self.index[at] for at in places]
         if targets:
             self.circuit.append(name, targets)
 
     def measure(self, name: str, places: Iterable[Coordinate]) -> dict[Coordinate, int]:
-        """Measure qubits one by one; returns the number of each result."""
+        """Measure qubits; return the number of each result."""
         order = list(places)
         self.gate(name, order)
         return self._take(order)
 
     def measure_products(self, pauli: str, pairs: Sequence[tuple[int, int]], *, flip: float) -> list[int]:
-        """Measure two-qubit Pauli products with MPP; returns the number of each result.
+        """Measure two-qubit Pauli products with MPP; return the number of each result.
 
         Args:
             pauli: "X", "Y" or "Z", on both qubits of every pair.

@@ -1,4 +1,4 @@
-"""Cycles of CSS checks on any layout: the common part of several families."""
+"""Measurement cycles of CSS checks on any layout, shared by several families."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Check:
     """One X- or Z-type check.
 
     Attributes:
-        at: place of the measure qubit.
+        at: position of the measure qubit.
         basis: "x" or "z".
-        schedule: data qubit of each CX layer, None where the check pauses.
+        schedule: data qubit of each CX layer, None where the check is idle.
     """
 
     at: Coordinate
@@ -30,7 +30,7 @@ class Check:
 
 
 def checks_of(code: Code) -> list[Check]:
-    """Checks of a CSS code in its own order."""
+    """Return the checks of a CSS code, in its order."""
     return [Check(s.coordinate, s.basis, tuple(s.schedule)) for s in code.stabilizers]
 
 
@@ -38,7 +38,7 @@ def measure_checks(builder: CircuitBuilder, checks: Sequence[Check]) -> Results:
     """Append one cycle: reset, CX layers, measurement of all measure qubits.
 
     Returns:
-        For each check's place the number of its measurement.
+        Position of each check -> number of its measurement.
     """
     by_basis = {basis: [check for check in checks if check.basis == basis] for basis in ("x", "z")}
     builder.tick(cycle=True)
@@ -69,7 +69,7 @@ def compare(
 
     Args:
         builder: the circuit.
-        checks: checks in the order of the detectors.
+        checks: in the order of the detectors.
         now: number of each check's measurement in this cycle.
         before: numbers of the earlier measurements that determine it, empty for a check of known value; a
             check without an entry has no detector.
@@ -81,19 +81,19 @@ def compare(
 
 
 def known(checks: Iterable[Check], basis: Basis) -> dict[Coordinate, tuple[int, ...]]:
-    """`before` of the first cycle: checks of the basis in which all data qubits were prepared."""
+    """Return `before` of the first cycle: checks of the basis in which all data qubits were prepared."""
     return {check.at: () for check in checks if check.basis == basis}
 
 
 def single(results: Results) -> dict[Coordinate, tuple[int, ...]]:
-    """`before` of a cycle that follows one with the same checks."""
+    """Return `before` of a cycle that follows one with the same checks."""
     return {at: (record,) for at, record in results.items()}
 
 
 def readout_detectors(
     builder: CircuitBuilder, checks: Iterable[Check], basis: Basis, last: Results, data: Results, *, time: int
 ) -> None:
-    """Compare checks computed from measured data qubits with their last measurement."""
+    """Declare the detectors that compare measured data qubits with the last measurement of their checks."""
     for check in checks:
         if check.basis == basis:
             records = [last[check.at], *(data[at] for at in check.support)]

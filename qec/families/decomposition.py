@@ -8,19 +8,19 @@ Detectors = tuple[int, ...]
 Observables = frozenset[int]
 Component = tuple[Detectors, Observables]
 
-# Number of ways to part a set into single elements and pairs: 764 for eight.
+# A set of eight has 764 partitions into single elements and pairs.
 _LARGEST = 8
 
 
 def graphlike_dem(circuit: stim.Circuit) -> stim.DetectorErrorModel:
-    """DEM of a circuit in which no component has more than two detectors.
+    """Make the DEM of a circuit, with no more than two detectors in any component.
 
-    stim decomposes what it can. What it leaves with three or more detectors (as in colour codes, where one
-    error flips checks of three colours) is split into single detectors and pairs. Preferred are, in this
+    stim decomposes errors where it can. Those with three or more detectors left (as in colour codes, where
+    one error flips checks of three colours) is split into single detectors and pairs. Preferred are, in this
     order: few pieces that occur nowhere else, observables that are those of the pieces' other
     occurrences, few pieces. More than eight detectors are split in pairs, in their order.
 
-    Whole errors keep their detectors, observables and probabilities, so decoders that go by whole errors see
+    Whole errors keep their detectors, observables and probabilities, so decoders of whole errors use
     the true model. A matching graph made of the components may contain single detectors
     in the bulk, and then a matching can have less weight than any set of whole errors: distances of plain
     matching shrink.
@@ -89,7 +89,7 @@ def _split(component: Component, known: Mapping[Detectors, Observables]) -> list
             rest ^= known.get(piece, frozenset())
         cost = (len(new), bool(rest) and not new, len(way))
         if least is None or cost < least:
-            # A new piece takes the observables that the known ones do not account for.
+            # A new piece has the observables that the known ones do not account for.
             odd = new[0] if new else way[0]
             best = [
                 (piece, known.get(piece, Observables()) ^ (rest if piece == odd else Observables()))
@@ -100,7 +100,7 @@ def _split(component: Component, known: Mapping[Detectors, Observables]) -> list
 
 
 def _partitions(detectors: Detectors) -> Iterator[list[Detectors]]:
-    """All ways to part detectors into pairs and single ones, pairs first."""
+    """Return all partitions of detectors into pairs and single ones, pairs first."""
     if not detectors:
         yield []
         return

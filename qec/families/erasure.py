@@ -4,7 +4,7 @@ import stim
 
 
 def with_erasure(circuit: stim.Circuit, p: float) -> stim.Circuit:
-    """Flat copy of a memory circuit in which data qubits are erased before each cycle, with heralds.
+    """Add heralded erasures of data qubits before each cycle of a memory circuit; the copy is flat.
 
     HERALDED_ERASE(p) replaces a qubit by a maximally mixed one with probability p and reports it; each
     report is a detector with the coordinates of the qubit (x, y) and the number of the cycle.

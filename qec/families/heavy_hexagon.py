@@ -9,7 +9,8 @@ Pair = tuple[Coordinate, Coordinate]
 
 
 def heavy_hexagon_circuit(*, distance: int, rounds: int) -> stim.Circuit:
-    """Clean memory circuit of the heavy-hexagon code in basis Z (Chamberland et al., arXiv 1907.09528).
+    """Make a clean memory circuit of the heavy-hexagon code in basis Z (Chamberland et al., arXiv
+    1907.09528).
 
     A subsystem code on a distance x distance grid of data qubits. Z gauge operators are vertical pairs; two
     neighbouring ones multiply to a weight-four Z check as in the surface code. X gauge operators are
@@ -18,7 +19,7 @@ def heavy_hexagon_circuit(*, distance: int, rounds: int) -> stim.Circuit:
     measures a vertical pair is the flag of the square next to it.
 
     Each cycle measures all Z gauge operators, then all X gauge operators with their flags. Detectors compare
-    Z checks and X checks with the cycle before; each flag is a detector of its own, because it reads 0
+    Z checks and X checks with the cycle before; each flag is a detector, because it reads 0
     without errors. Detector coordinates: x, y, t, kind (0: Z check, 1: X check, 2: flag).
 
     Args:
@@ -26,7 +27,7 @@ def heavy_hexagon_circuit(*, distance: int, rounds: int) -> stim.Circuit:
         rounds: cycles, at least 1.
     """
     if distance < 3 or distance % 2 == 0:
-        raise ValueError(f"distance={distance}: the heavy-hexagon code needs an odd distance of at least 3")
+        raise ValueError(f"distance={distance}: must be odd and at least 3 for the heavy-hexagon code")
     return _HeavyHexagon(distance).circuit(rounds)
 
 
@@ -81,7 +82,7 @@ class _HeavyHexagon:
         return builder.circuit
 
     def _z_checks(self) -> dict[Coordinate, list[Coordinate]]:
-        """Place of each Z check -> the flag qubits whose Z gauge operators multiply to it."""
+        """Return: position of each Z check -> flag qubits whose Z gauge operators multiply to it."""
         places = set(self._flags)
         found = {}
         for row in range(self._distance - 1):

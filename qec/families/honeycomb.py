@@ -16,7 +16,7 @@ _PAULIS = "XYZ"
 
 @dataclass(frozen=True)
 class _Edge:
-    """Two qubits, the colour (0, 1, 2: XX, YY, ZZ) and the two faces on its sides."""
+    """Edge: two qubits, the colour (0, 1, 2: XX, YY, ZZ) and the two adjacent faces."""
 
     qubits: tuple[int, int]
     colour: int
@@ -24,7 +24,7 @@ class _Edge:
 
 
 def honeycomb_circuit(*, size: int, periods: int, p: float) -> stim.Circuit:
-    """Noisy memory circuit of the honeycomb code (Hastings and Haah, arXiv 2107.02194) on a torus.
+    """Make a noisy memory circuit of the honeycomb code (Hastings and Haah, arXiv 2107.02194) on a torus.
 
     Rounds measure all XX, then all YY, then all ZZ edges, each by one MPP instruction. Faces of colour c
     have the stabilizer P_c on their six qubits, known from the two rounds of the other colours; a
@@ -37,18 +37,18 @@ def honeycomb_circuit(*, size: int, periods: int, p: float) -> stim.Circuit:
 
     Args:
         size: faces along each side, a multiple of 3.
-        periods: the circuit has 6 periods + 1 rounds: after six rounds the logical operators return.
-        p: strength.
+        periods: the circuit has 6 * periods + 1 rounds; after six rounds the logical operators return.
+        p: noise strength.
     """
     if size < 3 or size % 3:
-        raise ValueError(f"size={size}: a honeycomb torus has a multiple of 3 faces along each side")
+        raise ValueError(f"size={size}: must be a multiple of 3 for a honeycomb torus")
     if periods < 1:
         raise ValueError(f"periods={periods}: must be at least 1")
     return _Honeycomb(size).circuit(6 * periods + 1, p)
 
 
 class _Honeycomb:
-    """Faces are the points of a triangular lattice; qubits are its triangles, up (even) and down (odd)."""
+    """Layout: faces are the points of a triangular lattice, qubits its up (even) and down (odd) triangles."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -60,7 +60,7 @@ class _Honeycomb:
                 self._faces.setdefault(face, []).append(edge)
 
     def _edges_at(self, i: int, j: int) -> Iterable[_Edge]:
-        """The three edges of the up triangle with corners (i, j), (i + 1, j) and (i, j + 1)."""
+        """Return the three edges of the up triangle with corners (i, j), (i + 1, j) and (i, j + 1)."""
         corners = [(i, j), (i + 1, j), (i, j + 1)]
         for corner, (down_i, down_j) in zip(corners, [(i, j), (i - 1, j), (i, j - 1)], strict=True):
             sides = [self._face(*other) for other in corners if other != corner]
@@ -133,7 +133,7 @@ class _Honeycomb:
         *,
         time: int,
     ) -> None:
-        """Compare faces whose edges the last two rounds have measured with their last values."""
+        """Declare detectors of the faces whose edges the last two rounds have measured."""
         for face, edges in self._faces.items():
             if self._colour(face) != colour or any(edge not in results for edge in edges):
                 continue
@@ -149,14 +149,14 @@ class _Honeycomb:
         return self._pauli({q for edge in self._faces[face] for q in edge.qubits}, self._colour(face))
 
     def _pauli(self, qubits: Iterable[int], colour: int) -> Bits:
-        """Pauli string as bool (2, qubits): its X part and its Z part."""
+        """Return a Pauli string as bool (2, qubits): X part and Z part."""
         operator = np.zeros((2, self._num_qubits), dtype=np.bool_)
         for qubit in qubits:
             operator[:, qubit] = (colour in (0, 1), colour in (1, 2))
         return operator
 
     def _logical_operators(self) -> list[Bits]:
-        """X-type operators that commute with all faces and are no product of XX edges and faces."""
+        """Find X-type operators that commute with all faces and are not products of XX edges and faces."""
         others = [self._face_operator(face)[1] for face in self._faces if self._colour(face)]
         trivial = [self._operator(edge)[0] for edge in self._edges if edge.colour == 0]
         trivial += [self._face_operator(face)[0] for face in self._faces if self._colour(face) == 0]
@@ -168,7 +168,7 @@ class _Honeycomb:
         return found
 
     def _commuting(self, operator: Bits, before: Sequence[_Edge], now: Sequence[_Edge]) -> list[_Edge]:
-        """Edges of the last round that make the operator commute with this one's."""
+        """Find edges of the last round whose product makes the operator commute with those of this round."""
         coming = [self._operator(edge) for edge in now]
         wrong = np.array([_anticommute(operator, edge) for edge in coming])
         if not before:
@@ -181,7 +181,7 @@ class _Honeycomb:
     def _to_x_basis(
         self, operator: Bits, results: dict[_Edge, int], values: dict[Face, list[int]]
     ) -> list[int]:
-        """Make the operator X-type with known stabilizers; returns their measurements."""
+        """Make the operator X-type with known stabilizers; return their measurements."""
         known = [(self._face_operator(face), records) for face, records in values.items()]
         known += [(self._operator(edge), [results[edge]]) for edge in self._edges if edge.colour == 0]
         solution = _solve(np.array([other[1] for other, _ in known]).T, operator[1])
@@ -204,7 +204,7 @@ def _anticommute(one: Bits, other: Bits) -> bool:
 
 
 def _eliminate(matrix: Bits) -> tuple[Bits, list[int]]:
-    """Reduced row echelon form over GF(2) and the columns of its pivots."""
+    """Compute the reduced row echelon form over GF(2) and the columns of its pivots."""
     rows = matrix.copy()
     pivots: list[int] = []
     for column in range(rows.shape[1]):
@@ -220,7 +220,7 @@ def _eliminate(matrix: Bits) -> tuple[Bits, list[int]]:
 
 
 def _solve(matrix: Bits, target: Bits) -> Bits | None:
-    """One solution of matrix x = target over GF(2), None if there is none."""
+    """Solve matrix x = target over GF(2): one solution, None without."""
     columns = matrix.shape[1]
     rows, pivots = _eliminate(np.column_stack([matrix, target]))
     if columns in pivots:
@@ -231,7 +231,7 @@ def _solve(matrix: Bits, target: Bits) -> Bits | None:
 
 
 def _null_space(matrix: Bits) -> list[Bits]:
-    """A basis of the solutions of matrix x = 0 over GF(2)."""
+    """Compute a basis of the solutions of matrix x = 0 over GF(2)."""
     columns = matrix.shape[1]
     rows, pivots = _eliminate(matrix)
     basis = []

@@ -8,7 +8,7 @@ from qec.families.builder import CircuitBuilder
 
 
 def lattice_surgery_circuit(*, distance: int, rounds: int) -> stim.Circuit:
-    """Clean circuit: two patches in |00>, separate, merged, separate again, measured in basis Z.
+    """Make a clean circuit: two patches in |00>, separate, merged, separate again, measured in basis Z.
 
     The patches lie above each other with one row of data qubits between them, prepared in |+> for the merge
     and measured in basis X at the split. New Z checks next to that row are random; their product in the first
@@ -16,11 +16,11 @@ def lattice_surgery_circuit(*, distance: int, rounds: int) -> stim.Circuit:
     are the logical Z of the upper and the lower patch at the end, 2 is the ZZ result.
 
     Args:
-        distance: of each patch, odd and at least 3.
+        distance: distance of each patch, odd and at least 3.
         rounds: cycles of each of the three phases, at least 1.
     """
     if distance < 3 or distance % 2 == 0:
-        raise ValueError(f"distance={distance}: lattice surgery needs an odd distance of at least 3")
+        raise ValueError(f"distance={distance}: must be odd and at least 3 for lattice surgery")
     upper = RotatedSurfaceCode(distance, gates="cx")
     lower = RotatedSurfaceCode(distance, gates="cx", origin=(0, 2 * (distance + 1)))
     both = RotatedSurfaceCode(distance_x=2 * distance + 1, distance_z=distance, gates="cx")

@@ -1,4 +1,4 @@
-"""Names of circuit families, and the circuit of one by its name."""
+"""Circuit families by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from qec.families.toric import toric_circuit
 from qec.families.transversal_cnot import transversal_cnot_circuit
 from qec.memory import memory_circuit
 
-#: Noise of everything but the erasures of `surface-erasure` and `repetition-erasure`.
+#: Noise of all operations but the erasures of `surface-erasure` and `repetition-erasure`.
 ERASURE_BACKGROUND = 0.001
 #: Ratio of Z errors to X and Y errors together in `surface-biased` and `xzzx`.
 BIAS = 100.0
@@ -29,13 +29,13 @@ BIAS = 100.0
 
 @dataclass(frozen=True)
 class Family:
-    """Circuits of one kind, by distance and noise strength.
+    """Circuits of one code and experiment, by distance and noise strength.
 
     Attributes:
         name: for the command line.
         summary: code, experiment and noise in one line.
         build: (distance, rounds, p) -> circuit with noise.
-        cells: distances and strengths that show the family's behaviour, as (distance, p).
+        cells: (distance, p) pairs for a benchmark of the family.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Family:
 
 
 def names() -> list[str]:
-    """Names that `circuit` takes, in the order of the table."""
+    """Return the names that `circuit` accepts, in the order of the table."""
     return list(FAMILIES)
 
 
 def family(name: str) -> Family:
-    """The family of this name.
+    """Return the family of this name.
 
     Raises:
         ValueError: an unknown name (the message lists the known ones).
@@ -61,7 +61,7 @@ def family(name: str) -> Family:
 
 
 def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) -> stim.Circuit:
-    """Circuit of a family, with noise.
+    """Make a circuit of a family, with noise.
 
     Args:
         name: one of `names()`.
@@ -73,7 +73,8 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
             its number of cycles.
 
     Raises:
-        ValueError: an unknown name, or a distance, number of cycles or strength that it lacks.
+        ValueError: an unknown name, or a distance, number of cycles or strength that the family does not
+        have.
     """
     chosen = family(name)
     rounds = distance if rounds is None else rounds
@@ -86,7 +87,8 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
 
 
 def error_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
-    """DEM of a circuit for matching decoders: decomposed by stim, or where it cannot by `graphlike_dem`.
+    """Make the DEM of a circuit for matching decoders, decomposed by stim or, where it cannot,
+    `graphlike_dem`.
 
     The outcomes of a heralded erasure exclude each other; as errors of a DEM they are independent
     (stim's `approximate_disjoint_errors`), off by terms of order p^2 for probability p.
@@ -116,7 +118,7 @@ def _surface_biased(distance: int, rounds: int, p: float) -> stim.Circuit:
 
 
 def _surface_y(distance: int, rounds: int, p: float) -> stim.Circuit:
-    # One X and one Z error in a million show stim the parts of which a Y error consists.
+    # An X and a Z error of probability 1e-6 let stim decompose Y errors into them.
     return with_bias(_surface(distance, rounds, noise.uniform(p)), {"X": 1e-6, "Y": 1, "Z": 1e-6})
 
 

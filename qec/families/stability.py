@@ -12,7 +12,7 @@ _Z_STEPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
 def stability_circuit(*, width: int, rounds: int) -> stim.Circuit:
-    """Clean circuit of a stability experiment (Gidney, arXiv 2204.13834).
+    """Make a clean circuit of a stability experiment (Gidney, arXiv 2204.13834).
 
     All four sides of a square patch end in X checks. Every data qubit is in two of them, so the product of
     all X checks is the identity, while each one is random. Observable 0 is the product of the X checks of the
@@ -24,7 +24,7 @@ def stability_circuit(*, width: int, rounds: int) -> stim.Circuit:
         rounds: cycles, at least 1.
     """
     if width < 2 or width % 2:
-        raise ValueError(f"width={width}: a stability patch has an even width of at least 2")
+        raise ValueError(f"width={width}: must be even and at least 2 for a stability patch")
     data = [(2 * column + 1, 2 * row + 1) for row in range(width) for column in range(width)]
     checks = _checks(width, set(data))
     builder = CircuitBuilder(data=data, ancillas=[check.at for check in checks])

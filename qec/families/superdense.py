@@ -6,17 +6,18 @@ from qec.codes.code import Coordinate
 from qec.families.builder import CircuitBuilder
 
 # Directions from a face of the 6.6.6 lattice to its data qubits, in cyclic order. The CX layer of a direction
-# is its number modulo 3: the (at most three) faces of a data qubit see it in directions of different layers.
+# is its number modulo 3: the (at most three) faces of a data qubit reach it in different layers.
 _DIRECTIONS = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
 _LEFT = (1, 2, 3)
 
 
 def superdense_circuit(*, distance: int, rounds: int) -> stim.Circuit:
-    """Clean memory circuit of a triangular 6.6.6 colour code in basis Z (Gidney and Jones, arXiv 2312.08813).
+    """Make a clean memory circuit of a triangular 6.6.6 colour code in basis Z (Gidney and Jones, arXiv
+    2312.08813).
 
     Each face has two measure qubits. They are prepared as a Bell pair; data qubits of the left half interact
     with the left one and those of the right half with the right one, first as controls, then as targets; the
-    pair is taken apart, and the left qubit gives the X check, the right one the Z check. A Z check of
+    pair is disentangled, and the left qubit gives the X check, the right one the Z check. A Z check of
     value -1 leaves X on the left half, so a Z detector compares with the last cycle's results of the
     neighbouring faces too, and the observable (logical Z along one side) collects those results.
 
@@ -27,12 +28,12 @@ def superdense_circuit(*, distance: int, rounds: int) -> stim.Circuit:
         rounds: cycles, at least 1.
     """
     if distance < 3 or distance % 2 == 0:
-        raise ValueError(f"distance={distance}: a triangular colour code has an odd distance of at least 3")
+        raise ValueError(f"distance={distance}: must be odd and at least 3 for a triangular colour code")
     return _Superdense(distance).circuit(rounds)
 
 
 class _Superdense:
-    """Points (a, b) of a triangle: those with (a - b) mod 3 = 1 are faces, the others data qubits."""
+    """Layout: points (a, b) of a triangle; those with (a - b) mod 3 = 1 are faces, the others data qubits."""
 
     def __init__(self, distance: int) -> None:
         side = 3 * (distance - 1) // 2
@@ -111,7 +112,7 @@ class _Superdense:
         return pairs
 
     def _flips(self, support: set[Coordinate], outcome: dict[Coordinate, int]) -> list[int]:
-        """Results whose X corrections anticommute with Z on the support."""
+        """Return the results whose X corrections anticommute with Z on the support."""
         return [outcome[face] for face in self._faces if len(support & self._flipped[face]) % 2]
 
 

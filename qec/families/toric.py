@@ -12,7 +12,7 @@ _STEPS = ((0, -1), (-1, 0), (1, 0), (0, 1))
 
 
 def toric_circuit(*, distance: int, rounds: int) -> stim.Circuit:
-    """Clean memory circuit of the toric code in basis Z, with both logical Z operators as observables.
+    """Make a clean memory circuit of the toric code in basis Z, with both logical Z operators as observables.
 
     Data qubits are the edges of a distance x distance square lattice with periodic boundaries; X checks are
     the vertices, Z checks the faces. Observable 0 runs along a row, observable 1 along a column.

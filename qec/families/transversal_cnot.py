@@ -8,7 +8,8 @@ from qec.families.builder import CircuitBuilder
 
 
 def transversal_cnot_circuit(*, distance: int, rounds: int) -> stim.Circuit:
-    """Clean circuit: two patches in |00>, cycles, a CX between all pairs of data qubits, cycles, basis Z.
+    """Make a clean circuit: two patches in |00>, cycles, a CX between all pairs of data qubits, cycles, basis
+    Z.
 
     The CNOT copies Z checks of the control onto those of the target, and X checks of the target onto those of
     the control: detectors of the cycle after it compare three measurements. Observables 0 and 1 are
@@ -47,7 +48,7 @@ def transversal_cnot_circuit(*, distance: int, rounds: int) -> stim.Circuit:
 
 
 def _copied(check: css.Check, results: css.Results, *, shift: int) -> tuple[int, ...]:
-    """Measurement of the other patch's check that the CNOT has multiplied onto this one."""
+    """Return the measurement of the other patch's check that the CNOT has multiplied onto this one."""
     x, y = check.at
     other = (x - shift, y) if check.basis == "z" else (x + shift, y)
     return (results[other],) if other in results else ()

@@ -1,4 +1,4 @@
-"""Putting the errors of a noise model into a clean circuit."""
+"""Insert the errors of a noise model into a clean circuit."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -35,12 +35,12 @@ _FLIP_AFTER_RESET = {
 
 Group = tuple[int, ...]
 
-# Iterations of a REPEAT block after which its layers and cycles must be alike.
+# Iterations of a REPEAT block after which its layers and cycles must repeat.
 _MOST_ITERATIONS = 6
 
 
 class _State(NamedTuple):
-    """What an instruction needs to know about the instructions executed before it.
+    """State of the layer and cycle after the instructions executed so far.
 
     Attributes:
         busy: qubits with an operation in the current layer.
@@ -62,23 +62,23 @@ class _State(NamedTuple):
 def apply_noise(
     channels: Sequence[Channel], circuit: stim.Circuit, decoherence: Decoherence | None = None
 ) -> stim.Circuit:
-    """A noisy copy of `circuit`; see `NoiseModel.apply`, which is the public door."""
+    """Return a noisy copy of `circuit`; see `NoiseModel.apply`, the public function."""
     return _Applier(channels, circuit, decoherence).run(circuit)
 
 
 class _Applier:
-    """One pass over a circuit: the rates by qubit number, and the state of the current layer and cycle."""
+    """One pass over a circuit: rates by qubit number, and the state of the current layer and cycle."""
 
     def __init__(
         self, channels: Sequence[Channel], circuit: stim.Circuit, decoherence: Decoherence | None
     ) -> None:
-        # Channels that never strike are left out, so that they ask nothing of the circuit.
+        # Channels of rate 0 are left out, so that they make no demands on the circuit.
         self._channels = {c.kind: c for c in channels if c.rate > 0 or c.overrides}
         self._coordinates = {q: tuple(at) for q, at in circuit.get_final_qubit_coordinates().items()}
         self._decoherence = decoherence
         by_place = any(c.overrides or c.spread for c in self._channels.values())
         if not self._coordinates and (by_place or (decoherence is not None and decoherence.overrides)):
-            raise ValueError("rates are given for single places, but the circuit has no QUBIT_COORDS")
+            raise ValueError("rates for single positions, but the circuit has no QUBIT_COORDS: add them")
         self._qubits = sorted(find_used_qubits(circuit) | set(self._coordinates))
         self._data: list[int] = []
         self._ancillas: frozenset[int] = frozenset()
@@ -89,8 +89,8 @@ class _Applier:
             self._finds_cycles = not has_cycle_tick(circuit)
             if not self._data:
                 raise ValueError(
-                    "every qubit is measured more than once, so the data qubits cannot be told from the "
-                    "ancillas; tag them: QUBIT_COORDS[data]"
+                    "every qubit is measured more than once, so data qubits and ancillas cannot be "
+                    "distinguished: tag data qubits with QUBIT_COORDS[data]"
                 )
             if self._finds_cycles and not self._ancillas and not measures_products(circuit):
                 raise ValueError(
@@ -138,7 +138,7 @@ class _Applier:
         by_use = not has_tick(circuit)
         for index, instruction in enumerate(circuit):
             if _is_noise(instruction):
-                raise ValueError(f"the circuit already has noise ({_short(instruction)}); give a clean one")
+                raise ValueError(f"the circuit already has noise ({_short(instruction)}): use a clean one")
             if isinstance(instruction, stim.CircuitRepeatBlock):
                 self._repeat(out, instruction, is_followed_by_tick(circuit, index, at_end=before_tick))
             elif instruction.name in ANNOTATIONS:
@@ -155,9 +155,9 @@ class _Applier:
     def _repeat(self, out: stim.Circuit, block: stim.CircuitRepeatBlock, before_tick: bool) -> None:
         """Add noise to a REPEAT block, which stays folded.
 
-        A layer may reach over the edges of the block, and a cycle begins where a product is measured again.
+        A layer may extend over the ends of the block, and a cycle begins where a product is measured again.
         Errors are added where a layer ends, so that an iteration depends on those before it through `_State`
-        only: from the first iteration on that leaves the state as it was, all are alike. Those before it are
+        only: after the first iteration that leaves the state unchanged, all are equal. Earlier ones are
         written out where they differ.
         """
         body = block.body_copy()
@@ -171,7 +171,8 @@ class _Applier:
             iterations.append(self._iteration(body, closed=closed))
             settled, before = self._state() == before, self._state()
         if not settled and len(iterations) < block.repeat_count:
-            # Layers or cycles found by repeated use that drift against the iterations: each begins its own.
+            # Layers or cycles found by repeated use that drift against the iterations: each iteration begins
+            # one.
             self._enter(entry)
             self._end_layer(out)
             self._enter(_State())
@@ -222,7 +223,7 @@ class _Applier:
     def _follow_cycle(
         self, out: stim.Circuit, gate: stim.GateData, groups: list[list[stim.GateTarget]]
     ) -> None:
-        """Begin a cycle at the first gate after ancillas were measured, or where a product comes up again."""
+        """Begin a cycle at the first gate after ancillas were measured, or at a repeated product."""
         products: set[str] = set()
         if gate.produces_measurements:
             products = {
@@ -242,7 +243,7 @@ class _Applier:
     def _measure(
         self, out: stim.Circuit, instruction: stim.CircuitInstruction, groups: list[list[stim.GateTarget]]
     ) -> None:
-        """Measurements with the rate of a flipped result as their argument, in the order they had.
+        """Append measurements with the rate of a flipped result as their argument, in their order.
 
         The result of a product has the largest of its qubits' rates.
         """
@@ -274,8 +275,8 @@ class _Applier:
                 self._spent[qubit] = self._spent.get(qubit, 0.0) + time
 
     def _decohere(self, out: stim.Circuit, decoherence: Decoherence) -> None:
-        """Errors of all qubits in the time that their operations leave of the layer; one instruction for each
-        distinct set of probabilities."""
+        """Append errors of all qubits in the time that their operations leave of the layer, one instruction
+        for each distinct set of probabilities."""
         duration = max(self._spent.values())
         by_errors: dict[tuple[float, float, float], list[int]] = {}
         for qubit in self._qubits:
@@ -290,7 +291,7 @@ class _Applier:
                 append_channel(out, 1, qubits, rate, weights)
 
     def _crossed(self) -> list[Group]:
-        """Neighbours at work in different two-qubit gates of this layer, each pair once."""
+        """Return pairs of neighbours in different two-qubit gates of this layer, each pair once."""
         return [
             (one, other)
             for one in sorted(self._partner)
@@ -299,7 +300,7 @@ class _Applier:
         ]
 
     def _emit(self, out: stim.Circuit, kind: str, groups: Iterable[Group], *, flip: str = "") -> None:
-        """One instruction for each distinct rate of this kind: `flip`, or errors by the channel's weights."""
+        """Append an instruction for each distinct rate of this kind: `flip`, or the channel's errors."""
         channel = self._channels.get(kind)
         if channel is None:
             return
@@ -322,7 +323,7 @@ class _Applier:
 
 
 def _without_repeats(instruction: stim.CircuitInstruction) -> Iterator[list[list[stim.GateTarget]]]:
-    """The instruction's target groups, cut wherever a qubit comes up again: errors go between its uses."""
+    """Split the target groups where a qubit occurs again: errors are inserted between its uses."""
     groups: list[list[stim.GateTarget]] = []
     seen: set[int] = set()
     for group in instruction.target_groups():
@@ -339,7 +340,7 @@ def _without_repeats(instruction: stim.CircuitInstruction) -> Iterator[list[list
 def _part(
     instruction: stim.CircuitInstruction, groups: list[list[stim.GateTarget]], arguments: list[float]
 ) -> stim.CircuitInstruction:
-    """The instruction for some of its target groups; Pauli products get their combiners back."""
+    """Make the instruction for some of its target groups; Pauli products get combiners."""
     targets: list[stim.GateTarget] = []
     for group in groups:
         for index, target in enumerate(group):
@@ -350,7 +351,7 @@ def _part(
 
 
 def _is_noise(instruction: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
-    """Whether this is an error channel, or a measurement that may report a wrong result."""
+    """Return whether this is an error channel, or a measurement with a probability of a wrong result."""
     if isinstance(instruction, stim.CircuitRepeatBlock):
         return False
     gate = stim.gate_data(instruction.name)

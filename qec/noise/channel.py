@@ -1,4 +1,4 @@
-"""Kinds of errors, and a channel: one kind with its rate, its spread, and other rates at given places."""
+"""Noise channels: a kind of error with its rate, its spread, and other rates at given positions."""
 
 import hashlib
 import math
@@ -15,12 +15,12 @@ Place = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of channel.
+    """Kind of channel.
 
     Attributes:
-        meaning: when the error strikes, in words.
-        limit: largest legal rate.
-        num_qubits: how many qubits one error strikes together.
+        meaning: description of the error.
+        limit: largest valid rate.
+        num_qubits: number of qubits of one error.
         has_paulis: whether the error is a Pauli drawn by weights, not a flip of a state or result.
     """
 
@@ -30,7 +30,7 @@ class Kind:
     has_paulis: bool = True
 
 
-# A depolarizing channel at these limits leaves the fully mixed state; stim takes no more.
+# A depolarizing channel at these limits gives the maximally mixed state; stim accepts no larger rates.
 _DEPOLARIZE_1, _DEPOLARIZE_2 = 3 / 4, 15 / 16
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -60,18 +60,21 @@ class Channel:
     Attributes:
         kind: a key of `KINDS`.
         rate: probability of the error for each qubit (or pair) and operation.
-        overrides: (places, rate) pairs: the rate of one qubit, `(((x, y),), rate)`, or of one pair in either
+        overrides: (positions, rate) pairs: the rate of one qubit, `(((x, y),), rate)`, or of one pair in
+        either
             order, `(((x, y), (x, y)), rate)`.
-        spread: standard deviation of the rate over all places, as a part of `rate`, its mean: log-normal,
-            drawn for each place without override, and cut at the limit of the kind. 0: all places are alike.
-        seed: of the spread. A place has the same rate in every circuit; other kinds draw independently.
+        spread: standard deviation of the rate over all positions, as a fraction of `rate`, its mean:
+        log-normal,
+            drawn for each position without override, and cut at the limit of the kind. 0: all rates are
+            equal.
+        seed: of the spread. A position has the same rate in every circuit; other kinds draw independently.
         weights: (Pauli, weight) pairs, or a mapping: relative probabilities of the Paulis that the error can
             be, such as `{"Z": 1}` or `{"IZ": 1, "ZI": 1}` (first and second qubit of the gate). Empty: all
-            alike, depolarizing.
+            equal, depolarizing.
 
     Raises:
         ValueError: an unknown kind (the message lists the known ones), a rate outside [0, limit of the kind],
-            the wrong number of places, the same place twice, a negative spread; weights that
+            the wrong number of positions, the same position twice, a negative spread; weights that
             `check_weights` refuses, weights of a kind that is a flip, or weights of crosstalk that depend on
             the order of the two qubits.
     """
@@ -94,7 +97,7 @@ class Channel:
             key = _place_key(places)
             where = f"{self.kind} at {' and '.join(show_place(p) for p in key)}"
             if len(key) != kind.num_qubits:
-                raise ValueError(f"{where}: this channel takes {kind.num_qubits} place(s), not {len(key)}")
+                raise ValueError(f"{where}: must have {kind.num_qubits} position(s), not {len(key)}")
             if key in cleaned:
                 raise ValueError(f"{where} is given twice")
             cleaned[key] = _check_rate(where, kind.limit, rate)
@@ -102,14 +105,14 @@ class Channel:
         object.__setattr__(self, "weights", self._checked_weights(kind))
 
     def __repr__(self) -> str:
-        # Without weights as ever: records of published results are known by this text.
+        # Without weights the text of earlier versions: it identifies records of published results.
         shown = ("kind", "rate", "overrides", "spread", "seed", *(("weights",) if self.weights else ()))
         return f"Channel({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def _checked_weights(self, kind: Kind) -> Weights:
         if not kind.has_paulis:
             if self.weights:
-                raise ValueError(f"{self.kind} takes no Pauli weights: it is a {kind.meaning}")
+                raise ValueError(f"{self.kind} must not have Pauli weights: it is a {kind.meaning}")
             return ()
         weights = check_weights(self.kind, kind.num_qubits, self.weights)
         if self.kind == "crosstalk":
@@ -126,7 +129,7 @@ class Channel:
         return dict(self.overrides)
 
     def rate_at(self, *places: Place) -> float:
-        """Rate for a qubit, or for a pair in either order."""
+        """Return the rate of the qubit at a position, or of a pair in either order."""
         if not self.overrides and not self.spread:
             return self.rate
         key = _place_key(places)
@@ -140,7 +143,8 @@ class Channel:
         return min(self.rate * factor, KINDS[self.kind].limit)
 
     def biased(self, eta: float) -> "Channel":
-        """The channel with the weights of dephasing bias `eta`, see `biased_weights`; flips stay.
+        """Return the channel with the weights of dephasing bias `eta`, see `biased_weights`; flips are
+        unchanged.
 
         Raises:
             ValueError: eta is not a number of at least 0, or the channel already has weights.
@@ -152,10 +156,10 @@ class Channel:
         return replace(self, weights=tuple(biased_weights(KINDS[self.kind].num_qubits, eta).items()))
 
     def scaled(self, factor: float) -> "Channel":
-        """The channel with all its rates multiplied.
+        """Return the channel with all its rates multiplied.
 
         Raises:
-            ValueError: a rate then is outside its limits.
+            ValueError: a rate would exceed its limit.
         """
         return replace(
             self,
@@ -174,7 +178,7 @@ def _check_rate(what: str, limit: float, rate: object) -> float:
 
 
 def _normal(text: str) -> float:
-    """A draw from the standard normal distribution that depends on the text alone, on every platform."""
+    """Draw from the standard normal distribution, depending on the text alone, on every platform."""
     digest = hashlib.sha256(text.encode()).digest()
     first, second = ((int.from_bytes(digest[at : at + 8], "little") + 0.5) / 2.0**64 for at in (0, 8))
     return math.sqrt(-2 * math.log(first)) * math.cos(2 * math.pi * second)
@@ -185,5 +189,5 @@ def _place_key(places: tuple[Place, ...]) -> tuple[Place, ...]:
 
 
 def show_place(place: Place) -> str:
-    """A place for error messages."""
+    """Format a position for error messages."""
     return "(" + ", ".join(f"{c:g}" for c in place) + ")"

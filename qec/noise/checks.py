@@ -1,8 +1,8 @@
-"""Checks of values that come from users and files."""
+"""Checks of values from users and files."""
 
 from numbers import Real
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a real number; truth values are none."""
+    """Return whether a value is a real number; bools are not."""
     return isinstance(value, Real) and not isinstance(value, bool)

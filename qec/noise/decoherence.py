@@ -1,4 +1,4 @@
-"""Decoherence of idle qubits: T1, T2 and the durations of operations, turned into Pauli errors."""
+"""Decoherence of idle qubits: T1, T2 and the durations of operations, as Pauli errors."""
 
 import math
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ Lifetimes = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Durations:
-    """How long operations take, in ns.
+    """Durations of operations, ns.
 
     Attributes:
         one_qubit_ns: a one-qubit gate.
-        two_qubit_ns: a two-qubit gate; a longer product (SPP) takes one for each two consecutive qubits.
+        two_qubit_ns: a two-qubit gate; a longer product (SPP) takes one per pair of consecutive qubits.
         measurement_ns: a measurement, of one qubit or of a Pauli product.
         reset_ns: a reset. MR takes a measurement and a reset.
 
@@ -38,7 +38,7 @@ class Durations:
             object.__setattr__(self, field.name, float(value))
 
     def operation_ns(self, *, num_qubits: int, measures: bool, resets: bool) -> float:
-        """Duration of an operation on a group of qubits."""
+        """Return the duration of an operation on a group of qubits, ns."""
         if measures or resets:
             return measures * self.measurement_ns + resets * self.reset_ns
         return self.one_qubit_ns if num_qubits == 1 else (num_qubits - 1) * self.two_qubit_ns
@@ -46,20 +46,20 @@ class Durations:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoherence:
-    """Relaxation and dephasing of qubits that wait.
+    """Relaxation and dephasing of idle qubits.
 
-    A qubit waits in a layer for the time that its own operations leave of the layer's duration, which is that
-    of the longest operations in it. Its errors in that time are the Pauli twirl of amplitude damping and
-    dephasing (see `twirled`). Errors of the operations themselves are the business of their channels.
+    A qubit idles in a layer for the layer's duration, which is that of the longest operations in it, less the
+    time of its own operations. Its errors in that time are the Pauli twirl of amplitude damping and
+    dephasing (see `twirled`). Errors of the operations themselves belong to their channels.
 
     Attributes:
         t1_us: relaxation time in us; None: no relaxation.
-        t2_us: coherence time (echo or CPMG) in us; None: 2 T1, no dephasing but that of relaxation.
+        t2_us: coherence time (echo or CPMG) in us; None: 2 T1, dephasing by relaxation only.
         durations: of the operations.
-        overrides: (place, (t1_us or None, t2_us or None)): other times for one qubit; None: as above.
+        overrides: (position, (t1_us or None, t2_us or None)): other times for one qubit; None: as above.
 
     Raises:
-        ValueError: neither time, a time that is not above 0, T2 above 2 T1, or the same place twice.
+        ValueError: neither time, a time that is not above 0, T2 above 2 T1, or the same position twice.
     """
 
     t1_us: float | None = None
@@ -93,7 +93,7 @@ class Decoherence:
         }
 
     def scaled(self, factor: float) -> "Decoherence":
-        """A copy in which all rates of decoherence, 1/T1 and 1/T2, are multiplied."""
+        """Return a copy with all rates of decoherence, 1/T1 and 1/T2, multiplied."""
 
         def shorter(time: float | None) -> float | None:
             return None if time is None else time / factor
@@ -106,22 +106,23 @@ class Decoherence:
         )
 
     def lifetimes_at(self, place: Place) -> Lifetimes:
-        """T1 and T2 of the qubit at a place, in us."""
+        """Return T1 and T2 of the qubit at a position, us."""
         return self._by_place.get(place, self._default)
 
     def errors_at(self, place: Place, wait_ns: float) -> tuple[float, float, float]:
-        """Probabilities of X, Y and Z for a qubit that waits; see `twirled`."""
+        """Return the probabilities of X, Y and Z for an idle qubit; see `twirled`."""
         t1, t2 = self.lifetimes_at(place)
         return twirled(wait_ns, t1_ns=1e3 * t1, t2_ns=1e3 * t2)
 
 
 def twirled(wait_ns: float, *, t1_ns: float, t2_ns: float) -> tuple[float, float, float]:
-    """Pauli twirl of amplitude damping and dephasing (Ghosh, Fowler and Geller, Phys. Rev. A 86, 062318).
+    """Compute the Pauli twirl of amplitude damping and dephasing (Ghosh, Fowler and Geller, Phys. Rev. A 86,
+    062318).
 
     p_X = p_Y = (1 - exp(-t / T1)) / 4, p_Z = (1 - exp(-t / T2)) / 2 - (1 - exp(-t / T1)) / 4.
 
     Args:
-        wait_ns: waiting time t.
+        wait_ns: idle time t.
         t1_ns, t2_ns: T1 and T2, T2 at most 2 T1; infinity is allowed.
 
     Returns:
@@ -138,7 +139,7 @@ def _check_lifetimes(where: str, t1_us: float | None, t2_us: float | None) -> Li
             raise ValueError(f"{name}{where} must be a time in us above 0, not {value!r}")
     t1 = math.inf if t1_us is None else float(t1_us)
     t2 = 2 * t1 if t2_us is None else float(t2_us)
-    # A relative 1e-9 of slack: T2 = 2 T1 may come from arithmetic.
+    # A relative tolerance of 1e-9: T2 = 2 T1 may be the result of arithmetic.
     if t2 > 2 * t1 * (1 + 1e-9):
-        raise ValueError(f"t2_us{where} is {t2:g}: T2 is at most 2 T1, here {2 * t1:g} us")
+        raise ValueError(f"t2_us{where} is {t2:g}: must be at most 2 T1, here {2 * t1:g} us")
     return t1, t2

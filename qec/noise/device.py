@@ -1,4 +1,4 @@
-"""Noise models read from a device description; `data/devices/example.toml` explains the format."""
+"""Noise models from device descriptions; `data/devices/example.toml` explains the format."""
 
 import math
 import os
@@ -24,20 +24,20 @@ _LIFETIMES = ("t1_us", "t2_us")
 
 
 def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseModel:
-    """Noise model of a device.
+    """Read the noise model of a device.
 
     Args:
         description: path of a TOML file (ending in .toml), the name of a device that ships with the project,
-            or what a TOML file would hold as a mapping.
+            or the contents of a TOML file as a mapping.
 
     Returns:
-        Model named "device:" and the device's name; its parameters hold "excess" if it is given. Where the
+        Model named "device:" and the device's name; its parameters contain "excess" if it is given. Where the
         device has [coherence], idling follows from T1, T2 and durations; where it has [leakage], the model's
         `leakage` is not None.
 
     Raises:
         FileNotFoundError: no such file or shipped device (the message lists the shipped ones).
-        ValueError: not TOML; an unknown, missing or doubled key; a rate out of range. The message names the
+        ValueError: not TOML; an unknown, missing or duplicate key; a rate out of range. The message names the
             file and the key.
     """
     if isinstance(description, Mapping):
@@ -52,7 +52,7 @@ def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseMode
 
 
 def device_names() -> list[str]:
-    """Devices that ship with the project, sorted."""
+    """Return the names of the devices that ship with the project, sorted."""
     return sorted(path.stem for path in data_path(_FOLDER).glob("*.toml"))
 
 
@@ -72,7 +72,7 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
     _check_keys(content, _TOP_KEYS, where)
     name = content.get("name")
     if not isinstance(name, str) or not name:
-        raise ValueError(f"{where}: name must be a text that is not empty")
+        raise ValueError(f"{where}: name must be a non-empty text")
     for key in ("description", "source"):
         if not isinstance(content.get(key, ""), str):
             raise ValueError(f"{where}: {key} must be a text")
@@ -99,7 +99,7 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
             places = _places(entry.get("at"), num_qubits, at_entry)
             for kind in entry.keys() - {"at", *_LIFETIMES}:
                 if kind not in overrides:
-                    raise ValueError(f"{at_entry}: {kind} needs a rate for all others in [rates]")
+                    raise ValueError(f"{at_entry}: {kind} needs a rate for all other qubits in [rates]")
                 overrides[kind].append((places, entry[kind]))
             if not entry.keys().isdisjoint(_LIFETIMES):
                 lifetimes.append((places[0], (entry.get("t1_us"), entry.get("t2_us"))))
@@ -130,7 +130,7 @@ def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
 def _weights(
     content: Mapping[str, Any], rates: Mapping[str, Any], where: str
 ) -> dict[str, Mapping[str, float]]:
-    """Pauli weights by kind, from [weights] and [bias]."""
+    """Read Pauli weights by kind, from [weights] and [bias]."""
     found: dict[str, Mapping[str, float]] = {}
     tables = {key: content.get(key, {}) for key in ("weights", "bias")}
     for key, table in tables.items():
@@ -147,7 +147,7 @@ def _weights(
         found[kind] = weights
     for kind, eta in tables["bias"].items():
         if kind in found:
-            raise ValueError(f"{where}: {kind} has [weights] and [bias]: leave one of them out")
+            raise ValueError(f"{where}: {kind} has [weights] and [bias]: remove one of them")
         try:
             found[kind] = biased_weights(KINDS[kind].num_qubits, eta)
         except ValueError as error:
@@ -160,12 +160,12 @@ def _decoherence(
     lifetimes: list[tuple[Place, tuple[float | None, float | None]]],
     excess: float,
 ) -> Decoherence | None:
-    """What [coherence], [durations] and the qubits' own times say; `excess` divides the times."""
+    """Read [coherence], [durations] and the times of single qubits; `excess` divides the times."""
     if "coherence" not in content:
         if lifetimes:
             raise ValueError("[[qubits]]: t1_us and t2_us need times for all other qubits in [coherence]")
         if "durations" in content:
-            raise ValueError("[durations] is for waiting qubits: give their T1 or T2 in [coherence] too")
+            raise ValueError("[durations] is for idle qubits: add T1 or T2 in [coherence]")
         return None
     coherence, durations = content["coherence"], content.get("durations", {})
     names = tuple(field.name for field in fields(Durations))
@@ -187,7 +187,7 @@ def _decoherence(
 
 
 def _leakage(content: Mapping[str, Any]) -> LeakageModel | None:
-    """What [leakage] says."""
+    """Read [leakage]."""
     if "leakage" not in content:
         return None
     table = content["leakage"]
@@ -199,12 +199,12 @@ def _leakage(content: Mapping[str, Any]) -> LeakageModel | None:
     except ValueError as error:
         raise ValueError(f"[leakage] {error}") from None
     if not model.leaks:
-        raise ValueError("[leakage] never lets a qubit leak: give cz, measurement or cycle above 0")
+        raise ValueError("[leakage] has no leakage: set cz, measurement or cycle above 0")
     return model
 
 
 def _table(content: Mapping[str, Any], key: str, known: Iterable[str], where: str) -> Mapping[str, Any]:
-    """An optional table of numbers."""
+    """Read an optional table of numbers."""
     table = content.get(key, {})
     if not isinstance(table, Mapping):
         raise ValueError(f"{where}: write {key} as a table: [{key}]")

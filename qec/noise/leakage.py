@@ -12,18 +12,18 @@ _PROBABILITIES = ("cz", "measurement", "cycle", "transport", "decay", "reset", "
 
 @dataclass(frozen=True, kw_only=True)
 class LeakageModel:
-    """How qubits leak, spread leakage and come back; all numbers are probabilities.
+    """Rates of leakage, its transport and its removal; all numbers are probabilities.
 
     Attributes:
-        cz: that one of the two qubits of a CZ or CX, either with the same probability, leaks.
-        measurement: that a measured qubit leaks.
-        cycle: that a data qubit leaks in the time of a cycle in which others are measured and reset.
-        transport: that in a CZ or CX with one leaked qubit its partner takes the leakage over.
-        decay: that a leaked data qubit falls back in a cycle by itself.
-        reset: that a reset brings a leaked qubit back.
-        removal: that leakage removal, at the end of each cycle, brings a leaked data qubit back; 0 is none.
-        reads_one: that a leaked qubit is read as 1.
-        kick: what a gate does to the partner of a leaked qubit: "phase", a random flip of the kind that the
+        cz: one of the two qubits of a CZ or CX leaks; both are equally likely.
+        measurement: a measured qubit leaks.
+        cycle: a data qubit leaks while others are measured and reset, per cycle.
+        transport: in a CZ or CX with one leaked qubit, leakage moves to the other qubit.
+        decay: a leaked data qubit relaxes, per cycle.
+        reset: a reset returns a leaked qubit to the computational states.
+        removal: leakage removal at the end of each cycle returns a leaked data qubit; 0: no removal.
+        reads_one: a leaked qubit is measured as 1.
+        kick: effect of a gate on the partner of a leaked qubit: "phase", a random flip of the kind that the
             other qubit's state would cause (Z in a CZ), or "depolarize", any Pauli.
 
     Raises:
@@ -44,18 +44,18 @@ class LeakageModel:
         for name in _PROBABILITIES:
             value = getattr(self, name)
             if not is_number(value) or not 0 <= float(value) <= 1:
-                raise ValueError(f"{name}={value!r}: a probability, from 0 to 1")
+                raise ValueError(f"{name}={value!r}: must be a probability, from 0 to 1")
         if self.kick not in ("phase", "depolarize"):
-            raise ValueError(f"kick={self.kick!r}: 'phase' or 'depolarize'")
+            raise ValueError(f"kick={self.kick!r}: must be 'phase' or 'depolarize'")
 
     @property
     def leaks(self) -> bool:
-        """Whether any qubit ever leaks."""
+        """Whether any qubit can leak."""
         return self.cz > 0 or self.measurement > 0 or self.cycle > 0
 
     @property
     def text(self) -> str:
-        """The settings that differ from the defaults, such as "cz=0.0002 decay=0.03"."""
+        """Settings that differ from the defaults, such as "cz=0.0002 decay=0.03"."""
         default = LeakageModel()
         names = (*_PROBABILITIES, "kick")
         values = {

@@ -1,4 +1,4 @@
-"""Pauli weights: how the probability of an error channel is divided among Pauli operators."""
+"""Pauli weights: division of the probability of an error channel among Pauli operators."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ import stim
 
 from qec.noise.checks import is_number
 
-#: Number of qubits -> the Paulis that an error can be, in the order of stim's PAULI_CHANNEL_1 and _2.
+#: Number of qubits -> Paulis of an error, in the order of stim's PAULI_CHANNEL_1 and _2.
 PAULIS: Mapping[int, tuple[str, ...]] = {
     1: ("X", "Y", "Z"),
     2: tuple(a + b for a, b in product("IXYZ", repeat=2))[1:],
@@ -49,7 +49,7 @@ def check_weights(what: str, num_qubits: int, weights: Mapping[str, float] | Wei
 
 
 def biased_weights(num_qubits: int, eta: float) -> dict[str, float]:
-    """Weights of dephasing-biased noise.
+    """Compute the weights of dephasing-biased noise.
 
     Each product of I and Z weighs 2 eta, every other Pauli 1. For one qubit eta is p_Z / (p_X + p_Y) (arXiv
     1708.08474); eta = 1/2 is depolarizing for one qubit and for two, infinity is pure dephasing.
@@ -68,12 +68,12 @@ def biased_weights(num_qubits: int, eta: float) -> dict[str, float]:
 def append_channel(
     out: stim.Circuit, num_qubits: int, targets: Iterable[int], rate: float, weights: Weights
 ) -> None:
-    """Append an error channel: DEPOLARIZE without weights, else the shortest instruction that says it.
+    """Append an error channel: DEPOLARIZE without weights, else the shortest equivalent instruction.
 
     Args:
         out: circuit to extend.
         num_qubits: 1 or 2 qubits for each error.
-        targets: qubits, or pairs one after the other.
+        targets: qubits; for two-qubit errors a flat list of pairs.
         rate: probability of any error.
         weights: as `check_weights` returns them.
     """

@@ -12,28 +12,29 @@ _ONE_PARAMETER = {"phenomenological": phenomenological, "si1000": si1000, "unifo
 
 
 def names() -> list[str]:
-    """Names that `by_name` takes: models with a strength p, then the devices that ship with the project."""
+    """Return the names that `by_name` accepts: models with a strength p, then the devices of the project."""
     return sorted(_ONE_PARAMETER) + [_DEVICE + name for name in device_names()]
 
 
 def by_name(name: str, p: float | None = None) -> NoiseModel:
-    """The noise model of this name.
+    """Return the noise model of this name.
 
     Args:
-        name: one of `names()`, or "device:PATH.toml" for a device file of one's own. A model with a strength
+        name: one of `names()`, or "device:PATH.toml" for another device file. A model with a strength
             may have a dephasing bias: "si1000:bias=100" (see `NoiseModel.biased`).
         p: strength; required for the models that have one, not allowed for devices.
 
     Raises:
-        ValueError: an unknown name (the message lists the known ones), p missing, out of range or not wanted,
-            a bias that is no number of at least 0 or that is given for a device.
-        FileNotFoundError: there is no such device file.
+        ValueError: an unknown name (the message lists the known ones), p missing, out of range or not
+        allowed,
+            a bias that is not a number of at least 0, or a bias for a device.
+        FileNotFoundError: no such device file.
     """
     if name.startswith(_DEVICE):
         if p is not None:
-            raise ValueError(f"noise model {name!r} has its own rates and takes no p")
+            raise ValueError(f"noise model {name!r} has its own rates and takes no p: leave p out")
         if _BIAS in name:
-            raise ValueError(f"noise model {name!r}: a device takes its bias from [bias] in its file")
+            raise ValueError(f"noise model {name!r}: set the bias of a device by [bias] in its file")
         return device(name.removeprefix(_DEVICE))
     name, biased, eta = name.partition(_BIAS)
     if name not in _ONE_PARAMETER:

@@ -5,7 +5,7 @@ from qec.noise.model import NoiseModel
 
 
 def uniform(p: float) -> NoiseModel:
-    """The same strength at all four places of stim's generated circuits, idling apart.
+    """Make the model of stim's generated circuits, with equal strength of all four kinds of noise.
 
     Depolarizing p after each Clifford gate, depolarizing p of the data qubits at the start of each cycle,
     flip p before each measurement, flip p after each reset. On the (CSS) surface and repetition codes with
@@ -23,10 +23,11 @@ def uniform(p: float) -> NoiseModel:
 
 
 def phenomenological(p: float) -> NoiseModel:
-    """Depolarizing p of each data qubit at the start of each cycle and flip p of each measurement's result.
+    """Make the phenomenological model: data qubits depolarized at the start of each cycle, results flipped.
 
-    Gates, resets and idling are perfect. The flips strike the last measurement of the data qubits too, as in
-    stim's generated circuits with `before_round_data_depolarization` and `before_measure_flip_probability`.
+    Both have strength p. Gates, resets and idling are perfect. The last measurement of the data qubits has
+    flips, too, as in stim's generated circuits with `before_round_data_depolarization` and
+    `before_measure_flip_probability`.
 
     Raises:
         ValueError: p outside [0, 3/4].
@@ -35,14 +36,14 @@ def phenomenological(p: float) -> NoiseModel:
 
 
 def si1000(p: float) -> NoiseModel:
-    """SI1000, the superconducting-inspired model of arXiv 2108.10457 (a cycle of 1000 ns).
+    """Make SI1000, the superconducting-inspired model of arXiv 2108.10457 (a cycle of 1000 ns).
 
     Depolarizing p after each two-qubit gate and p/10 after each one-qubit gate; flip 2p after each reset;
     flip 5p of each measurement's result; depolarizing p/10 of each qubit that idles in a layer, and in
     addition 2p if other qubits are measured or reset in that layer. Meant for `gates="cz"`.
 
     The measured qubit itself is not depolarized: later versions of the model add depolarizing p after a
-    measurement, which changes nothing where a reset follows or the circuit ends, as in memory experiments.
+    measurement, which has no effect where a reset follows or the circuit ends, as in memory experiments.
 
     Raises:
         ValueError: p outside [0, 1/5].

@@ -1,4 +1,4 @@
-"""Layers, data qubits and ancillas of a stim circuit, found without running it."""
+"""Layers, data qubits and ancillas of a stim circuit, found without simulation."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,37 +9,37 @@ ANNOTATIONS = frozenset({"DETECTOR", "OBSERVABLE_INCLUDE", "SHIFT_COORDS", "QUBI
 
 
 def group_qubits(group: Sequence[stim.GateTarget]) -> tuple[int, ...]:
-    """Qubits of a target group, each once; records and sweep bits are left out."""
+    """Return the qubits of a target group, each once, without records and sweep bits."""
     return tuple(dict.fromkeys(target.value for target in group if _is_qubit(target)))
 
 
 def acts_on_qubits(group: Sequence[stim.GateTarget]) -> bool:
-    """Whether no target is a measurement record or sweep bit."""
+    """Return whether no target is a measurement record or sweep bit."""
     return all(_is_qubit(target) for target in group)
 
 
 def has_tick(circuit: stim.Circuit) -> bool:
-    """Whether there is a TICK, at any depth."""
+    """Return whether there is a TICK, at any depth."""
     return any(instruction.name == "TICK" for instruction, _ in _walk(circuit))
 
 
 def has_cycle_tick(circuit: stim.Circuit) -> bool:
-    """Whether there is a `TICK[cycle]`, at any depth."""
+    """Return whether there is a `TICK[cycle]`, at any depth."""
     return any(instruction.name == "TICK" and instruction.tag == "cycle" for instruction, _ in _walk(circuit))
 
 
 def begins_with_tick(circuit: stim.Circuit, *, if_empty: bool = False) -> bool:
-    """Whether a TICK comes before any operation; `if_empty` where there is neither."""
+    """Return whether a TICK precedes all operations; `if_empty` without either."""
     return is_followed_by_tick(circuit, -1, at_end=if_empty)
 
 
 def is_followed_by_tick(circuit: stim.Circuit, index: int, *, at_end: bool) -> bool:
-    """Whether a TICK comes before any operation after instruction number `index`.
+    """Return whether a TICK precedes all operations after instruction number `index`.
 
     Args:
         circuit: circuit or body of a REPEAT block.
-        index: number of an instruction of it; -1 looks from its beginning.
-        at_end: the answer where the circuit ends before either.
+        index: number of an instruction; -1: from the beginning.
+        at_end: returned if the circuit ends before either.
     """
     for instruction in circuit[index + 1 :]:
         if isinstance(instruction, stim.CircuitRepeatBlock):
@@ -52,7 +52,7 @@ def is_followed_by_tick(circuit: stim.Circuit, index: int, *, at_end: bool) -> b
 
 
 def find_used_qubits(circuit: stim.Circuit) -> set[int]:
-    """Qubits that some operation acts on."""
+    """Find the qubits that operations act on."""
     return {
         target.value
         for instruction, _ in _walk(circuit)
@@ -63,7 +63,7 @@ def find_used_qubits(circuit: stim.Circuit) -> set[int]:
 
 
 def find_neighbours(circuit: stim.Circuit) -> dict[int, list[int]]:
-    """For each qubit those that it has a two-qubit gate with, in ascending order."""
+    """Find for each qubit those that it has a two-qubit gate with, ascending."""
     found: dict[int, set[int]] = {}
     for instruction, _ in _walk(circuit):
         if instruction.name in ANNOTATIONS or not stim.gate_data(instruction.name).is_two_qubit_gate:
@@ -77,7 +77,7 @@ def find_neighbours(circuit: stim.Circuit) -> dict[int, list[int]]:
 
 
 def find_ancillas(circuit: stim.Circuit) -> frozenset[int]:
-    """Qubits that are measured by themselves more than once; if there are none, those measured by MR."""
+    """Find the qubits that are measured alone more than once; without any, those measured by MR."""
     times: Counter[int] = Counter()
     measured_and_reset: set[int] = set()
     for instruction, count in _walk(circuit):
@@ -94,7 +94,7 @@ def find_ancillas(circuit: stim.Circuit) -> frozenset[int]:
 
 
 def find_data_qubits(circuit: stim.Circuit, ancillas: frozenset[int]) -> list[int]:
-    """Qubits tagged `QUBIT_COORDS[data]`; without tags, all used qubits but the ancillas; ascending."""
+    """Find the qubits tagged `QUBIT_COORDS[data]`; without tags, all used qubits but ancillas; ascending."""
     tagged = {
         target.value
         for instruction, _ in _walk(circuit)
@@ -105,7 +105,7 @@ def find_data_qubits(circuit: stim.Circuit, ancillas: frozenset[int]) -> list[in
 
 
 def measures_products(circuit: stim.Circuit) -> bool:
-    """Whether Pauli products of two qubits or more are measured (MPP, MXX, MYY, MZZ)."""
+    """Return whether Pauli products of two qubits or more are measured (MPP, MXX, MYY, MZZ)."""
     return any(
         len(group_qubits(group)) > 1
         for instruction, _ in _walk(circuit)
@@ -119,7 +119,7 @@ def _is_qubit(target: stim.GateTarget) -> bool:
 
 
 def _walk(circuit: stim.Circuit, times: int = 1) -> Iterator[tuple[stim.CircuitInstruction, int]]:
-    """Instructions at any depth, each once, and how often it is executed."""
+    """Iterate over instructions at any depth, each once, and their numbers of executions."""
     for instruction in circuit:
         if isinstance(instruction, stim.CircuitRepeatBlock):
             yield from _walk(instruction.body_copy(), times * instruction.repeat_count)

@@ -1,4 +1,4 @@
-"""What a model predicts for detectors and pairs of them, against what shots show."""
+"""Compare predicted and observed coincidences of detectors."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +9,7 @@ from qec.priors.mechanisms import Floats, Indices, Mechanisms
 
 
 def neighbouring_pairs(mechanisms: Mechanisms) -> Indices:
-    """All pairs of detectors that some error flips together: (pairs, 2), the smaller first."""
+    """Return all pairs of detectors that an error flips together: (pairs, 2), the smaller first."""
     together = sparse.coo_array(mechanisms.incidence @ mechanisms.incidence.T)
     first, second = (axis.astype(np.intp) for axis in together.coords)
     table = np.stack([first, second], axis=1)[first < second]
@@ -19,18 +19,18 @@ def neighbouring_pairs(mechanisms: Mechanisms) -> Indices:
 def chi_square_per_pair(
     mechanisms: Mechanisms, attenuations: Floats, *, detection_events: ArrayLike
 ) -> float:
-    """Mean over neighbouring pairs of the squared deviation of their coincidences, in units of its variance.
+    """Compute the mean squared deviation of neighbouring pairs' coincidences, in units of its variance.
 
     About 1 where the model is right; each pair's coincidences are binomial. NaN where no error flips two
     detectors.
 
     Args:
-        mechanisms: which errors there are.
+        mechanisms: errors of the model.
         attenuations: float64 (sets,).
         detection_events: shots that the attenuations were not learned from, as in `learn_error_model`.
 
     Raises:
-        ValueError: events that do not fit.
+        ValueError: events that do not fit the model.
     """
     pairs = neighbouring_pairs(mechanisms)
     columns = event_columns(detection_events, num_detectors=mechanisms.num_detectors)

@@ -2,7 +2,7 @@
 
 Google Quantum AI, Nature 595, 383 (2021), supplement: with independent errors,
     p_ij = 1/2 - sqrt(1/4 - (<x_i x_j> - <x_i><x_j>) / (1 - 2<x_i> - 2<x_j> + 4<x_i x_j>)),
-and what the pairs leave of a detector's events is an error that flips it alone.
+and the events of a detector that no pair explains are errors that flip it alone.
 """
 
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ class PairCorrelations:
         pairs: (pairs, 2) detectors, the smaller first.
         probability: p_ij in [0, 1/2], float64 (pairs,).
         standard_error: of p_ij, above zero; by propagation of the sampling error of the means.
-        clipped: where the formula gave less than zero or nothing at all (too few shots, or detectors that
-        fire
-            half of the time) and zero stands instead.
+        clipped: bool (pairs,), pairs with zero in place of a negative or undefined value (too few shots, or
+            detectors that fire half of the time).
         boundary: p_i in [0, 1]: errors that flip detector i and none of its partners in `pairs`, float64
-            (num_detectors,). Meaningful where `pairs` are those of a DEM: over all pairs the noise adds up.
+            (num_detectors,). Meaningful if `pairs` are those of a DEM: the noise of all possible pairs would
+            add up.
         boundary_standard_error: of p_i, above zero.
         boundary_clipped: as `clipped`.
-        num_shots: shots that were counted.
+        num_shots: number of shots.
     """
 
     pairs: NDArray[np.intp]
@@ -47,7 +47,7 @@ class PairCorrelations:
     num_shots: int
 
     def matrix(self) -> Floats:
-        """p_ij as a symmetric matrix with p_i on its diagonal; NaN where a pair was not asked for."""
+        """Return p_ij as a symmetric matrix with p_i on its diagonal; NaN for other pairs."""
         size = len(self.boundary)
         table = np.full((size, size), np.nan)
         first, second = self.pairs.T
@@ -59,20 +59,21 @@ class PairCorrelations:
 def pair_correlations(
     *, detection_events: ArrayLike, num_detectors: int, pairs: ArrayLike | None = None
 ) -> PairCorrelations:
-    """Probabilities of errors that flip two detectors, and of errors that flip one, from detection events.
+    """Estimate the probabilities of errors that flip two detectors, or one, from detection events.
 
-    The formula takes all errors to flip one or two detectors. An error that flips more counts towards every
-    pair among them; `learn_error_model` tells them apart.
+    The formula assumes that errors flip one or two detectors. An error that flips more counts towards every
+    pair among them; `learn_error_model` distinguishes them.
 
     Args:
         detection_events: bool (shots, num_detectors) or bit-packed uint8 (shots, ceil(num_detectors / 8)),
             least significant bit first; memory maps and strided views are read in chunks.
         num_detectors: detectors in a shot.
-        pairs: (pairs, 2) detectors; default: all pairs, of up to 4096 detectors.
+        pairs: (pairs, 2) detectors; None: all pairs, of up to 4096 detectors.
 
     Raises:
-        ValueError: events of a wrong dtype or shape, no shots, pairs that are no two detectors or come twice,
-            or all pairs of more detectors than that.
+        ValueError: events of a wrong dtype or shape, no shots, pairs that are not two different detectors or
+        occur twice,
+            or all pairs of more than 4096 detectors.
     """
     chosen = _pairs(pairs, num_detectors)
     columns = event_columns(detection_events, num_detectors=num_detectors)
@@ -86,7 +87,7 @@ def pair_correlations(
     clipped = ~(unclipped >= 0)
     found = np.where(clipped, 0.0, unclipped)
 
-    # As if each outcome had been seen half a time more: no standard error is zero.
+    # Half a count is added to each outcome, so that no standard error is zero.
     smooth, smooth_pair = _smoothed(columns, fired, both, first, second)
     variance = _log_variance(smooth[first], smooth[second], smooth_pair)
     ratio = np.clip(smooth[first] * smooth[second] / smooth_pair, 1 / shots, 1)
@@ -116,11 +117,11 @@ def pair_correlations(
 
 def _pairs(pairs: ArrayLike | None, num_detectors: int) -> NDArray[np.intp]:
     if num_detectors < 1:
-        raise ValueError(f"num_detectors is {num_detectors}: it must be at least 1")
+        raise ValueError(f"num_detectors is {num_detectors}: must be at least 1")
     if pairs is None:
         if num_detectors > _MOST_DETECTORS:
             raise ValueError(
-                f"all pairs of {num_detectors} detectors are too many (up to {_MOST_DETECTORS}): choose pairs"
+                f"all pairs of {num_detectors} detectors: must be at most {_MOST_DETECTORS}, or give pairs"
             )
         return np.stack(np.triu_indices(num_detectors, k=1), axis=1)
     table = np.asarray(pairs)
@@ -132,21 +133,21 @@ def _pairs(pairs: ArrayLike | None, num_detectors: int) -> NDArray[np.intp]:
     bad = (table[:, 0] < 0) | (table[:, 1] >= num_detectors) | (table[:, 0] == table[:, 1])
     if bad.any():
         one, other = table[int(bad.argmax())]
-        raise ValueError(f"pairs: ({one}, {other}) is not two different detectors below {num_detectors}")
+        raise ValueError(f"pairs: ({one}, {other}) must be two different detectors below {num_detectors}")
     if len(np.unique(table, axis=0)) < len(table):
-        raise ValueError("pairs: the same pair comes twice")
+        raise ValueError("pairs: the same pair occurs twice")
     return table
 
 
 def _smoothed(
     columns: EventColumns, fired: Floats, both: Floats, first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> tuple[Floats, Floats]:
-    """Means of the products of (1 - 2 x), away from 0 and 1, for variances."""
+    """Compute the means of the products of (1 - 2 x), away from 0 and 1, for variances."""
     shots = columns.num_shots
     single = 1 - 2 * (fired * shots + 0.5) / (shots + 1)
     agree = 1 - fired[first] - fired[second] + 2 * both
     pair = 2 * (agree * shots + 0.5) / (shots + 1) - 1
-    tiny = 0.5 / np.sqrt(shots)  # a mean far below its own error says no more than that
+    tiny = 0.5 / np.sqrt(shots)  # a mean far below its standard error carries no more information
     return _away(single, tiny), _away(pair, tiny)
 
 
@@ -155,7 +156,7 @@ def _away(values: Floats, least: float) -> Floats:
 
 
 def _log_variance(first: Floats, second: Floats, pair: Floats) -> Floats:
-    """Variance over shots of the influence on ln(<y_i> <y_j> / <y_i y_j>), y = 1 - 2 x."""
+    """Compute the variance over shots of the influence on ln(<y_i> <y_j> / <y_i y_j>), y = 1 - 2 x."""
     variance = (
         1 / first**2
         + 1 / second**2
@@ -165,7 +166,7 @@ def _log_variance(first: Floats, second: Floats, pair: Floats) -> Floats:
         - 2 * first / (second * pair)
         - 1
     )
-    # Smoothing of the three means is not quite consistent; it must not make a variance vanish.
+    # Smoothing of the three means is not fully consistent; no variance may vanish for that.
     least = (1 / first**2 - 1) * (1 / second**2 - 1)
     return np.asarray(np.maximum(variance, np.maximum(least, 0)))
 
@@ -173,7 +174,7 @@ def _log_variance(first: Floats, second: Floats, pair: Floats) -> Floats:
 def _boundary_variance(
     columns: EventColumns, pairs: NDArray[np.intp], single: Floats, pair: Floats, size: int
 ) -> Floats:
-    """Variance over shots of the influence on ln(1 - 2 p_i), chunk by chunk of shots."""
+    """Compute the variance over shots of the influence on ln(1 - 2 p_i), in chunks of shots."""
     first, second = pairs.T
     count = np.arange(len(pairs))
     ends = sparse.csr_array(

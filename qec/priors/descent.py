@@ -1,7 +1,7 @@
-"""Minimising a smooth function of many variables: L-BFGS with a backtracking line search.
+"""Minimise a smooth function of many variables: L-BFGS with a backtracking line search.
 
-Nocedal and Wright, Numerical Optimization (2nd edition), algorithms 3.1 and 7.5. SciPy's own hands its small
-vectors to a threaded BLAS, which on a busy machine takes twenty times as long as the function itself.
+Nocedal and Wright, Numerical Optimization (2nd edition), algorithms 3.1 and 7.5. SciPy's implementation uses
+a threaded BLAS for its small vectors, which on a busy machine takes twenty times as long as the function.
 """
 
 from collections import deque
@@ -24,13 +24,16 @@ def minimize(
     max_iterations: int,
     tolerance: float,
 ) -> Floats:
-    """A point where no step of the method gains more than the tolerance.
+    """Minimise a function until ten iterations together gain less than the tolerance.
 
     Args:
         function: point -> value and gradient.
-        start: where to begin.
-        max_iterations: when to stop at the latest.
-        tolerance: a gain in the function's value, ten iterations together, that is not worth going on.
+        start: first point, float64 (variables,).
+        max_iterations: largest number of iterations.
+        tolerance: in units of the function's value.
+
+    Returns:
+        The last point.
     """
     point = start
     value, gradient = function(point)
@@ -39,7 +42,7 @@ def minimize(
     for _ in range(max_iterations):
         direction = -_inverse_hessian_times(gradient, steps)
         slope = _dot(direction, gradient)
-        if slope >= 0:  # rounding: begin anew with the gradient
+        if slope >= 0:  # rounding errors: restart with the gradient
             steps.clear()
             direction, slope = -gradient, -_dot(gradient, gradient)
         if slope == 0:

@@ -1,7 +1,7 @@
-"""Detection events turned on their side: one row of bits per detector, to be counted with AND and popcount.
+"""Transposed detection events: one row of bits per detector, to be counted with AND and popcount.
 
-A b8 file has one row per shot; how often detectors fire together is a question about columns. Shots are
-turned a chunk at a time, so that never more than a chunk exists as single bytes.
+A b8 file has one row per shot, but coincidences of detectors are counted over columns. Shots are transposed
+in chunks, so that only a chunk exists as single bytes.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from qec.datasets import pack
 Words = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 
-_SHOTS_AT_ONCE = 8192  # a multiple of 64: chunks meet at the borders of words
+_SHOTS_AT_ONCE = 8192  # a multiple of 64: chunks end with a word
 _ROWS_AT_ONCE = 256
 
 
@@ -37,11 +37,11 @@ class EventColumns:
         return len(self.words)
 
     def singles(self) -> Counts:
-        """How often each detector fired: int64 (num_detectors,)."""
+        """Count the events of each detector: int64 (num_detectors,)."""
         return np.asarray(np.bitwise_count(self.words).sum(axis=1, dtype=np.int64))
 
     def pairs(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> Counts:
-        """How often both detectors of each pair fired in one shot: int64 (pairs,)."""
+        """Count the shots in which both detectors of each pair fired: int64 (pairs,)."""
         found = np.empty(len(first), dtype=np.int64)
         for start in range(0, len(first), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
@@ -50,13 +50,13 @@ class EventColumns:
         return found
 
     def patterns(self, windows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """How often each set of a window's detectors fired, and the others of the window did not.
+        """Count the shots in which exactly a given set of a window's detectors fired.
 
         Args:
             windows: (windows, size) detectors.
 
         Returns:
-            float64 (windows, 2**size); bit b of the second index says whether detector `windows[., b]` fired.
+            float64 (windows, 2**size); bit b of the second index is set if detector `windows[., b]` fired.
         """
         num_windows, size = windows.shape
         found = np.empty((num_windows, 2**size))
@@ -73,12 +73,12 @@ class EventColumns:
 
 
 def event_columns(detection_events: ArrayLike, *, num_detectors: int) -> EventColumns:
-    """Turn shots on their side.
+    """Transpose shots.
 
     Args:
         detection_events: bool (shots, num_detectors), or bit-packed uint8 (shots, ceil(num_detectors / 8)),
-            least significant bit first. Memory maps and strided views (every second shot) are read a chunk at
-            a time.
+            least significant bit first. Memory maps and strided views (every second shot) are read in
+            chunks.
         num_detectors: detectors in a shot.
 
     Raises:
@@ -86,9 +86,9 @@ def event_columns(detection_events: ArrayLike, *, num_detectors: int) -> EventCo
     """
     array = np.asarray(detection_events)
     if array.ndim == 2 and len(array) == 0:
-        raise ValueError("detection_events: no shots, nothing can be learned")
+        raise ValueError("detection_events: no shots: must have at least one")
     if array.ndim != 2:
-        pack(array, num_bits=num_detectors, what="detection_events")  # says what is wrong
+        pack(array, num_bits=num_detectors, what="detection_events")  # raises the error
     shots = len(array)
     words = np.zeros((num_detectors, (shots + 63) // 64), dtype=np.uint64)
     for start in range(0, shots, _SHOTS_AT_ONCE):

@@ -1,9 +1,9 @@
-"""Rates that maximise the windows' likelihood, held back towards the rates that they started from.
+"""Maximise the windows' likelihood, with a penalty on deviations from the initial rates.
 
-The logarithm of each rate is its start plus what its class repeated in space and time deviates, plus what its
-class repeated in time deviates, plus a deviation of its own. Each deviation is normally distributed with a
-spread given for its level: rates that the shots say little about follow those of their kind, and these the
-start. Rates are positive by construction.
+The logarithm of each rate is its initial value plus three deviations: of its class repeated in space and
+time, of its class repeated in time, and its own. Each deviation is normally distributed with a spread given
+for its level: rates that the shots determine poorly follow those of their class, and these the initial
+values. Rates are positive by construction.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ from qec.priors.descent import minimize
 from qec.priors.likelihood import Floats, WindowModel
 from qec.priors.mechanisms import Mechanisms
 
-# A gain in log-likelihood that is not worth ten more steps: the chance of the data changes by two per cent.
+# Gain in log-likelihood of ten steps at which to stop: the likelihood changes by two per cent.
 _TOLERANCE = 0.02
-# Attenuation 3 is p = 0.475: more cannot be told from 1/2, and the search must not run away.
+# Attenuation 3 is p = 0.475: larger rates cannot be distinguished from 1/2, and the search must be bounded.
 _LARGEST_LOG = np.log(3.0)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How far rates are expected to lie from the start: standard deviations of natural logarithms.
+    """Expected deviation of rates from their initial values: standard deviations of natural logarithms.
 
     Attributes:
-        kind: of mechanisms of one shape anywhere, all of them together.
-        place: of one mechanism in all cycles, beyond its kind's.
-        single: of one mechanism in one cycle, beyond its place's; 0 keeps it the same in all cycles.
+        kind: of all mechanisms that differ by a shift in space and time.
+        place: of one mechanism in all cycles, relative to its kind.
+        single: of one mechanism in one cycle, relative to its place; 0: the same in all cycles.
     """
 
     kind: float = 1.0
@@ -40,17 +40,17 @@ class Spread:
     def __post_init__(self) -> None:
         for name, value in (("kind", self.kind), ("place", self.place), ("single", self.single)):
             if not 0 <= value < np.inf:
-                raise ValueError(f"spread: {name} is {value}: it must be zero or a positive number")
+                raise ValueError(f"spread: {name} is {value}: must be zero or a positive number")
 
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Which mechanisms deviate together, at each of the three levels."""
+    """Classes of mechanisms that deviate together, at each of the three levels."""
 
     class_of: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
 
     def covariance(self, spread: Spread) -> Floats:
-        """Of the logarithms of the rates before any shot: float64 (sets, sets)."""
+        """Return the prior covariance of the logarithms of the rates: float64 (sets, sets)."""
         total = np.zeros((len(self.class_of[0]),) * 2)
         for classes, width in zip(self.class_of, _widths(spread), strict=True):
             total += width**2 * (classes[:, None] == classes[None, :])
@@ -58,7 +58,7 @@ class Levels:
 
 
 def levels_of(mechanisms: Mechanisms) -> Levels:
-    """The classes of a DEM's mechanisms, by their detectors' coordinates."""
+    """Classify a DEM's mechanisms by their detectors' coordinates."""
     single = np.arange(len(mechanisms.sets))
     return Levels((mechanisms.repeated_in_space(), mechanisms.repeated_in_time(), single))
 
@@ -73,18 +73,18 @@ def fit(
     initial: Floats | None = None,
     max_iterations: int = 500,
 ) -> Floats:
-    """Attenuations of greatest penalised composite likelihood.
+    """Find the attenuations of greatest penalised composite likelihood.
 
     The composite likelihood is divided by the number of windows that a detector is in, so that each detection
     event counts about once against the spreads.
 
     Args:
         model: the windows.
-        counts: (2**size, windows) how often each pattern was seen.
-        start: attenuation of each set before any shot.
-        levels: which sets deviate together.
-        spread: how far they are expected to.
-        initial: attenuations to begin the search with; default: `start`.
+        counts: (2**size, windows), shots with each pattern.
+        start: prior attenuation of each set.
+        levels: classes of sets that deviate together.
+        spread: expected deviations.
+        initial: attenuations at which the search begins; None: `start`.
         max_iterations: of the search.
     """
     active = [pair for pair in zip(levels.class_of, _widths(spread), strict=True) if pair[1] > 0]
@@ -120,7 +120,7 @@ def fit(
 
 
 def saturated(counts: Floats) -> float:
-    """The log-likelihood that no model of the windows can exceed."""
+    """Return the largest log-likelihood of any model of the windows."""
     total = counts.sum(axis=0)
     return float(np.sum(counts * np.log(np.maximum(counts, 1) / np.maximum(total, 1))))
 
@@ -135,7 +135,7 @@ def _project(
     parts: Sequence[slice],
     sizes: Sequence[int],
 ) -> Floats:
-    """Deviations that come near the logarithms: class means, level by level."""
+    """Approximate logarithms by deviations: class means, level by level."""
     result = np.zeros(parts[-1].stop)
     left = logs.copy()
     for (classes, width), part, size in zip(active, parts, sizes, strict=True):

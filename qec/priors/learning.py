@@ -1,4 +1,4 @@
-"""All rates of a detector error model learned from detection events alone."""
+"""Learn all rates of a detector error model from detection events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from qec.priors.windows import cover
 
 WINDOW = 10
 MOST_DETECTORS = 12
-#: What `learn_error_model` chooses from, the most cautious first; it stops after the first that is worse.
+#: Spreads that `learn_error_model` tries in this order; it stops at the first that is worse than the one
+#: before.
 SPREADS = (
     Spread(kind=0.5, place=0.1, single=0.0),
     Spread(kind=1.0, place=0.3, single=0.1),
@@ -27,19 +28,19 @@ SPREADS = (
 
 @dataclass(frozen=True, eq=False)
 class LearnedModel:
-    """A detector error model whose rates were learned, and what speaks for it.
+    """Detector error model with learned rates, and their cross-validation.
 
     Attributes:
         error_model: the DEM: errors, decompositions, observables and coordinates of the start, new rates.
-        mechanisms: its unknowns, with the attenuations that they started from.
+        mechanisms: its unknowns, with their initial attenuations.
         attenuations: learned -ln(1 - 2 p) of each set of detectors, float64 (sets,).
         spread: the spread that was used.
-        gains: spread -> gain in log-likelihood per shot over the start on shots that were left out, for each
-            spread that was tried; empty where the spread was given. Each detector counts about once.
+        gains: spread -> gain in log-likelihood per shot over the initial rates on left-out shots, for each
+            spread that was tried; empty if the spread was given. Each detector counts about once.
         folds: attenuations learned with `spread` from all shots but those of one fold, float64 (folds, sets);
-            fold i is the shots i, i + folds, ...; empty where the spread was given.
+            fold i is the shots i, i + folds, ...; empty if the spread was given.
         num_shots: shots learned from.
-        windows: (windows, size), the detectors that were looked at together.
+        windows: (windows, size), detectors of each window.
     """
 
     error_model: stim.DetectorErrorModel
@@ -53,7 +54,7 @@ class LearnedModel:
 
     @property
     def rates(self) -> Floats:
-        """Learned probability that an odd number of a set's errors happens: float64 (sets,)."""
+        """Learned probability that an odd number of a set's errors occurs: float64 (sets,)."""
         return probability(self.attenuations)
 
 
@@ -70,20 +71,21 @@ def learn_error_model(
 
     The rates maximise a composite likelihood: the sum, over small overlapping windows of detectors that
     together hold every set that an error flips, of the log-likelihood of the patterns seen there, in which
-    independent errors enter exactly (see `qec.priors.likelihood`). They are held back towards the start,
-    errors that repeat in time and space together (see `qec.priors.fitting`). How strongly is chosen by the
-    likelihood of detection events that were left out; observables are never looked at.
+    independent errors enter exactly (see `qec.priors.likelihood`). Deviations from the initial rates
+    are penalised, jointly for errors that repeat in time and space (see `qec.priors.fitting`); the strength
+    is chosen by the likelihood of left-out detection events. Observables are not used.
 
     Args:
         detection_events: bool (shots, num_detectors) or bit-packed uint8 (shots, ceil(num_detectors / 8)),
             least significant bit first; memory maps and strided views are read in chunks.
-        error_model: where to start, and which errors there are. Errors of probability 0 or 1 and errors that
-            flip no detector stay as they are.
-        coordinates: detector -> coordinates, where the DEM has none; without, nothing is known to repeat.
-        spread: how far rates may lie from the start; of several the best is chosen by cross-validation, in
-            their order until one is worse than one before.
-        folds: parts of the shots that take turns in being left out.
-        window_size: detectors of a window; more tell more and take longer. Larger where an error flips more.
+        error_model: errors and their initial rates. Errors of probability 0 or 1 and errors that
+            flip no detector are unchanged.
+        coordinates: detector -> coordinates, if the DEM has none; without coordinates no errors repeat.
+        spread: expected deviation from the initial rates; of several the best is chosen by cross-validation,
+            in their order until one is worse than the one before.
+        folds: parts of the shots for cross-validation.
+        window_size: detectors of a window; larger windows carry more information and take longer. Increased
+            where an error flips more detectors.
 
     Raises:
         ValueError: events that do not fit the DEM, too few shots to leave some out, an error of probability
@@ -91,11 +93,11 @@ def learn_error_model(
     """
     tried = (spread,) if isinstance(spread, Spread) else tuple(spread)
     if not tried:
-        raise ValueError("spread: an empty sequence, expected at least one")
+        raise ValueError("spread: must be at least one")
     if folds < 2:
-        raise ValueError(f"folds is {folds}: it must be at least 2")
+        raise ValueError(f"folds={folds}: must be at least 2")
     if not 1 <= window_size <= MOST_DETECTORS:
-        raise ValueError(f"window_size is {window_size}: it must be from 1 to {MOST_DETECTORS}")
+        raise ValueError(f"window_size={window_size}: must be between 1 and {MOST_DETECTORS}")
     mechanisms = read_mechanisms(error_model, coordinates=coordinates)
     largest = int(mechanisms.sizes.max())
     if largest > MOST_DETECTORS:
@@ -141,18 +143,18 @@ def learn_halves(
     coordinates: Mapping[int, Sequence[float]] | None = None,
     spread: Spread | Sequence[Spread] = SPREADS,
 ) -> tuple[LearnedModel, LearnedModel]:
-    """One model for the even shots, learned from the odd ones alone, and one for the odd shots.
+    """Learn a model for the even shots from the odd ones, and a model for the odd shots from the even ones.
 
-    Also the spread is chosen within the half that is learned from. Shots are counted from 0.
+    The spread is chosen within each half. Shots are counted from 0.
 
     Args:
         detection_events: as in `learn_error_model`.
-        error_models: where to start: one DEM, or one for the even and one for the odd shots.
+        error_models: initial rates: one DEM, or one for the even and one for the odd shots.
         coordinates: as in `learn_error_model`.
         spread: as in `learn_error_model`.
 
     Returns:
-        The model to decode even shots with, and that for odd shots.
+        The model for decoding even shots, and that for odd shots.
 
     Raises:
         ValueError: as in `learn_error_model`.
@@ -171,7 +173,7 @@ def learn_halves(
 def _counts(
     events: NDArray[np.generic], mechanisms: Mechanisms, windows: NDArray[np.intp], folds: int
 ) -> list[Floats]:
-    """Patterns seen in each fold, without what certain errors flip."""
+    """Count the patterns in each fold, without flips by certain errors."""
     if events.ndim == 2 and 0 < len(events) < folds:
         raise ValueError(
             f"{len(events)} shots in {folds} folds: give more shots, or a single spread to learn without "
@@ -195,7 +197,7 @@ def _choose(
     levels: Levels,
     tried: Sequence[Spread],
 ) -> tuple[Spread, dict[Spread, float], Floats]:
-    """The spread that predicts left-out shots best, every spread's gain, and the best one's rates."""
+    """Find the spread that predicts left-out shots best, the gain of each spread, and the best rates."""
     total = np.sum(counts, axis=0)
     num_shots = float(total[:, 0].sum())
     before = sum(model.log_likelihood(start, part) for part in counts)
@@ -214,6 +216,6 @@ def _choose(
             value += model.log_likelihood(learned, part)
         gains[spread] = (value - before) / model.multiplicity / num_shots
         if gains[spread] < max(gains.values()):
-            break  # past the best: looser ones would be worse still
+            break  # looser ones would be worse still
     best = max(gains, key=lambda spread: gains[spread])
     return best, gains, np.array(rates[best])

@@ -1,4 +1,4 @@
-"""Likelihood of error rates from what small windows of detectors showed.
+"""Likelihood of error rates from the patterns of small windows of detectors.
 
 The probability of every pattern of a window follows exactly from the rates: with independent errors the
 mean of the product of (1 - 2 x_i) over a set S of detectors is the product of (1 - 2 p_m) over the errors
@@ -17,7 +17,7 @@ from scipy import sparse
 
 Floats = NDArray[np.float64]
 
-_SMALLEST = 1e-13  # rounding in the transform can make an impossible pattern negative
+_SMALLEST = 1e-13  # rounding can give impossible patterns a negative probability
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class WindowModel:
 
     Attributes:
         windows: (windows, size) detectors.
-        projection: (2**size * windows, sets), zeros and ones: the pattern that an error leaves in a window.
-            Errors that leave nothing there have no entry.
+        projection: (2**size * windows, sets), zeros and ones: the pattern that an error causes in a window.
+            Errors without detectors in the window have no entry.
     """
 
     windows: NDArray[np.intp]
@@ -39,19 +39,19 @@ class WindowModel:
 
     @property
     def multiplicity(self) -> float:
-        """In how many windows a detector is, on average over the detectors that are in any."""
+        """Number of windows per detector, averaged over the detectors that are in any."""
         return self.windows.size / len(np.unique(self.windows))
 
     def probabilities(self, attenuations: Floats) -> Floats:
-        """Probability of each pattern of each window: float64 (2**size, windows)."""
+        """Compute the probability of each pattern of each window: float64 (2**size, windows)."""
         return _patterns(self._means(attenuations))
 
     def log_likelihood(self, attenuations: Floats, counts: Floats) -> float:
-        """Composite log-likelihood of pattern counts (2**size, windows)."""
+        """Compute the composite log-likelihood of pattern counts (2**size, windows)."""
         return float(np.sum(counts * np.log(self.probabilities(attenuations))))
 
     def score(self, attenuations: Floats, counts: Floats) -> tuple[float, Floats]:
-        """Composite log-likelihood and its gradient by the attenuations."""
+        """Compute the composite log-likelihood and its gradient by the attenuations."""
         means = self._means(attenuations)
         found = _patterns(means)
         value = float(np.sum(counts * np.log(found)))
@@ -62,13 +62,13 @@ class WindowModel:
         return value, np.asarray(self._back @ by_pattern.ravel())
 
     def _means(self, attenuations: Floats) -> Floats:
-        """Mean of the product of (1 - 2 x_i) over each set of a window's detectors."""
+        """Compute the mean of the product of (1 - 2 x_i) over each set of a window's detectors."""
         shown = np.asarray(self.projection @ attenuations).reshape(-1, len(self.windows))
         return np.asarray(np.exp(-_odd(shown)))
 
 
 def window_model(windows: NDArray[np.intp], *, incidence: sparse.csr_array) -> WindowModel:
-    """What errors leave in windows.
+    """Make the model of windows.
 
     Args:
         windows: (windows, size) detectors.
@@ -90,7 +90,7 @@ def window_model(windows: NDArray[np.intp], *, incidence: sparse.csr_array) -> W
 
 
 def transform(table: Floats) -> Floats:
-    """Walsh-Hadamard transform along the first axis, whose length is a power of two."""
+    """Compute the Walsh-Hadamard transform along the first axis, whose length is a power of two."""
     length, *rest = table.shape
     half = 1
     while half < length:
@@ -101,7 +101,7 @@ def transform(table: Floats) -> Floats:
 
 
 def _odd(table: Floats) -> Floats:
-    """For each set S the sum over the patterns that overlap it in an odd number of places."""
+    """Sum for each set S over the patterns that overlap it in an odd number of detectors."""
     return np.asarray((table.sum(axis=0) - transform(table)) / 2)
 
 

@@ -1,9 +1,9 @@
-"""The errors of a DEM as unknowns: one for each set of detectors that some error flips.
+"""Error mechanisms of a DEM as unknowns: one for each set of detectors that an error flips.
 
-Detection events cannot tell apart errors that flip the same detectors, whatever their observables and however
-they are suggested to be decomposed. Such errors share one unknown: the attenuation a = -ln(1 - 2 p), which
+Detection events cannot distinguish errors that flip the same detectors, with any observables and any
+suggested decomposition. Such errors share one unknown: the attenuation a = -ln(1 - 2 p), which
 adds up where independent errors flip the same detectors. A learned attenuation is split among the errors of
-a set in proportion to what they had at the start.
+a set in proportion to their initial values.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -23,15 +23,15 @@ _MOST_ERRORS = 2_000_000
 
 @dataclass(frozen=True, eq=False)
 class Mechanisms:
-    """The unknowns of a DEM.
+    """Unknowns of a DEM.
 
     Attributes:
         instructions: the DEM's instructions, blocks unrolled.
-        positions: for each learnable error, its place among `instructions`.
-        probabilities: float64, its probability at the start.
-        inverted: bool, whether that was above one half: such an error is a certain flip and an error of the
+        positions: index among `instructions` of each learnable error.
+        probabilities: float64, initial probability of each learnable error.
+        inverted: bool, whether that is above one half: such an error is a certain flip and an error of the
             complementary probability.
-        set_of: for each learnable error, which of `sets` it flips.
+        set_of: index in `sets` of each learnable error.
         sets: the distinct sets of detectors, each ascending.
         num_detectors: detectors of the DEM.
         certain: bool (num_detectors,), detectors that an odd number of inverted or certain errors flips.
@@ -50,7 +50,7 @@ class Mechanisms:
 
     @cached_property
     def start(self) -> Floats:
-        """Attenuation of each set at the start: float64 (sets,), above zero."""
+        """Initial attenuation of each set: float64 (sets,), above zero."""
         found = np.zeros(len(self.sets))
         np.add.at(found, self.set_of, attenuation(self.probabilities))
         return found
@@ -62,27 +62,27 @@ class Mechanisms:
 
     @cached_property
     def incidence(self) -> sparse.csr_array:
-        """Which detectors (rows) each set (column) flips, as float64 zeros and ones."""
+        """Detectors (rows) that each set (column) flips, as float64 zeros and ones."""
         rows = np.array([d for detectors in self.sets for d in detectors], dtype=np.intp)
         columns = np.repeat(np.arange(len(self.sets)), self.sizes)
         shape = (self.num_detectors, len(self.sets))
         return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
 
     def detection_fractions(self, attenuations: Floats) -> Floats:
-        """Probability that each detector fires: float64 (num_detectors,)."""
+        """Compute the probability that each detector fires: float64 (num_detectors,)."""
         quiet = np.asarray(self.incidence @ attenuations)
         fired: Floats = probability(quiet)
         return np.where(self.certain, 1 - fired, fired)
 
     def repeated_in_time(self) -> Indices:
-        """Number of the class of each set; sets that differ by a shift in time only share one.
+        """Return the class of each set; sets that differ by a shift in time only share one.
 
-        Where a detector has no coordinates, its set is a class of its own.
+        A set with a detector without coordinates is the only one of its class.
         """
         return _classes([self._shape(detectors, shift=(-1,)) for detectors in self.sets])
 
     def repeated_in_space(self) -> Indices:
-        """The same with shifts in all directions."""
+        """Return the class of each set; sets that differ by a shift in space and time share one."""
         return _classes([self._shape(detectors, shift=(0, 1, -1)) for detectors in self.sets])
 
     def _shape(self, detectors: tuple[int, ...], *, shift: Sequence[int]) -> Hashable:
@@ -99,7 +99,7 @@ class Mechanisms:
         return tuple(sorted(map(tuple, np.round(table, 6).tolist())))
 
     def model(self, attenuations: Floats) -> stim.DetectorErrorModel:
-        """The DEM with these attenuations: same errors, decompositions, observables and coordinates.
+        """Make the DEM with these attenuations: same errors, decompositions, observables and coordinates.
 
         Args:
             attenuations: float64 (sets,).
@@ -122,28 +122,29 @@ class Mechanisms:
 
 
 def attenuation(probability: Floats) -> Floats:
-    """-ln(1 - 2 p)."""
+    """Compute -ln(1 - 2 p)."""
     return np.asarray(-np.log1p(-2 * probability))
 
 
 def probability(attenuation: Floats) -> Floats:
-    """(1 - exp(-a)) / 2."""
+    """Compute (1 - exp(-a)) / 2."""
     return np.asarray(-np.expm1(-attenuation) / 2)
 
 
 def read_mechanisms(
     dem: stim.DetectorErrorModel, *, coordinates: Mapping[int, Sequence[float]] | None = None
 ) -> Mechanisms:
-    """The unknowns of a DEM.
+    """Read the unknowns of a DEM.
 
-    Errors of probability 0 or 1 and errors that flip no detector are kept as they are.
+    Errors of probability 0 or 1 and errors that flip no detector are unchanged.
 
     Args:
-        dem: any; `repeat` blocks are unrolled, hyperedges need not be decomposed.
-        coordinates: detector -> coordinates, where the DEM itself has none.
+        dem: `repeat` blocks are unrolled, hyperedges need not be decomposed.
+        coordinates: detector -> coordinates, if the DEM has none.
 
     Raises:
-        ValueError: no DEM, an error of probability 1/2 (it hides everything), nothing to learn, or more than
+        ValueError: not a DEM, an error of probability 1/2 (it hides all others), nothing to learn, or more
+        than
             two million errors.
     """
     if not isinstance(dem, stim.DetectorErrorModel):

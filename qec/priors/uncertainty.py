@@ -1,4 +1,4 @@
-"""How well each learned rate is known."""
+"""Standard errors of learned rates."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,31 +15,32 @@ _MOST_SETS = 6000
 
 
 def standard_errors(learned: LearnedModel, *, detection_events: ArrayLike) -> Floats:
-    """Standard error of the natural logarithm of each learned attenuation (about that of the rate).
+    """Compute the standard error of the natural logarithm of each learned attenuation (about that of the
+    rate).
 
     Overlapping windows count shots more than once, so the curvature of the composite likelihood overstates
-    what is known: the variance of its score over shots stands between two inverses of the penalised
+    the precision: the covariance is that of its score over shots between two inverses of the penalised
     curvature (Godambe's sandwich; Varin, Reid, Firth 2011, section 2.3), with the spread of the true rates
-    about the start as the variance of the penalty's own gradient. Covers the truth as often as it says
-    where rates deviate from the start as `learned.spread` expects. A rate that the shots say nothing about
-    keeps the spread as its error.
+    about the initial values as the variance of the penalty's gradient. Coverage is nominal
+    if rates deviate from the initial values as `learned.spread` expects. A rate that the shots do not
+    determine has the spread as its error.
 
     Args:
-        learned: what was learned.
-        detection_events: the shots that it was learned from; the variance of the score is taken from the
-        first
-            16,384.
+        learned: model with learned rates.
+        detection_events: shots that it was learned from; the first 16,384 determine the variance of the
+            score.
 
     Returns:
         float64 (sets,), in the order of `learned.mechanisms.sets`.
 
     Raises:
-        ValueError: events that do not fit, or more than 6,000 sets (the matrices would fill the memory).
+        ValueError: events that do not fit the model, or more than 6,000 sets (the matrices would not fit in
+            memory).
     """
     mechanisms = learned.mechanisms
     num_sets = len(mechanisms.sets)
     if num_sets > _MOST_SETS:
-        raise ValueError(f"{num_sets} sets of detectors, more than {_MOST_SETS}: take fewer cycles")
+        raise ValueError(f"{num_sets} sets of detectors: must be at most {_MOST_SETS}, use fewer cycles")
     events = np.asarray(detection_events)[:_MOST_SHOTS]
     columns = event_columns(events, num_detectors=mechanisms.num_detectors)
     model = window_model(learned.windows, incidence=mechanisms.incidence)
@@ -72,9 +73,10 @@ def standard_errors(learned: LearnedModel, *, detection_events: ArrayLike) -> Fl
 
 
 def _by_log(model: WindowModel, attenuations: Floats, chances: Floats, index: int) -> tuple[Indices, Floats]:
-    """Sets that a window sees, and the gradient of each pattern's log-probability by their log-attenuations.
+    """Return the sets in a window, and the gradient of each pattern's log-probability by their
+    log-attenuations.
 
-    An error that leaves pattern t in the window moves probability between x and x XOR t: the derivative of
+    An error with pattern t in the window moves probability between x and x XOR t: the derivative of
     ln P(x) by its attenuation is (P(x XOR t) / P(x) - 1) / 2.
     """
     size = len(chances)

@@ -1,4 +1,4 @@
-"""Small windows of detectors that together hold every set that an error flips."""
+"""Small windows of detectors that together contain every set that an error flips."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 
 def cover(sets: Sequence[tuple[int, ...]], *, num_detectors: int, size: int) -> NDArray[np.intp]:
-    """Windows of equally many detectors such that each set lies in at least one of them.
+    """Cover sets by windows of equally many detectors: each set lies in at least one of them.
 
-    Greedy: a window begins with a set that no window holds yet and takes in the overlapping sets that bring
-    the fewest new detectors, until it is full. Windows are filled with neighbours, since more detectors
-    tell more about where an error was.
+    Greedy: a window begins with a set that no window contains yet and adds the overlapping sets with the
+    fewest new detectors, until it is full. Windows are filled with neighbours, since more detectors
+    locate errors better.
 
     Args:
         sets: detectors of each error, none longer than `size`.
-        num_detectors: detectors in all.
-        size: detectors of a window; fewer if there are not so many.
+        num_detectors: number of detectors of the DEM.
+        size: detectors of a window; fewer if the DEM has fewer.
 
     Returns:
         (windows, size) detectors, each row ascending.
@@ -50,7 +50,7 @@ def _grow(
     held: Sequence[bool],
     size: int,
 ) -> set[int]:
-    """The window with overlapping sets taken in while they fit; those that no window holds yet first."""
+    """Add overlapping sets to a window while they fit, those that no window contains yet first."""
     near = {number for detector in window for number in of_detector[detector]}
     while len(window) < size:
         best: tuple[bool, int, int, int] | None = None

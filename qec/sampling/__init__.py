@@ -1,4 +1,4 @@
-"""Our own samplers, compiled: rare errors over long memories, bursts, splitting, leakage."""
+"""Compiled samplers: rare errors over long memories, bursts, splitting, leakage."""
 
 from qec.sampling.bursts import Burst, BurstModel
 from qec.sampling.chain import ChainShots, WindowCounts

@@ -1,4 +1,4 @@
-"""Rare bursts of correlated errors: many neighbouring qubits at once, for hundreds of cycles."""
+"""Rare bursts of correlated errors on many neighbouring qubits, for hundreds of cycles."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Burst:
-    """One burst: errors that set in at once and die away exponentially.
+    """One burst: an error rate that rises at once and decays exponentially.
 
     Attributes:
         onset: cycles since the record's start.
-        decay: cycles in which the rate of errors falls by e.
+        decay: cycles in which the rate of errors falls by a factor e.
         peak: probability of an error per qubit and cycle at the centre, at the onset.
-        centre: place on the chain, in data qubits from its left end.
+        centre: position on the chain, in data qubits from its left end.
         radius: distance in data qubits at which the rate has fallen by exp(-1/2).
     """
 
@@ -27,10 +27,10 @@ class Burst:
 
 @dataclass(frozen=True, kw_only=True)
 class BurstModel:
-    """Where and when bursts strike: a Poisson process in time, uniform along the chain.
+    """Distribution of bursts: a Poisson process in time, uniform along the chain.
 
     The times are published for a chip of the same kind (Nature 638, 920: one burst an hour of 3e9 cycles,
-    decays of 400 to 700 us at 1.1 us a cycle). Peak and radius are not: the defaults are our assumption,
+    decays of 400 to 700 us at 1.1 us a cycle). Peak and radius are not: the defaults are assumptions:
     from a tenth to full mixing, and "tens of qubits": a radius of 4 to 12 data qubits, with their measure
     qubits, to either side.
 
@@ -39,10 +39,10 @@ class BurstModel:
         decay: shortest and longest decay in cycles; uniform between.
         peak: smallest and largest peak, at most 1/2; uniform between.
         radius: smallest and largest radius in data qubits; uniform between.
-        longest: a burst is over so many decay times after its onset.
+        longest: decay times after its onset at which a burst ends.
 
     Raises:
-        ValueError: a rate below 0, a range that is empty or leaves the numbers above.
+        ValueError: a rate below 0, a range that is empty or outside these limits.
     """
 
     rate: float = 1 / 3e9
@@ -53,19 +53,19 @@ class BurstModel:
 
     def __post_init__(self) -> None:
         if not self.rate >= 0:
-            raise ValueError(f"rate={self.rate} bursts per cycle: at least 0")
+            raise ValueError(f"rate={self.rate} bursts per cycle: must be at least 0")
         limits = {"decay": np.inf, "peak": 0.5, "radius": np.inf}
         for name, limit in limits.items():
             low, high = getattr(self, name)
             if not 0 < low <= high <= limit:
-                raise ValueError(f"{name}=({low}, {high}): two numbers, 0 < low <= high <= {limit:g}")
+                raise ValueError(f"{name}=({low}, {high}): must be two numbers, 0 < low <= high <= {limit:g}")
         if not self.longest > 0:
-            raise ValueError(f"longest={self.longest} decay times: above 0")
+            raise ValueError(f"longest={self.longest} decay times: must be above 0")
 
     def bursts(self, *, cycles: int, num_data: int, seed: int) -> list[Burst]:
-        """The bursts of a record of so many cycles on a chain of `num_data` data qubits.
+        """Draw the bursts of a record of `cycles` cycles on a chain of `num_data` data qubits.
 
-        Those of a longer record with the same seed begin with those of a shorter one.
+        A longer record with the same seed begins with the bursts of a shorter one.
         """
         found: list[Burst] = []
         onset = 0.0
@@ -78,7 +78,7 @@ class BurstModel:
         return found
 
     def draw(self, generator: np.random.Generator, *, onset: float, num_data: int) -> Burst:
-        """A burst that strikes at a given time."""
+        """Draw a burst with a given onset."""
         return Burst(
             onset=onset,
             decay=float(generator.uniform(*self.decay)),
@@ -89,6 +89,6 @@ class BurstModel:
 
 
 def as_rows(bursts: list[Burst]) -> NDArray[np.float64]:
-    """Bursts as the kernels take them, by onset: float64 (bursts, 5)."""
+    """Return bursts as an array for kernels, by onset: float64 (bursts, 5)."""
     rows = [(b.onset, b.decay, b.peak, b.centre, b.radius) for b in sorted(bursts, key=lambda b: b.onset)]
     return np.array(rows, dtype=np.float64).reshape(-1, 5)

@@ -1,4 +1,4 @@
-"""A long chain's shots as all its sub-chains see them."""
+"""Shots of a long repetition code and of its sub-chains."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from qec.sampling.detectors import checked_seed
 from qec.sampling.kernels import chain as kernels
 
 Packed = NDArray[np.uint8]
-# Bursts get generators of their own: without them everything else stays as it was.
+# Bursts use separate generators, so that all other errors are the same with and without them.
 _BURST_SEED = 0x5EED0FB0857
 
 
 class WindowCounts(NamedTuple):
-    """Detection events of shots, in all and in their fullest windows.
+    """Numbers of detection events of shots, in total and in the windows with the most events.
 
     Attributes:
         totals: int64 (shots,).
-        most: int64 (shots, stretches): count in the fullest window of each stretch.
+        most: int64 (shots, stretches): largest count of a window in each stretch.
         place: int64 (shots, stretches): first check of that window.
     """
 
@@ -32,7 +32,7 @@ class WindowCounts(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ChainShots:
-    """The layout of a repetition code's shots: `rounds` + 1 layers of `distance` - 1 detectors.
+    """Layout of a repetition code's shots: `rounds` + 1 layers of `distance` - 1 detectors.
 
     That is the order of detectors in `memory_circuit` and in stim's generated circuits. The observable is the
     last data qubit.
@@ -46,9 +46,7 @@ class ChainShots:
 
     def __post_init__(self) -> None:
         if not 2 <= self.distance <= 65 or self.rounds < 1:
-            raise ValueError(
-                f"distance={self.distance}, rounds={self.rounds}: a distance from 2 to 65, at least 1 round"
-            )
+            raise ValueError(f"distance={self.distance}, rounds={self.rounds}: must be 2 to 65, at least 1")
 
     @property
     def num_checks(self) -> int:
@@ -57,7 +55,7 @@ class ChainShots:
 
     @property
     def num_layers(self) -> int:
-        """Layers, the readout's included."""
+        """Layers, including that of the readout."""
         return self.rounds + 1
 
     @property
@@ -66,7 +64,7 @@ class ChainShots:
         return (self.num_checks * self.num_layers + 7) // 8
 
     def cut(self, events: Packed, flips: Packed, *, first: int, distance: int) -> tuple[Packed, Packed]:
-        """Detection events and observable of the sub-chain of data qubits first, ..., first + distance - 1.
+        """Cut out the sub-chain of data qubits first, ..., first + distance - 1.
 
         Args:
             events, flips: bit-packed shots of this chain.
@@ -74,7 +72,7 @@ class ChainShots:
             distance: its number of data qubits.
 
         Returns:
-            The same for the sub-chain, whose observable is its own last data qubit.
+            The shots of the sub-chain; its observable is its last data qubit.
 
         Raises:
             ValueError: events of another shape, or a sub-chain that does not lie in the chain.
@@ -92,9 +90,9 @@ class ChainShots:
     def cut_model(
         self, dem: stim.DetectorErrorModel, *, first: int, distance: int
     ) -> stim.DetectorErrorModel:
-        """The DEM of a sub-chain as it is measured inside the whole chain: what remains of each error.
+        """Cut the DEM down to a sub-chain as it is measured inside the whole chain.
 
-        Its end qubits suffer from the checks beyond, too, which a chain standing alone does not have: a
+        The qubits at its ends have errors from the checks outside it, which a separate chain does not have: a
         decoder of the sub-chain needs this model. Coordinates are left out.
 
         Raises:
@@ -109,9 +107,10 @@ class ChainShots:
         return _cut(dem, num_checks=self.num_checks, first=first, count=distance - 1)
 
     def count(self, events: Packed, *, cycles: int, checks: int) -> WindowCounts:
-        """Count detection events, in all and in windows of `cycles` layers and `checks` neighbouring checks.
+        """Count detection events, in total and in windows of `cycles` layers and `checks` neighbouring
+        checks.
 
-        Windows lie side by side in time and at all places along the chain.
+        Windows are adjacent in time and at all positions along the chain.
 
         Raises:
             ValueError: events of another shape, or a window larger than a shot.
@@ -119,7 +118,7 @@ class ChainShots:
         self._check(events)
         if not (1 <= cycles <= self.num_layers and 1 <= checks <= self.num_checks):
             raise ValueError(
-                f"a window of {cycles} cycles and {checks} checks: at most {self.num_layers} and "
+                f"a window of {cycles} cycles and {checks} checks: must be at most {self.num_layers} and "
                 f"{self.num_checks}"
             )
         shape = (len(events), self.num_layers // cycles)
@@ -143,8 +142,8 @@ class ChainShots:
     ) -> None:
         """Add the errors of bursts to shots, in place.
 
-        Shots follow each other without a pause, shot n beginning with cycle n * rounds of the record. A burst
-        flips data qubits and results of checks, each alone (see `Burst`).
+        Shots follow each other without a pause: shot n begins with cycle n * rounds of the record. A burst
+        flips data qubits and results of checks independently (see `Burst`).
 
         Raises:
             ValueError: events of another shape.
@@ -176,7 +175,7 @@ class ChainShots:
 
 
 def _cut(dem: stim.DetectorErrorModel, *, num_checks: int, first: int, count: int) -> stim.DetectorErrorModel:
-    """Detectors of the checks first, ..., first + count - 1 only; the observable at the end of those."""
+    """Keep only detectors of the checks first, ..., first + count - 1, and the observable at their end."""
     cut = stim.DetectorErrorModel()
     for instruction in dem:
         if isinstance(instruction, stim.DemRepeatBlock):

@@ -11,11 +11,11 @@ Packed = NDArray[np.uint8]
 
 
 class DetectorSampler:
-    """Draws shots of a DEM: its errors happen independently, as in `dem.compile_sampler()`.
+    """Sampler of a DEM, whose errors are independent, as in `dem.compile_sampler()`.
 
-    Absent errors cost nothing: the distance to the next error that happens is drawn from its geometric
-    distribution. Every shot has a generator of its own, started from the seed and the shot's number: any
-    shot can be drawn again, alone, and the result is the same for any split into calls and threads.
+    Absent errors take no time: the distance to the next error is drawn from its geometric distribution. Every
+    shot has a generator, seeded by the seed and the shot's number, so any shot can be drawn again, alone, and
+    the result is the same for any split into calls and threads.
 
     Threads may share one sampler; `sample` releases the GIL.
     """
@@ -44,9 +44,9 @@ class DetectorSampler:
         """Draw shots number first_shot, ..., first_shot + shots - 1 of a seed.
 
         Args:
-            shots: how many, at least 0.
+            shots: number of shots, at least 0.
             seed: 0 to 2^64 - 1.
-            first_shot: number of the first, at least 0.
+            first_shot: number of the first shot, at least 0.
 
         Returns:
             Detection events, uint8 (shots, ceil(detectors / 8)), and flips of the observables, uint8
@@ -56,14 +56,14 @@ class DetectorSampler:
             ValueError: a number outside its range.
         """
         if shots < 0 or first_shot < 0:
-            raise ValueError(f"shots={shots}, first_shot={first_shot}: at least 0")
+            raise ValueError(f"shots={shots}, first_shot={first_shot}: must be at least 0")
         events = np.empty((shots, (self.num_detectors + 7) // 8), dtype=np.uint8)
         flips = np.empty((shots, (self.num_observables + 7) // 8), dtype=np.uint8)
         self.sample_into(events, flips, seed=seed, first_shot=first_shot)
         return events, flips
 
     def sample_into(self, events: Packed, flips: Packed, *, seed: int, first_shot: int) -> None:
-        """As `sample`, into arrays of the shapes that it returns (C-contiguous)."""
+        """Draw shots as `sample` does, into C-contiguous arrays of the shapes that it returns."""
         kernels.sample_shots(
             self.errors.groups,
             self._inverse_log,
@@ -78,11 +78,11 @@ class DetectorSampler:
 
 
 def checked_seed(seed: int) -> np.uint64:
-    """A seed as the kernels take it.
+    """Return a seed as uint64, for kernels.
 
     Raises:
         ValueError: not between 0 and 2^64 - 1.
     """
     if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed={seed}: from 0 to 2^64 - 1")
+        raise ValueError(f"seed={seed}: must be between 0 and 2^64 - 1")
     return np.uint64(seed)

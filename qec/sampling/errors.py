@@ -1,4 +1,4 @@
-"""The errors of a detector error model as flat arrays, repeated cycles kept as repeats."""
+"""Errors of a detector error model as flat arrays, with repeated cycles kept as repeats."""
 
 import math
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ _SPREAD = 2.0
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ErrorList:
-    """Independent errors, each with a probability and what it flips.
+    """Independent errors with their probabilities, detectors and observables.
 
-    Errors are grouped by the REPEAT block they stand in and by probability. Suggested decompositions (`^`)
-    are ignored: only what an error flips in total counts.
+    Errors are grouped by REPEAT block and by probability. Suggested decompositions (`^`) are ignored: all
+    parts of an error are flipped together.
 
     Attributes:
         num_detectors, num_observables: of the whole model.
         groups: int64 (groups, 4): first error, number of errors, number of repeats, detectors per repeat.
         group_probability: float64 (groups,): the largest probability in the group.
         probability: float64 (errors,).
-        target_first: int64 (errors + 1,): where each error's targets begin in `targets`.
+        target_first: int64 (errors + 1,): first index of each error's targets in `targets`.
         targets: int64: detectors as in the first repeat; observables as ~number, that is, -1 - number.
     """
 
@@ -68,20 +68,12 @@ class ErrorList:
 
     @property
     def num_errors(self) -> int:
-        """How many errors there are, all repeats counted."""
+        """Number of errors, including all repeats."""
         return int((self.groups[:, 1] * self.groups[:, 2]).sum())
 
     @property
-    def expected_errors(self) -> float:
-        """How many errors a shot has on average."""
-        total = 0.0
-        for first, size, repeats, _ in self.groups:
-            total += float(self.probability[first : first + size].sum() * repeats)
-        return total
-
-    @property
     def keep(self) -> NDArray[np.float64]:
-        """Each error's probability as a part of its group's, float64 (errors,)."""
+        """Each error's probability divided by that of its group, float64 (errors,)."""
         return self.probability / np.repeat(self.group_probability, self.groups[:, 1])
 
     @property
@@ -94,7 +86,7 @@ _Error = tuple[float, tuple[int, ...]]
 
 
 def _segments(dem: stim.DetectorErrorModel) -> Iterator[tuple[list[_Error], int, int]]:
-    """Errors with detector numbers of the first repeat, how often they repeat, and the shift per repeat."""
+    """Iterate over errors with detectors of the first repeat, their repeats, and the shift per repeat."""
     alone: list[_Error] = []
     shift = 0
     for instruction in dem:
@@ -109,7 +101,7 @@ def _segments(dem: stim.DetectorErrorModel) -> Iterator[tuple[list[_Error], int,
 
 
 def _read(dem: stim.DetectorErrorModel, shift: int, errors: list[_Error]) -> int:
-    """Append all errors of a body, blocks in it unrolled; returns by how much it shifts detectors."""
+    """Append all errors of a body with its blocks unrolled; return its shift of detectors."""
     start = shift
     for instruction in dem:
         if isinstance(instruction, stim.DemRepeatBlock):
@@ -122,7 +114,7 @@ def _read(dem: stim.DetectorErrorModel, shift: int, errors: list[_Error]) -> int
 
 
 def _read_one(instruction: stim.DemInstruction, shift: int, errors: list[_Error]) -> int:
-    """Append an error; returns the shift of detectors if the instruction is one."""
+    """Append an error; return the shift of detectors if the instruction is one."""
     if instruction.type == "shift_detectors":
         return int(instruction.targets_copy()[0])
     if instruction.type == "error":
@@ -138,11 +130,11 @@ def _read_one(instruction: stim.DemInstruction, shift: int, errors: list[_Error]
 
 
 def _by_probability(errors: list[_Error]) -> Iterator[list[_Error]]:
-    """Lists of errors of nearly the same probability; in each the order in time stays."""
+    """Group errors of nearly the same probability; each group keeps the order in time."""
     left = sorted({p for p, _ in errors}, reverse=True)
     while left:
         most = left[0]
-        # Few values: each its own group, and nothing drawn is thrown away.
+        # Few values: one group each, so that no draw is rejected.
         least = most if len(left) <= 16 else most / _SPREAD
         yield [error for error in errors if least <= error[0] <= most]
         left = [p for p in left if p < least]

@@ -1,9 +1,10 @@
-"""Leakage: qubits that leave their two levels, sampled beside the Pauli frame of a stim circuit.
+"""Leakage: qubits that leave the computational states, sampled together with the Pauli frame of a stim
+circuit.
 
-What it approximates: a qubit is in its two levels or leaked, without coherence between the two and with
-one leaked level only (|2>); Pauli errors of the circuit are as in stim. A leaked qubit takes part in nothing:
-a one-qubit gate passes it by, a two-qubit gate hits its partner instead (`kick`), its measurement gives a
-result that says nothing about it. When it comes back, it is in a random state. These are the assumptions of
+Approximations: a qubit is in its two computational states or leaked, without coherence between the two and
+with a single leaked level (|2>); Pauli errors of the circuit are as in stim. One-qubit gates do not act on a
+leaked qubit, a two-qubit gate acts on its partner instead (`kick`), and its measurement gives a result that
+is independent of its earlier state. When it returns, it is in a random state. These are the assumptions of
 the usual Pauli-plus models (as in the supplements of arXiv 2207.06431 and 2408.13687), without their fitted
 rates.
 """
@@ -28,8 +29,8 @@ class LeakageShots(NamedTuple):
     Attributes:
         events: uint8 (shots, ceil(detectors / 8)), bit-packed.
         flips: uint8 (shots, ceil(observables / 8)), bit-packed.
-        population: float64 (cycles,): part of the data qubits that is leaked as each cycle begins, before
-            leakage is removed.
+        population: float64 (cycles,): fraction of data qubits that are leaked at the start of each cycle,
+            before leakage is removed.
     """
 
     events: Packed
@@ -38,18 +39,18 @@ class LeakageShots(NamedTuple):
 
 
 class LeakageSampler:
-    """Samples a noisy circuit with leakage; without leakage its distribution is stim's.
+    """Sampler of a noisy circuit with leakage; without leakage its distribution is that of stim.
 
-    Every shot has a generator of its own, as in `DetectorSampler`. Threads may share one sampler.
+    Every shot has its own generator, as in `DetectorSampler`. Threads may share one sampler.
 
     Args:
         circuit: noisy, with the tags of `memory_circuit`: `TICK[cycle]` where a cycle begins and
             `QUBIT_COORDS[data]` for data qubits. REPEAT blocks are unrolled.
-        model: how qubits leak.
+        model: rates of leakage.
 
     Raises:
-        ValueError: an instruction that the sampler does not know; rates for each cycle or for data qubits and
-            a circuit without the tags.
+        ValueError: an unsupported instruction, or rates per cycle or of data qubits for a circuit without the
+            tags.
     """
 
     def __init__(self, circuit: stim.Circuit, *, model: LeakageModel) -> None:
@@ -75,7 +76,7 @@ class LeakageSampler:
             ValueError: a negative number, a seed beyond 2^64 - 1.
         """
         if shots < 0 or first_shot < 0:
-            raise ValueError(f"shots={shots}, first_shot={first_shot}: at least 0")
+            raise ValueError(f"shots={shots}, first_shot={first_shot}: must be at least 0")
         program = self._program
         events = np.empty((shots, (program.num_detectors + 7) // 8), dtype=np.uint8)
         flips = np.empty((shots, (program.num_observables + 7) // 8), dtype=np.uint8)
@@ -102,7 +103,7 @@ class LeakageSampler:
 
 
 def _as_array(model: LeakageModel) -> NDArray[np.float64]:
-    """Rates as the kernels take them: float64 (NUM_RATES,)."""
+    """Return rates as an array for kernels: float64 (NUM_RATES,)."""
     rates = np.zeros(kernels.NUM_RATES)
     rates[kernels.HEAT_CZ] = model.cz
     rates[kernels.HEAT_MEASURE] = model.measurement

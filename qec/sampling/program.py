@@ -1,4 +1,4 @@
-"""A stim circuit as flat arrays, for a kernel to run."""
+"""Stim circuits as flat arrays, for a kernel."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from qec.sampling.kernels import leakage as kernels
 
 _PAULIS = {"X_ERROR": 1, "Y_ERROR": 2, "Z_ERROR": 3}
 _IGNORED = {"QUBIT_COORDS", "SHIFT_COORDS", "TICK"}
-# Gates that reset or measure -> what they are made of.
+# Gates that reset or measure -> their parts.
 _RESETS = {"R": kernels.RESET_Z, "RX": kernels.RESET_X}
 _MEASURES = {"M": kernels.MEASURE_Z, "MX": kernels.MEASURE_X}
 _BOTH = {"MR": ("M", "R"), "MRX": ("MX", "RX")}
@@ -19,7 +19,7 @@ _BOTH = {"MR": ("M", "R"), "MRX": ("MX", "RX")}
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Program:
-    """Operations one after the other, and which measurements make up detectors and observables.
+    """Operations in order, and the measurements of detectors and observables.
 
     Attributes:
         num_qubits, num_detectors, num_observables, num_cycles: of the circuit.
@@ -31,7 +31,7 @@ class Program:
             stim's order; the first three for one qubit.
         data: int64: data qubits.
         reference: uint8 (measurements,): results of the circuit without errors.
-        parity_first: int64 (detectors + observables + 1,): where each one's measurements begin in `parities`.
+        parity_first: int64 (detectors + observables + 1,): first index of its measurements in `parities`.
         parities: int64: numbers of measurements.
     """
 
@@ -53,7 +53,7 @@ class Program:
         """Read a circuit, REPEAT blocks unrolled.
 
         Raises:
-            ValueError: an argument that is no circuit, or an instruction that has no place in a program:
+            ValueError: an argument that is not a circuit, or an unsupported instruction:
                 feedback, sweep bits, products of Paulis, two-qubit gates other than CZ and CX,
                 correlated errors.
         """
@@ -80,7 +80,7 @@ class Program:
 
 
 class _Reader:
-    """Collects operations."""
+    """Collector of operations."""
 
     def __init__(self) -> None:
         self.operations: list[tuple[int, int, int]] = []
@@ -153,11 +153,11 @@ class _Reader:
         self.channels.append(channel)
 
     def _gate(self, name: str) -> int:
-        """Where a one-qubit Clifford takes X and Z: four bits, X to (x, z), Z to (x, z)."""
+        """Return the images of X and Z under a one-qubit Clifford: four bits, X to (x, z), Z to (x, z)."""
         if name not in self._gates:
             data = stim.gate_data(name)
             if not (data.is_unitary and data.is_single_qubit_gate):
-                raise ValueError(f"{name} cannot be sampled with leakage: CZ, CX, one-qubit gates, M, R can")
+                raise ValueError(f"{name} cannot be sampled with leakage: use CZ, CX, one-qubit gates, M, R")
             tableau = data.tableau
             x, z = tableau.x_output(0)[0], tableau.z_output(0)[0]  # 0, 1, 2, 3: I, X, Y, Z
             self._gates[name] = (
@@ -180,6 +180,6 @@ class _Reader:
 
 
 def _cumulative(channels: Iterable[tuple[float, ...]]) -> NDArray[np.float64]:
-    """Cumulative probabilities of Pauli channels: float64 (channels, 15), rows of one qubit filled with 1."""
+    """Compute the cumulative probabilities of Pauli channels: float64 (channels, 15), filled with 1."""
     rows = [np.pad(np.cumsum(one), (0, 15 - len(one)), constant_values=1.0) for one in channels]
     return np.array(rows, dtype=np.float64).reshape(-1, 15)

@@ -1,11 +1,11 @@
-"""Probabilities of failures too rare to be met: splitting over the strength of the noise.
+"""Probabilities of failures too rare for direct sampling: splitting over the strength of the noise.
 
-The failure probability at low noise is that at high noise, where failures are met directly, times one ratio
-per step down. Each ratio is an average over failing sets of errors at the noise above (Bravyi and Vargo,
+The failure probability at low noise is that at high noise, which is sampled directly, times one ratio per
+step down. Each ratio is an average over failing sets of errors at the noise above (Bravyi and Vargo,
 arXiv 1308.6270, who sample them by Metropolis chains); here a population of such sets is carried from step
 to step, reweighted, resampled and moved by chains that never leave the failing sets (sequential Monte Carlo,
 Del Moral, Doucet and Jasra 2006). For a fixed ladder of noise strengths the product of the average weights
-is an unbiased estimate however well the chains mix; how much it scatters is seen from repetitions.
+is an unbiased estimate however well the chains mix; repetitions show its variance.
 """
 
 import math
@@ -20,22 +20,22 @@ from qec.sampling.detectors import Packed, checked_seed
 from qec.sampling.errors import ErrorList
 from qec.sampling.kernels import splitting as kernels
 
-# By so much the logarithm of the weights scatters in one step down.
+# Standard deviation of the logarithm of the weights in one step down.
 _LADDER_STEP = 0.8
 
-#: Takes bit-packed events and flips of shots; says which shots fail, bool (shots,).
+#: Function of bit-packed events and flips of shots that returns which shots fail, bool (shots,).
 Fails = Callable[[Packed, Packed], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplittingResult:
-    """One estimate of a failure probability.
+    """Estimate of a failure probability.
 
     Attributes:
         probability: the estimate; 0 if the population died out.
-        scales: the ladder: every error's odds times these numbers, falling to 1.
-        ratios: the average weight of each step down.
-        start: failure probability at the top, met directly.
+        scales: factors of every error's odds at each step, descending to 1.
+        ratios: average weight of each step.
+        start: failure probability at the first step, sampled directly.
     """
 
     probability: float
@@ -45,14 +45,14 @@ class SplittingResult:
 
 
 class Splitting:
-    """Estimates how probable it is that a decoder fails on a DEM.
+    """Estimator of the probability that a decoder fails on a DEM.
 
-    The decoder stays that of the DEM itself at every step: only how probable errors are changes.
+    The decoder is that of the DEM itself at every step: only the probabilities of errors change.
 
     Args:
-        dem: short enough for all its errors to be held in memory, once per member of the population.
-        fails: decodes shots.
-        population: failing sets of errors that are carried along.
+        dem: its errors must fit in memory, a byte for each member of the population.
+        fails: decodes shots and returns which fail.
+        population: number of failing sets of errors.
         proposals: proposals per member and step, in units of the expected number of errors there.
 
     Raises:
@@ -64,13 +64,13 @@ class Splitting:
     ) -> None:
         if population < 2 or proposals <= 0:
             raise ValueError(
-                f"population={population}, proposals={proposals}: at least 2 members, above 0 proposals"
+                f"population={population}, proposals={proposals}: must be at least 2 and above 0"
             )
         errors = ErrorList.from_dem(dem.flattened())
         if errors.num_errors == 0:
-            raise ValueError("this model has no errors: nothing can fail")
+            raise ValueError("the DEM has no errors: it must have at least one")
         if (errors.probability == 1).any():
-            raise ValueError("this model has certain errors: their odds cannot be scaled")
+            raise ValueError("the DEM must not have certain errors: their odds cannot be scaled")
         self._fails = fails
         self._population = population
         self._errors = errors
@@ -87,25 +87,26 @@ class Splitting:
 
     @property
     def num_errors(self) -> int:
-        """How many errors the model has."""
+        """Number of errors of the model."""
         return len(self._probability)
 
     def scaled(self, scale: float) -> NDArray[np.float64]:
-        """Probabilities of the errors when their odds p / (1 - p) are multiplied: float64 (errors,)."""
+        """Return the probabilities of errors with their odds p / (1 - p) multiplied: float64 (errors,)."""
         odds = scale * self._probability / (1 - self._probability)
         scaled: NDArray[np.float64] = odds / (1 + odds)
         return scaled
 
     def ladder(self, top: float) -> tuple[float, ...]:
-        """Scales from below `top` to 1, about half of a population staying effective at each step.
+        """Choose scales from below `top` to 1 so that about half of a population stays effective at each
+        step.
 
-        The weights of one step scatter as the number of errors does, whose variance is about its mean.
+        The variance of the log-weights of a step is that of the number of errors, which is about its mean.
 
         Raises:
             ValueError: top not above 1.
         """
         if not top > 1:
-            raise ValueError(f"top={top}: above 1")
+            raise ValueError(f"top={top}: must be above 1")
         scales = [top]
         while scales[-1] > 1:
             step = _LADDER_STEP / math.sqrt(1 + float(self.scaled(scales[-1]).sum()))
@@ -113,12 +114,12 @@ class Splitting:
         return tuple(scales[1:])
 
     def estimate(self, *, top: float, shots: int, seed: int) -> SplittingResult:
-        """Estimate the failure probability once; independent estimates tell how much it scatters.
+        """Estimate the failure probability once; independent estimates show its variance.
 
         Args:
-            top: scale of the odds at which failures are met directly.
+            top: scale of the odds at which failures are sampled directly.
             shots: shots drawn there.
-            seed: of everything.
+            seed: of all random numbers.
 
         Raises:
             ValueError: no failure at the top, or top not above 1.
@@ -148,7 +149,7 @@ class Splitting:
     def _at_the_top(
         self, top: float, shots: int, seed: int
     ) -> tuple[NDArray[np.uint8], Packed, Packed, float]:
-        """All failing sets among so many independent ones, and their share."""
+        """Draw independent shots; return the failing sets of errors and their fraction."""
         probability = self.scaled(top)
         found: list[tuple[NDArray[np.uint8], Packed, Packed]] = []
         size = min(shots, self._population)
@@ -170,7 +171,7 @@ class Splitting:
             found.append((present[failed], events[failed], flips[failed]))
         if num_failed == 0:
             raise ValueError(
-                f"no failure in {shots} shots at {top} times the odds: start higher, or draw more"
+                f"no failure in {shots} shots at {top} times the odds: use a higher top, or more shots"
             )
         present, events, flips = (np.concatenate(part) for part in zip(*found, strict=True))
         return present, events, flips, num_failed / shots
@@ -190,7 +191,7 @@ class Splitting:
         events: Packed,
         flips: Packed,
     ) -> None:
-        """Move every member by its number of proposals, in place, among failing sets."""
+        """Move every member among failing sets by its number of proposals, in place."""
         probability = self.scaled(scale)
         left = np.full(len(present), math.ceil(self._proposals * probability.sum()), dtype=np.int64)
         changed = np.zeros(present.shape, dtype=np.int64)
@@ -226,7 +227,7 @@ class Splitting:
 
 
 def _neighbours(targets: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each error those that share a detector with it, as rows of a sparse matrix."""
+    """Find for each error those that share a detector with it, as rows of a sparse matrix."""
     at: dict[int, list[int]] = {}
     for error, where in enumerate(targets):
         for target in where:
@@ -241,7 +242,7 @@ def _neighbours(targets: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64]
 
 
 def _systematic(weights: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """As many members as there are weights, each on average in proportion to its weight."""
+    """Resample members: as many as there are weights, each on average in proportion to its weight."""
     size = len(weights)
     places = (np.arange(size) + generator.random()) / size
     chosen: NDArray[np.int64] = np.minimum(np.searchsorted(np.cumsum(weights), places), size - 1)

@@ -7,7 +7,7 @@ from qec.statistics.estimate import Estimate
 
 
 def average(*, estimates: Sequence[Estimate]) -> Estimate:
-    """Plain average of independent estimates, as the paper takes it over bases and patches.
+    """Average independent estimates, as published results do over bases and patches.
 
     The interval keeps each estimate's asymmetry: its lower end is the average minus the root of the summed
     squares of the lower error bars, divided by their number, and likewise above ("method of variance

@@ -1,4 +1,4 @@
-"""The failure probability behind a number of failures, with its likelihood interval."""
+"""Failure probability from a number of failures, with its likelihood interval."""
 
 import math
 
@@ -9,7 +9,7 @@ from qec.statistics.estimate import Estimate, confidence_of
 
 
 def logical_error_rate(*, errors: int, shots: int, likelihood_factor: float = 1000.0) -> Estimate:
-    """Logical error probability per shot, with its likelihood interval.
+    """Estimate the logical error probability per shot, with its likelihood interval.
 
     The interval holds every probability under which the observed count is at most `likelihood_factor`
     times less likely than under the best one (the definition of `sinter.fit_binomial`). No error in n
@@ -22,7 +22,7 @@ def logical_error_rate(*, errors: int, shots: int, likelihood_factor: float = 10
             (`likelihood_factor_of` converts).
 
     Returns:
-        Value errors/shots, its interval, and the confidence that belongs to the factor.
+        Value errors/shots, its interval, and the confidence of the factor.
 
     Raises:
         ValueError: For errors < 0, errors > shots, shots < 1, numbers that are not whole, or a factor <= 1.
@@ -36,9 +36,9 @@ def logical_error_rate(*, errors: int, shots: int, likelihood_factor: float = 10
 
 
 def likelihood_interval(*, errors: float, shots: float, drop: float) -> tuple[float, float]:
-    """Probabilities at which the binomial log-likelihood has fallen by `drop`.
+    """Find the probabilities at which the binomial log-likelihood has fallen by `drop`.
 
-    Counts need not be whole: the detection fractions use effective ones.
+    Counts need not be integers: detection fractions use effective ones.
     """
     if errors <= 0:
         return 0.0, -math.expm1(-drop / shots)
@@ -52,7 +52,7 @@ def likelihood_interval(*, errors: float, shots: float, drop: float) -> tuple[fl
 
 
 def _fall(*, errors: float, others: float, drop: float) -> float:
-    """Probability below errors / (errors + others) at which the log-likelihood has fallen by `drop`."""
+    """Find the probability below errors / (errors + others) where the log-likelihood has fallen by `drop`."""
     best = errors / (errors + others)
 
     def remaining(shift: float) -> float:

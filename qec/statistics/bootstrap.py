@@ -1,9 +1,9 @@
-"""Bootstrap intervals for error per cycle and Lambda, straight from counts.
+"""Bootstrap intervals for error per cycle and Lambda, from counts.
 
-A replicate of a count of k errors in n shots draws the failure probability behind it from the
-Beta(k + 1/2, n - k + 1/2) distribution (Jeffreys) and takes n times that as its errors. For many errors this
-is the ordinary parametric bootstrap, Binomial(n, k/n). For none it keeps the spread that the ordinary one
-loses: there, every replicate of zero errors would be zero errors again. For one number of cycles the
+A replicate of a count of k errors in n shots draws the failure probability from the
+Beta(k + 1/2, n - k + 1/2) distribution (Jeffreys) and has n times that many errors. For many errors this
+is the ordinary parametric bootstrap, Binomial(n, k/n). For no errors it keeps a spread, where
+every ordinary replicate of zero errors would be zero. For one number of cycles the
 resulting percentiles are Jeffreys' interval.
 """
 
@@ -37,7 +37,7 @@ def bootstrap_error_per_cycle(
     replicates: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Logical error per cycle as `error_per_cycle`, its interval by parametric bootstrap.
+    """Estimate the logical error per cycle as `error_per_cycle`, with a parametric bootstrap interval.
 
     The interval runs between the (1 - confidence) / 2 and (1 + confidence) / 2 quantiles of the replicates,
     widened to the value where that lies outside (no errors: from 0).
@@ -72,7 +72,7 @@ def bootstrap_suppression(
     replicates: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Lambda with a parametric bootstrap interval, from counted errors.
+    """Estimate Lambda from counted errors, with a parametric bootstrap interval.
 
     Every replicate redraws all counts, refits each epsilon, averages over the patches and bases of a
     distance, and redoes the regression of ln epsilon_d against d, weighted by the spread of ln epsilon_d
@@ -133,7 +133,7 @@ def bootstrap_suppression(
 def _replicates(
     counts: Counts, *, free_intercept: bool | None, replicates: int, rng: np.random.Generator
 ) -> Floats:
-    """Refitted epsilons (replicates,)."""
+    """Draw replicates and refit epsilon: float64 (replicates,)."""
     cycles, errors, shots = counts.arrays()
     free = chosen_intercept(cycles=cycles, free_intercept=free_intercept)
     rates = rng.beta(errors + 0.5, shots - errors + 0.5, size=(replicates, errors.size))
@@ -145,7 +145,7 @@ def _replicates(
 
 
 def _slopes(distances: Floats, logs: Floats) -> Floats | None:
-    """Weighted least-squares slope of every replicate; None where fewer than two distances have a spread."""
+    """Compute the weighted least-squares slope of every replicate; None for fewer than two spreads."""
     lower, upper = np.quantile(logs, [0.1587, 0.8413], axis=0)
     known = lower > math.log(_SMALLEST) + 1
     if np.unique(distances[known]).size < 2:

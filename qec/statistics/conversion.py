@@ -1,14 +1,14 @@
-"""Between failure probability per shot and error per cycle."""
+"""Conversion between failure probability per shot and error per cycle."""
 
 import math
 
 
 def per_cycle(*, probability: float, cycles: float) -> float:
-    """Error per cycle epsilon = (1 - (1 - 2 P)^(1 / cycles)) / 2 that gives failure probability P.
+    """Compute epsilon = (1 - (1 - 2 P)^(1 / cycles)) / 2, the error per cycle of failure probability P.
 
     The memory is taken as `cycles` independent flips with probability epsilon each, without extra errors
-    from preparation and readout. P >= 1/2 gives 1/2: nothing is left of the logical state, so any larger
-    epsilon fits as well.
+    from preparation and readout. P >= 1/2 gives 1/2: the logical state is lost, and any larger epsilon fits
+    as well.
 
     Args:
         probability: Failure probability per shot, 0 to 1.
@@ -24,7 +24,7 @@ def per_cycle(*, probability: float, cycles: float) -> float:
 
 
 def per_shot(*, epsilon: float, cycles: float) -> float:
-    """Failure probability P = (1 - (1 - 2 epsilon)^cycles) / 2 after `cycles` cycles.
+    """Compute P = (1 - (1 - 2 epsilon)^cycles) / 2, the failure probability after `cycles` cycles.
 
     Args:
         epsilon: Error per cycle, 0 to 1/2.
@@ -32,6 +32,10 @@ def per_shot(*, epsilon: float, cycles: float) -> float:
 
     Raises:
         ValueError: If epsilon is outside [0, 1/2] or cycles is not a finite number above zero.
+
+    Example:
+        >>> per_shot(0.01, 1)
+        0.01
     """
     _check(probability=epsilon, name="epsilon", cycles=cycles, highest=0.5)
     if epsilon == 0.5:

@@ -1,4 +1,4 @@
-"""Counted logical errors, checked once at the border."""
+"""Counted logical errors, with checks of their values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Counts:
     Attributes:
         cycles: Number of cycles of each experiment; one number or a sequence. Equal numbers are fine.
         errors: Number of shots with a logical error, as many as cycles.
-        shots: Number of shots, as many as cycles; one number stands for all.
+        shots: Number of shots, as many as cycles; one number applies to all.
 
     Raises:
         ValueError: For lengths that disagree, cycles or shots below one, errors below zero or above shots.

@@ -14,13 +14,13 @@ from qec.statistics.estimate import Estimate, sigmas_of
 
 @dataclass(frozen=True)
 class CycleFit:
-    """Logical error per cycle, and the line through ln(1 - 2P) that it comes from.
+    """Logical error per cycle, and the line fitted to ln(1 - 2P).
 
     Attributes:
         epsilon: Logical error per cycle, 0 to 1/2, with its interval.
         intercept: ln(1 - 2P) of the line at zero cycles: preparation and readout together flip the result
             with probability (1 - exp(intercept)) / 2. It may lie slightly above 0, since the first and the
-            last cycle differ from the others; NaN where the data do not determine it.
+            last cycle differ from the others; NaN if the data do not determine it.
         num_points: Number of experiments used.
         deviance: Twice the log-likelihood by which independent points would fit better: about
             `degrees_of_freedom` if the line describes the data, much larger if it does not.
@@ -38,7 +38,7 @@ class CycleFit:
     first_probability: float
 
     def probability(self, cycles: ArrayLike) -> NDArray[np.float64]:
-        """Fitted failure probability per shot after each number of cycles; float64 of the same shape."""
+        """Return the fitted failure probability per shot after each number of cycles, float64."""
         length = np.asarray(cycles, dtype=np.float64) - self.first_cycles
         factor = math.log1p(-2 * min(self.epsilon.value, HALF))
         kept = np.exp(length * factor)
@@ -54,12 +54,12 @@ def error_per_cycle(
     free_intercept: bool | None = None,
     confidence: float = 0.95,
 ) -> CycleFit:
-    """Logical error per cycle from one or several durations.
+    """Estimate the logical error per cycle from one or several durations.
 
     One duration gives epsilon = (1 - (1 - 2 errors/shots)^(1/cycles)) / 2. Several give the line
     ln(1 - 2P) = intercept + cycles ln(1 - 2 epsilon), whose free intercept takes up preparation and readout
     (arXiv 2408.13687). The line is fitted by binomial maximum likelihood, not by least squares, under the
-    conditions 0 <= epsilon <= 1/2 and 0 <= P <= 1/2, so every count is legal:
+    conditions 0 <= epsilon <= 1/2 and 0 <= P <= 1/2, so every count is valid:
 
     - no errors at all: epsilon is 0 with an upper end;
     - half of the shots or more: the upper end is 1/2. If that holds for all durations and the intercept is
@@ -67,7 +67,7 @@ def error_per_cycle(
 
     The interval is a profile likelihood interval: all epsilon whose likelihood, at their best intercept, is
     within a factor exp(z^2 / 2) of the maximum, z being the normal quantile of `confidence` (factor 6.8
-    for 0.95, 1.65 for 0.6827). It supposes independent shots; compare `deviance` with `degrees_of_freedom`
+    for 0.95, 1.65 for 0.6827). It assumes independent shots; compare `deviance` with `degrees_of_freedom`
     to see whether the scatter of the points agrees.
 
     Args:
@@ -79,7 +79,7 @@ def error_per_cycle(
         confidence: Coverage of the interval, such as 0.95 or 0.68.
 
     Raises:
-        ValueError: For counts that cannot be (see `Counts`), a confidence outside (0, 1), or
+        ValueError: For invalid counts (see `Counts`), a confidence outside (0, 1), or
             free_intercept=True with a single number of cycles.
     """
     cycle_counts, error_counts, shot_counts = checked_counts(cycles=cycles, errors=errors, shots=shots)
@@ -88,7 +88,7 @@ def error_per_cycle(
     decay = Decay(cycles=cycle_counts, shots=shot_counts, free=free)
     epsilons, firsts, best = decay.fit(error_counts[None, :])
     if not free and np.unique(cycle_counts).size == 1:
-        # The closed form, to the last digit.
+        # The closed form is exact.
         pooled = float(error_counts.sum() / shot_counts.sum())
         epsilons = np.array([per_cycle(probability=pooled, cycles=float(cycle_counts[0]))])
     lows, highs = decay.interval(error_counts[None, :], epsilons, best, drop=drop)
@@ -118,7 +118,7 @@ def error_per_cycle(
 
 
 def chosen_intercept(*, cycles: NDArray[np.float64], free_intercept: bool | None) -> bool:
-    """Whether the intercept is fitted; ValueError where that was asked for but is impossible."""
+    """Return whether the intercept is fitted; ValueError if that is requested but impossible."""
     several = np.unique(cycles).size > 1
     if free_intercept and not several:
         raise ValueError(

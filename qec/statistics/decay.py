@@ -2,7 +2,7 @@
 
 The model is P(t) = 1/2 - (1/2 - q) (1 - 2 epsilon)^(t - t0): t0 is the shortest experiment and q its failure
 probability, which takes up state preparation and readout. This is the line ln(1 - 2P) = intercept + slope t,
-written so that neither P = 0 nor P = 1/2 is special and that nothing cancels for small probabilities. For
+written so that neither P = 0 nor P = 1/2 is special and small probabilities do not cancel. For
 fixed epsilon the model is affine in q, so the log-likelihood is concave in q; the rest is a search over
 epsilon alone.
 
@@ -19,15 +19,15 @@ from scipy.special import xlog1py, xlogy
 
 Floats = NDArray[np.float64]
 
-# The largest float below 1/2 stands for 1/2: it keeps ln(1 - 2 epsilon) finite.
+# The largest float below 1/2 replaces 1/2: it keeps ln(1 - 2 epsilon) finite.
 HALF = float(np.nextafter(0.5, 0.0))
 _GRID_PER_DECADE = 3
-_BLOCK = 400_000  # numbers held at once by the first, coarse search
+_BLOCK = 400_000  # numbers in memory during the first, coarse search
 
 
 @dataclass(frozen=True)
 class Decay:
-    """The durations and shots of an experiment, apart from its counted errors.
+    """Durations and shots of an experiment, without its counted errors.
 
     Attributes:
         cycles: float64 (points,).
@@ -41,12 +41,12 @@ class Decay:
 
     @property
     def origin(self) -> float:
-        """The duration t0 at which `first` is the failure probability."""
+        """Duration t0 at which `first` is the failure probability."""
         return float(self.cycles.min()) if self.free else 0.0
 
     @property
     def floor(self) -> float:
-        """An epsilon too small to be told from zero: it moves the log-likelihood by about 1e-9."""
+        """Epsilon that cannot be distinguished from zero: it changes the log-likelihood by about 1e-9."""
         return min(1e-9 / float(np.sum(self.shots * (self.cycles - self.origin))), 1e-9)
 
     def fit(self, errors: Floats) -> tuple[Floats, Floats, Floats]:
@@ -78,7 +78,7 @@ class Decay:
     def interval(
         self, errors: Floats, epsilon: Floats, best: Floats, *, drop: float
     ) -> tuple[Floats, Floats]:
-        """Epsilons where the profile has fallen by `drop`; 0 or 1/2 where it does not fall so far."""
+        """Find the epsilons where the profile has fallen by `drop`; 0 or 1/2 if it does not."""
         # Both sides at once: (2, sets).
         start = np.log(np.clip(epsilon, self.floor, HALF))
         limits = np.stack([np.full(start.shape, np.log(self.floor)), np.full(start.shape, np.log(HALF))])
@@ -96,21 +96,21 @@ class Decay:
         return np.minimum(below, epsilon), np.maximum(above, epsilon)
 
     def profile(self, epsilon: Floats, errors: Floats) -> Floats:
-        """Log-likelihood (without the binomial coefficients) at the best `first` for each epsilon."""
+        """Compute the log-likelihood (without binomial coefficients) at the best `first` for each epsilon."""
         return self.log_likelihood(self.failure(epsilon, self.best_first(epsilon, errors)), errors)
 
     def log_likelihood(self, failure: Floats, errors: Floats) -> Floats:
-        """Log-likelihood of failure probabilities (..., points)."""
+        """Compute the log-likelihood of failure probabilities (..., points)."""
         result: Floats = np.sum(xlogy(errors, failure) + xlog1py(self.shots - errors, -failure), axis=-1)
         return result
 
     def failure(self, epsilon: Floats, first: Floats) -> Floats:
-        """Failure probabilities (..., points)."""
+        """Compute failure probabilities (..., points)."""
         kept, lost = self._kept(epsilon)
         return lost / 2 + first[..., None] * kept
 
     def best_first(self, epsilon: Floats, errors: Floats) -> Floats:
-        """The `first` of greatest likelihood for given epsilon."""
+        """Find the `first` of greatest likelihood for given epsilon."""
         if not self.free:
             return np.zeros(np.broadcast_shapes(epsilon.shape, errors.shape[:-1]))
         kept, lost = self._kept(epsilon)
@@ -136,7 +136,8 @@ class Decay:
                 low, high = np.where(rises, first, low), np.where(rises, high, first)
                 following = first - (1 / pull - 1 / push) / (pull_slope + push_slope)
                 inside = (following >= low) & (following <= high) & (following > 0)
-                # Where Newton leaves the bracket, halve it; next to 0 quarter it, to reach small scales soon.
+                # If Newton's method leaves the bracket, halve it; next to 0 quarter it, to reach small scales
+                # quickly.
                 following = np.where(inside, following, np.where(low > 0, (low + high) / 2, high / 4))
                 moved = np.abs(following - first) > 1e-10 * first
                 first = following
@@ -145,12 +146,12 @@ class Decay:
         return np.where(at_half, 0.5, np.where(at_zero, 0.0, first))
 
     def _kept(self, epsilon: Floats) -> tuple[Floats, Floats]:
-        """(1 - 2 epsilon)^(t - t0) and one minus it, both (..., points)."""
+        """Compute (1 - 2 epsilon)^(t - t0) and one minus it, both (..., points)."""
         log_factor = np.log1p(-2 * np.minimum(epsilon, HALF))[..., None] * (self.cycles - self.origin)
         return np.exp(log_factor), -np.expm1(log_factor)
 
     def _score(self, epsilon: Floats, errors: Floats) -> Floats:
-        """A positive multiple of the profile's slope."""
+        """Compute a positive multiple of the profile's slope."""
         kept, lost = self._kept(epsilon)
         failure = lost / 2 + self.best_first(epsilon, errors)[..., None] * kept
         weight = kept * (self.cycles - self.origin)
@@ -161,7 +162,7 @@ class Decay:
         return result
 
     def _best_cell(self, grid: Floats, errors: Floats) -> NDArray[np.intp]:
-        """Index of the grid point of greatest profile; among equals the last."""
+        """Return the index of the grid point of greatest profile; the last among equals."""
         profile = self.profile(grid[None, :], errors[:, None, :])
         good = profile >= profile.max(axis=1, keepdims=True) - 1e-9
         cells: NDArray[np.intp] = grid.size - 1 - np.argmax(good[:, ::-1], axis=1)

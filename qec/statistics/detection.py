@@ -1,4 +1,4 @@
-"""Detection fractions: how often detectors fire, by cycle and by stabilizer."""
+"""Detection fractions, by cycle and by stabilizer."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -20,12 +20,12 @@ def detection_fraction(
     bit_packed: bool = False,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Fraction of all detectors that fired.
+    """Estimate the detection fraction of all detectors.
 
     The interval treats shots as independent but not the detectors of one shot: the number of events per shot
     gives, by its variance over shots, an effective number of trials, and the interval is the likelihood
-    interval of the confidence for that number. Where the variance says nothing (a single shot, no event, all
-    events), a shot counts as one trial, which is the most cautious choice.
+    interval of the confidence for that number. Where the variance is undetermined (a single shot, no event,
+    all events), a shot counts as one trial, the most conservative choice.
 
     Args:
         detection_events: (shots, num_detectors) bool or 0/1 integers; or, if `bit_packed`, uint8
@@ -52,10 +52,10 @@ def detection_fraction_by_cycle(
     bit_packed: bool = False,
     confidence: float = 0.95,
 ) -> dict[int, Estimate]:
-    """Detection fraction of each cycle, averaged over its detectors.
+    """Estimate the detection fraction of each cycle, averaged over its detectors.
 
     The cycle is the detector's third coordinate, or its last where it has fewer (stim's generated circuits).
-    The first and the last layer have fewer detectors and fewer faults behind them.
+    The first and the last layer have fewer detectors and fewer faults.
 
     Args:
         detection_events: As in `detection_fraction`.
@@ -87,14 +87,14 @@ def detection_fraction_by_stabilizer(
     bit_packed: bool = False,
     confidence: float = 0.95,
 ) -> dict[tuple[float, ...], Estimate]:
-    """Detection fraction of each stabilizer, averaged over cycles.
+    """Estimate the detection fraction of each stabilizer, averaged over cycles.
 
     Args:
         detection_events: As in `detection_fraction`.
         coordinates: As in `detection_fraction_by_cycle`. Detectors that share all coordinates but time
             belong to one stabilizer.
-        cycles: Cycles to average over, such as range(1, 25) to leave out the first and the last layer; all if
-            None.
+        cycles: Cycles to average over, such as range(1, 25) to exclude the first and the last layer; None:
+            all.
         bit_packed: As in `detection_fraction`.
         confidence: Coverage of each interval, which is made as in `detection_fraction`.
 
@@ -107,9 +107,7 @@ def detection_fraction_by_stabilizer(
     times, places = _split(coordinates)
     wanted = np.ones(times.size, dtype=bool) if cycles is None else np.isin(times, np.array(sorted(cycles)))
     if not wanted.any():
-        raise ValueError(
-            f"no detector lies in the cycles asked for; there are {times.min()} to {times.max()}"
-        )
+        raise ValueError(f"no detector in the given cycles: must be from {times.min()} to {times.max()}")
     labels = sorted({place for place, keep in zip(places, wanted, strict=True) if keep})
     index = {label: number for number, label in enumerate(labels)}
     groups = np.array(
@@ -122,7 +120,7 @@ def detection_fraction_by_stabilizer(
 
 
 def _split(coordinates: Coordinates) -> tuple[NDArray[np.int64], list[tuple[float, ...]]]:
-    """Time and position of each detector."""
+    """Return time and position of each detector."""
     if isinstance(coordinates, Mapping):
         if sorted(coordinates) != list(range(len(coordinates))):
             raise ValueError(f"coordinates must name detectors 0 to {len(coordinates) - 1} without a gap")
@@ -151,7 +149,7 @@ def _fractions(
     bit_packed: bool,
     confidence: float,
 ) -> list[Estimate]:
-    """Fraction of each group of detectors; group -1 is left out."""
+    """Estimate the fraction of each group of detectors; group -1 is excluded."""
     drop = sigmas_of(confidence=confidence) ** 2 / 2
     _check_events(detection_events, num_detectors=groups.size, bit_packed=bit_packed)
     order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
@@ -185,7 +183,7 @@ def _estimate(*, total: int, squares: int, size: int, shots: int, drop: float, c
     fraction = total / (size * shots)
     trials = float(shots)
     if shots > 1:
-        # Whole-number arithmetic: the difference of two large sums must not lose its digits.
+        # Integer arithmetic: the difference of two large sums must keep its digits.
         variance = (squares * shots - total * total) / (shots * (shots - 1)) / (size * size * shots)
         if variance > 0:
             trials = min(fraction * (1 - fraction) / variance, float(size * shots))

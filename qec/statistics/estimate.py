@@ -1,4 +1,4 @@
-"""A number with its interval, and what the interval means."""
+"""Estimates: values with confidence intervals."""
 
 import math
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from scipy.special import ndtri
 
 @dataclass(frozen=True)
 class Estimate:
-    """A best value and the ends of its interval.
+    """Value and the ends of its confidence interval.
 
-    `low` and `high` may be infinite. `value` is NaN where the data single out no value at all (for
-    example Lambda when no distance showed an error); the interval then still says what is excluded.
+    `low` and `high` may be infinite. `value` is NaN if the data determine no value (for example Lambda
+    without an error at any distance); the interval still excludes values.
 
     Attributes:
-        value: The best value, usually the maximum of the likelihood.
+        value: Point estimate, usually of maximum likelihood.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        confidence: Probability with which intervals built this way contain the truth (0.95 unless said
-            otherwise; 0.6827 is "one sigma").
+        confidence: Probability with which intervals built this way contain the truth (by default
+            0.95; 0.6827 is "one sigma").
 
     Raises:
         ValueError: If not low <= value <= high, or the confidence is not between 0 and 1.
@@ -56,22 +56,22 @@ def check_confidence(confidence: float) -> None:
 
 
 def sigmas_of(*, confidence: float) -> float:
-    """Half width, in standard deviations, of a two-sided normal interval: 1.96 for 0.95."""
+    """Compute the half width of a two-sided normal interval in standard deviations: 1.96 for 0.95."""
     check_confidence(confidence)
     return float(ndtri((1 + confidence) / 2))
 
 
 def likelihood_factor_of(*, confidence: float) -> float:
-    """Factor by which the likelihood may fall inside an interval of this confidence: 6.83 for 0.95.
+    """Compute the factor by which the likelihood falls at the ends of an interval: 6.83 for confidence 0.95.
 
-    By Wilks' theorem twice the fall of the log-likelihood is chi-squared with one degree of freedom, so
-    the relation holds for many counts and is approximate for few.
+    By Wilks' theorem twice the decrease of the log-likelihood is chi-squared with one degree of freedom, so
+    the relation is exact for many counts and approximate for few.
     """
     return math.exp(sigmas_of(confidence=confidence) ** 2 / 2)
 
 
 def confidence_of(*, likelihood_factor: float) -> float:
-    """Inverse of `likelihood_factor_of`: 0.9998 for a factor of 1000.
+    """Compute the inverse of `likelihood_factor_of`: 0.9998 for a factor of 1000.
 
     Raises:
         ValueError: If the factor is not a finite number above 1.

@@ -1,13 +1,13 @@
-"""A straight line through ln epsilon against distance, where some epsilons are only upper limits.
+"""Fit a line to ln epsilon against distance, where some epsilons are only upper limits.
 
 Every point is reduced to a concave log-likelihood of u = ln epsilon:
 
 - an interval that excludes zero: normal, -(u - mean)^2 / (2 sigma^2), so that ordinary points give ordinary
   weighted least squares;
 - an interval that reaches down to zero: Poisson, k u - c exp(u), with its maximum at the value (k = 0 for
-  the value zero) and its upper end where the interval has it.
+  the value zero) and its upper end at that of the interval.
 
-The sum of concave functions of a straight line is concave, so maxima and profiles are safe to find.
+The sum of concave functions of a straight line is concave, so maxima and profiles are unique.
 """
 
 import math
@@ -48,32 +48,32 @@ class Points:
 
     @classmethod
     def from_estimates(cls, *, distances: Floats, epsilons: Sequence[Estimate]) -> "Points":
-        """Reduce estimates to likelihoods. An estimate of [0, 1/2] says nothing and gets none."""
+        """Reduce estimates to likelihoods. An estimate with interval [0, 1/2] gets none."""
         rows = [_reduced(estimate) for estimate in epsilons]
         precision, mean, count, rate = np.array(rows, dtype=np.float64).T
         return cls(distances=distances, precision=precision, mean=mean, count=count, rate=rate)
 
     @property
     def positive(self) -> NDArray[np.bool_]:
-        """Which points exclude epsilon = 0."""
+        """Points that exclude epsilon = 0, bool (points,)."""
         return (self.precision > 0) | (self.count > 0)
 
     def level(self, *, slope: float, origin: float) -> float:
-        """The best ln epsilon at `origin` for a given slope."""
+        """Find the best ln epsilon at `origin` for a given slope."""
         shifts = slope * (self.distances - origin)
         return _descending_root(lambda level: float(self._pull(level + shifts).sum()), bound=_LEVEL)
 
     def slope(self, *, level: float, origin: float) -> float:
-        """The best slope for a given ln epsilon at `origin`."""
+        """Find the best slope for a given ln epsilon at `origin`."""
         shifts = self.distances - origin
         return _descending_root(
             lambda slope: float(shifts @ self._pull(level + slope * shifts)), bound=_SLOPE
         )
 
     def best(self) -> tuple[float, float, float]:
-        """Level at the middle of the points, slope, and log-likelihood of the best line."""
-        # The middle matters: with a single positive point it is that point, whose pull then has no arm
-        # and cannot drown, by rounding, the vanishing pull of upper limits.
+        """Fit the line: level at the middle of the points, slope, and log-likelihood."""
+        # With a single positive point the middle is that point, whose derivative then has no lever arm
+        # and cannot hide, by rounding, the vanishing derivatives of upper limits.
         origin = self.centre
         shifts = self.distances - origin
 
@@ -86,13 +86,13 @@ class Points:
         return level, slope, self.log_likelihood(level=level, slope=slope, origin=origin)
 
     def log_likelihood(self, *, level: float, slope: float, origin: float) -> float:
-        """Log-likelihood of a line, up to a constant."""
+        """Compute the log-likelihood of a line, up to a constant."""
         u = level + slope * (self.distances - origin)
         poisson = self.count * u - self.rate * np.exp(np.minimum(u, _STEEP))
         return float(np.sum(poisson - self.precision * (u - self.mean) ** 2 / 2))
 
     def slope_interval(self, *, drop: float) -> tuple[float, float, float]:
-        """Best slope and the slopes at which the profile has fallen by `drop`; infinite where it does not."""
+        """Find the best slope and the slopes where the profile has fallen by `drop`; infinite without."""
         origin = self.centre
         _, slope, top = self.best()
 
@@ -104,7 +104,7 @@ class Points:
         return _unbounded(slope, bound=_SLOPE), low, high
 
     def level_interval(self, *, origin: float, drop: float) -> tuple[float, float, float]:
-        """Best ln epsilon of the line at `origin` and the ends of its profile interval."""
+        """Find the best ln epsilon of the line at `origin` and the ends of its profile interval."""
         level, slope, top = self.best()
         level = min(max(level + slope * (origin - self.centre), -_LEVEL), _LEVEL)
 
@@ -116,7 +116,7 @@ class Points:
         return _unbounded(level, bound=_LEVEL), low, high
 
     def deviance(self) -> float:
-        """Twice what independent points would gain over the best line (chi-squared for normal points)."""
+        """Compute twice the gain of independent points over the best line (chi-squared for normal points)."""
         _, _, top = self.best()
         counted = self.count > 0
         own = np.zeros(self.count.shape)
@@ -125,24 +125,24 @@ class Points:
 
     @property
     def centre(self) -> float:
-        """Middle of the points, where level and slope are least entangled."""
+        """Middle of the points, where level and slope are least correlated."""
         weight = self.precision + self.count
         if weight.sum() == 0:
             return float(self.distances.mean())
         return float(weight @ self.distances / weight.sum())
 
     def _pull(self, u: Floats) -> Floats:
-        """Derivative of each log-likelihood."""
+        """Compute the derivative of each log-likelihood."""
         return self.precision * (self.mean - u) + self.count - self.rate * np.exp(np.minimum(u, _STEEP))
 
 
 def _reduced(estimate: Estimate) -> tuple[float, float, float, float]:
-    """(precision, mean, count, rate) of one estimate."""
+    """Return (precision, mean, count, rate) of one estimate."""
     sigmas = sigmas_of(confidence=estimate.confidence)
     value, low, high = estimate.value, estimate.low, estimate.high
     if low > 0:
         below, above = math.log(value / low), math.log(high / value)
-        # A side cut off at epsilon = 1/2 is too short to be taken for the width.
+        # A side cut off at epsilon = 1/2 is shorter than the width.
         width = max(below, above) if high >= 0.5 else (below + above) / 2
         return (sigmas / width) ** 2, math.log(value), 0.0, 0.0
     if high >= 0.5:
@@ -156,7 +156,7 @@ def _reduced(estimate: Estimate) -> tuple[float, float, float, float]:
 
 
 def _descending_root(function: Callable[[float], float], *, bound: float) -> float:
-    """Root of a descending function within +-bound, or the bound that it points to."""
+    """Find the root of a descending function within +-bound, or the bound on its side."""
     if function(-bound) <= 0:
         return -bound
     if function(bound) >= 0:
@@ -165,7 +165,7 @@ def _descending_root(function: Callable[[float], float], *, bound: float) -> flo
 
 
 def _both_sides(remaining: Callable[[float], float], *, start: float, bound: float) -> tuple[float, float]:
-    """Where `remaining`, positive at `start`, reaches zero on both sides; infinite beyond the bound."""
+    """Find the zeros of `remaining`, positive at `start`, on both sides; infinite beyond the bound."""
     ends = []
     for sign in (-1.0, 1.0):
         near, step = start, 1e-3

@@ -1,4 +1,4 @@
-"""Soft outputs: how sure a decoder was of each shot, whether rightly so, and what dropping the rest gains.
+"""Soft outputs: calibration of complementary gaps, and post-selection by them.
 
 The gap of a shot is the difference in log-likelihood between the best solutions of the two logical classes.
 """
@@ -25,8 +25,8 @@ class CalibrationBin:
         high: largest gap; may be infinite.
         predicted: mean of the error probabilities that the gaps predict.
         observed: fraction of shots with a logical error, with its interval.
-        shots: how many there are.
-        errors: how many of them have a logical error.
+        shots: number of shots.
+        errors: number of shots with a logical error.
     """
 
     low: float
@@ -39,14 +39,14 @@ class CalibrationBin:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What is left when the shots with the smallest gaps are discarded.
+    """Shots that are kept when those with the smallest gaps are discarded.
 
     Attributes:
         threshold: shots with a smaller gap are discarded.
-        discarded: fraction of all shots that this is.
-        error: logical error probability of the others, with its interval.
-        shots: how many others there are.
-        errors: how many of them have a logical error.
+        discarded: discarded fraction of all shots.
+        error: logical error probability of the kept shots, with its interval.
+        shots: number of kept shots.
+        errors: number of kept shots with a logical error.
     """
 
     threshold: float
@@ -57,16 +57,19 @@ class Kept:
 
 
 def error_probability(gap: ArrayLike) -> NDArray[np.float64]:
-    """The probability that the other class is the true one: 1 / (1 + exp(gap)).
+    """Compute the probability that the other class is the true one: 1 / (1 + exp(gap)).
 
-    Exact if each class had a single solution; other solutions of a class count too in truth.
+    Exact if each class has a single solution; in general, all solutions of a class contribute.
+
+    Args:
+        gap: log-likelihood ratio, one number or an array.
 
     Raises:
         ValueError: a gap is not a number.
     """
     gaps = np.asarray(gap, dtype=np.float64)
     if np.isnan(gaps).any():
-        raise ValueError("a gap is not a number (nan)")
+        raise ValueError("gaps must not be NaN")
     found: NDArray[np.float64] = expit(-gaps)
     return found
 
@@ -74,21 +77,21 @@ def error_probability(gap: ArrayLike) -> NDArray[np.float64]:
 def calibration(
     *, gaps: ArrayLike, failed: ArrayLike, bins: int = 12, likelihood_factor: float = _FACTOR
 ) -> list[CalibrationBin]:
-    """Predicted against observed logical error, in bins of about equally many shots.
+    """Compare predicted and observed logical errors, in bins of about equally many shots.
 
-    Shots of equal gaps are never parted, so there may be fewer bins, and bins of unequal size.
+    Shots of equal gaps stay together, so there may be fewer bins, and bins of unequal size.
 
     Args:
         gaps: (shots,), infinite allowed.
         failed: bool (shots,), whether the shot's prediction was wrong.
-        bins: how many bins to make.
+        bins: number of bins.
         likelihood_factor: of the intervals, see `logical_error_rate`; the default is 95 % confidence.
 
     Returns:
-        The bins in the order of growing gaps.
+        Bins in the order of increasing gaps.
 
     Raises:
-        ValueError: no shots, lengths that disagree, gaps that are no numbers, or less than one bin.
+        ValueError: no shots, lengths that disagree, NaN among the gaps, or less than one bin.
     """
     ordered, wrong = _in_order(gaps, failed)
     if bins < 1:
@@ -116,12 +119,12 @@ def calibration(
 def post_selection(
     *, gaps: ArrayLike, failed: ArrayLike, fractions: Sequence[float], likelihood_factor: float = _FACTOR
 ) -> list[Kept]:
-    """Logical error of what is left when the least certain shots are discarded.
+    """Estimate the logical error of the kept shots when those with the smallest gaps are discarded.
 
     Args:
         gaps: (shots,), infinite allowed.
         failed: bool (shots,), whether the shot's prediction was wrong.
-        fractions: how much to discard, each at least 0 and below 1. Shots of equal gaps are kept or
+        fractions: fractions to discard, each at least 0 and below 1. Shots of equal gaps are kept or
             discarded together, so that the fraction discarded may be smaller, never larger.
         likelihood_factor: of the intervals, see `logical_error_rate`; the default is 95 % confidence.
 
@@ -129,7 +132,7 @@ def post_selection(
         One entry for each fraction.
 
     Raises:
-        ValueError: no shots, lengths that disagree, gaps that are no numbers, or fractions out of range.
+        ValueError: no shots, lengths that disagree, NaN among the gaps, or fractions out of range.
     """
     ordered, wrong = _in_order(gaps, failed)
     total = len(ordered)
@@ -155,7 +158,7 @@ def post_selection(
 
 
 def _in_order(gaps: ArrayLike, failed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Gaps and failures, checked, the smallest gap first."""
+    """Check gaps and failures, and sort them by gap."""
     numbers = np.asarray(gaps, dtype=np.float64)
     wrong = np.asarray(failed)
     if numbers.ndim != 1 or wrong.shape != numbers.shape:
@@ -167,13 +170,13 @@ def _in_order(gaps: ArrayLike, failed: ArrayLike) -> tuple[NDArray[np.float64], 
     if not numbers.size:
         raise ValueError("no shots: gaps is empty")
     if np.isnan(numbers).any():
-        raise ValueError("a gap is not a number (nan)")
+        raise ValueError("gaps must not be NaN")
     order = np.argsort(numbers, kind="stable")
     return numbers[order], wrong[order]
 
 
 def _between_different(ordered: NDArray[np.float64], ends: Sequence[int]) -> list[int]:
-    """Ends of bins, moved back to where values change, or on where a bin would be empty; the last stays."""
+    """Move ends of bins back to where values change, or forward past an empty bin; the last stays."""
     total = len(ordered)
     found: list[int] = []
     last = 0

@@ -14,17 +14,17 @@ from qec.statistics.line_fit import Points
 
 @dataclass(frozen=True)
 class SuppressionFit:
-    """Lambda and the line ln epsilon_d = ln prefactor - (d + 1) / 2 ln Lambda behind it.
+    """Lambda and the fitted line ln epsilon_d = ln prefactor - (d + 1) / 2 ln Lambda.
 
     Attributes:
-        value: Lambda with its interval. NaN in [0, inf] where the points single out none (no distance
-            with an error); infinite where every distance but the smallest had none.
+        value: Lambda with its interval. NaN in [0, inf] if the points determine none (no distance
+            with an error); infinite if only the smallest distance had errors.
         prefactor: epsilon extrapolated to (d + 1) / 2 = 0, with its interval.
         deviance: Twice the log-likelihood by which the points miss the line: about
             `degrees_of_freedom` where the line describes them.
-        degrees_of_freedom: Points that carry information, minus two; not below zero.
-        distances: The distances used.
-        epsilons: The logical errors per cycle used.
+        degrees_of_freedom: Informative points minus two; not below zero.
+        distances: Distances of the points.
+        epsilons: Logical errors per cycle of the points.
     """
 
     value: Estimate
@@ -35,7 +35,7 @@ class SuppressionFit:
     epsilons: tuple[Estimate, ...]
 
     def predict(self, distance: float) -> Estimate:
-        """Error per cycle of the line at a distance, with the interval that the fit gives it there.
+        """Predict the error per cycle at a distance from the line, with the interval of the fit.
 
         Raises:
             ValueError: If the distance is not a finite number.
@@ -51,21 +51,22 @@ class SuppressionFit:
 def suppression_factor(
     *, distances: ArrayLike, epsilons: Sequence[Estimate], confidence: float = 0.95
 ) -> SuppressionFit:
-    """Lambda = epsilon_d / epsilon_(d+2) by linear regression of ln epsilon_d against d.
+    """Estimate Lambda = epsilon_d / epsilon_(d+2) by linear regression of ln epsilon_d against d.
 
     Lambda = exp(-2 slope) (arXiv 2408.13687). Each point is weighted by 1 / sigma^2, sigma being the half
     width of its interval in ln epsilon divided by the normal quantile of its own `confidence`; the interval
     of Lambda then is the usual propagation of those sigmas. A point whose interval reaches down to zero (no
-    error seen) cannot stand on a logarithmic axis and enters by its likelihood instead, as an upper limit of
-    the same confidence. A point with interval [0, 1/2] says nothing and moves nothing.
+    error observed) has no place on a logarithmic axis and enters by its likelihood instead, as an upper limit
+    of the same confidence. A point with interval [0, 1/2] has no effect.
 
     The interval is the profile likelihood interval of the given confidence; for points without zeros it
-    equals exp(-2 (slope -+ z sigma_slope)) with the normal quantile z. It does not grow where the points
-    scatter more than their own intervals say: see `deviance`.
+    equals exp(-2 (slope -+ z sigma_slope)) with the normal quantile z. It does not grow if the points
+    scatter more than their intervals imply: see `deviance`.
 
     Args:
         distances: Whole numbers >= 1, as many as epsilons; at least two different ones.
-        epsilons: Logical errors per cycle with their intervals, as `error_per_cycle` and `average` give.
+        epsilons: Logical errors per cycle with their intervals, as `error_per_cycle` and `average` return
+            them.
         confidence: Coverage of the resulting intervals, such as 0.95 or 0.68.
 
     Raises:
@@ -99,7 +100,7 @@ def suppression_factor(
 
 
 def checked_distances(distances: ArrayLike) -> NDArray[np.float64]:
-    """Distances as float64; ValueError unless whole, at least 1, and two of them different."""
+    """Return distances as float64; ValueError unless whole, at least 1, and two of them different."""
     lengths = whole_numbers("distances", distances)
     if np.unique(lengths).size < 2:
         raise ValueError(f"Lambda needs at least two different distances, got {np.unique(lengths).size}")

@@ -1,1 +1,1 @@
-"""Compiled loops over shots: samplers. No stim here, only arrays."""
+"""Compiled loops over shots of the samplers, on arrays."""

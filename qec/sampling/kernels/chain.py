@@ -1,6 +1,6 @@
-"""Shots of a repetition code: sub-chains cut out of them, events counted in them, bursts put into them.
+"""Shots of a repetition code: cut out sub-chains, count events, add bursts.
 
-A shot is a row of bits, layer after layer, each layer one bit per check from left to right (at most 64): the
+A shot is a row of bits, layer by layer; a layer has one bit per check from left to right (at most 64), the
 order of stim's detectors. Layer t compares the checks of cycle t with those before; the last is the readout.
 """
 
@@ -15,7 +15,7 @@ from qec.sampling.kernels.random import next_float, start_stream
 if interpreted:
 
     def trailing_zeros(word: np.uint64) -> int:
-        """Number of zero bits below the lowest one bit."""
+        """Count the zero bits below the lowest one bit."""
         return int(word & (~word + np.uint64(1))).bit_length() - 1
 
 else:
@@ -28,7 +28,7 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 @kernel
 def low_bits(count):
-    """A word of which the lowest `count` bits, 0 to 64, are set."""
+    """Return a word of which the lowest `count` bits, 0 to 64, are set."""
     return _NONE if count == 0 else _ALL >> np.uint64(64 - count)
 
 
@@ -68,7 +68,7 @@ def write_layers(layers, first, count, bits):
 
 @kernel
 def parity(word):
-    """Whether an odd number of bits is set."""
+    """Return whether an odd number of bits is set."""
     for shift in (32, 16, 8, 4, 2, 1):
         word ^= word >> np.uint64(shift)
     return np.uint8(word & _ONE)
@@ -76,9 +76,9 @@ def parity(word):
 
 @kernel
 def cut_chains(events, flips, num_checks, num_layers, first, count, cut_events, cut_flips):
-    """The same shots as a sub-chain of the checks first, ..., first + count - 1 sees them.
+    """Cut out the sub-chain of the checks first, ..., first + count - 1 from shots.
 
-    Its observable is its last data qubit: the whole chain's, times the checks in between.
+    Its observable is its last data qubit: that of the whole chain, times the checks in between.
     """
     layers = np.zeros(num_layers, dtype=np.uint64)
     between = low_bits(num_checks) & ~low_bits(first + count)
@@ -94,10 +94,10 @@ def cut_chains(events, flips, num_checks, num_layers, first, count, cut_events, 
 
 @kernel
 def count_windows(events, num_checks, num_layers, cycles, checks, totals, most, place):
-    """Count events per shot, and in the fullest window of `checks` neighbours per stretch of `cycles` layers.
+    """Count events per shot, and at most in a window of `checks` neighbours, per stretch of `cycles` layers.
 
     totals int64 (shots,); most, place int64 (shots, stretches): the count and the window's first check.
-    Layers behind the last whole stretch count in the totals only.
+    Layers after the last complete stretch count in the totals only.
     """
     layers = np.zeros(num_layers, dtype=np.uint64)
     counts = np.zeros(num_checks, dtype=np.int64)
@@ -136,7 +136,7 @@ def add_burst(bits, flips, num_checks, cycles, start, decay, peak, centre, radiu
     """
     for cycle in range(max(np.int64(0), np.int64(math.ceil(start))), cycles):
         rate = peak * math.exp(-(cycle - start) / decay)
-        for half in range(2 * num_checks + 1):  # data qubits at even, checks at odd places
+        for half in range(2 * num_checks + 1):  # data qubits at even, checks at odd positions
             away = (0.5 * half - centre) / radius
             if next_float(state) >= rate * math.exp(-0.5 * away * away):
                 continue
@@ -155,9 +155,9 @@ def add_burst(bits, flips, num_checks, cycles, start, decay, peak, centre, radiu
 
 @kernel
 def add_bursts(events, flips, num_checks, cycles, first_shot, bursts, longest, seed):
-    """Add bursts to shots first_shot, first_shot + 1, ... that follow each other without pause.
+    """Add bursts to shots first_shot, first_shot + 1, ... that follow each other without a pause.
 
-    bursts float64 (bursts, 5): onset in cycles since shot 0, decay, peak, centre, radius. A burst is over
+    bursts float64 (bursts, 5): onset in cycles since shot 0, decay, peak, centre, radius. A burst ends
     `longest` of its decay times after its onset.
     """
     state = np.zeros(4, dtype=np.uint64)

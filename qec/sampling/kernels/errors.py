@@ -1,4 +1,4 @@
-"""Independent errors of a detector error model, drawn one after the other without looking at those absent."""
+"""Independent errors of a detector error model, drawn one after the other without visiting absent ones."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def toggle(bits, place):
 
 @kernel
 def apply_error(target_first, targets, error, shift, events, flips):
-    """Flip what one error flips: detectors, `shift` later than written; observables, written as ~number."""
+    """Flip the targets of one error: detectors, shifted by `shift`; observables, written as ~number."""
     for at in range(target_first[error], target_first[error + 1]):
         target = targets[at]
         if target >= 0:
@@ -27,9 +27,10 @@ def apply_error(target_first, targets, error, shift, events, flips):
 def sample_shot(groups, inverse_log, keep, target_first, targets, state, events, flips):
     """Draw the errors of one shot into its zeroed, bit-packed rows.
 
-    A group is a number of errors, the same in each of several repeats, of nearly the same probability. Its
-    errors and repeats in a row are one sequence of trials: the distance from one error to the next is
-    geometric. What was drawn with the group's largest probability is kept with probability `keep`.
+    A group is a list of errors of nearly the same probability, the same in each of several repeats. Its
+    errors
+    in all repeats are one sequence of trials: the distance from one error to the next is geometric. Errors
+    are drawn with the group's largest probability and kept with probability `keep`.
     groups int64 (groups, 4): first error, number of errors, repeats, shift of detectors per repeat.
     """
     for group in range(len(groups)):

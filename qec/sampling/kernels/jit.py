@@ -1,6 +1,6 @@
-"""The one decorator of qec's kernels, and where their compiled code is cached.
+"""Decorator of qec's kernels, and the folder in which their compiled code is cached.
 
-As in decoders.kernels.jit, which qec may not know: numba's cache does not notice that a function called
+As in decoders.kernels.jit, which qec must not import: numba's cache does not notice that a function called
 from another file was edited, nor that `NUMBA_BOUNDSCHECK` changed, so the cache folder carries a digest of
 everything the machine code depends on, chosen before any kernel is decorated.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from numba.core import config as numba_config
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-config: Any = numba_config  # its attributes come from the environment at run time
+config: Any = numba_config  # attributes are set from the environment at run time
 #: Whether kernels run as ordinary Python (NUMBA_DISABLE_JIT=1).
 interpreted = bool(config.DISABLE_JIT)
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -33,9 +33,10 @@ def _digest() -> str:
 
 
 def _cache_folder() -> Path:
-    """The user's own numba cache folder if set, else the usual cache folder, else a private one for this run.
+    """Return the numba cache folder if the user has set one, else the usual cache folder, else a temporary
+    one.
 
-    numba unpickles what it finds here, so the last resort is a new folder that nobody else can write to.
+    numba unpickles the files in it, so the last resort is a new folder that no other user can write to.
     """
     chosen = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen) / "below-threshold" / f"qec-{_digest()}"
@@ -51,7 +52,7 @@ cache_folder = _cache_folder()
 
 def kernel(function: _Function) -> _Function:
     """Compile a function in nopython mode: cached between processes, without the GIL, integers that wrap."""
-    if interpreted:  # numpy warns of what compiled integers do silently
+    if interpreted:  # numpy warns of overflow, which compiled integers ignore
         return np.errstate(over="ignore")(function)
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder)

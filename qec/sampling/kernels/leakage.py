@@ -1,4 +1,4 @@
-"""Pauli frames and leaked qubits through a circuit, one shot after the other."""
+"""Propagate Pauli frames and leaked qubits through a circuit, shot by shot."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from qec.sampling.kernels.errors import toggle
 from qec.sampling.kernels.jit import kernel
 from qec.sampling.kernels.random import next_float, next_word, start_stream
 
-# What an operation is. Its fields: kind, qubit (or place), second qubit (or further argument).
+# Kinds of operations. Fields of an operation: kind, qubit (or index), second qubit (or argument).
 GATE, CZ, CX, RESET_Z, RESET_X = np.int64(0), np.int64(1), np.int64(2), np.int64(3), np.int64(4)
 MEASURE_Z, MEASURE_X, FLIP, DEPOLARIZE, DEPOLARIZE_TWO = (np.int64(kind) for kind in range(5, 10))
 CYCLE, PAULI_ONE, PAULI_TWO = np.int64(10), np.int64(11), np.int64(12)
@@ -27,27 +27,27 @@ NUM_RATES = 9
 
 @kernel
 def coin(state):
-    """Zero or one."""
+    """Draw zero or one."""
     return np.uint8(next_word(state) >> np.uint64(63))
 
 
 @kernel
 def randomise(state, qubit, x, z):
-    """Put any of the four Paulis on a qubit."""
+    """Apply a random Pauli, identity included."""
     x[qubit] ^= coin(state)
     z[qubit] ^= coin(state)
 
 
 @kernel
 def come_back(state, qubit, x, z, leaked):
-    """Return a leaked qubit to a random state of its two levels."""
+    """Return a leaked qubit to a random computational state."""
     leaked[qubit] = 0
     randomise(state, qubit, x, z)
 
 
 @kernel
 def kick(state, qubit, other_is_x, rates, x, z):
-    """What a gate with a leaked partner does to a qubit."""
+    """Apply the effect of a gate with a leaked partner to a qubit."""
     if rates[DEPOLARIZES] > 0:
         randomise(state, qubit, x, z)
     elif other_is_x:
@@ -58,7 +58,7 @@ def kick(state, qubit, other_is_x, rates, x, z):
 
 @kernel
 def two_qubit_gate(state, is_cx, a, b, rates, x, z, leaked):
-    """CZ, or CX from a to b, with what it does to leakage and leakage to it."""
+    """Apply CZ, or CX from a to b, with leakage and its transport."""
     if leaked[a] == 0 and leaked[b] == 0:
         if is_cx:
             x[b] ^= x[a]
@@ -81,7 +81,7 @@ def two_qubit_gate(state, is_cx, a, b, rates, x, z, leaked):
 
 @kernel
 def pauli(state, qubit, which, x, z):
-    """Put Pauli 1, 2, 3 (X, Y, Z) on a qubit."""
+    """Apply Pauli 1, 2, 3 (X, Y, Z) to a qubit."""
     if which != 3:
         x[qubit] ^= np.uint8(1)
     if which != 1:
@@ -90,7 +90,7 @@ def pauli(state, qubit, which, x, z):
 
 @kernel
 def draw_pauli(draw, shares, last):
-    """Number, from 1 to `last`, of the Pauli that a uniform draw below the channel's probability falls to.
+    """Return the Pauli, 1 to `last`, for a uniform draw below the channel's probability.
 
     shares float64 (15,): cumulative probabilities.
     """
@@ -104,7 +104,7 @@ def draw_pauli(draw, shares, last):
 def run_shot(
     program, chances, channels, shares, data, rates, reference, state, x, z, leaked, record, population
 ):
-    """One shot of a program; leaves the flips of all measurements in `record`.
+    """Run one shot of a program; write the flips of all measurements to `record`.
 
     program int64 (operations, 3); chances float64 (operations,); channels int64 (operations,), rows of
     shares float64 (channels, 15) for general Pauli channels; population float64 (cycles,) counts leaked
@@ -120,7 +120,7 @@ def run_shot(
         chance = chances[at]
         if kind in (CZ, CX):
             two_qubit_gate(state, kind == CX, a, b, rates, x, z, leaked)
-        elif kind == GATE:  # b: where x goes (x, z), where z goes (x, z)
+        elif kind == GATE:  # b: images of X (x, z) and of Z (x, z)
             was_x, was_z = x[a], z[a]
             x[a] = (was_x & np.uint8(b & 1)) ^ (was_z & np.uint8(b >> 2 & 1))
             z[a] = (was_x & np.uint8(b >> 1 & 1)) ^ (was_z & np.uint8(b >> 3 & 1))
@@ -200,7 +200,7 @@ def run_shots(
     flips,
     population,
 ):
-    """Shots first_shot, first_shot + 1, ... to bit-packed events and flips of observables.
+    """Run shots first_shot, first_shot + 1, ...; write bit-packed events and flips of observables.
 
     Row n of `parities` (from parity_first[n] on) lists the measurements of detector n; observables follow.
     """

@@ -1,4 +1,4 @@
-"""Random numbers: one generator per stream, so that a result does not depend on who computes it.
+"""Random numbers with one generator per stream, so that results do not depend on threads or order.
 
 xoshiro256++ (Blackman and Vigna, arXiv 1805.01407), its state filled by SplitMix64 from a seed and the number
 of a stream (a shot, a chain): streams can be drawn in any order, by any number of threads.
@@ -19,7 +19,7 @@ _STEP = 2.0**-53
 
 @kernel
 def mixed(word):
-    """SplitMix64's finalizer: every bit of the result depends on every bit of the word."""
+    """Apply SplitMix64's finalizer: every bit of the result depends on every bit of the word."""
     word = (word ^ (word >> _R30)) * _MIX_1
     word = (word ^ (word >> _R27)) * _MIX_2
     return word ^ (word >> _R31)
@@ -27,7 +27,7 @@ def mixed(word):
 
 @kernel
 def start_stream(state, seed, stream):
-    """Put a generator, uint64 (4,), at the start of a stream of a seed."""
+    """Seed a generator, uint64 (4,): the start of a stream of a seed."""
     word = mixed(np.uint64(seed) + _GOLDEN) ^ mixed(~(np.uint64(stream) * _GOLDEN))
     for at in range(4):
         word += _GOLDEN
@@ -36,7 +36,7 @@ def start_stream(state, seed, stream):
 
 @kernel
 def next_word(state):
-    """64 random bits."""
+    """Draw 64 random bits."""
     a, b, c, d = state[0], state[1], state[2], state[3]
     total = a + d
     result = ((total << _R23) | (total >> _R41)) + a
@@ -52,19 +52,19 @@ def next_word(state):
 
 @kernel
 def next_float(state):
-    """A number between 0 and 1, neither end included, in steps of 2^-53."""
+    """Draw a number between 0 and 1, neither end included, in steps of 2^-53."""
     return (np.float64(next_word(state) >> _R11) + 0.5) * _STEP
 
 
 @kernel
 def next_below(state, limit):
-    """An integer from 0 to limit - 1; the bias is below limit / 2^53."""
+    """Draw an integer from 0 to limit - 1; the bias is below limit / 2^53."""
     return np.int64(next_float(state) * limit)
 
 
 @kernel
 def next_skip(state, inverse_log, limit):
-    """How many trials fail before the next success, `limit` if as many or more.
+    """Draw the number of failures before the next success, at most `limit`.
 
     `inverse_log` is 1 / ln(1 - p), zero for p = 1.
     """

@@ -1,4 +1,4 @@
-"""Markov chains over sets of errors, one step at a time: proposals here, elsewhere the verdict on them."""
+"""Proposals of Markov chains over sets of errors; the caller accepts or rejects them."""
 
 import math
 
@@ -25,7 +25,7 @@ def draw_all(probability, target_first, targets, seed, first_chain, present, eve
 
 @kernel
 def flip_error(error, target_first, targets, present, events, flips, changed, count):
-    """Take one error in or out; returns the new number of changes."""
+    """Add or remove one error; return the new number of changes."""
     present[error] ^= np.uint8(1)
     apply_error(target_first, targets, error, 0, events, flips)
     changed[count] = error
@@ -34,7 +34,7 @@ def flip_error(error, target_first, targets, present, events, flips, changed, co
 
 @kernel
 def propose_block(probability, state, target_first, targets, present, events, flips, changed):
-    """Draw all errors of a random stretch of the list anew; returns the number of changes."""
+    """Redraw all errors of a random stretch of the list; return the number of changes."""
     num_errors = len(present)
     size = np.int64(math.exp(next_float(state) * math.log(num_errors)))
     first = next_below(state, num_errors - size + 1)
@@ -47,7 +47,7 @@ def propose_block(probability, state, target_first, targets, present, events, fl
 
 @kernel
 def nth_present(present, number):
-    """The error that is present and has so many present ones before it."""
+    """Find present error number `number`."""
     error = np.int64(-1)
     while number >= 0:
         error += 1
@@ -57,7 +57,7 @@ def nth_present(present, number):
 
 @kernel
 def propose_birth_or_death(probability, state, target_first, targets, present, events, flips, changed):
-    """Put a random absent error in, or take a random present one out; returns the number of changes."""
+    """Add a random absent error, or remove a random present one; return the number of changes."""
     num_errors = len(present)
     num_present = np.int64(0)
     for error in range(num_errors):
@@ -94,7 +94,7 @@ def propose_move(
     flips,
     changed,
 ):
-    """Move a random error to a neighbour's place (Metropolis, Hastings); returns the number of changes."""
+    """Replace a random error by a neighbour (Metropolis, Hastings); return the number of changes."""
     num_errors = len(present)
     num_present = np.int64(0)
     for error in range(num_errors):
@@ -131,10 +131,10 @@ def propose(
     changed,
     num_changed,
 ):
-    """Let every chain make proposals until one changes something or it has none left; the change is made.
+    """Make proposals in every chain, until one changes its errors or none is left; the change is applied.
 
-    left int64 (chains,): proposals each chain still has. changed int64 (chains, errors) and num_changed int64
-    (chains,): what the proposal takes in or out, so that it can be taken back.
+    left int64 (chains,): remaining proposals of each chain. changed int64 (chains, errors) and num_changed
+    int64 (chains,): errors that the proposal adds or removes, so that it can be undone.
     """
     for chain in range(len(present)):
         num_changed[chain] = 0
@@ -180,7 +180,7 @@ def propose(
 
 @kernel
 def take_back(fails, target_first, targets, present, events, flips, changed, num_changed):
-    """Undo the proposals of chains that do not fail any more (fails uint8 (chains,) is zero)."""
+    """Undo the proposals of chains that no longer fail (fails uint8 (chains,) is zero)."""
     for chain in range(len(present)):
         if fails[chain]:
             continue

@@ -164,7 +164,7 @@ def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
 
 def test_bad_patches_and_bases() -> None:
     code = RotatedSurfaceCode(5)
-    with pytest.raises(ValueError, match="no patch of distance 7 in a code of distance 5"):
+    with pytest.raises(ValueError, match="distance=7: a patch must be no larger"):
         code.patches(7)
     with pytest.raises(ValueError, match="distance of a patch must be an integer of at least 2"):
         code.patches(1)

@@ -160,11 +160,14 @@ def test_repeat_blocks_stay_folded() -> None:
     ("times", "message"),
     [
         ({}, "decoherence needs t1_us, t2_us or both"),
-        ({"t1_us": 10, "t2_us": 21}, "t2_us is 21: T2 is at most 2 T1, here 20 us"),
+        ({"t1_us": 10, "t2_us": 21}, "t2_us is 21: must be at most 2 T1, here 20 us"),
         ({"t1_us": 0}, "t1_us must be a time in us above 0, not 0"),
         ({"t1_us": 10, "t2_us": math.nan}, "t2_us must be a time in us above 0, not nan"),
         ({"t1_us": True}, "t1_us must be a time in us above 0, not True"),
-        ({"t1_us": 10, "t2_us": 9, "overrides": (((0.0, 0.0), (4.0, None)),)}, "t2_us at (0, 0) is 9: T2 is"),
+        (
+            {"t1_us": 10, "t2_us": 9, "overrides": (((0.0, 0.0), (4.0, None)),)},
+            "t2_us at (0, 0) is 9: must be",
+        ),
         ({"t1_us": 10, "overrides": 2 * (((0.0, 0.0), (4.0, None)),)}, "at (0, 0) are given twice"),
     ],
 )
@@ -175,7 +178,7 @@ def test_wrong_times(times: dict[str, object], message: str) -> None:
 
 
 def test_idling_is_said_once() -> None:
-    with pytest.raises(ValueError, match="say the same twice; leave one of them out"):
+    with pytest.raises(ValueError, match="describe the same errors: remove one of them"):
         NoiseModel("both", (Channel("idle", 0.1),), decoherence=Decoherence(t1_us=10, durations=DURATIONS))
     with pytest.raises(ValueError, match="reset_ns must be a number of ns, 0 or more, not -1"):
         Durations(one_qubit_ns=25, two_qubit_ns=40, measurement_ns=500, reset_ns=-1)

@@ -84,8 +84,8 @@ def changed(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (changed(name=None), "name must be a text"),
-        (changed(name=""), "name must be a text"),
+        (changed(name=None), "name must be a non-empty text"),
+        (changed(name=""), "name must be a non-empty text"),
         (changed(source=3), "source must be a text"),
         (changed(rates=None, qubits=None, pairs=None), "must give at least one of one_qubit, two_qubit"),
         (changed(rates={}), "must give at least one of"),
@@ -116,7 +116,10 @@ def changed(**changes: object) -> dict[str, Any]:
             changed(qubits=[{"at": [1, 1], "two_qubit": 0.1}]),
             "[[qubits]]: unknown key 'two_qubit'; known: at,",
         ),
-        (changed(qubits=[{"at": [1, 1], "reset": 0.1}]), "reset needs a rate for all others in [rates]"),
+        (
+            changed(qubits=[{"at": [1, 1], "reset": 0.1}]),
+            "reset needs a rate for all other qubits in [rates]",
+        ),
         (changed(qubits=[{"at": [1, 1], "readout": 1.1}]), "rate of readout at (1, 1) must lie in [0, 1]"),
         (changed(qubits=2 * [{"at": [1, 1], "readout": 0.1}]), "readout at (1, 1) is given twice"),
         (changed(pairs=[{"at": [1, 1], "two_qubit": 0.1}]), "must be written as at = [[x, y], [x, y]]"),

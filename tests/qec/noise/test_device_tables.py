@@ -166,7 +166,7 @@ def test_every_table_of_the_example_works_when_uncommented() -> None:
     with pytest.raises(ValueError, match="idle has"):
         noise.device(content)
     del content["bias"], content["weights"]["idle"]
-    with pytest.raises(ValueError, match="say the same twice"):
+    with pytest.raises(ValueError, match="describe the same errors"):
         noise.device(content)
     del content["rates"]["idle"]
     model = noise.device(content)
@@ -192,7 +192,7 @@ def changed(**changes: object) -> dict[str, Any]:
             changed(bias={"two_qubit": "much"}),
             "bias must be a number, 0 or more (inf: Z errors only), not 'much'",
         ),
-        (changed(bias={"one_qubit": 3}), "one_qubit has [weights] and [bias]: leave one of them out"),
+        (changed(bias={"one_qubit": 3}), "one_qubit has [weights] and [bias]: remove one of them"),
         (
             changed(weights={"one_qubit": 3}),
             "[weights] one_qubit must be written as { X = 1, Y = 1, Z = 10 }",
@@ -204,15 +204,15 @@ def changed(**changes: object) -> dict[str, Any]:
         (changed(coherence={}), "[coherence] must give t1_us, t2_us or both"),
         (
             changed(coherence={"t1_us": 40, "t2_us": 89}, qubits=[]),
-            "t2_us is 89: T2 is at most 2 T1, here 80 us",
+            "t2_us is 89: must be at most 2 T1, here 80 us",
         ),
         (changed(coherence={"t1_us": "68"}, qubits=[]), "t1_us must be a time in us above 0, not '68'"),
         (
             changed(qubits=[{"at": [3, 3], "t1_us": 20}]),
-            "t2_us at (3, 3) is 89.5: T2 is at most 2 T1, here 40 us",
+            "t2_us at (3, 3) is 89.5: must be at most 2 T1, here 40 us",
         ),
         (changed(coherence=None), "t1_us and t2_us need times for all other qubits in [coherence]"),
-        (changed(coherence=None, qubits=[]), "[durations] is for waiting qubits: give their T1 or T2"),
+        (changed(coherence=None, qubits=[]), "[durations] is for idle qubits: add T1 or T2"),
         (
             changed(durations=None),
             "[coherence] needs one_qubit_ns, two_qubit_ns, measurement_ns, reset_ns in",
@@ -227,10 +227,13 @@ def changed(**changes: object) -> dict[str, Any]:
         ),
         (changed(rates={"idle": 1e-3}, bias={}, weights={}, qubits=[]), "a rate of idle and decoherence"),
         (changed(leakage=0.1), "write leakage as a table: [leakage]"),
-        (changed(leakage={"cz": 1.5}), "[leakage] cz=1.5: a probability, from 0 to 1"),
-        (changed(leakage={"cz": "low"}), "[leakage] cz='low': a probability"),
-        (changed(leakage={"cz": 0.1, "kick": "hard"}), "[leakage] kick='hard': 'phase' or 'depolarize'"),
-        (changed(leakage={"decay": 0.1}), "[leakage] never lets a qubit leak: give cz, measurement or cycle"),
+        (changed(leakage={"cz": 1.5}), "[leakage] cz=1.5: must be a probability, from 0 to 1"),
+        (changed(leakage={"cz": "low"}), "[leakage] cz='low': must be a probability"),
+        (
+            changed(leakage={"cz": 0.1, "kick": "hard"}),
+            "[leakage] kick='hard': must be 'phase' or 'depolarize'",
+        ),
+        (changed(leakage={"decay": 0.1}), "[leakage] has no leakage: set cz, measurement or cycle"),
     ],
 )
 def test_wrong_tables(description: dict[str, Any], message: str) -> None:

@@ -49,7 +49,7 @@ def test_names() -> None:
         noise.by_name("depolarizing", 0.1)
     with pytest.raises(ValueError, match="'si1000' needs a strength p"):
         noise.by_name("si1000")
-    with pytest.raises(ValueError, match="'device:example' has its own rates and takes no p"):
+    with pytest.raises(ValueError, match="'device:example' has its own rates and takes no p: leave p out"):
         noise.by_name("device:example", 0.1)
 
 
@@ -85,7 +85,7 @@ def test_rates_at_single_places() -> None:
     pair = Channel("two_qubit", 0.01, ((((3, 1), (2, 2)), 0.05),))
     assert pair.rate_at((2, 2), (3, 1)) == pair.rate_at((3, 1), (2, 2)) == 0.05
     assert pair == Channel("two_qubit", 0.01, ((((2, 2), (3, 1)), 0.05),))
-    with pytest.raises(ValueError, match=r"takes 2 place\(s\), not 1"):
+    with pytest.raises(ValueError, match=r"must have 2 position\(s\), not 1"):
         Channel("two_qubit", 0.01, ((((3, 1),), 0.05),))
     with pytest.raises(ValueError, match=r"two_qubit at \(2, 2\) and \(3, 1\) is given twice"):
         Channel("two_qubit", 0.01, ((((3, 1), (2, 2)), 0.05), (((2, 2), (3, 1)), 0.04)))

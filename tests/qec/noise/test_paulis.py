@@ -147,7 +147,7 @@ def test_biased_models_by_name() -> None:
         ("si1000:bias=-1", "bias '-1': must be a number, 0 or more"),
         ("si1000:bias=nan", "bias 'nan': must be a number"),
         ("typical:bias=3", "unknown noise model 'typical'"),
-        ("device:example:bias=3", "a device takes its bias from [bias] in its file"),
+        ("device:example:bias=3", "set the bias of a device by [bias] in its file"),
     ],
 )
 def test_wrong_names(name: str, message: str) -> None:
@@ -169,9 +169,9 @@ def test_wrong_names(name: str, message: str) -> None:
         (
             "readout",
             (("X", 1.0),),
-            "readout takes no Pauli weights: it is a flip of each",
+            "readout must not have Pauli weights: it is a flip of each",
         ),
-        ("reset", (("X", 1.0),), "reset takes no Pauli weights"),
+        ("reset", (("X", 1.0),), "reset must not have Pauli weights"),
         ("crosstalk", (("XI", 1.0),), "weights of crosstalk: XI and IX must be equal"),
     ],
 )

@@ -83,9 +83,9 @@ def test_detectors_that_always_fire() -> None:
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([(0, 4)], r"\(0, 4\) is not two different detectors below 4"),
-        ([(1, 1)], r"\(1, 1\) is not two different detectors below 4"),
-        ([(0, 1), (1, 0)], "the same pair comes twice"),
+        ([(0, 4)], r"\(0, 4\) must be two different detectors below 4"),
+        ([(1, 1)], r"\(1, 1\) must be two different detectors below 4"),
+        ([(0, 1), (1, 0)], "the same pair occurs twice"),
         ([0, 1], r"expected integers \(pairs, 2\)"),
         ([(0.0, 1.0)], "pairs: float64"),
     ],
@@ -102,5 +102,5 @@ def test_no_pairs_leave_the_detection_fractions() -> None:
     assert found.boundary == pytest.approx(events.mean(axis=0))
     with pytest.raises(ValueError, match="num_detectors is 0"):
         pair_correlations(detection_events=np.zeros((3, 0), dtype=bool), num_detectors=0)
-    with pytest.raises(ValueError, match="all pairs of 5000 detectors are too many"):
+    with pytest.raises(ValueError, match="all pairs of 5000 detectors: must be at most 4096"):
         pair_correlations(detection_events=np.zeros((3, 5000), dtype=bool), num_detectors=5000)

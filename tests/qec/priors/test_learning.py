@@ -249,10 +249,10 @@ EVENTS = np.zeros((10, 2), dtype=bool)
         ({"detection_events": EVENTS[:, :1]}, r"expected \(shots, 2\)"),
         ({"detection_events": EVENTS[:0]}, "no shots"),
         ({"detection_events": EVENTS[:1]}, "1 shots in 2 folds: give more shots, or a single spread"),
-        ({"folds": 1}, "folds is 1: it must be at least 2"),
-        ({"spread": ()}, "spread: an empty sequence"),
-        ({"window_size": 0}, "window_size is 0: it must be from 1 to 12"),
-        ({"window_size": 13}, "window_size is 13: it must be from 1 to 12"),
+        ({"folds": 1}, "folds=1: must be at least 2"),
+        ({"spread": ()}, "spread: must be at least one"),
+        ({"window_size": 0}, "window_size=0: must be between 1 and 12"),
+        ({"window_size": 13}, "window_size=13: must be between 1 and 12"),
     ],
 )
 def test_wrong_input_is_named(changes: dict, message: str) -> None:

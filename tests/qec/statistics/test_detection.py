@@ -181,5 +181,5 @@ def test_wrong_coordinates_are_named(coordinates, message):
 
 
 def test_cycles_without_detectors_are_named():
-    with pytest.raises(ValueError, match="no detector lies in the cycles asked for; there are 0 to 2"):
+    with pytest.raises(ValueError, match="no detector in the given cycles: must be from 0 to 2"):
         detection_fraction_by_stabilizer(detection_events=EVENTS, coordinates=COORDINATES, cycles=[7])

@@ -23,7 +23,7 @@ def test_error_probability() -> None:
     found = soft.error_probability([0.0, math.log(3), math.inf, -math.log(3), 800.0])
     np.testing.assert_allclose(found, [0.5, 0.25, 0.0, 0.75, 0.0], atol=1e-300)
     assert soft.error_probability(30.0) == pytest.approx(math.exp(-30), rel=1e-9)
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="must not be NaN"):
         soft.error_probability([1.0, math.nan])
 
 
@@ -121,7 +121,7 @@ def test_discarding_helps_where_gaps_mean_something() -> None:
         ({"gaps": [], "failed": np.zeros(0, dtype=bool)}, "no shots"),
         ({"gaps": [1.0]}, "equally long"),
         ({"gaps": [[1.0, 2.0]]}, "flat"),
-        ({"gaps": [1.0, math.nan]}, "not a number"),
+        ({"gaps": [1.0, math.nan]}, "must not be NaN"),
         ({"failed": np.array([0, 2])}, "failed must be bool"),
     ],
 )
