@@ -127,7 +127,7 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
     "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
-    "experiments.reproduce.engine": Room("experiments.common qec", "stim"),
+    "experiments.reproduce.engine": Room("experiments.common qec", "stim markdown_it"),
     "experiments.reproduce.work": Room(
         "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"
     ),

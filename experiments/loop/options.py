@@ -6,7 +6,7 @@ import re
 
 from experiments.common.noise_options import add_noise, has_own_rates
 from experiments.common.parser import real, whole
-from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.settings import CYCLE_NS, DEFAULT_DECODER
 from experiments.loop.parts import TRANSPORTS, LoopSetting
 from realtime.placement import choose_cores
 from realtime.service.admission import MOST_LOAD
@@ -84,22 +84,9 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
 
 
 def setting_of(args: argparse.Namespace) -> LoopSetting:
-    """What the options of `add_loop` say; chooses cores, and without --transport how data travel.
-
-    With too few cores processes would wait for each other; moving the messages of one stream takes most of a
-    core, so that two are too many for one; and where compiled code cannot reach libzmq a source cannot keep
-    its pace. All these run in one process.
-    """
-    transport = args.transport
-    placement = choose_cores(streams=args.streams, in_process=transport == "inproc")
-    if transport is None:
-        apart = placement.spins and args.streams == 1 and register_functions()
-        transport = "ipc" if apart else "inproc"
-        if not apart:
-            placement = choose_cores(streams=args.streams, in_process=True)
-    return LoopSetting(
-        transport=transport,
-        placement=placement,
+    """What the options of `add_loop` say; see `loop_setting`."""
+    return loop_setting(
+        transport=args.transport,
         streams=args.streams,
         cycle_ns=args.cycle_time,
         frame_cycles=args.frame_cycles,
@@ -107,6 +94,44 @@ def setting_of(args: argparse.Namespace) -> LoopSetting:
         commit=args.commit,
         buffer=args.buffer,
         max_load=args.max_load,
+    )
+
+
+def loop_setting(
+    *,
+    transport: str | None = None,
+    streams: int = 1,
+    cycle_ns: float = CYCLE_NS,
+    frame_cycles: int = 10,
+    decoder: str = DEFAULT_DECODER,
+    commit: int | None = None,
+    buffer: int | None = None,
+    max_load: float = MOST_LOAD,
+) -> LoopSetting:
+    """Choose cores, and without a transport how data travel.
+
+    With too few cores processes would wait for each other; moving the messages of one stream takes most of a
+    core, so that two are too many for one; and where compiled code cannot reach libzmq a source cannot keep
+    its pace. All these run in one process.
+
+    Arguments are fields of `LoopSetting`; no transport means that one is chosen.
+    """
+    placement = choose_cores(streams=streams, in_process=transport == "inproc")
+    if transport is None:
+        apart = placement.spins and streams == 1 and register_functions()
+        transport = "ipc" if apart else "inproc"
+        if not apart:
+            placement = choose_cores(streams=streams, in_process=True)
+    return LoopSetting(
+        transport=transport,
+        placement=placement,
+        streams=streams,
+        cycle_ns=cycle_ns,
+        frame_cycles=frame_cycles,
+        decoder=decoder,
+        commit=commit,
+        buffer=buffer,
+        max_load=max_load,
     )
 
 

@@ -3,8 +3,10 @@
 import argparse
 import json
 import threading
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
@@ -16,10 +18,12 @@ from experiments.loop import options, panels, report
 from experiments.loop.measurement import CODE, Plan, measure, spread, tail
 from experiments.loop.options import duration, strength
 from experiments.loop.parts import LoopSetting
+from experiments.loop.results import LoopResult, Spread
 from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
 
-_COUNTED = (10, 30, 50)
+#: Cycles of the shots for the logical error per cycle.
+COUNTED = (10, 30, 50)
 _CONTROL_SECONDS = 2.0
 
 
@@ -43,52 +47,116 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=output(".png"), default="qec_realtime.png", metavar="PNG", help="figure")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Memories decoded while they ran, and the machine without them before and after."""
+
+    setting: LoopSetting
+    noise: str
+    p: float | None
+    results: list[LoopResult]
+    before: Histogram
+    after: Histogram
+
+    @property
+    def title(self) -> str:
+        """Noise, decoder and pace in one line."""
+        setting = self.setting
+        several = f", {setting.streams} streams at once" if setting.streams > 1 else ""
+        strength = "" if self.p is None else f", p = {self.p:g}"
+        return (
+            f"noise {self.noise}{strength}, decoder {setting.decoder}, {setting.transport}, "
+            f"{setting.frame_cycles} cycles of {duration(setting.cycle_ns)} in a frame{several}"
+        )
+
+    def _controls(self) -> list[tuple[str, Spread]]:
+        return [("machine, before", spread(self.before)), ("machine, after", spread(self.after))]
+
+    def text(self) -> str:
+        """Tables and explanations."""
+        lines = [f"Real-time loop: rotated surface code (ZXXZ) memory, {self.title}", description()]
+        lines.append(self.setting.placement.note)
+        if self.setting.transport == "inproc":
+            lines.append("Source and decoder are threads of one process (inproc).")
+        tables = report.shots_table(self.results), report.latency_table(self.results, self._controls())
+        lines += ["", tables[0], "", tables[1], ""]
+        return "\n".join([*lines, report.explanation(self.results, cycle_ns=self.setting.cycle_ns)])
+
+    def to_json(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything that was measured, and the options that it was measured with."""
+        chosen = {**options, "p": self.p, "transport": self.setting.transport}
+        chosen |= {"placement": asdict(self.setting.placement), "machine": description()}
+        return report.to_json(self.results, setting=chosen, hiccups=self._controls())
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
-    plan = _plan(args)
-    out = Path(args.out)
-    setting = options.setting_of(args)
     args.noise = noise_name(args.noise, args.bias)
-    p = strength(args.noise, args.p)
-    longest = Point(CODE, "cz", max(args.distance), plan.cycles, "z", args.noise, p)
-    if longest.leakage is not None:
-        check_size(longest.circuit())  # before the machine is measured
+    plan = Plan(
+        cycles=args.cycles,
+        shots=args.shots,
+        counted=COUNTED,
+        counted_shots=args.error_shots,
+        bases=list(dict.fromkeys(args.bases)),
+    )
     with Progress() as progress:
-        progress.show("measuring the machine alone")
-        control = measure_control(setting)
-        results = [
-            measure(
-                distance, plan=plan, setting=setting, noise=args.noise, p=p, seed=args.seed, say=progress.show
-            )
-            for distance in sorted(set(args.distance))
-        ]
-        progress.show("measuring the machine alone")
-        again = measure_control(setting)
-    hiccups = [("machine, before", spread(control)), ("machine, after", spread(again))]
-    several = f", {args.streams} streams at once" if args.streams > 1 else ""
-    noise = args.noise if p is None else f"{args.noise}, p = {p:g}"
-    words = (
-        f"noise {noise}, decoder {args.decoder}, {setting.transport}, {args.frame_cycles} cycles of "
-        f"{duration(args.cycle_time)} in a frame{several}"
-    )
-    print(
-        f"Real-time loop: rotated surface code (ZXXZ) memory, {words}\n{description()}\n"
-        f"{setting.placement.note}"
-    )
-    if setting.transport == "inproc":
-        print("Source and decoder are threads of one process (inproc).")
-    print(f"\n{report.shots_table(results)}\n\n{report.latency_table(results, hiccups)}\n")
-    print(report.explanation(results, cycle_ns=args.cycle_time))
+        found = measure_memories(
+            args.distance,
+            plan=plan,
+            setting=options.setting_of(args),
+            noise=args.noise,
+            p=strength(args.noise, args.p),
+            seed=args.seed,
+            say=progress.show,
+        )
+    print(found.text())
     if args.json:
-        settings = {**vars(args), "p": p, "transport": setting.transport}
-        settings["placement"] = asdict(setting.placement)
-        settings["machine"] = description()
-        data = report.to_json(results, setting=settings, hiccups=hiccups)
+        data = found.to_json(vars(args))
         Path(args.json).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
         print(f"JSON: {args.json}")
-    title = f"Real-time loop, {words}"
-    print(f"Figure: {panels.draw(out, results, title=title, alone=tail(control.merged(again)))}")
+    title = f"Real-time loop, {found.title}"
+    alone = tail(found.before.merged(found.after))
+    print(f"Figure: {panels.draw(Path(args.out), found.results, title=title, alone=alone)}")
     return 0
+
+
+def measure_memories(
+    distances: Iterable[int],
+    *,
+    plan: Plan,
+    setting: LoopSetting,
+    noise: str,
+    p: float | None,
+    seed: int,
+    say: Callable[[str], None],
+) -> Measured:
+    """Decode memories of several distances while they run.
+
+    Args:
+        distances: code distances.
+        plan: shots of each.
+        setting: how the loop runs.
+        noise: name of the noise model.
+        p: its strength; None for a device.
+        seed: of the shots.
+        say: takes a line of progress.
+
+    Raises:
+        ValueError: as `Point.metadata`, or a circuit that is too long to be sampled with leakage.
+    """
+    chosen = sorted(set(distances))
+    longest = Point(CODE, "cz", chosen[-1], plan.cycles, "z", noise, p)
+    if longest.leakage is not None:
+        check_size(longest.circuit())  # before the machine is measured
+    say("measuring the machine alone")
+    before = measure_control(setting)
+    results = [
+        measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say)
+        for distance in chosen
+    ]
+    say("measuring the machine alone")
+    after = measure_control(setting)
+    return Measured(setting=setting, noise=noise, p=p, results=results, before=before, after=after)
 
 
 def measure_control(setting: LoopSetting) -> Histogram:
@@ -97,13 +165,3 @@ def measure_control(setting: LoopSetting) -> Histogram:
     with JitterMonitor(core=setting.placement.decoder(0), interval_ns=interval) as meter:
         threading.Event().wait(_CONTROL_SECONDS)
     return meter.histogram
-
-
-def _plan(args: argparse.Namespace) -> Plan:
-    return Plan(
-        cycles=args.cycles,
-        shots=args.shots,
-        counted=_COUNTED,
-        counted_shots=args.error_shots,
-        bases=list(dict.fromkeys(args.bases)),
-    )

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from matplotlib.transforms import Bbox
-from numpy.typing import NDArray
 from PIL import Image
 
 from experiments.plotting.labels import power_label
@@ -27,7 +24,7 @@ from qec.statistics import Estimate
 
 _PANEL = (5.2, 3.9)  # inches
 _ARROW = 18  # points
-_PLACES: Any = ("upper right", "lower left", "lower right", "upper left", "center right", "center left")
+_MOST_INSIDE = 6  # entries of a legend inside the axes
 
 
 @contextmanager
@@ -125,7 +122,7 @@ def legend_entry(axes: Axes, index: int, label: str, *, line: bool) -> None:
 
 
 def add_legend(axes: Axes, title: str, **place: Any) -> Legend:
-    """A legend outside the layout, for `_settle_legend` to find it a place once sizes are known."""
+    """A legend where it hides least; it takes no part in the layout, so that equal panels stay equal."""
     legend = axes.legend(title=title, handlelength=3.8, alignment="left", **place)
     legend.set_in_layout(False)
     return legend
@@ -170,52 +167,15 @@ def log_axis(axes: Axes, estimates: Sequence[Estimate], *, ceiling: float, plain
 
 
 def _settle_legend(axes: Axes, figure: Figure) -> None:
-    """Move the legend to where it hides nothing, making some room if need be; or else below the axes."""
+    """Put a long legend below the axes; matplotlib finds the place of a short one."""
     legend = axes.get_legend()
-    if legend is None:
+    if legend is None or len(legend.get_texts()) <= _MOST_INSIDE:
         return
-    low, high = axes.get_ylim()
-    for stretch in (0.0, 0.15, 0.3):
-        if axes.get_yscale() == "log":
-            axes.set_ylim(low * (low / high) ** stretch, high)
-        else:
-            axes.set_ylim(low, high + (high - low) * stretch)
-        figure.draw_without_rendering()
-        taken = occupied(axes)
-        texts = [text.get_window_extent() for text in axes.texts if text.get_text()]
-        for place in _PLACES:
-            legend.set_loc(place)
-            box = legend.get_window_extent().padded(5)
-            inside = (taken > (box.x0, box.y0)) & (taken < (box.x1, box.y1))
-            if not inside.all(axis=1).any() and not any(Bbox.intersection(box, text) for text in texts):
-                return
-    axes.set_ylim(low, high)
     # The picture grows by what goes below it, so that the panel keeps its size.
-    title, entries = legend.get_title().get_text(), len(legend.get_texts())
-    columns = 1 if entries <= 6 else 2 if entries <= 16 else 3
+    columns = 2 if len(legend.get_texts()) <= 16 else 3
+    title = legend.get_title().get_text()
     below = add_legend(axes, title, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=columns)
     figure.draw_without_rendering()
     figure.set_figheight(figure.get_figheight() + below.get_window_extent().height / figure.dpi + 0.1)
     below.set_in_layout(True)
     figure.draw_without_rendering()  # one pass more: the legend's place depends on the panel's height
-
-
-def occupied(axes: Axes) -> NDArray[np.float64]:
-    """Pixels (n, 2) along all lines, error bars, arrows and edges of bands."""
-    paths = [(line.get_path(), line.get_transform()) for line in axes.lines if len(line.get_path())]
-    paths += [(path, group.get_transform()) for group in axes.collections for path in group.get_paths()]
-    pixels = [np.empty((0, 2))]
-    for path, transform in paths:
-        corners = transform.transform(path.vertices)
-        corners = corners[np.isfinite(corners).all(axis=1)]
-        pixels.append(corners)
-        if len(corners) > 1:
-            # Points along every stretch, so that a long straight line counts between its ends too.
-            part = np.linspace(0, 1, 50)[:, None, None]
-            pixels.append((corners[:-1] * (1 - part) + corners[1:] * part).reshape(-1, 2))
-    scale = axes.figure.dpi / 72
-    for text in axes.texts:
-        if not text.get_text():
-            tip = axes.transData.transform(text.xy)  # type: ignore[attr-defined]
-            pixels.append(tip - np.outer(np.linspace(0, _ARROW * scale, 5), (0, 1)))
-    return np.concatenate(pixels)

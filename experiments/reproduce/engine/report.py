@@ -1,13 +1,14 @@
 """The report: Markdown with its figures beside it, one HTML file with everything inside, one JSON."""
 
 import base64
-import html
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from markdown_it import MarkdownIt
 
 from experiments.reproduce.engine.figure import Row, Section, Table
 from qec.statistics import Estimate
@@ -34,8 +35,8 @@ h1 { font-size: 1.6rem; }
 h2 { font-size: 1.25rem; margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #ddd; padding: 0.25rem 0.7rem; text-align: left; vertical-align: top; }
-th { background: #f4f4f4; } caption { text-align: left; font-weight: 600; padding: 0.3rem 0; }
-img { max-width: 100%; } figcaption { color: #555; font-size: 0.9rem; } figure { margin: 1.2rem 0; }
+th { background: #f4f4f4; }
+img { max-width: 100%; } em { color: #555; font-size: 0.9rem; }
 .predicted { color: #00508f; } .calibrated { color: #a85b00; } .input { color: #555; }
 code { background: #f4f4f4; padding: 0.1rem 0.3rem; overflow-wrap: anywhere; }
 """
@@ -78,9 +79,10 @@ def write(folder: Path, *, chapters: Sequence[Chapter], facts: Sequence[tuple[st
     for chapter in chapters:
         for picture in chapter.section.pictures if chapter.section else ():
             picture.draw(figures / f"{picture.name}.png")
+    markdown = _markdown(chapters, facts)
     texts = {
-        "report.html": _html(figures, chapters, facts),
-        "report.md": _markdown(chapters, facts),
+        "report.html": _html(figures, chapters, markdown),
+        "report.md": markdown,
         "results.json": _json(chapters, facts),
     }
     for name, text in texts.items():
@@ -144,52 +146,27 @@ def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
     return [line(header), "|" + "---|" * len(header), *[line(row) for row in rows]]
 
 
-def _html(figures: Path, chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:
-    parts = [
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_TITLE}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{_TITLE}</h1><p>{html.escape(_INTRODUCTION)}</p>",
-        _html_table(Table(title="", header=("what", "is"), rows=[list(fact) for fact in facts])),
-        "<ul>",
-        *[f'<li><a href="#{c.name}">{html.escape(c.title)}</a></li>' for c in chapters],
-        "</ul>",
-    ]
-    for chapter in chapters:
-        parts.append(f'<h2 id="{chapter.name}">{html.escape(chapter.title)}</h2>')
-        parts.append(f"<p><code>{html.escape(chapter.command)}</code> {html.escape(_status(chapter))}</p>")
-        section = chapter.section
-        if section is None:
-            continue
-        parts += [f"<p>{html.escape(text)}</p>" for text in section.summary.split("\n\n")]
-        parts.append(
-            f'<ul><li><b class="calibrated">Calibrated:</b> {html.escape(section.calibrated)}</li>'
-            f'<li><b class="predicted">Predicted:</b> {html.escape(section.predicted)}</li></ul>'
-        )
-        for picture in section.pictures:
-            data = base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode("ascii")
-            caption = html.escape(picture.caption, quote=True)
-            parts.append(
-                f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-                f"<figcaption>{caption}</figcaption></figure>"
-            )
-        parts += [_html_table(table) for table in _tables(section)]
-        if section.limits:
-            items = "".join(f"<li>{html.escape(limit)}</li>" for limit in section.limits)
-            parts.append(f"<p>What the simulation lacks:</p><ul>{items}</ul>")
-    parts.append("</body></html>\n")
-    return "\n".join(parts)
-
-
-def _html_table(table: Table) -> str:
-    def cell(text: str) -> str:
-        kind = next((kind for kind, words in _KINDS.items() if words == text), None)
-        return f'<td class="{kind}">{text}</td>' if kind else f"<td>{html.escape(text)}</td>"
-
-    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title else ""
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in table.header)
-    body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table.rows)
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def _html(figures: Path, chapters: Sequence[Chapter], markdown: str) -> str:
+    """The Markdown report as one page with its pictures inside, and a table of contents."""
+    contents = "\n".join(f"- [{chapter.title}](#{chapter.name})" for chapter in chapters)
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(markdown.replace("\n## ", f"\n{contents}\n\n## ", 1))
+    names = iter(chapter.name for chapter in chapters)
+    for token in tokens:
+        if token.type == "heading_open" and token.tag == "h2":
+            token.attrSet("id", next(names))
+        for child in token.children or ():
+            if child.type == "image":
+                data = (figures.parent / str(child.attrGet("src"))).read_bytes()
+                child.attrSet("src", f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}")
+    body = parser.renderer.render(tokens, parser.options, {})
+    for kind, words in _KINDS.items():
+        body = body.replace(f"<td>{words}</td>", f'<td class="{kind}">{words}</td>')
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_TITLE}</title><style>{_STYLE}</style></head><body>\n{body}</body></html>\n"
+    )
 
 
 def _json(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:

@@ -1,16 +1,14 @@
 """Decoding in real time on the 72-qubit chip: latency against cycles, logical error live and offline."""
 
-import argparse
-import contextlib
-import io
-import json
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from experiments.common.fits import Count, Fits, fit
-from experiments.loop import realtime
+from experiments.loop.measurement import Plan
+from experiments.loop.options import loop_setting
+from experiments.loop.realtime import COUNTED, measure_memories
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce.engine import published
 from experiments.reproduce.engine.figure import Job, Picture, Place, Record, Records, Row, Section, Settings
@@ -22,7 +20,6 @@ TITLE = "Decoding in real time"
 CHIP = chips.CHIP_72
 _DISTANCES = (3, 5)
 _BASES = ("x", "z")
-_COUNTED = (10, 30, 50)  # what `qec realtime` counts errors after
 _SHOTS = 20_000
 _QUICK_SHOTS = 300
 _OFFLINE_SHOTS = 100_000
@@ -54,7 +51,7 @@ def _loop_job(settings: Settings) -> Job:
 
 def _offline_jobs(settings: Settings) -> Iterator[tuple[tuple[str, int, str, int], Job]]:
     shots = _QUICK_OFFLINE_SHOTS if settings.quick else _OFFLINE_SHOTS
-    for decoder, distance, basis, cycles in product(_decoders(settings), _DISTANCES, _BASES, _COUNTED):
+    for decoder, distance, basis, cycles in product(_decoders(settings), _DISTANCES, _BASES, COUNTED):
         job = counting.job(
             chip=CHIP,
             distance=distance,
@@ -84,37 +81,30 @@ def run_loop(
     seed: int,
     place: Place,
 ) -> Record:
-    """`qec realtime`, by its own options and its own JSON.
+    """Measure as `qec realtime` does.
 
     Returns:
         shots; decoder; offline_decoder_us, distance -> time of the decoder alone for a cycle; timed, runs
-        for latencies; counted, runs for logical errors; text, what the command printed.
+        for latencies; counted, runs for logical errors; text, what the command prints.
     """
     assert noise.endswith(CHIP)
     assert model == chips.fingerprint(CHIP)
-    parser = argparse.ArgumentParser()
-    realtime.add_arguments(parser)
-    result = place.folder / "loop.json"
-    arguments = ["--noise", noise, "--distance", *map(str, distances), "--bases", *_BASES]
-    arguments += ["--cycles", str(cycles), "--shots", str(shots), "--error_shots", str(error_shots)]
-    arguments += ["--seed", str(seed), "--json", str(result), "--out", str(place.folder / "loop.png")]
-    place.say("the loop is measured, nothing else should run")
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        realtime.run(parser.parse_args(arguments))
-    data = json.loads(result.read_text())
+    plan = Plan(cycles=cycles, shots=shots, counted=COUNTED, counted_shots=error_shots, bases=_BASES)
+    found = measure_memories(
+        distances, plan=plan, setting=loop_setting(), noise=noise, p=None, seed=seed, say=place.say
+    )
+    data = found.to_json({})
     runs = [_run(run, entry["distance"]) for entry in data["distances"] for run in entry["runs"]]
     return {
         "shots": sum(run["shots"] for run in runs),
-        "decoder": data["setting"]["decoder"],
-        "transport": data["setting"]["transport"],
+        "decoder": found.setting.decoder,
+        "transport": found.setting.transport,
         "offline_decoder_us": {
             str(entry["distance"]): entry["decoder_us_per_cycle"] for entry in data["distances"]
         },
-        "timed": [run for run in runs if run["cycles"] not in _COUNTED],
-        "counted": [run for run in runs if run["cycles"] in _COUNTED],
-        # The files in the folder are gone when the record is read.
-        "text": printed.getvalue().replace(f"{place.folder}/", ""),
+        "timed": [run for run in runs if run["cycles"] not in COUNTED],
+        "counted": [run for run in runs if run["cycles"] in COUNTED],
+        "text": found.text(),
     }
 
 

@@ -68,7 +68,7 @@ def test_several_values_apart_or_with_commas(parser: Parser, words: list[str]) -
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--distnaces", "3"], "unrecognized arguments: --distnaces 3, did you mean --distances?; see qec"),
+        (["--distnaces", "3"], "unrecognized arguments: --distnaces, did you mean --distances?; see qec"),
         (["--apples"], "unrecognized arguments: --apples; see qec fruit --help"),
         (["--distances", "3,x"], "argument --distances: x: must be a number"),
         (["--basis", "x,y"], "argument --basis: y: choose from x, z"),

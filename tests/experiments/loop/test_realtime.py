@@ -55,7 +55,7 @@ def test_realtime(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     options = ["--distance", *distances, "--error_shots", "40", "--transport", transport]
     assert cli.main(["realtime", *options, *_SMALL, *files]) == 0
     printed = capsys.readouterr().out
-    for word in ("decision", "loop", "machine, before", "epsilon_3", "63 +- 17 us", "as offline"):
+    for word in ("decision", "loop", "machine, before", "epsilon_3", "63 +- 17 us", "offline"):
         assert word in printed
     assert ("one process" in printed) == (transport == "inproc")
     data = json.loads((tmp_path / "r.json").read_text())

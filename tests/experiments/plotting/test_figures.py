@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from experiments.plotting import frame, style
+from experiments.plotting import style
 from experiments.plotting.figures import (
     CycleSeries,
     DetectionSeries,
@@ -100,6 +100,27 @@ def test_a_png_is_written_and_nothing_else_changes(draw, arguments, tmp_path):
     assert draw(path=str(path), **arguments).read_bytes() == content
 
 
+def occupied(axes):
+    """Pixels (n, 2) along all lines, error bars, arrows and edges of bands."""
+    paths = [(line.get_path(), line.get_transform()) for line in axes.lines if len(line.get_path())]
+    paths += [(path, group.get_transform()) for group in axes.collections for path in group.get_paths()]
+    pixels = [np.empty((0, 2))]
+    for path, transform in paths:
+        corners = transform.transform(path.vertices)
+        corners = corners[np.isfinite(corners).all(axis=1)]
+        pixels.append(corners)
+        if len(corners) > 1:
+            # Points along every stretch, so that a long straight line counts between its ends too.
+            part = np.linspace(0, 1, 50)[:, None, None]
+            pixels.append((corners[:-1] * (1 - part) + corners[1:] * part).reshape(-1, 2))
+    scale = axes.figure.dpi / 72
+    for text in axes.texts:
+        if not text.get_text():
+            tip = axes.transData.transform(text.xy)
+            pixels.append(tip - np.outer(np.linspace(0, 18 * scale, 5), (0, 1)))
+    return np.concatenate(pixels)
+
+
 @pytest.mark.parametrize(("draw", "arguments"), DRAWINGS, ids=lambda value: getattr(value, "__name__", ""))
 def test_axes_are_labelled_and_the_legend_hides_nothing(draw, arguments, tmp_path, drawn):
     draw(path=tmp_path / "figure.png", **arguments)
@@ -108,7 +129,7 @@ def test_axes_are_labelled_and_the_legend_hides_nothing(draw, arguments, tmp_pat
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         box = axes.get_legend().get_window_extent()
-        points = frame.occupied(axes)
+        points = occupied(axes)
         hidden = (points > (box.x0, box.y0)) & (points < (box.x1, box.y1))
         assert not hidden.all(axis=1).any()
 

@@ -243,6 +243,9 @@ def test_command_writes_the_report(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "<p>First.</p>\n<p>Second &amp; last.</p>" in page
     assert "data:image/png;base64,iVBORw0KGg" in page
     assert 'src="figures' not in page
+    assert '<a href="#toy">' in page
+    assert '<h2 id="toy">' in page
+    assert '<td class="predicted">predicted</td>' in page
     results = json.loads((tmp_path / "r" / "results.json").read_text())
     assert results["figures"]["toy"]["rows"][0]["here"]["value"] == 50.0
     assert results["run"]["seed"] == "3"

@@ -1,6 +1,5 @@
 """What the figures of `qec reproduce` compute: against sampling, brute force, data with known answers."""
 
-import json
 import math
 from itertools import product
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 import pytest
 import stim
 
+from experiments.loop.measurement import Plan
+from experiments.loop.options import loop_setting
 from experiments.plotting.bars import Bars, draw_bars
 from experiments.reproduce.engine.figure import Place, Record, Settings
 from experiments.reproduce.engine.published import value
@@ -357,18 +358,28 @@ def test_realtime_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         shared = {"decision": times(5.0), "loop": times(50.0), "logical_errors": errors, "shots": shots}
         return {"cycles": cycles, "basis": basis, **shared}
 
-    def command(args: Any) -> int:
-        assert (args.noise, args.distance, args.cycles) == ("device:willow_72q", [3, 5], 200)
-        runs = [run(100, "x", 2, 0), run(200, "x", 2, 0)]
-        counted = [run(cycles, basis, 30, cycles // 5) for cycles in (10, 30, 50) for basis in "xz"]
-        distances = [
-            {"distance": d, "decoder_us_per_cycle": 0.1 * d, "runs": [*runs, *counted]} for d in (3, 5)
-        ]
-        data = {"setting": {"decoder": "mwpm", "transport": "ipc"}, "distances": distances}
-        Path(args.json).write_text(json.dumps(data))
-        return 0
+    class Measured:
+        setting = loop_setting(transport="inproc")
 
-    monkeypatch.setattr(realtime.realtime, "run", command)
+        def to_json(self, options: dict[str, Any]) -> dict[str, Any]:
+            runs = [run(100, "x", 2, 0), run(200, "x", 2, 0)]
+            counted = [run(cycles, basis, 30, cycles // 5) for cycles in (10, 30, 50) for basis in "xz"]
+            return {
+                "distances": [
+                    {"distance": d, "decoder_us_per_cycle": 0.1 * d, "runs": [*runs, *counted]}
+                    for d in (3, 5)
+                ]
+            }
+
+        def text(self) -> str:
+            return "tables"
+
+    def measured(distances: list[int], *, plan: Plan, noise: str, p: float | None, **_: Any) -> Measured:
+        assert (distances, plan.cycles, plan.shots, plan.counted_shots) == ([3, 5], 200, 2, 30)
+        assert (noise, p) == ("device:willow_72q", None)
+        return Measured()
+
+    monkeypatch.setattr(realtime, "measure_memories", measured)
     loop = _small_loop(tmp_path)
     assert loop["shots"] == 2 * (2 * 2 + 6 * 30)
     assert [run["cycles"] for run in loop["timed"]] == [100, 200, 100, 200]
