@@ -223,6 +223,11 @@ class SearchGraph(Pools):
         if missing.any():
             self._later = _LaterLists(self, work, missing, used=used, list_length=list_length)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all neighbour lists are made, so that `prepare` has nothing to do."""
+        return self._later is None
+
     def prepare(self, shots: NDArray[np.uint8]) -> None:
         """Make the neighbour lists that shots will ask for, bit-packed uint8 (shots, shot_bytes)."""
         later = self._later  # another thread may make the last ones

@@ -1,0 +1,112 @@
+"""Answers in the forms of PyMatching's: fault ids, edges of the solution, mates of the detection events."""
+
+import numpy as np
+
+from decoders.kernels.jit import kernel
+from decoders.kernels.layout import AT_BOUNDARY, PAIRED
+from decoders.kernels.pools import events_of, flips_of, halves_of, path_of
+from decoders.matching.kernels.correction import mate_path
+from decoders.pymatching.kernels.desk import EDGES, MATES, bytes_at, floats_at, integers_at
+
+
+@kernel
+def write_answer(desk, graph, work, shot, count):
+    """Write the present matching of `count` events in the form that is wanted."""
+    if desk.weights != 0:
+        floats_at(desk.weights, desk.num_shots)[shot] = work.weight / desk.weight_scale
+    if desk.wanted == EDGES:
+        list_edges(desk, graph, work, count)
+    elif desk.wanted == MATES:
+        list_mates(desk, work, count)
+    elif desk.lists_faults:
+        write_faults(desk, graph, work, shot, count)
+    else:
+        write_flips(desk, work, shot)
+
+
+@kernel
+def write_flips(desk, work, shot):
+    """Write the observables that the matching flips."""
+    flips = flips_of(work)
+    row = bytes_at(desk.predictions + shot * desk.prediction_bytes, desk.prediction_bytes)
+    if desk.packs_predictions:
+        for byte in range(len(flips)):
+            row[byte] = flips[byte]
+    else:
+        for fault in range(desk.num_flips):
+            row[fault] = flips[fault >> 3] >> np.uint8(fault & 7) & np.uint8(1)
+
+
+@kernel
+def toggle(row, faults, first, last, is_packed):
+    """Flip the fault ids faults[first..last-1] in a row of bytes, or of bits."""
+    for at in range(first, last):
+        fault = faults[at]
+        if is_packed:
+            row[fault >> 3] ^= np.uint8(1 << (fault & 7))
+        else:
+            row[fault] ^= np.uint8(1)
+
+
+@kernel
+def write_faults(desk, graph, work, shot, count):
+    """Write the fault ids of the matching's edges, edge by edge."""
+    path = path_of(work)
+    row = bytes_at(desk.predictions + shot * desk.prediction_bytes, desk.prediction_bytes)
+    start = integers_at(desk.fault_start, desk.num_edges + 1)
+    faults = integers_at(desk.fault_ids, desk.num_faults)
+    for byte in range(len(row)):
+        row[byte] = 0
+    base = integers_at(desk.base_faults, desk.num_base)
+    toggle(row, base, np.int64(0), desk.num_base, desk.packs_predictions)
+    for index in range(count):
+        for at in range(mate_path(graph, work, index)):
+            edge = path[at]
+            toggle(row, faults, start[edge], start[edge + 1], desk.packs_predictions)
+
+
+@kernel
+def mark(marks, listed, size, edge):
+    """Count an edge of a path: 1 for an odd number of times, 2 for an even one; returns the new size."""
+    if marks[edge] == 0:
+        listed[size] = edge
+        size += 1
+    marks[edge] = 2 if marks[edge] == 1 else 1
+    return size
+
+
+@kernel
+def list_edges(desk, graph, work, count):
+    """List the edges that an odd number of paths contain, those taken as present included."""
+    path, marks = path_of(work), bytes_at(desk.marks, desk.num_edges)
+    listed, present = integers_at(desk.listed, desk.num_edges), integers_at(desk.present, desk.num_present)
+    size = 0
+    for index in range(count):
+        for at in range(mate_path(graph, work, index)):
+            size = mark(marks, listed, size, path[at])
+    for at in range(desk.num_present):
+        size = mark(marks, listed, size, present[at])
+    desk.num_listed = 0
+    for at in range(size):
+        edge = listed[at]
+        if marks[edge] == 1:
+            listed[desk.num_listed] = edge
+            desk.num_listed += 1
+        marks[edge] = 0
+
+
+@kernel
+def list_mates(desk, work, count):
+    """List each event's node and that of its mate, -1 for the boundary."""
+    events, halves = events_of(work), halves_of(work)
+    listed = integers_at(desk.listed, 2 * desk.num_nodes)
+    for index in range(count):
+        mate = events[index].mate
+        listed[2 * index] = events[index].detector
+        if mate == AT_BOUNDARY:
+            listed[2 * index + 1] = -1
+        elif mate <= PAIRED:
+            listed[2 * index + 1] = events[(PAIRED - mate) >> 1].detector
+        else:
+            listed[2 * index + 1] = events[halves[mate].to].detector
+    desk.num_listed = count
