@@ -83,6 +83,13 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy pymatching"
     ),
     "decoders.external.kernels": Room("decoders.kernels", "numba numpy"),
+    "decoders.pymatching": Room(
+        "decoders.model decoders.matching decoders.correlated decoders.kernels",
+        "stim numpy scipy networkx rustworkx",
+    ),
+    "decoders.pymatching.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels", "numba numpy"
+    ),
     "realtime.wire": Room("", "numpy"),
     "realtime.kernels": Room(
         "realtime.wire realtime.clock decoders.kernels decoders.streaming.kernels", "numba llvmlite numpy"

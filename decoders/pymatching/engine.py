@@ -119,7 +119,7 @@ class Engine:
         weights = np.zeros(shots.shape[0]) if return_weights else None
         if self.is_lazy:
             width = (self.shared.num_nodes + 7) // 8
-            packed = shots if is_packed else np.packbits(shots & 1, axis=1, bitorder="little")
+            packed = shots if is_packed else np.packbits(shots, axis=1, bitorder="little")
             self.problem.search_graph.prepare(np.pad(packed, ((0, 0), (0, width - packed.shape[1]))))
             self.is_lazy = not self.problem.search_graph.is_complete
 
@@ -194,14 +194,14 @@ class Engine:
 
     def _prepare(self, desk: Desk) -> Bytes:
         """Make the neighbour lists that a desk's own syndrome asks for; returns it bit-packed."""
-        packed: Bytes = np.packbits(desk.syndrome & 1, bitorder="little") & self._mask
+        packed: Bytes = np.packbits(desk.syndrome, bitorder="little") & self._mask
         if self.is_lazy:
             self.problem.search_graph.prepare(packed[np.newaxis])
             self.is_lazy = not self.problem.search_graph.is_complete
         return packed
 
     def _packed_row(self, row: Bytes, *, is_packed: bool) -> Bytes:
-        packed = row if is_packed else np.packbits(row & 1, bitorder="little")
+        packed = row if is_packed else np.packbits(row, bitorder="little")
         masked: Bytes = np.pad(packed, (0, self._mask.size - packed.size)) & self._mask
         return masked
 

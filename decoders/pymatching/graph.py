@@ -230,18 +230,18 @@ class EditableGraph:
         """
         self._load_graph(graphs.read_networkx(graph), min_num_fault_ids)
 
-    @classmethod
-    def from_rustworkx(cls, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None) -> Self:
-        """Make a matching of a rustworkx graph, see `load_from_rustworkx`."""
-        matching = cls()
-        matching.load_from_rustworkx(graph, min_num_fault_ids=min_num_fault_ids)
-        return matching
-
     def load_from_rustworkx(
         self, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None
     ) -> None:
         """Load a rustworkx graph; payloads are dictionaries with the attributes of `load_from_networkx`."""
         self._load_graph(graphs.read_rustworkx(graph), min_num_fault_ids)
+
+    def load_from_retworkx(
+        self, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None
+    ) -> None:
+        """Load a rustworkx graph; former name of `load_from_rustworkx`."""
+        _warn_of_former_name("load_from_retworkx", "load_from_rustworkx")
+        self.load_from_rustworkx(graph, min_num_fault_ids=min_num_fault_ids)
 
     def _load_graph(self, found: graphs.GraphEdges, min_num_fault_ids: int | None) -> None:
         loaded = type(self)()
@@ -417,6 +417,11 @@ class EditableGraph:
         """Make a rustworkx graph as `to_networkx` does, with all nodes; needs the package rustworkx."""
         return graphs.make_rustworkx(self._table, num_nodes=self._num_nodes, boundary=self._boundary)
 
+    def to_retworkx(self) -> "rx.PyGraph[Any, Any]":
+        """Make a rustworkx graph; former name of `to_rustworkx`."""
+        _warn_of_former_name("to_retworkx", "to_rustworkx")
+        return self.to_rustworkx()
+
     def draw(self) -> None:
         """Draw the graph into matplotlib's current axes: detectors grey, boundary nodes white."""
         graphs.draw_graph(self.to_networkx())
@@ -441,3 +446,7 @@ class EditableGraph:
         syndrome[self._certain[0]] ^= 1
         faults[self._certain[1]] ^= 1
         return faults, syndrome
+
+
+def _warn_of_former_name(former: str, name: str) -> None:
+    warnings.warn(f"{former} is the former name of {name}", DeprecationWarning, stacklevel=3)

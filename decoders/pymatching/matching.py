@@ -90,9 +90,9 @@ class Matching(EditableGraph):
         """Decode one syndrome to the fault ids of the lightest matching.
 
         Args:
-            z: numbers, counted modulo 2, of all detectors or of all nodes, (num_detectors,) to (num_nodes,);
-                those of boundary nodes do not matter. Or (checks, repetitions), for `repetitions` of a check
-                matrix.
+            z: numbers, any but 0 an event, of all detectors or of all nodes, (num_detectors,) to
+                (num_nodes,); those of boundary nodes do not matter. Or (checks, repetitions), for
+                `repetitions` of a check matrix.
             return_weight: also return the weight of the solution.
             enable_correlations: match twice, the second time with weights that the first one's edges imply;
                 the graph must have been loaded so.
@@ -161,7 +161,7 @@ class Matching(EditableGraph):
         """Decode many syndromes.
 
         Args:
-            shots: numbers, counted modulo 2, (shots, num_detectors) to (shots, num_nodes); with
+            shots: numbers, any but 0 an event, (shots, num_detectors) to (shots, num_nodes); with
                 bit_packed_shots uint8 (shots, ceil(num_detectors / 8)) to (shots, ceil(num_nodes / 8)), the
                 first node in the least significant bit.
             return_weights: also return the weights of the solutions.

@@ -29,6 +29,7 @@ PART = [
     "tests/decoders/correlated/test_observed_edges.py::test_the_second_matching_is_the_lightest",
     "tests/decoders/correlated/test_compare.py::test_three_components_of_one_error_count_once",
     "tests/decoders/matching/test_mwpm_pymatching.py::test_a_few_shots",
+    "tests/decoders/pymatching/test_matching.py::test_a_few_syndromes",
     "tests/decoders/gaps/test_rivals.py::test_pymatching_agrees",
     "tests/decoders/streaming/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",
     "tests/decoders/streaming/test_streaming.py::test_windows_are_what_a_naive_decoder_makes_of_them[chain-2-3]",

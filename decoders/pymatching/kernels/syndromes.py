@@ -23,27 +23,34 @@ def word_at(row, start):
 
 
 @kernel
+def nonzero_bytes(word):
+    """The lowest bit of each byte that is not zero."""
+    low = word & np.uint64(0x7F7F7F7F7F7F7F7F)
+    return ((low + np.uint64(0x7F7F7F7F7F7F7F7F) | word) >> np.uint64(7)) & np.uint64(0x0101010101010101)
+
+
+@kernel
 def find_in_bytes(row, toggles, mask, found):
-    """Write the nodes with an odd byte to `found`; returns how many there are.
+    """Write the nodes whose byte is not zero to `found`; returns how many there are.
 
     Args:
-        row: uint8, a byte for each of the first nodes; those after it are even.
-        toggles: uint8 (num_nodes,): 1 where the row's parity is to be changed.
+        row: uint8, a byte for each of the first nodes; zero for those after it.
+        toggles: uint8 (num_nodes,): 1 where it is to be the other way round, else 0.
         mask: uint8 (num_nodes,): 0 where a node is not looked at, else 1.
         found: int64 (num_nodes,).
     """
     count = 0
     whole = len(row) & ~7
     for start in range(0, whole, 8):
-        word = (word_at(row, start) ^ word_at(toggles, start)) & word_at(mask, start)
+        word = (nonzero_bytes(word_at(row, start)) ^ word_at(toggles, start)) & word_at(mask, start)
         while word != np.uint64(0):
             found[count] = start + (np.int64(trailing_zeros(word)) >> 3)
             count += 1
             word &= word - np.uint64(1)
     for node in range(whole, len(mask)):
         bit = toggles[node]
-        if node < len(row):
-            bit ^= row[node]
+        if node < len(row) and row[node] != 0:
+            bit ^= np.uint8(1)
         if bit & mask[node]:
             found[count] = node
             count += 1

@@ -1,22 +1,31 @@
 """The same calls of both libraries: the same graphs, errors and weights, and predictions of that weight."""
 
+from functools import partial
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pymatching
+import scipy.sparse
+import stim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from decoders.pymatching import Matching
 from tests.support.pymatching_calls import (
+    STRATEGIES,
     Call,
     Solutions,
     assert_same_graph,
     graph_calls,
     make_both,
     outcome,
+    weights,
 )
+from tests.support.strategies import dems
+
+FORMATS = ["coo", "csr", "csc", "lil", "dok", "bsr", "dia"]
 
 
 def syndromes(matching: Matching, *, seed: int) -> NDArray[np.uint8]:
@@ -52,3 +61,176 @@ def test_graphs_built_edge_by_edge(calls: list[Call], seed: int) -> None:
     ours, theirs = make_both(calls)
     assert_same_graph(ours, theirs)
     assert_same_answers(ours, theirs, seed=seed)
+
+
+@given(calls=graph_calls(negative=False), seed=st.integers(0, 99))
+def test_matched_detection_events(calls: list[Call], seed: int) -> None:
+    ours, theirs = make_both(calls)
+    for syndrome in syndromes(ours, seed=seed):
+        mine = outcome(lambda z=syndrome: ours.decode_to_matched_dets_array(z))
+        other = outcome(lambda z=syndrome: theirs.decode_to_matched_dets_array(z))
+        if other is ValueError:
+            assert mine is ValueError
+            continue
+        assert mine.dtype == other.dtype
+        events = [node for node in np.flatnonzero(syndrome).tolist() if node not in ours.boundary]
+        assert sorted(mine[mine >= 0].tolist()) == events
+        mates = ours.decode_to_matched_dets_dict(syndrome)
+        assert sorted(mates) == events
+        assert {(a, None if b < 0 else b) for a, b in mine.tolist()} == {
+            (a, b) for a, b in mates.items() if b is None or a < b
+        }
+        # Each pair alone weighs what it weighs in the solution: together the weight of the syndrome.
+        total = 0.0
+        for pair in mine.tolist():
+            alone = np.zeros_like(syndrome)
+            alone[[node for node in pair if node >= 0]] = 1
+            total += ours.decode(alone, return_weight=True)[1]
+        assert total >= theirs.decode(syndrome, return_weight=True)[1] - 1e-9
+        if all(pair[1] < 0 for pair in mine.tolist()):
+            assert np.isclose(total, theirs.decode(syndrome, return_weight=True)[1])
+
+
+@given(calls=graph_calls(), seed=st.integers(0, 99), threads=st.integers(1, 3))
+def test_batches_in_every_form(calls: list[Call], seed: int, threads: int) -> None:
+    ours, theirs = make_both(calls)
+    shots = np.random.default_rng(seed).integers(0, 2, (9, ours.num_nodes), dtype=np.uint8)
+    possible = [outcome(lambda z=z: theirs.decode(z)) is not ValueError for z in shots]
+    if not all(possible):
+        assert outcome(lambda: ours.decode_batch(shots, threads=threads)) is ValueError
+    shots = shots[possible]
+    packed = np.packbits(shots, axis=1, bitorder="little")
+    alone = [ours.decode(shot, return_weight=True) for shot in shots]
+    for is_packed, packs in [(False, False), (False, True), (True, False), (True, True)]:
+        predictions, weights = ours.decode_batch(
+            packed if is_packed else shots,
+            bit_packed_shots=is_packed,
+            bit_packed_predictions=packs,
+            return_weights=True,
+            threads=threads,
+        )
+        other, other_weights = theirs.decode_batch(
+            packed if is_packed else shots,
+            bit_packed_shots=is_packed,
+            bit_packed_predictions=packs,
+            return_weights=True,
+        )
+        assert (predictions.shape, predictions.dtype) == (other.shape, other.dtype)
+        assert (weights.shape, weights.dtype) == (other_weights.shape, other_weights.dtype)
+        assert np.allclose(weights, other_weights, rtol=1e-14, atol=1e-14)
+        if packs:
+            predictions = np.unpackbits(predictions, axis=1, count=ours.num_fault_ids, bitorder="little")
+        for prediction, weight, (expected, expected_weight) in zip(predictions, weights, alone, strict=True):
+            assert np.array_equal(prediction, expected)
+            assert weight == expected_weight
+
+
+CONTAINERS = [
+    np.ndarray.tolist,
+    lambda matrix: matrix.astype(bool),
+    lambda matrix: matrix.astype(float),
+    lambda matrix: np.asfortranarray(matrix),
+    *(partial(scipy.sparse.coo_array.asformat, format=name) for name in FORMATS),
+]
+
+
+@st.composite
+def check_matrix_arguments(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
+    """A check matrix in any container, and any of the options."""
+    checks, columns = draw(st.integers(1, 4)), draw(st.integers(0, 6))
+    matrix = np.zeros((checks, columns), dtype=np.uint8)
+    for column in range(columns):
+        matrix[sorted(draw(st.sets(st.integers(0, checks - 1), max_size=2))), column] = 1
+
+    def values(size: int, of: st.SearchStrategy[float]) -> st.SearchStrategy[Any]:
+        several = st.lists(of, min_size=size, max_size=size)
+        return st.none() | of | several | several.map(np.array)
+
+    probability = st.sampled_from([0.0, 0.1, 0.7, 1.5])
+    named: dict[str, Any] = {
+        "weights": draw(values(columns, weights())),
+        "error_probabilities": draw(values(columns, probability)),
+        "use_virtual_boundary_node": draw(st.booleans()),
+        "merge_strategy": draw(st.sampled_from(STRATEGIES)),
+        "repetitions": draw(st.none() | st.integers(1, 3)),
+        "timelike_weights": draw(values(checks, weights())),
+        "measurement_error_probabilities": draw(values(checks, probability)),
+    }
+    if draw(st.booleans()):
+        rows = draw(st.integers(1, 3))
+        faults = draw(st.lists(st.integers(0, 1), min_size=rows * columns, max_size=rows * columns))
+        named["faults_matrix"] = np.array(faults, dtype=np.uint8).reshape(rows, columns)
+    return matrix, {name: value for name, value in named.items() if value is not None}
+
+
+@settings(max_examples=200)
+@given(arguments=check_matrix_arguments(), container=st.sampled_from(range(len(CONTAINERS))))
+def test_check_matrices(arguments: tuple[Any, dict[str, Any]], container: int) -> None:
+    matrix, named = arguments
+    contained = matrix if container < 4 else scipy.sparse.coo_array(matrix)
+    theirs = outcome(lambda: pymatching.Matching(matrix, **named))
+    ours = outcome(lambda: Matching(CONTAINERS[container](contained), **named))
+    if theirs is ValueError:
+        assert ours is ValueError
+        return
+    assert_same_graph(ours, theirs)
+    assert_same_answers(ours, theirs, seed=container)
+
+
+@st.composite
+def networkx_graphs(draw: st.DrawFn) -> nx.Graph:
+    kind = draw(st.sampled_from([nx.Graph, nx.MultiGraph, nx.DiGraph]))
+    graph = kind()
+    node = st.integers(0, 6)
+    for number in draw(st.lists(node, max_size=3)):
+        graph.add_node(number, is_boundary=draw(st.booleans()))
+    for _ in range(draw(st.integers(0, 8))):
+        attributes = {
+            "weight": draw(weights()),
+            "fault_ids": draw(st.sampled_from([-1, 0, 2, 3, {0, 1}, [1, 2], set()])),
+            "error_probability": draw(st.sampled_from([0.1, 0.2, -1])),
+            "colour": "red",
+        }
+        wanted = draw(st.sets(st.sampled_from(sorted(attributes))))
+        graph.add_edge(draw(node), draw(node), **{name: attributes[name] for name in wanted})
+    return graph
+
+
+@settings(max_examples=200)
+@given(graph=networkx_graphs(), seed=st.integers(0, 99))
+def test_networkx(graph: nx.Graph, seed: int) -> None:
+    ours = Matching.from_networkx(graph, min_num_fault_ids=4)
+    theirs = pymatching.Matching.from_networkx(graph, min_num_fault_ids=4)
+    assert_same_graph(ours, theirs)
+    assert_same_answers(ours, theirs, seed=seed)
+    mine, other = ours.to_networkx(), theirs.to_networkx()
+    assert list(mine.nodes(data=True)) == list(other.nodes(data=True))
+    assert [ends[:2] for ends in mine.edges] == [ends[:2] for ends in other.edges]
+    assert Matching(mine).num_edges == ours.num_edges
+
+
+@settings(max_examples=100)
+@given(dem=dems(extremes=False, cancelling=False), seed=st.integers(0, 99))
+def test_detector_error_models(dem: stim.DetectorErrorModel, seed: int) -> None:
+    ours, theirs = Matching(dem), pymatching.Matching(dem)
+    assert_same_graph(ours, theirs, in_order=False)
+    assert_same_answers(ours, theirs, seed=seed)
+
+
+@given(calls=graph_calls())
+def test_certain_noise(calls: list[Call]) -> None:
+    """With probabilities of zero and one there is nothing random."""
+
+    def certain(call: Call) -> Call:
+        if call.method not in ("add_edge", "add_boundary_edge"):
+            return call
+        named = {"merge_strategy": "keep-original"}
+        return call._replace(positional=(*call.positional[:-1], float(call.positional[-2] > 0)), named=named)
+
+    ours, theirs = make_both([certain(call) for call in calls])
+    mine, other = ours.add_noise(), theirs.add_noise()
+    for one, another in zip(mine, other, strict=True):
+        assert (one.dtype, one.tolist()) == (another.dtype, another.tolist())
+    if ours.num_edges:
+        ours.add_edge(0, ours.num_nodes)
+        assert ours.add_noise() is None
