@@ -6,6 +6,7 @@ Every import statement counts, also inside functions and under TYPE_CHECKING.
 import ast
 import sys
 from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +34,8 @@ ROOMS: Mapping[str, Room] = {
     "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
-    "qec.kernels": Room("", "numba llvmlite numpy"),
-    "qec.sampling": Room("qec.kernels qec.noise", "stim numpy"),
+    "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
+    "qec.sampling": Room("qec.sampling.kernels qec.noise", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
     # One subject, one package, with its kernels inside; kernels know other kernels only.
     "decoders.kernels": Room("", "numba llvmlite numpy"),
@@ -90,49 +91,59 @@ ROOMS: Mapping[str, Room] = {
     "decoders.pymatching.kernels": Room(
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels", "numba numpy"
     ),
-    "realtime.wire": Room("", "numpy"),
+    # Kernels use the constants and dtypes of the protocol.
+    "realtime.protocol": Room("", "numpy"),
     "realtime.kernels": Room(
-        "realtime.wire realtime.clock decoders.kernels decoders.streaming.kernels", "numba llvmlite numpy"
+        "realtime.protocol decoders.kernels decoders.streaming.kernels", "numba llvmlite numpy"
     ),
-    "realtime.kernels.jit": Room("decoders.kernels", "numba"),
-    "realtime.kernels.memory": Room("realtime.kernels.jit", "numba llvmlite numpy"),
-    "realtime.clock": Room("realtime.kernels.jit realtime.kernels.memory", "numpy"),
     "realtime.latency": Room("realtime.kernels", "numpy"),
-    "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
-    "realtime.security": Room("", ""),
-    "realtime.transport": Room("realtime.wire realtime.security realtime.kernels", "zmq numpy"),
-    "realtime.admission": Room("decoders", "numpy"),
-    "realtime.worker": Room(
-        "realtime.admission realtime.session realtime.transport realtime.wire realtime.clock "
-        "realtime.kernels decoders",
-        "numpy",
-    ),
-    "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
-    "realtime.playlist": Room(
-        "decoders.streaming.frames decoders.streaming.layers decoders.streaming.measurements", "numpy"
+    "realtime.security": Room("", ""),
+    "realtime.transport": Room("realtime.protocol realtime.security realtime.kernels", "zmq numpy"),
+    "realtime.jitter": Room("realtime.kernels realtime.latency realtime.placement", "numpy"),
+    "realtime.service": Room(
+        "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
+        "realtime.transport decoders",
+        "stim numpy",
     ),
-    "realtime.sampling": Room("decoders.streaming.layers realtime.playlist", "stim numpy"),
-    "realtime.recording": Room("realtime.playlist realtime.wire", "numpy"),
-    "realtime.hiccups": Room("realtime.kernels realtime.clock realtime.latency realtime.placement", "numpy"),
-    "realtime.player": Room(
-        "realtime.kernels realtime.clock realtime.latency realtime.playlist realtime.transport realtime.wire",
+    "realtime.source": Room(
+        "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
+        "realtime.transport realtime.service decoders.streaming",
+        "stim numpy",
+    ),
+    "realtime.in_process": Room("realtime.service realtime.source realtime.latency decoders", ""),
+    "experiments.common": Room("qec decoders", "stim sinter numpy"),
+    "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
+    "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
+    "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
+    "experiments.loop": Room(
+        "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
+    ),
+    "experiments.bench": Room("experiments.common", ""),
+    "experiments.bench.speed": Room(
+        "experiments.common experiments.plotting qec decoders", "stim numpy pymatching"
+    ),
+    "experiments.bench.accuracy": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
+    "experiments.bench.codes": Room(
+        "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
+    ),
+    "experiments.bench.streaming": Room(
+        "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
+    ),
+    "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
+    "experiments.reproduce.engine": Room("experiments.common qec", "stim"),
+    "experiments.reproduce.work": Room(
+        "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"
+    ),
+    "experiments.reproduce.figures": Room(
+        "experiments.common experiments.plotting experiments.loop experiments.reproduce.engine "
+        "experiments.reproduce.work qec decoders",
         "numpy",
     ),
-    "realtime.jobs": Room(
-        "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
-    ),
-    "realtime.local": Room(
-        "realtime.admission realtime.latency realtime.player realtime.session realtime.worker decoders", ""
-    ),
-    "realtime.source": Room("realtime decoders", "numpy stim"),
-    "realtime.daemon": Room("realtime decoders", "numpy stim"),
-    "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
-    "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
-    "experiments.figures_frame": Room("experiments qec decoders realtime", "numpy matplotlib PIL"),
-    "experiments.figures_reproduce": Room("experiments qec decoders realtime", "numpy matplotlib"),
-    "experiments.figures_accuracy": Room("experiments qec decoders realtime", "numpy matplotlib"),
-    "experiments.figures_gap": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.cli": Room("experiments.common", ""),
+    "experiments.decode": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),
 }
 
 
@@ -237,7 +248,8 @@ def printers(root: Path) -> list[str]:
     return [
         module
         for module, path in source_files(root).items()
-        if not within(module, "experiments") and module not in ("realtime.daemon", "realtime.source")
+        if not within(module, "experiments")
+        and module not in ("realtime.service.daemon", "realtime.source.source")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
@@ -267,12 +279,24 @@ def test_only_the_arrows_of_the_design() -> None:
     assert wrong_arrows(ROOT) == []
 
 
+def test_packages_of_experiments_can_be_put_in_order() -> None:
+    """Rules that allow a circle of packages are no rules."""
+    rooms = {name: room for name, room in ROOMS.items() if within(name, "experiments")}
+    arrows = {name: {one for one in room.rooms.split() if one in rooms} for name, room in rooms.items()}
+    order = list(TopologicalSorter(arrows).static_order())
+    assert (
+        order.index("experiments.common")
+        < order.index("experiments.plotting")
+        < order.index("experiments.loop")
+    )
+
+
 def test_no_circles() -> None:
     assert circles(ROOT) == []
 
 
 def test_drawing_and_sockets_stand_in_one_place() -> None:
-    assert all(module.startswith("experiments.figures") for module in users_of(ROOT, "matplotlib"))
+    assert all(within(module, "experiments.plotting") for module in users_of(ROOT, "matplotlib"))
     assert all(module.startswith("realtime.transport") for module in users_of(ROOT, "zmq"))
 
 
@@ -302,7 +326,7 @@ def test_plain_matching_compiles_no_second_matching() -> None:
 
 def test_only_the_clock_asks_for_the_time_in_realtime() -> None:
     asking = users_of(ROOT, "time") | users_of(ROOT, "datetime")
-    assert [module for module in asking if within(module, "realtime")] in ([], ["realtime.clock"])
+    assert [module for module in asking if within(module, "realtime")] in ([], ["realtime.kernels.clock"])
 
 
 def test_printing_stands_outside_the_libraries() -> None:
@@ -373,8 +397,8 @@ def house(tmp_path: Path) -> Path:
             "decoders.kernels.flood imports decoders.model.matching_graph",
         ),
         ("decoders/kernels/flood.py", "import stim", "decoders.kernels.flood imports stim"),
-        ("realtime/wire.py", "import zmq", "realtime.wire imports zmq"),
-        ("realtime/session.py", "from qec import memory_circuit", "realtime.session imports qec"),
+        ("realtime/placement.py", "import zmq", "realtime.placement imports zmq"),
+        ("realtime/latency.py", "from qec import memory_circuit", "realtime.latency imports qec"),
         ("experiments/demo.py", "from matplotlib import pyplot", "experiments.demo imports matplotlib"),
         ("qec/statistics.py", "import experiments", "qec.statistics imports experiments"),
         ("qec/__init__.py", "import numpy", "qec imports numpy"),

@@ -30,7 +30,7 @@ def number(value: Any, *, name: str) -> float:
         TypeError: it is none.
         ValueError: it is NaN.
     """
-    if not isinstance(value, int | float | np.number | np.bool_):
+    if type(value) is not float and not isinstance(value, int | float | np.number | np.bool_):
         raise TypeError(f"{name}={value!r}: must be a number")
     result = float(value)
     if result != result:
@@ -46,6 +46,8 @@ def fault_ids(value: int | Iterable[int] | None) -> frozenset[int]:
     """
     if value is None:
         return _NONE
+    if type(value) is int and value >= 0:  # most are
+        return frozenset((value,))
     try:
         if isinstance(value, Iterable):
             found = frozenset(map(index, value))

@@ -52,6 +52,7 @@ class DeskLayout(Pools):
         self.record["weight_scale"] = weight_scale
         self.set(
             num_nodes=num_nodes,
+            packed_nodes=packed_toggles.size,
             num_flips=num_flips,
             lists_faults=int(faults is not None),
             num_faults=ids.size,
@@ -124,8 +125,8 @@ class Desk(Pools):
         self.prediction = np.zeros(shared.num_fault_ids, dtype=np.uint8)
         #: float64 (1,)
         self.weight = np.zeros(1)
-        #: int64 (max(num_edges, 2 num_nodes),)
-        self.listed = np.zeros(max(shared.num_edges, 2 * shared.num_nodes), dtype=np.int64)
+        #: int64 (num_edges + 2 num_nodes,)
+        self.listed = np.zeros(shared.num_edges + 2 * shared.num_nodes, dtype=np.int64)
         self.own(
             work=self.work.record,
             listed=self.listed,

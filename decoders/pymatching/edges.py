@@ -119,9 +119,10 @@ def find_strategy(name: str) -> Callable[[Edge, Edge], None]:
     Raises:
         ValueError: there is none of this name.
     """
-    if name not in MERGE_STRATEGIES:
-        raise ValueError(f"merge_strategy={name!r}: must be one of {', '.join(MERGE_STRATEGIES)}")
-    return MERGE_STRATEGIES[name]
+    try:
+        return MERGE_STRATEGIES[name]
+    except KeyError:
+        raise ValueError(f"merge_strategy={name!r}: must be one of {', '.join(MERGE_STRATEGIES)}") from None
 
 
 def merge_weights(a: Any, b: Any) -> Any:
@@ -165,9 +166,7 @@ class EdgeTable:
 
     def find(self, node1: int, node2: int) -> Edge | None:
         """Find the edge between two nodes, in either order."""
-        if self._place is None:
-            self._place = {_key(row.node1, row.node2): at for at, row in enumerate(self.rows)}
-        at = self._place.get(_key(node1, node2))
+        at = self._places().get((node1, node2) if node1 < node2 else (node2, node1))
         return None if at is None else self.rows[at]
 
     def add(self, edge: Edge, *, merge_strategy: str) -> Edge:
@@ -177,16 +176,19 @@ class EdgeTable:
             ValueError: an edge is there and the strategy is "disallow", or no strategy has this name.
         """
         merge = find_strategy(merge_strategy)
-        old = self.find(edge.node1, edge.node2)
-        if old is not None:
-            merge(old, edge)
+        places, rows = self._places(), self.rows
+        node1, node2 = edge.node1, edge.node2
+        at = places.setdefault((node1, node2) if node1 < node2 else (node2, node1), len(rows))
+        if at < len(rows):
+            merge(rows[at], edge)
         else:
-            assert self._place is not None
-            self._place[_key(edge.node1, edge.node2)] = len(self.rows)
-            self.rows.append(edge)
+            rows.append(edge)
         self._columns = None
-        return old or edge
+        return rows[at]
 
-
-def _key(node1: int, node2: int) -> tuple[int, int]:
-    return (node1, node2) if node1 < node2 else (node2, node1)
+    def _places(self) -> dict[tuple[int, int], int]:
+        """Number of each edge, by its ends in ascending order."""
+        if self._place is None:
+            ends = ((row.node1, row.node2) for row in self.rows)
+            self._place = {(min(pair), max(pair)): at for at, pair in enumerate(ends)}
+        return self._place

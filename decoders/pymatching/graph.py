@@ -279,7 +279,8 @@ class EditableGraph:
             qubit_id: former name of `fault_ids`.
         """
         nodes = arguments.node(node1), arguments.node(node2)
-        fault_ids = arguments.one_of(fault_ids=fault_ids, qubit_id=qubit_id)
+        if qubit_id is not None:
+            fault_ids = arguments.one_of(fault_ids=fault_ids, qubit_id=qubit_id)
         self._add(*nodes, fault_ids, weight, error_probability, merge_strategy)
 
     def add_boundary_edge(
@@ -293,7 +294,8 @@ class EditableGraph:
         qubit_id: FaultIds = None,
     ) -> None:
         """Add an edge from a node to the virtual boundary; arguments as of `add_edge`."""
-        fault_ids = arguments.one_of(fault_ids=fault_ids, qubit_id=qubit_id)
+        if qubit_id is not None:
+            fault_ids = arguments.one_of(fault_ids=fault_ids, qubit_id=qubit_id)
         self._add(arguments.node(node), BOUNDARY, fault_ids, weight, error_probability, merge_strategy)
 
     def _add(
@@ -321,7 +323,8 @@ class EditableGraph:
             return
         kept = self._table.add(Edge(node1, node2, weight, probability, faults), merge_strategy=merge_strategy)
         self._num_nodes = max(self._num_nodes, node1 + 1, node2 + 1)
-        self._num_fault_ids = max(self._num_fault_ids, max(kept.fault_ids, default=-1) + 1)
+        if kept.fault_ids:
+            self._num_fault_ids = max(self._num_fault_ids, max(kept.fault_ids) + 1)
         self._model = None
         self._changed()
 

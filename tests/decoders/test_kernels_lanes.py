@@ -70,11 +70,12 @@ def test_the_lanes_notice_an_index_out_of_range(
 import numpy as np
 from decoders.kernels import layout
 from decoders.kernels.jit import kernel
-from decoders.kernels.pools import events_of
+from decoders.kernels.records import pool
+
 
 @kernel
 def look(works, index):
-    return events_of(works[0])[index].detector
+    return pool(works[0], "events")[index].detector
 
 events = np.zeros(9, dtype=layout.EVENT)
 work = np.zeros(1, dtype=layout.WORK)

@@ -11,7 +11,7 @@ import pytest
 import stim
 
 from experiments import cli
-from experiments.shots import FORMATS
+from experiments.common.shot_files import FORMATS
 
 _SHOTS = 640
 

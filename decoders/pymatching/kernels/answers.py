@@ -4,16 +4,16 @@ import numpy as np
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, PAIRED
-from decoders.kernels.pools import events_of, flips_of, halves_of, path_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_path
-from decoders.pymatching.kernels.desk import EDGES, MATES, bytes_at, floats_at, integers_at
+from decoders.pymatching.kernels.desk import EDGES, MATES
 
 
 @kernel
 def write_answer(desk, graph, work, shot, count):
     """Write the present matching of `count` events in the form that is wanted."""
     if desk.weights != 0:
-        floats_at(desk.weights, desk.num_shots)[shot] = work.weight / desk.weight_scale
+        pool(desk, "weights")[shot] = work.weight / desk.weight_scale
     if desk.wanted == EDGES:
         list_edges(desk, graph, work, count)
     elif desk.wanted == MATES:
@@ -25,10 +25,16 @@ def write_answer(desk, graph, work, shot, count):
 
 
 @kernel
+def prediction_of(desk, shot):
+    """The row of predictions of a shot."""
+    size = desk.prediction_bytes
+    return pool(desk, "predictions")[shot * size : (shot + 1) * size]
+
+
+@kernel
 def write_flips(desk, work, shot):
     """Write the observables that the matching flips."""
-    flips = flips_of(work)
-    row = bytes_at(desk.predictions + shot * desk.prediction_bytes, desk.prediction_bytes)
+    flips, row = pool(work, "flips"), prediction_of(desk, shot)
     if desk.packs_predictions:
         for byte in range(len(flips)):
             row[byte] = flips[byte]
@@ -51,14 +57,11 @@ def toggle(row, faults, first, last, is_packed):
 @kernel
 def write_faults(desk, graph, work, shot, count):
     """Write the fault ids of the matching's edges, edge by edge."""
-    path = path_of(work)
-    row = bytes_at(desk.predictions + shot * desk.prediction_bytes, desk.prediction_bytes)
-    start = integers_at(desk.fault_start, desk.num_edges + 1)
-    faults = integers_at(desk.fault_ids, desk.num_faults)
+    path, row = pool(work, "path"), prediction_of(desk, shot)
+    start, faults = pool(desk, "fault_start"), pool(desk, "fault_ids")
     for byte in range(len(row)):
         row[byte] = 0
-    base = integers_at(desk.base_faults, desk.num_base)
-    toggle(row, base, np.int64(0), desk.num_base, desk.packs_predictions)
+    toggle(row, pool(desk, "base_faults"), np.int64(0), desk.num_base, desk.packs_predictions)
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
@@ -78,8 +81,8 @@ def mark(marks, listed, size, edge):
 @kernel
 def list_edges(desk, graph, work, count):
     """List the edges that an odd number of paths contain, those taken as present included."""
-    path, marks = path_of(work), bytes_at(desk.marks, desk.num_edges)
-    listed, present = integers_at(desk.listed, desk.num_edges), integers_at(desk.present, desk.num_present)
+    path, marks = pool(work, "path"), pool(desk, "marks")
+    listed, present = pool(desk, "listed"), pool(desk, "present")
     size = 0
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
@@ -98,8 +101,7 @@ def list_edges(desk, graph, work, count):
 @kernel
 def list_mates(desk, work, count):
     """List each event's node and that of its mate, -1 for the boundary."""
-    events, halves = events_of(work), halves_of(work)
-    listed = integers_at(desk.listed, 2 * desk.num_nodes)
+    events, halves, listed = pool(work, "events"), pool(work, "halves"), pool(desk, "listed")
     for index in range(count):
         mate = events[index].mate
         listed[2 * index] = events[index].detector

@@ -1,0 +1,254 @@
+"""Starting and stopping the loop: in one process, or as a daemon and a source of their own."""
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import stim
+
+from decoders import StreamingDecoder
+from realtime.in_process import LocalLoop
+from realtime.latency import Histogram
+from realtime.placement import Placement, pin_thread
+from realtime.service.client import Client, DaemonProcess
+from realtime.service.daemon import DaemonConfig
+from realtime.source.jobs import Job, in_thread
+from realtime.source.player import Player
+from realtime.source.playlist import Playlist
+from realtime.source.source import SourceConfig, SourceProcess
+
+TRANSPORTS = ("ipc", "tcp", "inproc")
+# What is final is reported so often in the middle of shots. It shows the backlog over time; and it keeps the
+# way back awake, which at the end of a long shot would otherwise not have been gone for a second: its code
+# and data would have left the caches.
+_COMMIT_INTERVAL_NS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSetting:
+    """How the loop runs.
+
+    Attributes:
+        transport: "ipc", "tcp" (both: two processes) or "inproc".
+        placement: cores.
+        streams: logical qubits at once, played by one thread, each with a decoder of its own.
+        cycle_ns: time between two cycles.
+        frame_cycles: cycles in a frame.
+        decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
+        max_load: see `realtime.service.admission`.
+    """
+
+    transport: str
+    placement: Placement
+    streams: int = 1
+    cycle_ns: float
+    frame_cycles: int
+    decoder: str
+    commit: int | None = None
+    buffer: int | None = None
+    max_load: float = 0.0
+
+    def make_decoder(self, circuit: stim.Circuit) -> StreamingDecoder:
+        """The decoder for a memory of this code and noise, of any length; raises as `from_circuit`."""
+        return StreamingDecoder.from_circuit(
+            circuit, commit=self.commit, buffer=self.buffer, decoder=self.decoder
+        )
+
+
+class LoopParts(Protocol):
+    """A running loop."""
+
+    def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        """Play jobs on all streams; gives the source's reports as they come (see `realtime.source.jobs`)."""
+        ...
+
+    def windows(self, stream: int) -> Histogram:
+        """Due -> decoded, of the windows in the middle of shots, since the last `play` began."""
+        ...
+
+    def counters(self, stream: int) -> dict[str, int]:
+        """The decoder's counters; see `realtime.protocol.session_record.COUNTERS`."""
+        ...
+
+    def memory_kb(self) -> int | None:
+        """Memory of the process that decodes, in kB; None where the system does not tell."""
+        ...
+
+
+@contextlib.contextmanager
+def open_loop(
+    setting: LoopSetting, *, circuit: stim.Circuit, playlists: Sequence[Path]
+) -> Iterator[LoopParts]:
+    """Start a loop, and end all of it on leaving. Inside, the calling thread stays on the system's core.
+
+    Args:
+        setting: how.
+        circuit: a memory of the code and noise to decode, of any length.
+        playlists: folders with shots, all of one form.
+
+    Raises:
+        ValueError: what a decoder or a source cannot be; a decoder that would be too slow.
+        RuntimeError: a process that did not start.
+    """
+    if setting.transport not in TRANSPORTS:
+        raise ValueError(f"no transport is named '{setting.transport}': choose from {', '.join(TRANSPORTS)}")
+    make = _in_process if setting.transport == "inproc" else _as_processes
+    with make(setting, circuit, playlists) as loop, _kept_on(setting.placement.system):
+        yield loop
+
+
+@contextlib.contextmanager
+def _kept_on(core: int | None) -> Iterator[None]:
+    """Keep the calling thread, and those that it starts, away from the cores of the loop."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    pinned = pin_thread(core)
+    try:
+        yield
+    finally:
+        if pinned:
+            os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def _in_process(
+    setting: LoopSetting, circuit: stim.Circuit, playlists: Sequence[Path]
+) -> Iterator[LoopParts]:
+    form = Playlist.load(playlists[0])
+    stop = threading.Event()
+    with contextlib.ExitStack() as parts:
+        locals_ = [
+            parts.enter_context(
+                LocalLoop(
+                    decoder=setting.make_decoder(circuit),
+                    kind=form.kind,
+                    cycle_ns=round(setting.cycle_ns),
+                    commits=True,
+                    commit_gap_ns=_COMMIT_INTERVAL_NS,
+                    stream=stream,
+                    core=setting.placement.decoder(stream),
+                    max_load=setting.max_load,
+                )
+            )
+            for stream in range(setting.streams)
+        ]
+        players = [
+            Player(
+                link=local.link,
+                session=local.session,
+                stream=stream,
+                playlist=form,
+                cycle_ns=setting.cycle_ns,
+                frame_cycles=setting.frame_cycles,
+                stop=stop,
+            )
+            for stream, local in enumerate(locals_)
+        ]
+        players[0].warm_up(streams=len(players))
+        try:
+            yield _InProcess(locals_, players, stop, setting.placement.source)
+        finally:
+            stop.set()
+
+
+class _InProcess:
+    """Decoders and source as threads."""
+
+    def __init__(
+        self, locals_: list[LocalLoop], players: list[Player], stop: threading.Event, core: int | None
+    ) -> None:
+        self._locals, self._players, self._stop, self._core = locals_, players, stop, core
+
+    def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        for local in self._locals:
+            local.reset_latencies()
+        return in_thread(self._players, jobs, stop=self._stop, core=self._core)
+
+    def windows(self, stream: int) -> Histogram:
+        return self._locals[stream].histograms()["window"]
+
+    def counters(self, stream: int) -> dict[str, int]:
+        return self._locals[stream].counters()
+
+    def memory_kb(self) -> int | None:
+        return resident_kb("self")
+
+
+@contextlib.contextmanager
+def _as_processes(
+    setting: LoopSetting, circuit: stim.Circuit, playlists: Sequence[Path]
+) -> Iterator[LoopParts]:
+    placement = setting.placement
+    with contextlib.ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="qec-daemon-")))
+        model = folder / "model.stim"
+        circuit.to_file(model)
+        daemon = parts.enter_context(
+            DaemonProcess(
+                DaemonConfig(
+                    model=str(model),
+                    streams=setting.streams,
+                    decoder=setting.decoder,
+                    commit=setting.commit,
+                    buffer=setting.buffer,
+                    max_load=setting.max_load,
+                    bind="tcp://127.0.0.1:*" if setting.transport == "tcp" else None,
+                    cores=placement.decoders,
+                    io_core=placement.messages,
+                    keeper_core=placement.system,
+                    spin=placement.spins,
+                )
+            )
+        )
+        source = parts.enter_context(
+            SourceProcess(
+                SourceConfig(
+                    control=daemon.control,
+                    playlist=str(playlists[0]),
+                    streams=setting.streams,
+                    cycle_ns=setting.cycle_ns,
+                    frame_cycles=setting.frame_cycles,
+                    commits=True,
+                    commit_interval_ns=_COMMIT_INTERVAL_NS,
+                    core=placement.source,
+                    io_core=placement.messages,
+                )
+            )
+        )
+        client = parts.enter_context(Client(daemon.control))
+        yield _AsProcesses(daemon, source, client, setting.streams)
+
+
+class _AsProcesses:
+    """A daemon and a source."""
+
+    def __init__(self, daemon: DaemonProcess, source: SourceProcess, client: Client, streams: int) -> None:
+        self._daemon, self._source, self._client, self._streams = daemon, source, client, streams
+
+    def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        for stream in range(self._streams):
+            self._client.reset(stream=stream)
+        return self._source.play(jobs)
+
+    def windows(self, stream: int) -> Histogram:
+        return self._client.latencies(stream=stream, name="window")
+
+    def counters(self, stream: int) -> dict[str, int]:
+        found: dict[str, int] = self._client.stats()["streams"][stream]["counters"]
+        return found
+
+    def memory_kb(self) -> int | None:
+        return resident_kb(self._daemon.pid)
+
+
+def resident_kb(process: int | str) -> int | None:
+    """Memory of a process in kB; None where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), None)
