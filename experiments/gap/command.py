@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoders
-from decoders.base import WITH_GAPS
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.points import Point, decoding_model, rounds_of
 from experiments.common.preparation import preparation
@@ -26,7 +25,6 @@ from experiments.common.tables import estimate, number, table
 from experiments.plotting.series import GapSeries
 from qec.statistics import soft
 
-_ABLE = ", ".join(WITH_GAPS)
 _TABLE_FRACTIONS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
 _FIGURE_FRACTIONS = tuple(round(0.01 * step, 2) for step in range(21))
 
@@ -73,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--basis", default="z", metavar="B", help="x or z; default: %(default)s")
     add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d; default: %(default)s")
     add_noise(parser)
-    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help=f"{_ABLE}; default: %(default)s")
+    add(
+        "--decoder", default=DEFAULT_DECODER, metavar="NAME", help="one that gives gaps; default: %(default)s"
+    )
     add("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
     add("--bins", type=int, default=12, metavar="N", help="of the calibration; default: %(default)s")
     add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")

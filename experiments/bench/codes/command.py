@@ -22,7 +22,7 @@ DECODERS = (
     "mwpm",
     "mwpm-correlated",
     "belief-matching",
-    "ensemble",
+    "trellis",
     "pymatching",
     "pymatching-correlated",
 )

@@ -14,7 +14,7 @@ from experiments.common.tables import number, table
 BARS = {
     "mwpm-correlated": (REFERENCE, "pymatching-correlated"),
     "belief-matching": (REFERENCE,),
-    "ensemble": (REFERENCE,),
+    "trellis": (REFERENCE,),
 }
 _SIGMAS = 2.0
 # Ratios of fewer errors say little.

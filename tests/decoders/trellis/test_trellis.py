@@ -1,4 +1,4 @@
-"""Ensembles of sweeps: exact if nothing is dropped, never less likely than matching's answer."""
+"""Trellis decoding: exact if nothing is dropped, never less likely than matching's answer."""
 
 import pickle
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.kernels.jit import interpreted
-from decoders.trellis.decoder import Ensemble
+from decoders.trellis.decoder import Trellis
 from tests.support.strategies import dems
 
 # Errors of one to four detectors, some decomposed, in two parts that share observables; one symptom twice.
@@ -71,15 +71,15 @@ def surface(*, distance: int, p: float, rounds: int) -> stim.Circuit:
     )
 
 
-def untabulated(decoder: Ensemble) -> Ensemble:
+def untabulated(decoder: Trellis) -> Trellis:
     """Have a small model swept like a large one."""
     decoder._table = None
     return decoder
 
 
-def thorough(dem: stim.DetectorErrorModel, *, sweeps: int = 1) -> Ensemble:
+def thorough(dem: stim.DetectorErrorModel, *, sweeps: int = 1) -> Trellis:
     """Sweep every shot, tabulated or not, and drop nothing."""
-    decoder = Ensemble.from_dem(dem, gap=np.inf, beam=4096, spread=np.inf, sweeps=sweeps)
+    decoder = Trellis.from_dem(dem, gap=np.inf, beam=4096, spread=np.inf, sweeps=sweeps)
     return untabulated(decoder)
 
 
@@ -136,10 +136,10 @@ def test_never_less_likely_than_matchings_answer() -> None:
     events = circuit.compile_detector_sampler(seed=3).sample(400)
     packed = np.packbits(events, axis=1, bitorder="little")
     chosen = np.arange(len(events))
-    flips, scores, _ = Ensemble.from_dem(dem, gap=1e9, beam=5000, spread=40.0, sweeps=1)._sweep(
+    flips, scores, _ = Trellis.from_dem(dem, gap=1e9, beam=5000, spread=40.0, sweeps=1)._sweep(
         packed, chosen, threads=1
     )
-    answers = Ensemble.from_dem(dem, gap=1e9).decode_batch(packed, bit_packed=True)
+    answers = Trellis.from_dem(dem, gap=1e9).decode_batch(packed, bit_packed=True)
     matched = decoders.from_dem("mwpm", dem).decode_batch(packed, bit_packed=True)
 
     def score_of(answer: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -158,7 +158,7 @@ def test_fewer_errors_than_matching() -> None:
     dem = circuit.detector_error_model(decompose_errors=True)
     events, flips = circuit.compile_detector_sampler(seed=8).sample(6000, separate_observables=True)
     matched = int((decoders.from_dem("mwpm", dem).decode_batch(events) != flips).sum())
-    found = int((decoders.from_dem("ensemble", dem).decode_batch(events, threads=2) != flips).sum())
+    found = int((decoders.from_dem("trellis", dem).decode_batch(events, threads=2) != flips).sum())
     assert matched > 80
     assert found < 0.8 * matched
 
@@ -168,18 +168,18 @@ def test_quiet_shots_and_clear_gaps_are_left_to_matching() -> None:
     dem = circuit.detector_error_model(decompose_errors=True)
     events = circuit.compile_detector_sampler(seed=5).sample(2000)
     plain, gaps = decoders.from_dem("mwpm", dem).decode_batch(events, return_gap=True)
-    found = Ensemble.from_dem(dem, gap=3.0).decode_batch(events)
+    found = Trellis.from_dem(dem, gap=3.0).decode_batch(events)
     clear = gaps[:, 0] >= 3.0
     assert 0 < (~clear).sum() < 600
     assert np.array_equal(found[clear], plain[clear])
-    assert np.array_equal(Ensemble.from_dem(dem, gap=0.0).decode_batch(events), plain)
+    assert np.array_equal(Trellis.from_dem(dem, gap=0.0).decode_batch(events), plain)
 
 
 def test_threads_and_copies_change_nothing() -> None:
     circuit = surface(distance=3, p=0.02, rounds=4)
     dem = circuit.detector_error_model(decompose_errors=True)
     events = circuit.compile_detector_sampler(seed=6).sample(500)
-    decoder = Ensemble.from_dem(dem, gap=20.0, beam=20, spread=8.0, sweeps=3)
+    decoder = Trellis.from_dem(dem, gap=20.0, beam=20, spread=8.0, sweeps=3)
     expected = decoder.decode_batch(events)
     assert np.array_equal(decoder.decode_batch(events, threads=3), expected)
     assert np.array_equal(pickle.loads(pickle.dumps(decoder)).decode_batch(events), expected)
@@ -191,7 +191,7 @@ def test_a_narrow_beam_still_answers(beam: int) -> None:
     circuit = surface(distance=3, p=0.02, rounds=3)
     dem = circuit.detector_error_model(decompose_errors=True)
     events, flips = circuit.compile_detector_sampler(seed=7).sample(300, separate_observables=True)
-    wrong = (Ensemble.from_dem(dem, gap=1e9, beam=beam, spread=3.0).decode_batch(events) != flips).sum()
+    wrong = (Trellis.from_dem(dem, gap=1e9, beam=beam, spread=3.0).decode_batch(events) != flips).sum()
     assert wrong < 0.25 * len(events)
 
 
@@ -200,7 +200,7 @@ def test_without_coordinates_or_boundaries() -> None:
     lines = [f"error(0.1) D{k} D{(k + 1) % 8}{' L0' * (k == 0)}" for k in range(8)]
     dem = stim.DetectorErrorModel("\n".join(lines))
     likelihood = likelihood_of_classes(dem)
-    decoder = Ensemble.from_dem(dem)
+    decoder = Trellis.from_dem(dem)
     for syndrome, classes in enumerate(likelihood):
         if classes.any():
             found = number_of(decoder.decode(bits_of(syndrome, 8)))
@@ -212,7 +212,7 @@ def test_without_coordinates_or_boundaries() -> None:
 )
 def test_options_out_of_range(option: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(option))}=") as caught:
-        decoders.from_dem("ensemble", stim.DetectorErrorModel("error(0.1) D0 L0"), **option)
+        decoders.from_dem("trellis", stim.DetectorErrorModel("error(0.1) D0 L0"), **option)
     assert "\n" not in str(caught.value)
 
 
@@ -264,7 +264,7 @@ def test_errors_that_no_detector_sees_are_in_the_log_odds(tabulated: bool) -> No
     dem = stim.DetectorErrorModel(BOUNDED + "error(0.2) L1\nerror(0.4) L2 L1\nerror(0.5) L3")
     likelihood = likelihood_of_classes(dem)
     shots = np.array([bits_of(syndrome, dem.num_detectors) for syndrome in range(len(likelihood))])
-    decoder = Ensemble.from_dem(dem) if tabulated else thorough(dem)
+    decoder = Trellis.from_dem(dem) if tabulated else thorough(dem)
     assert decoder.is_exact == tabulated
     predictions, gaps = decoder.decode_batch(shots, return_gap=True)
     expected = [gaps_by_definition(classes, 4) for classes in likelihood]
@@ -278,7 +278,7 @@ def test_matchings_gaps_include_errors_that_no_detector_sees() -> None:
     dem = stim.DetectorErrorModel("error(0.001) D0\nerror(0.0001) D0 L0\nerror(0.01) L0\nerror(0.1) D30")
     events = np.zeros((2, 31), dtype=np.bool_)
     events[1, 0] = True
-    decoder = Ensemble.from_dem(dem, gap=1.0)
+    decoder = Trellis.from_dem(dem, gap=1.0)
     assert not decoder.is_exact
     _, gaps = decoder.decode_batch(events, return_gap=True)
     one, two = 0.001 / 0.999, 0.0001 / 0.9999
@@ -293,7 +293,7 @@ def test_what_matching_decides_keeps_its_gap() -> None:
     events = circuit.compile_detector_sampler(seed=5).sample(1000)
     _, matched = decoders.from_dem("mwpm", dem).decode_batch(events, return_gap=True)
     for limit in (0.0, 4.0):
-        decoder = Ensemble.from_dem(dem, gap=limit)
+        decoder = Trellis.from_dem(dem, gap=limit)
         predictions, gaps = decoder.decode_batch(events, return_gap=True)
         assert np.array_equal(predictions, decoder.decode_batch(events))
         clear = matched[:, 0] >= limit
@@ -310,7 +310,7 @@ def test_what_matching_decides_keeps_its_gap() -> None:
     assert 0 < clear.sum() < 1000
     assert (np.abs(gaps[~clear] - matched[~clear]) > 0.1).mean() > 0.5
     # A beam of one state finds one class: then matching's gap is all there is, and none against matching.
-    predictions, narrow = Ensemble.from_dem(dem, beam=1, sweeps=1).decode_batch(events, return_gap=True)
+    predictions, narrow = Trellis.from_dem(dem, beam=1, sweeps=1).decode_batch(events, return_gap=True)
     overruled = predictions != decoders.from_dem("mwpm", dem).decode_batch(events)
     assert 0 < overruled.sum() < 100
     assert np.array_equal(narrow, np.where(overruled, 0.0, matched))
@@ -333,5 +333,5 @@ def test_summed_gaps_predict_how_often_they_are_wrong() -> None:
             for k in range(9)
         )
 
-    assert worst(Ensemble.from_dem(dem, gap=1e9)) < 3.5
+    assert worst(Trellis.from_dem(dem, gap=1e9)) < 3.5
     assert worst(decoders.from_dem("mwpm", dem)) > 6

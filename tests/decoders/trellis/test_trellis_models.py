@@ -7,9 +7,9 @@ import pytest
 import stim
 
 import decoders
-from decoders.trellis.decoder import Ensemble
+from decoders.trellis.decoder import Trellis
 from decoders.trellis.plan import SweepPlan, orders_of
-from tests.decoders.trellis.test_ensemble import (
+from tests.decoders.trellis.test_trellis import (
     bits_of,
     gaps_by_definition,
     likelihood_of_classes,
@@ -70,7 +70,7 @@ def random_model(rng: np.random.Generator, *, hyperedges: bool = False) -> stim.
 def test_heralded_errors_are_not_left_to_matching(tabulated: bool) -> None:
     """Matching sees a herald and an error; their error together is far likelier."""
     dem = stim.DetectorErrorModel(HERALDED)
-    decoder = Ensemble.from_dem(dem)
+    decoder = Trellis.from_dem(dem)
     found = exact_error(decoder if tabulated else untabulated(decoder), dem)
     best = optimum(dem)
     assert best < 2e-9
@@ -84,7 +84,7 @@ def test_matching_decides_where_errors_are_edges() -> None:
         "repetition_code:memory", distance=9, rounds=3, before_round_data_depolarization=0.15
     ).detector_error_model(decompose_errors=True)
     events, _, _ = dem.compile_sampler(seed=4).sample(300)
-    decoder = Ensemble.from_dem(dem)
+    decoder = Trellis.from_dem(dem)
     assert not decoder.is_exact
     plain, gaps = decoders.from_dem("mwpm", dem).decode_batch(events, return_gap=True)
     found, own = decoder.decode_batch(events, return_gap=True)
@@ -101,7 +101,7 @@ def test_random_models() -> None:
     for _ in range(25):
         dem = random_model(rng)
         least = optimum(dem)
-        decoder = Ensemble.from_dem(dem)
+        decoder = Trellis.from_dem(dem)
         assert decoder.is_exact
         best += least
         table += exact_error(decoder, dem)
@@ -118,7 +118,7 @@ def test_gaps_of_random_models_are_log_odds() -> None:
         dem = random_model(rng)
         likelihood = likelihood_of_classes(dem)
         syndromes = np.flatnonzero(likelihood.any(axis=1))
-        _, gaps = Ensemble.from_dem(dem).decode_batch(every_syndrome(dem)[syndromes], return_gap=True)
+        _, gaps = Trellis.from_dem(dem).decode_batch(every_syndrome(dem)[syndromes], return_gap=True)
         for syndrome, row in zip(syndromes, gaps, strict=True):
             with np.errstate(divide="ignore"):
                 expected = gaps_by_definition(likelihood[syndrome], dem.num_observables)
@@ -144,7 +144,7 @@ def test_no_option_gives_a_class_that_nothing_explains(option: dict[str, float])
     ):
         dem = stim.DetectorErrorModel(text)
         likelihood = likelihood_of_classes(dem)
-        decoder = untabulated(Ensemble.from_dem(dem, **option))  # type: ignore[arg-type]
+        decoder = untabulated(Trellis.from_dem(dem, **option))  # type: ignore[arg-type]
         for syndrome, classes in enumerate(likelihood):
             if classes.any():
                 found = number_of(decoder.decode(bits_of(syndrome, dem.num_detectors)))
@@ -154,7 +154,7 @@ def test_no_option_gives_a_class_that_nothing_explains(option: dict[str, float])
 @pytest.mark.parametrize("option", [{"beam": 2.5}, {"beam": np.inf}, {"spread": np.nan}, {"sweeps": 1.5}])
 def test_options_of_the_wrong_kind(option: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(option))}=.*expected"):
-        Ensemble.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"), **option)  # type: ignore[arg-type]
+        Trellis.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"), **option)  # type: ignore[arg-type]
 
 
 def test_of_edges_a_class_has_at_least_the_likelihood_of_its_matching() -> None:
@@ -165,7 +165,7 @@ def test_of_edges_a_class_has_at_least_the_likelihood_of_its_matching() -> None:
     dem = stim.DetectorErrorModel("\n".join(lines))
     likelihood = likelihood_of_classes(dem)
     quiet = np.prod([1 - error.args_copy()[0] for error in dem if error.type == "error"])
-    decoder = untabulated(Ensemble.from_dem(dem, gap=np.inf, beam=1, spread=1.0, sweeps=1))
+    decoder = untabulated(Trellis.from_dem(dem, gap=np.inf, beam=1, spread=1.0, sweeps=1))
     _, weights = decoders.from_dem("mwpm", dem).decode_batch(every_syndrome(dem), return_weights=True)
     found = decoder.decode_batch(every_syndrome(dem))[:, 0].astype(int)
     chosen = likelihood[np.arange(len(found)), found]
@@ -181,14 +181,14 @@ def test_along_the_axis_with_the_fewest_open_detectors() -> None:
         before_round_data_depolarization=0.1,
         before_measure_flip_probability=0.1,
     ).detector_error_model(decompose_errors=True)
-    decoder = Ensemble.from_dem(dem, gap=np.inf)
+    decoder = Trellis.from_dem(dem, gap=np.inf)
     mechanisms = decoder._model.mechanisms
     plans = [SweepPlan(mechanisms=mechanisms, order=order) for order in orders_of(decoder._model, count=4)]
     assert [plan.num_open for plan in plans[:2]] == [5, 5]
     assert min(plan.num_open for plan in plans[2:]) > 20
     # So few states are open that wider beams change nothing.
     events, _, _ = dem.compile_sampler(seed=2).sample(200)
-    wide = Ensemble.from_dem(dem, gap=np.inf, beam=1000, spread=30.0)
+    wide = Trellis.from_dem(dem, gap=np.inf, beam=1000, spread=30.0)
     assert (decoder.decode_batch(events) != wide.decode_batch(events)).mean() < 0.01
 
 
@@ -198,7 +198,7 @@ def test_along_the_axis_with_the_fewest_open_detectors() -> None:
 @pytest.mark.parametrize("tabulated", [True, False])
 def test_parts_of_errors_explain_what_whole_errors_do_not(tabulated: bool) -> None:
     dem = stim.DetectorErrorModel("error(0.027) D1 ^ D0 L0\nerror(0.1) D0 D1\nerror(0.1) D2")
-    decoder = Ensemble.from_dem(dem)
+    decoder = Trellis.from_dem(dem)
     decoder = decoder if tabulated else untabulated(decoder)
     for events in itertools.product((False, True), repeat=3):
         matched = decoders.from_dem("mwpm", dem).decode(events)
@@ -211,7 +211,7 @@ def test_parts_of_errors_explain_what_whole_errors_do_not(tabulated: bool) -> No
 @pytest.mark.parametrize("tabulated", [True, False])
 def test_nothing_explains_a_shot_of_whole_errors(tabulated: bool) -> None:
     dem = stim.DetectorErrorModel("error(0.1) D0 D1 D2 L0\nerror(0.1) D2 D3\nerror(1) D3")
-    decoder = Ensemble.from_dem(dem)
+    decoder = Trellis.from_dem(dem)
     decoder = decoder if tabulated else untabulated(decoder)
     assert decoder.decode([1, 1, 1, 1]).tolist() == [True]
     shots = np.array([[0, 0, 0, 1], [1, 1, 1, 1], [1, 0, 0, 1]])
@@ -231,7 +231,7 @@ def test_random_hypergraphs(tabulated: bool) -> None:
     best = found = 0.0
     for _ in range(15):
         dem = random_model(rng, hyperedges=True)
-        decoder = Ensemble.from_dem(dem)
+        decoder = Trellis.from_dem(dem)
         best += optimum(dem)
         found += exact_error(decoder if tabulated else untabulated(decoder), dem)
     assert found <= best * (1 + 1e-9 if tabulated else 1.01)
@@ -241,7 +241,7 @@ def test_a_beam_that_loses_all_still_gives_an_explanation() -> None:
     rng = np.random.default_rng(2)
     dem = random_model(rng, hyperedges=True)
     likelihood = likelihood_of_classes(dem)
-    decoder = untabulated(Ensemble.from_dem(dem, beam=1, spread=0.1, sweeps=1))
+    decoder = untabulated(Trellis.from_dem(dem, beam=1, spread=0.1, sweeps=1))
     for syndrome, classes in enumerate(likelihood):
         if classes.any():
             found = number_of(decoder.decode(bits_of(syndrome, dem.num_detectors)))
@@ -260,7 +260,7 @@ def test_a_colour_code() -> None:
     )
     dem = circuit.detector_error_model()
     events, flips = circuit.compile_detector_sampler(seed=5).sample(2000, separate_observables=True)
-    decoder = Ensemble.from_dem(dem)
+    decoder = Trellis.from_dem(dem)
     predictions, gaps = decoder.decode_batch(events, return_gap=True, threads=2)
     assert np.array_equal(decoder.decode_batch(events[::-1])[::-1], predictions)
     chance = 1 / (1 + np.exp(gaps[:, 0]))
@@ -271,5 +271,5 @@ def test_a_colour_code() -> None:
 
 def test_matching_alone_needs_edges() -> None:
     with pytest.raises(ValueError, match=r"gap=0 .*3 detectors") as caught:
-        Ensemble.from_dem(stim.DetectorErrorModel("error(0.1) D0 D1 D2"), gap=0)
+        Trellis.from_dem(stim.DetectorErrorModel("error(0.1) D0 D1 D2"), gap=0)
     assert "\n" not in str(caught.value)
