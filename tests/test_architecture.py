@@ -85,7 +85,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.external.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.pymatching": Room(
-        "decoders.model decoders.matching decoders.correlated decoders.kernels",
+        "decoders.model decoders.matching decoders.correlated decoders.reweighted decoders.kernels",
         "stim numpy scipy networkx rustworkx",
     ),
     "decoders.pymatching.kernels": Room(

@@ -1,4 +1,4 @@
-"""The page for users of PyMatching: its code runs with PyMatching's import as well, and no method is missing."""
+"""The page for users of PyMatching: its code runs with PyMatching's import too, and no method is missing."""
 
 import pymatching
 

@@ -10,6 +10,7 @@ from decoders.pymatching.desk import Desk
 from decoders.pymatching.engine import Engine
 from decoders.pymatching.graph import EditableGraph
 from decoders.pymatching.problem import Problem
+from decoders.pymatching.reweight import ReweightedEngine
 
 Bits = NDArray[np.uint8]
 Weights = NDArray[np.float64]
@@ -29,23 +30,35 @@ class Matching(EditableGraph):
     def _changed(self) -> None:
         self._engine: Engine | None = None
         self._correlated_engine: Engine | None = None
+        self._reweighted_engine: ReweightedEngine | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Engines hold addresses, which mean nothing in a copy or in another process.
-        return self.__dict__ | {"_engine": None, "_correlated_engine": None}
+        return self.__dict__ | {
+            "_engine": None,
+            "_correlated_engine": None,
+            "_reweighted_engine": None,
+        }
 
     def _plain(self) -> Engine:
         if self._engine is None:
-            problem = Problem.of(
-                self._table.columns,
-                num_nodes=self._num_nodes,
-                num_fault_ids=self._num_fault_ids,
-                boundary=self._boundary,
-                certain_detectors=self._certain[0],
-                certain_observables=self._certain[1],
-            )
-            self._engine = Engine.plain(problem)
+            self._engine = Engine.plain(Problem.of(self._table.columns, **self._sizes()))
         return self._engine
+
+    def _reweighted(self) -> ReweightedEngine:
+        if self._reweighted_engine is None:
+            self._reweighted_engine = ReweightedEngine(self._table.columns, **self._sizes())
+        return self._reweighted_engine
+
+    def _sizes(self) -> dict[str, Any]:
+        """Arguments of `Problem.of`, apart from the edges."""
+        return {
+            "num_nodes": self._num_nodes,
+            "num_fault_ids": self._num_fault_ids,
+            "boundary": self._boundary,
+            "certain_detectors": self._certain[0],
+            "certain_observables": self._certain[1],
+        }
 
     def _correlated(self) -> Engine:
         if self._correlated_engine is None:
@@ -134,6 +147,7 @@ class Matching(EditableGraph):
         bit_packed_predictions: bool = False,
         enable_correlations: bool = False,
         threads: int = 1,
+        edge_probabilities: Any = None,
     ) -> Bits: ...
 
     @overload
@@ -146,6 +160,7 @@ class Matching(EditableGraph):
         bit_packed_predictions: bool = False,
         enable_correlations: bool = False,
         threads: int = 1,
+        edge_probabilities: Any = None,
     ) -> tuple[Bits, Weights]: ...
 
     def decode_batch(
@@ -157,6 +172,7 @@ class Matching(EditableGraph):
         bit_packed_predictions: bool = False,
         enable_correlations: bool = False,
         threads: int = 1,
+        edge_probabilities: Any = None,
     ) -> Bits | tuple[Bits, Weights]:
         """Decode many syndromes.
 
@@ -168,7 +184,10 @@ class Matching(EditableGraph):
             bit_packed_shots: whether shots are bit-packed.
             bit_packed_predictions: whether predictions are to be.
             enable_correlations: see `decode`.
-            threads: how many threads decode. PyMatching has no such argument.
+            threads: how many threads decode. PyMatching has no such argument, nor the next one.
+            edge_probabilities: float (shots, num_edges), strictly between 0 and 1, in the order of `edges`:
+                edges weigh log((1 - p) / p) in that shot, 0 if erased (p = 1/2). Or a scipy.sparse array of
+                that shape, whose entries stand for those edges; the others keep their weights.
 
         Returns:
             uint8 (shots, num_fault_ids), or (shots, ceil(num_fault_ids / 8)) bit-packed; with return_weights
@@ -179,8 +198,19 @@ class Matching(EditableGraph):
         """
         if threads < 1:
             raise ValueError(f"threads={threads}: must be at least 1")
+        if edge_probabilities is not None and enable_correlations:
+            raise ValueError("edge_probabilities are for plain matching: leave enable_correlations=False")
         engine = self._correlated() if enable_correlations else self._plain()
         rows = engine.shared.check_shots(np.asarray(shots), is_packed=bit_packed_shots)
+        if edge_probabilities is not None:
+            found = self._reweighted().decode_batch(
+                rows,
+                edge_probabilities,
+                is_packed=bit_packed_shots,
+                packs_predictions=bit_packed_predictions,
+                threads=threads,
+            )
+            return found if return_weights else found[0]
         predictions, weights = engine.decode_batch(
             rows,
             is_packed=bit_packed_shots,

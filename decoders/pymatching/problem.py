@@ -86,7 +86,7 @@ class Problem(NamedTuple):
             edge_v=edge_v,
             edge_weight=steps[chosen],
             edge_probability=np.full(chosen.size, 0.5),
-            edge_observables=_words(columns, chosen, words),
+            edge_observables=fault_words(columns, chosen, words),
             weight_scale=scale,
             certain_detectors=certain,
             certain_observables=np.bitwise_or.reduce(
@@ -138,12 +138,13 @@ def _odd(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return odd
 
 
-def _words(columns: EdgeColumns, chosen: NDArray[np.int64], words: int) -> NDArray[np.uint64]:
-    """Fault ids of the chosen edges as words of observables, uint64 (edges, words) of at most one word."""
+def fault_words(columns: EdgeColumns, chosen: NDArray[np.int64], words: int) -> NDArray[np.uint64]:
+    """Fault ids of the chosen edges as words of observables, uint64 (edges, words)."""
     flips = np.zeros((columns.weight.size, words), dtype=np.uint64)
     if words:
         edge = np.repeat(np.arange(columns.weight.size), np.diff(columns.fault_start))
-        np.bitwise_xor.at(flips[:, 0], edge, np.uint64(1) << columns.fault_ids.astype(np.uint64))
+        bit = np.uint64(1) << (columns.fault_ids % 64).astype(np.uint64)
+        np.bitwise_xor.at(flips, (edge, columns.fault_ids // 64), bit)
     return flips[chosen]
 
 

@@ -23,6 +23,7 @@ PART = [
     "tests/decoders/matching/test_kernels_search.py",
     "tests/decoders/matching/test_mwpm_certificate.py",
     "tests/decoders/reweighted/test_reweighted.py::test_weights_of_surface_codes_are_those_of_pymatching[3-40]",
+    "tests/decoders/reweighted/test_reweighted_decoder.py::test_erased_edges_are_free",
     "tests/decoders/reweighted/test_reweighted.py::test_of_parallel_edges_the_lightest_of_this_shot_counts",
     "tests/decoders/correlated/test_mwpm_correlated.py::test_a_few_shots",
     "tests/decoders/correlated/test_observed_edges.py::test_without_an_observed_edge_its_ends_are_apart",

@@ -352,8 +352,14 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
     detectors: int64, the first `count` are those of the events. weights: int32 (num_edges,), even.
     Returns the number of events that were left after taking negative edges as present, and a status.
     """
-    event_of, woken, found = pool(work, "event_of"), pool(work, "woken"), pool(work, "found")
     load_weights(graph, reweight, weights)
+    return match_loaded(graph, reweight, work, detectors, count)
+
+
+@kernel
+def match_loaded(graph, reweight, work, detectors, count):
+    """Match detection events as `match_reweighted` does, under the weights that are loaded."""
+    event_of, woken, found = pool(work, "event_of"), pool(work, "woken"), pool(work, "found")
     count = load_found(graph, reweight, work, detectors, count)
     take_present(graph, reweight, work)
     if count == 0:

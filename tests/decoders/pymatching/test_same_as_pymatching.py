@@ -6,6 +6,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pymatching
+import pytest
 import scipy.sparse
 import stim
 from hypothesis import given, settings
@@ -234,3 +235,60 @@ def test_certain_noise(calls: list[Call]) -> None:
     if ours.num_edges:
         ours.add_edge(0, ours.num_nodes)
         assert ours.add_noise() is None
+
+
+@settings(max_examples=150)
+@given(calls=graph_calls(), seed=st.integers(0, 999), threads=st.integers(1, 2))
+def test_probabilities_of_each_shot(calls: list[Call], seed: int, threads: int) -> None:
+    """As PyMatching with the graph rebuilt for the shot."""
+    ours, _ = make_both(calls)
+    boundary = ours.boundary
+    if any(u == v or {u, v} <= boundary | {None} for u, v, _ in ours.edges()):
+        if ours.num_nodes:
+            with pytest.raises(ValueError, match="leads from a node to itself or between boundary nodes"):
+                ours.decode_batch(
+                    np.zeros((1, ours.num_nodes), dtype=np.uint8),
+                    edge_probabilities=np.full((1, ours.num_edges), 0.1),
+                )
+        return
+    rng = np.random.default_rng(seed)
+    shots = rng.integers(0, 2, (6, ours.num_nodes), dtype=np.uint8)
+    at_boundary = np.array([v is None or bool({u, v} & boundary) for u, v, _ in ours.edges()], dtype=bool)
+    # Of several edges to the boundary PyMatching takes one, even if all of them are likelier than not.
+    own_weights = np.array([attributes["weight"] for _, _, attributes in ours.edges()])
+    if (own_weights[at_boundary] < 0).any():
+        return
+    largest = np.where(at_boundary, 0.5, 0.95)
+    given_here = rng.random((6, ours.num_edges)) < rng.choice([0, 0.3, 1], (6, 1))
+    values = np.where(given_here, rng.uniform(1e-3, largest, given_here.shape), 0)
+    sparse = scipy.sparse.csr_array(values)
+    expected = []
+    for shot, row in zip(shots, values, strict=True):
+        theirs = pymatching.Matching()
+        theirs.ensure_num_fault_ids(ours.num_fault_ids)
+        for (u, v, attributes), p in zip(ours.edges(), row.tolist(), strict=True):
+            weight = attributes["weight"] if p == 0 else np.log((1 - p) / p)
+            if v is None:
+                theirs.add_boundary_edge(u, fault_ids=attributes["fault_ids"], weight=weight)
+            else:
+                theirs.add_edge(u, v, fault_ids=attributes["fault_ids"], weight=weight)
+        theirs.set_boundary_nodes(boundary | {ours.num_nodes})  # so that nodes without edges are known
+        expected.append(outcome(lambda m=theirs, z=shot: m.decode(z, return_weight=True)))
+    possible = [number for number, found in enumerate(expected) if found is not ValueError]
+    if len(possible) < 6:
+        first = min(set(range(6)) - set(possible))
+        with pytest.raises(ValueError, match=f"shot {first}: no error explains"):
+            ours.decode_batch(shots, edge_probabilities=sparse)
+    options = {"return_weights": True, "threads": threads}
+    predictions, found = ours.decode_batch(shots[possible], edge_probabilities=sparse[possible], **options)
+    assert predictions.shape == (len(possible), ours.num_fault_ids)
+    assert np.allclose(found, [expected[number][1] for number in possible], rtol=1e-12, atol=1e-12)
+    bits = np.packbits(shots[possible], axis=1, bitorder="little")
+    packed, _ = ours.decode_batch(
+        bits,
+        edge_probabilities=sparse[possible],
+        bit_packed_shots=True,
+        bit_packed_predictions=True,
+        **options,
+    )
+    assert np.array_equal(packed, np.packbits(predictions, axis=1, bitorder="little"))
