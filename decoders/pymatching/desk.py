@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, Workspace
-from decoders.pymatching.kernels.desk import DESK, EDGES, MATES, PREDICTIONS
+from decoders.pymatching.kernels.desk import DESK, EDGES, PAIRS, PREDICTIONS
 
 #: Decodes the shots of a desk, given the address of its record; returns a status.
 Kernel = Callable[[int], int]
@@ -105,15 +105,17 @@ class DeskLayout(Pools):
 
 
 class Desk(Pools):
-    """The working memory of one thread. Its own arrays hold the input and the answer of a single syndrome."""
+    """The working memory of one thread. Its own arrays hold the input and the answer of a single syndrome.
+
+    `record` has four entries, one for each form of answer, so that nothing is set before a call: fault ids,
+    edges and pairs of events of its own syndrome, and fault ids of other arrays.
+    """
 
     def __init__(self, shared: DeskLayout) -> None:
         super().__init__(DESK)
-        self.record[:] = shared.record
+        self.record = np.repeat(shared.record, 4)
         self.shared = shared  # owns what the record points to
         self.work = Workspace(shared.search_graph)
-        #: The only argument of kernels.
-        self.address = int(self.record.ctypes.data)
         #: uint8 (num_nodes,)
         self.syndrome = np.zeros(shared.num_nodes, dtype=np.uint8)
         #: Shape -> where the values of a syndrome of that shape go.
@@ -131,70 +133,88 @@ class Desk(Pools):
             work=self.work.record,
             listed=self.listed,
             marks=np.zeros(shared.num_edges, dtype=np.uint8),
+            shots=self.syndrome,
+            predictions=self.prediction,
+            weights=self.weight,
         )
-        self.take_syndrome()
+        self.set(num_shots=1, row_bytes=self.syndrome.size, prediction_bytes=self.prediction.size)
+        self.record["wanted"] = [PREDICTIONS, EDGES, PAIRS, PREDICTIONS]
+        addresses = range(
+            self.record.ctypes.data, self.record.ctypes.data + self.record.nbytes, DESK.itemsize
+        )
+        #: The only argument of kernels that decode its own syndrome.
+        self.address: int
+        self.address, self._edges, self._pairs, self._batch = addresses
+        names = list(DESK.names or ())
+        words = self.record.view(np.int64).reshape(4, len(names))
+        self._input = words[3, names.index("shots") : names.index("shot") + 1]
+        self._num_listed = words[:, names.index("num_listed")]
 
     def read(self, syndrome: ArrayLike) -> None:
         """Make a syndrome the desk's own; see `DeskLayout.check_syndrome`."""
+        row = self.rows.get(syndrome.shape) if type(syndrome) is np.ndarray else None
+        if row is not None:
+            row[:] = syndrome
+            return
         events = self.shared.check_syndrome(syndrome)
         self.syndrome[: events.size] = events
         self.syndrome[events.size :] = 0
 
-    def take_syndrome(self) -> None:
-        """Make the desk's own arrays the input and the output."""
-        self.own(shots=self.syndrome, predictions=self.prediction, weights=self.weight)
-        self.set(
-            wanted=int(PREDICTIONS),
-            num_shots=1,
-            shot=0,
-            row_bytes=self.syndrome.size,
-            prediction_bytes=self.prediction.size,
-            is_packed=0,
-            packs_predictions=0,
-        )
+    def decode(self, kernel: Kernel) -> bool:
+        """Decode its own syndrome to `prediction` and `weight`; returns whether a matching exists."""
+        return self._run(kernel, self.address)
 
-    def take_shots(
+    def list_edges(self, kernel: Kernel) -> NDArray[np.int64] | None:
+        """Decode its own syndrome to edges; int64 (edges,), overwritten later; None if no matching exists."""
+        return self.listed[: self._num_listed[1]] if self._run(kernel, self._edges) else None
+
+    def list_pairs(self, kernel: Kernel) -> NDArray[np.int64] | None:
+        """Decode its own syndrome to pairs of events.
+
+        Returns:
+            int64 (pairs, 2), sorted, -1 as the second for the boundary; None if no matching exists.
+        """
+        if not self._run(kernel, self._pairs):
+            return None
+        return self.listed[: 2 * self._num_listed[2]].reshape(-1, 2).copy()
+
+    def decode_rows(
         self,
+        kernel: Kernel,
         shots: NDArray[np.uint8],
         predictions: NDArray[np.uint8],
         weights: NDArray[np.float64] | None,
+        first: int,
+        last: int,
         *,
         is_packed: bool,
         packs_predictions: bool,
-    ) -> None:
-        """Make arrays of several shots the input and the output; `take_syndrome` ends it."""
-        self.own(shots=shots, predictions=predictions)
-        self.record["weights"] = 0 if weights is None else weights.ctypes.data
-        self.set(
-            num_shots=shots.shape[0],
-            shot=0,
-            row_bytes=shots.shape[1],
-            prediction_bytes=predictions.shape[1],
-            is_packed=int(is_packed),
-            packs_predictions=int(packs_predictions),
-        )
-
-    def list(self, kernel: Kernel, *, mates: bool) -> NDArray[np.int64] | None:
-        """Decode the desk's own syndrome to edges, or to pairs of a node and its mate.
+    ) -> int:
+        """Decode the shots first..last-1 of C-contiguous arrays.
 
         Returns:
-            int64 (edges,), or int64 (events, 2) with -1 for the boundary; None if no matching exists.
+            The number of the first shot that has no matching, or `last`.
         """
-        self.set(wanted=int(MATES if mates else EDGES))
-        try:
-            status = self.run(kernel)
-        finally:
-            self.set(wanted=int(PREDICTIONS))
-        if status != layout.OK:
-            return None
-        size = int(self.record["num_listed"][0])
-        return self.listed[: 2 * size].reshape(size, 2).copy() if mates else self.listed[:size].copy()
+        self._input[:] = (
+            _address_of(shots),
+            shots.shape[1],
+            last,
+            is_packed,
+            packs_predictions,
+            _address_of(predictions),
+            predictions.shape[1],
+            0 if weights is None else _address_of(weights),
+            first,
+        )
+        return last if self._run(kernel, self._batch) else int(self._input[-1])
 
-    def run(self, kernel: Kernel) -> int:
-        """Decode the desk's shots up to the first that has no matching; returns the status of that one."""
-        self.record["shot"] = 0
-        status: Any = kernel(self.address)
-        while status == layout.FULL:
+    def _run(self, kernel: Kernel, address: int) -> bool:
+        status = kernel(address)
+        while status == layout.FULL:  # it goes on at the shot at which it stopped
             self.work.grow()
-            status = kernel(self.address)
-        return int(status)
+            status = kernel(address)
+        return bool(status == layout.OK)
+
+
+def _address_of(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])

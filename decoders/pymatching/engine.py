@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from decoders.correlated.decoder import CorrelatedMWPM
-from decoders.kernels import layout
 from decoders.matching.failure import explain_failure
 from decoders.pymatching.desk import Desk, DeskLayout, Kernel
 from decoders.pymatching.kernels.decode import decode_desk
@@ -54,6 +53,8 @@ class Engine:
         #: Whether neighbour lists are still made when a shot needs them.
         self.is_lazy = not problem.search_graph.is_complete
         self._rescue = rescue or self._explain
+        #: Whether there are edges of negative weight.
+        self.has_negative = bool((graph.edge_weight < 0).any())
         self._ends = np.stack([graph.edge_u, graph.edge_v], axis=1).astype(np.int64)
         self._mask = self.shared.arrays["packed_mask"]
 
@@ -101,7 +102,7 @@ class Engine:
             ValueError: no matching exists.
         """
         packed = self._prepare(desk)
-        if desk.run(self.kernel) != layout.OK:
+        if not desk.decode(self.kernel):
             desk.prediction[:], desk.weight[:] = self._rescue(packed, 0)
 
     def decode_batch(
@@ -115,8 +116,9 @@ class Engine:
     ) -> tuple[Bytes, Weights | None]:
         """Decode checked shots, C-contiguous uint8 (shots, width), to predictions and weights."""
         size = self.problem.num_fault_ids
-        predictions = np.zeros((shots.shape[0], (size + 7) // 8 if packs_predictions else size), np.uint8)
-        weights = np.zeros(shots.shape[0]) if return_weights else None
+        num_shots = shots.shape[0]
+        predictions = np.zeros((num_shots, (size + 7) // 8 if packs_predictions else size), np.uint8)
+        weights = np.zeros(num_shots) if return_weights else None
         if self.is_lazy:
             width = (self.shared.num_nodes + 7) // 8
             packed = shots if is_packed else np.packbits(shots, axis=1, bitorder="little")
@@ -126,71 +128,65 @@ class Engine:
         def decode(first: int, last: int) -> None:
             desk = self.take_desk()
             try:
-                self._decode_range(
-                    desk, shots, predictions, weights, is_packed, packs_predictions, first, last
-                )
+                while True:
+                    at = desk.decode_rows(
+                        self.kernel,
+                        shots,
+                        predictions,
+                        weights,
+                        first,
+                        last,
+                        is_packed=is_packed,
+                        packs_predictions=packs_predictions,
+                    )
+                    if at == last:
+                        break
+                    bits, weight = self._rescue(self._packed_row(shots[at], is_packed=is_packed), at)
+                    predictions[at] = np.packbits(bits, bitorder="little") if packs_predictions else bits
+                    if weights is not None:
+                        weights[at] = weight
+                    first = at + 1
             finally:
-                desk.take_syndrome()
                 self.idle.append(desk)
 
-        portions = min(shots.shape[0], threads * _PORTIONS_PER_THREAD)
+        portions = min(num_shots, threads * _PORTIONS_PER_THREAD)
         if threads == 1 or portions < 2:
-            decode(0, shots.shape[0])
+            decode(0, num_shots)
         else:
-            bounds = [shots.shape[0] * portion // portions for portion in range(portions + 1)]
+            bounds = [num_shots * portion // portions for portion in range(portions + 1)]
             with ThreadPoolExecutor(max_workers=threads) as pool:
                 # In order, so that the first bad shot is the one reported.
                 list(pool.map(decode, *zip(*pairwise(bounds), strict=True)))
         return predictions, weights
 
-    def _decode_range(
-        self,
-        desk: Desk,
-        shots: Bytes,
-        predictions: Bytes,
-        weights: Weights | None,
-        is_packed: bool,
-        packs_predictions: bool,
-        first: int,
-        last: int,
-    ) -> None:
-        while first < last:
-            desk.take_shots(
-                shots[first:last],
-                predictions[first:last],
-                None if weights is None else weights[first:last],
-                is_packed=is_packed,
-                packs_predictions=packs_predictions,
-            )
-            if desk.run(self.kernel) == layout.OK:
-                return
-            first += int(desk.record["shot"][0])
-            bits, weight = self._rescue(self._packed_row(shots[first], is_packed=is_packed), first)
-            predictions[first] = np.packbits(bits, bitorder="little") if packs_predictions else bits
-            if weights is not None:
-                weights[first] = weight
-            first += 1
-
     def decode_to_edges(self, syndrome: ArrayLike) -> NDArray[np.int64]:
         """Decode a syndrome to edges, int64 (edges, 2), -1 for the boundary."""
-        return self._ends[self._list(syndrome, mates=False)]
-
-    def decode_to_mates(self, syndrome: ArrayLike) -> NDArray[np.int64]:
-        """Decode a syndrome to every event and its mate, int64 (events, 2), -1 for the boundary."""
-        return self._list(syndrome, mates=True)
-
-    def _list(self, syndrome: ArrayLike, *, mates: bool) -> NDArray[np.int64]:
         desk = self.take_desk()
         try:
             desk.read(syndrome)
-            packed = self._prepare(desk)
-            found = desk.list(self.kernel, mates=mates)
+            if self.is_lazy:
+                self._prepare(desk)
+            found = desk.list_edges(self.kernel)
+            if found is None:
+                self._explain(self._prepare(desk), 0)
+            return self._ends[found]
         finally:
             self.idle.append(desk)
-        if found is None:
-            self._explain(packed, 0)
-        assert found is not None
-        return found
+
+    def decode_to_pairs(self, syndrome: ArrayLike) -> NDArray[np.int64]:
+        """Decode a syndrome to pairs of events, int64 (pairs, 2), see `Desk.list_pairs`."""
+        desk = self.take_desk()
+        try:
+            desk.read(syndrome)
+            if self.is_lazy:
+                self._prepare(desk)
+            found = desk.list_pairs(self.kernel)
+            if found is None:
+                self._explain(self._prepare(desk), 0)
+            assert found is not None
+            return found
+        finally:
+            self.idle.append(desk)
 
     def _prepare(self, desk: Desk) -> Bytes:
         """Make the neighbour lists that a desk's own syndrome asks for; returns it bit-packed."""

@@ -125,6 +125,7 @@ class Matching(EditableGraph):
         except IndexError:
             desk = Desk(engine.shared)
         try:
+            # As desk.read does, without a call.
             row = desk.rows.get(z.shape) if type(z) is np.ndarray else None
             if row is None:
                 desk.read(z)
@@ -250,8 +251,10 @@ class Matching(EditableGraph):
         Raises:
             ValueError: as `decode`, or an edge has a negative weight.
         """
-        mates = self._mates(syndrome)
-        return mates[(mates[:, 0] < mates[:, 1]) | (mates[:, 1] < 0)]
+        engine = self._engine or self._plain()
+        if engine.has_negative:
+            raise ValueError("the graph has edges of negative weight: only decode_to_edges_array is possible")
+        return engine.decode_to_pairs(syndrome)
 
     def decode_to_matched_dets_dict(self, syndrome: ArrayLike) -> dict[int, int | None]:
         """Decode one syndrome to the mate of each detection event, None for the boundary.
@@ -262,10 +265,9 @@ class Matching(EditableGraph):
         Raises:
             ValueError: as `decode`, or an edge has a negative weight.
         """
-        return {event: None if mate < 0 else mate for event, mate in self._mates(syndrome).tolist()}
-
-    def _mates(self, syndrome: ArrayLike) -> NDArray[np.int64]:
-        engine = self._plain()
-        if (engine.problem.graph.edge_weight < 0).any():
-            raise ValueError("the graph has edges of negative weight: only decode_to_edges_array is possible")
-        return engine.decode_to_mates(syndrome)
+        mates: dict[int, int | None] = {}
+        for event, mate in self.decode_to_matched_dets_array(syndrome).tolist():
+            mates[event] = None if mate < 0 else mate
+            if mate >= 0:
+                mates[mate] = event
+        return mates

@@ -1,4 +1,4 @@
-"""Answers in the forms of PyMatching's: fault ids, edges of the solution, mates of the detection events."""
+"""Answers in the forms of PyMatching's: fault ids, edges of the solution, pairs of detection events."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, PAIRED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_path
-from decoders.pymatching.kernels.desk import EDGES, MATES
+from decoders.pymatching.kernels.desk import EDGES, PAIRS
 
 
 @kernel
@@ -16,8 +16,8 @@ def write_answer(desk, graph, work, shot, count):
         pool(desk, "weights")[shot] = work.weight / desk.weight_scale
     if desk.wanted == EDGES:
         list_edges(desk, graph, work, count)
-    elif desk.wanted == MATES:
-        list_mates(desk, work, count)
+    elif desk.wanted == PAIRS:
+        list_pairs(desk, work, count)
     elif desk.lists_faults:
         write_faults(desk, graph, work, shot, count)
     else:
@@ -99,16 +99,21 @@ def list_edges(desk, graph, work, count):
 
 
 @kernel
-def list_mates(desk, work, count):
-    """List each event's node and that of its mate, -1 for the boundary."""
+def list_pairs(desk, work, count):
+    """List pairs of nodes that are matched, the smaller first, -1 as the second for the boundary."""
     events, halves, listed = pool(work, "events"), pool(work, "halves"), pool(desk, "listed")
+    size = 0
     for index in range(count):
         mate = events[index].mate
-        listed[2 * index] = events[index].detector
+        node = events[index].detector
         if mate == AT_BOUNDARY:
-            listed[2 * index + 1] = -1
+            other = np.int64(-1)
         elif mate <= PAIRED:
-            listed[2 * index + 1] = events[(PAIRED - mate) >> 1].detector
+            other = events[(PAIRED - mate) >> 1].detector
         else:
-            listed[2 * index + 1] = events[halves[mate].to].detector
-    desk.num_listed = count
+            other = events[halves[mate].to].detector
+        if other < 0 or node < other:
+            listed[2 * size] = node
+            listed[2 * size + 1] = other
+            size += 1
+    desk.num_listed = size

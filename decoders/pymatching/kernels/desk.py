@@ -17,13 +17,13 @@ from decoders.kernels.records import Pool, record
 _i8 = np.int64
 
 # Desk.wanted: the form of the answer.
-PREDICTIONS, EDGES, MATES = _i8(0), _i8(1), _i8(2)
+PREDICTIONS, EDGES, PAIRS = _i8(0), _i8(1), _i8(2)
 
 DESK = record(
     graph=Pool(GRAPH, "1"),
     work=Pool(WORK, "1"),
-    # Input, written by the caller.
     wanted=_i8,
+    # Input, written by the caller.
     shots=Pool(np.uint8, "num_shots * row_bytes"),  # a byte for each node, or bits with is_packed
     row_bytes=_i8,
     num_shots=_i8,
@@ -32,7 +32,8 @@ DESK = record(
     predictions=Pool(np.uint8, "num_shots * prediction_bytes"),
     prediction_bytes=_i8,
     weights=Pool(np.float64, "num_shots"),  # address 0 if nobody asks for them
-    listed=Pool(_i8, "num_edges + 2 * num_nodes"),  # edges, or pairs of a node and its mate
+    shot=_i8,  # the shot to begin with; set to the one at which decoding stopped
+    listed=Pool(_i8, "num_edges + 2 * num_nodes"),  # edges, or pairs of nodes
     # The decoder, written once.
     num_nodes=_i8,
     packed_nodes=_i8,  # ceil(num_nodes / 8)
@@ -52,9 +53,7 @@ DESK = record(
     marks=Pool(np.uint8, "num_edges"),  # zero between shots
     num_edges=_i8,
     weight_scale=np.float64,
-    # Written by the kernel.
-    shot=_i8,  # the shot to begin with, then the one at which decoding stopped
-    num_listed=_i8,
+    num_listed=_i8,  # written by the kernel: edges, or pairs
 )
 
 if interpreted:
