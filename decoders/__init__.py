@@ -8,6 +8,7 @@ from decoders.base import Decoder
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.rounds import Rounds
 from decoders.registry import from_dem, names, with_gaps
+from decoders.reweighted.decoder import ReweightedDecoder
 from decoders.sinter_adapter import sinter_decoders
 from decoders.streaming.decoder import StreamingDecoder
 from decoders.streaming.parallel import ParallelStreamingDecoder
@@ -16,6 +17,7 @@ __all__ = [
     "Decoder",
     "MatchingGraph",
     "ParallelStreamingDecoder",
+    "ReweightedDecoder",
     "Rounds",
     "StreamingDecoder",
     "from_dem",

@@ -84,6 +84,13 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy pymatching"
     ),
     "decoders.external.kernels": Room("decoders.kernels", "numba numpy"),
+    "decoders.pymatching": Room(
+        "decoders.model decoders.matching decoders.correlated decoders.reweighted decoders.kernels",
+        "stim numpy scipy networkx rustworkx",
+    ),
+    "decoders.pymatching.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels", "numba numpy"
+    ),
     # Kernels use the constants and dtypes of the protocol.
     "realtime.protocol": Room("", "numpy"),
     "realtime.kernels": Room(

@@ -241,6 +241,11 @@ class SearchGraph(Pools):
         if missing.any():
             self._lazy_lists = _LazyLists(self, work, missing, used=used, list_length=list_length)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all neighbour lists are made, so that `prepare` has nothing to do."""
+        return self._later is None
+
     def prepare(self, shots: NDArray[np.uint8]) -> None:
         """Build the missing neighbour lists of detectors that fire in shots, uint8 (shots, shot_bytes)."""
         lazy = self._lazy_lists  # another thread may make the last ones

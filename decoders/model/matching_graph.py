@@ -221,6 +221,18 @@ def _integer_weights(
     huge = np.isinf(weight)  # a probability below 1e-308
     if huge.any():
         weight[huge] = np.log(complement[huge]) - np.log(probability[huge])
+    return round_weights(weight)
+
+
+def round_weights(weight: NDArray[np.float64]) -> tuple[NDArray[np.int32], float]:
+    """Round weights as PyMatching 2.4 does, see `MatchingGraph.from_dem`.
+
+    Args:
+        weight: float64 (edges,), finite.
+
+    Returns:
+        int32 (edges,), even, and the factor between the two.
+    """
     # In portions, to limit intermediate arrays to a few megabytes.
     portions = [weight[start : start + _BATCH] for start in range(0, weight.size, _BATCH)]
     if all(np.array_equal(portion, np.rint(portion)) for portion in portions):

@@ -398,10 +398,16 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
     Returns:
         Number of events after edges of negative weight were assumed present, and a status.
     """
-    event_of, visited, fired = pool(work, "event_of"), pool(work, "visited"), pool(work, "fired")
     load_weights(graph, reweight, weights)
-    count = load_residual_events(graph, reweight, work, detectors, count)
-    apply_negative_edges(graph, reweight, work)
+    return match_loaded(graph, reweight, work, detectors, count)
+
+
+@kernel
+def match_loaded(graph, reweight, work, detectors, count):
+    """Match detection events as `match_reweighted` does, under the weights that are loaded."""
+    event_of, woken, found = pool(work, "event_of"), pool(work, "woken"), pool(work, "found")
+    count = load_found(graph, reweight, work, detectors, count)
+    take_present(graph, reweight, work)
     if count == 0:
         return count, OK
     build_event_lists(graph, reweight, work, count)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from experiments.bench.speed import costs, report
+from experiments.bench.speed.calls import measure_calls
 from experiments.bench.speed.cells import BARS, Cell, measure
 from experiments.bench.speed.costs import Cost
 from experiments.bench.speed.probe import in_new_process
@@ -16,7 +17,7 @@ from experiments.common.parser import decoder, folder, real, whole
 from experiments.common.points import Point
 from experiments.common.terminal import Progress
 
-_PARTS = ("decoding", "build", "memory", "threads", "compile")
+_PARTS = ("decoding", "build", "memory", "threads", "compile", "calls")
 _CODES = ("surface", "repetition")
 
 
@@ -123,6 +124,7 @@ def _measure_costs(args: argparse.Namespace, folder: Path, found: list[Cost]) ->
             names, distance=distance, repeats=repeats, shots=max(1000, round(5e5 * args.seconds))
         ),
         "compile": costs.first_call(names),
+        "calls": measure_calls(repeats=repeats, shots=max(1000, round(2e5 * args.seconds))),
     }
     wanted = [part for part in parts if part in args.parts]
     if not wanted:
