@@ -1,5 +1,6 @@
 """The documentation site: navigation, no warnings, nothing loaded from other servers, plain words."""
 
+import importlib
 import importlib.util
 import os
 import re
@@ -7,13 +8,17 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from tests.support.documentation import PAGES, ROOT, WRITTEN, without_blocks
 
 _SETTINGS = (ROOT / "docs" / "mkdocs.yml").read_text(encoding="utf-8")
+_SUBPACKAGES = ("codes", "noise", "statistics", "datasets", "priors", "sampling", "families")
 _TOOLS = ("mkdocs", "material", "mkdocstrings_handlers.python")
+# Packages whose public names the API reference describes.
+_PUBLIC = ("decoders", "qec", *(f"qec.{name}" for name in _SUBPACKAGES))
 # Read as translations; plain English has another word for each.
 _AVOIDED = (
     "anew",
@@ -74,7 +79,15 @@ def test_the_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_p
     for name, page in built.items():
         assert [address for address in _Loads(page).found if re.match(r"(https?:)?//", address)] == [], name
     assert "<svg" in built["architecture.html"]
-    assert 'id="decoders.from_dem"' in built["api/decoders.html"]
+    identifiers = {
+        identifier.rpartition(".")[2]
+        for name, page in built.items()
+        if name.startswith("api/")
+        for identifier in re.findall(r'id="([\w.]+)"', page)
+    }
+    for package in map(importlib.import_module, _PUBLIC):
+        names = (name for name in package.__all__ if not isinstance(getattr(package, name), ModuleType))
+        assert set(names) <= identifiers, package.__name__
 
 
 def test_loads_of_a_page_are_found() -> None:
