@@ -1,76 +1,36 @@
 """CONTRIBUTING.md, CHANGELOG.md, CITATION.cff and the commit hooks agree with the tree and with CI."""
 
-import importlib
 import os
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 import decoders
 from experiments import cli
-from experiments.common.parser import Parser
-from tests.support.documentation import ROOT, blocks
+from tests.support.documentation import ROOT, blocks, command_lines
 
 _CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 _CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 _CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-_LINTERS = re.findall(r"^check (\.venv/bin/.+)$", _CI, re.MULTILINE)
-_COMMANDS = [line for block in blocks(_CONTRIBUTING, "sh") for line in block.splitlines()]
-_BIN = ".venv/bin/"
-
-
-def collect_tests(words: list[str], variables: dict[str, str]) -> None:
-    """The command selects tests: pytest itself says so, without running them."""
-    assert words[:2] == ["-m", "pytest"]
-    variables = {name: value for name, value in variables.items() if name != "QEC_HARDWARE_DATA"}
-    command = [sys.executable, *words, "-n", "0", "--collect-only", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def parse_arguments(words: list[str]) -> None:
-    """The command line takes these options."""
-    module = importlib.import_module(cli.COMMANDS[words[0]][0])
-    parser = Parser(prog="qec")
-    module.add_arguments(parser)
-    parser.parse_args(words[1:])
-
-
-@pytest.mark.parametrize("command", dict.fromkeys(_COMMANDS))
-def test_commands_of_the_guide_can_be_given(command: str) -> None:
-    """Those that install or take long are not run: their files, extras, options and tests exist."""
-    words = shlex.split(command)
-    variables = {}
-    while "=" in words[0] and not words[0].startswith("-"):
-        name, _, variables[name] = words.pop(0).partition("=")
-    if command.startswith("python3 -m venv .venv && .venv/bin/pip install -e "):
-        assert set(re.findall(r"\w+", words[-1])) <= set(_PROJECT["optional-dependencies"])
-    elif command == ".ci/run":
-        assert (ROOT / command).stat().st_mode & 0o111
-    elif command in _LINTERS:
-        assert not variables
-    elif words[0] == f"{_BIN}python":
-        collect_tests(words[1:], variables)
-    elif words[0] == f"{_BIN}qec":
-        parse_arguments(words[1:])
-    else:
-        program = words[0].removeprefix(_BIN)
-        extras = _PROJECT["optional-dependencies"]
-        assert any(need.startswith(program) for needs in extras.values() for need in needs)
-        assert all((ROOT / word).exists() for word in words[1:] if "/" in word)
+_CHECKS = re.findall(r"^check (\.venv/bin/.+)$", _CI, re.MULTILINE)
+_LINTERS = _CHECKS[:3]
+_COMMANDS = command_lines(_CONTRIBUTING)
 
 
 def test_the_guide_shows_the_linters_of_ci() -> None:
-    assert len(_LINTERS) == 3
+    assert [re.findall(r"ruff check|ruff format|mypy", command) != [] for command in _LINTERS] == [True] * 3
     assert [command for command in _COMMANDS if command in _LINTERS] == _LINTERS
+
+
+def test_ci_builds_the_site_by_the_command_of_the_guide() -> None:
+    assert _CHECKS[3:] == [
+        ".venv/bin/pip install --quiet '.[docs]'",
+        ".venv/bin/mkdocs build --strict -f docs/mkdocs.yml",
+    ]
+    assert _CHECKS[-1] in _COMMANDS
 
 
 def test_python_of_the_guide_runs(tmp_path: Path) -> None:

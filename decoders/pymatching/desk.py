@@ -43,7 +43,7 @@ class DeskLayout(Pools):
             mask=is_detector.astype(np.uint8),
             inverted=inverted,
             packed_mask=np.packbits(is_detector, bitorder="little"),
-            packed_inverted=packed_toggles,
+            packed_inverted=packed_inverted,
             fault_start=np.ascontiguousarray(start),
             fault_ids=np.ascontiguousarray(ids),
             base_faults=np.ascontiguousarray(base),

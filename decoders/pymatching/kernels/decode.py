@@ -17,7 +17,7 @@ def find_events(desk, graph, work, shot):
     size = desk.row_bytes
     row, found = pool(desk, "shots")[shot * size : (shot + 1) * size], pool(work, "fired")
     if desk.is_packed:
-        return find_in_bits(row, pool(desk, "packed_toggles"), pool(desk, "packed_mask"), found)
+        return find_in_bits(row, pool(desk, "packed_inverted"), pool(desk, "packed_mask"), found)
     return find_in_bytes(row, pool(desk, "inverted"), pool(desk, "mask"), found)
 
 
