@@ -69,7 +69,7 @@ def check_line(line: str) -> None:
 
     Raises:
         AssertionError: something does not exist; the message has its name.
-        SystemExit: options that a `qec` command refuses.
+        UsageError: options that a `qec` command refuses.
     """
     for words in simple_commands(line):
         _check_command(words)
