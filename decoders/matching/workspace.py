@@ -244,7 +244,7 @@ class SearchGraph(Pools):
     @property
     def is_complete(self) -> bool:
         """Whether all neighbour lists are made, so that `prepare` has nothing to do."""
-        return self._later is None
+        return self._lazy_lists is None
 
     def prepare(self, shots: NDArray[np.uint8]) -> None:
         """Build the missing neighbour lists of detectors that fire in shots, uint8 (shots, shot_bytes)."""

@@ -34,14 +34,14 @@ class DeskLayout(Pools):
         self.search_graph = search_graph
         self.num_detectors, self.num_nodes = num_detectors, num_nodes
         self.num_fault_ids, self.num_edges = num_fault_ids, edge_weight.size
-        packed_toggles = search_graph.arrays["toggles"]
-        toggles = np.unpackbits(packed_toggles, count=num_nodes, bitorder="little")
+        packed_toggles = search_graph.arrays["inverted"]
+        inverted = np.unpackbits(packed_toggles, count=num_nodes, bitorder="little")
         present = np.flatnonzero(edge_weight < 0)
         start, ids, base = faults or np.zeros((3, 0), dtype=np.int64)
         self.own(
             graph=search_graph.record,
             mask=is_detector.astype(np.uint8),
-            toggles=toggles,
+            inverted=inverted,
             packed_mask=np.packbits(is_detector, bitorder="little"),
             packed_toggles=packed_toggles,
             fault_start=np.ascontiguousarray(start),

@@ -202,6 +202,6 @@ class Engine:
         return masked
 
     def _explain(self, shot: Bytes, number: int) -> tuple[Bytes, float]:
-        toggles = self.problem.search_graph.arrays["toggles"]
-        reason = explain_failure(self.problem.graph, shot ^ toggles, number)
+        inverted = self.problem.search_graph.arrays["inverted"]
+        reason = explain_failure(self.problem.graph, shot ^ inverted, number)
         raise ValueError(f"No perfect matching could be found. {reason[0].upper()}{reason[1:]}")

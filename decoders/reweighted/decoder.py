@@ -145,7 +145,7 @@ class ReweightedDecoder:
             finally:
                 self._idle.append(desk)
             if stopped is not None:
-                shot = packed[first + stopped] ^ desk.graph.arrays["toggles"]
+                shot = packed[first + stopped] ^ desk.graph.arrays["inverted"]
                 raise ValueError(explain_failure(self.graph, shot, first + stopped))
 
         portions = min(num_shots, threads * _PORTIONS_PER_THREAD)

@@ -11,14 +11,14 @@ from decoders.pymatching.kernels.syndromes import find_in_bits, find_in_bytes
 
 @kernel
 def find_events(desk, graph, work, shot):
-    """Write the detection events of a shot to `found`, and reset the answer; returns how many there are."""
+    """Write the detection events of a shot to `fired`, and reset the answer; returns how many there are."""
     reset_flips(graph, work)
     work.weight = graph.certain_weight
     size = desk.row_bytes
-    row, found = pool(desk, "shots")[shot * size : (shot + 1) * size], pool(work, "found")
+    row, found = pool(desk, "shots")[shot * size : (shot + 1) * size], pool(work, "fired")
     if desk.is_packed:
         return find_in_bits(row, pool(desk, "packed_toggles"), pool(desk, "packed_mask"), found)
-    return find_in_bytes(row, pool(desk, "toggles"), pool(desk, "mask"), found)
+    return find_in_bytes(row, pool(desk, "inverted"), pool(desk, "mask"), found)
 
 
 @entry_point

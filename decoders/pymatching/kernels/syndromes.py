@@ -30,25 +30,25 @@ def nonzero_bytes(word):
 
 
 @kernel
-def find_in_bytes(row, toggles, mask, found):
-    """Write the nodes whose byte is not zero to `found`; returns how many there are.
+def find_in_bytes(row, inverted, mask, found):
+    """Write the nodes whose byte is not zero to `fired`; returns how many there are.
 
     Args:
         row: uint8, a byte for each of the first nodes; zero for those after it.
-        toggles: uint8 (num_nodes,): 1 where it is to be the other way round, else 0.
+        inverted: uint8 (num_nodes,): 1 where it is to be the other way round, else 0.
         mask: uint8 (num_nodes,): 0 where a node is not looked at, else 1.
         found: int64 (num_nodes,).
     """
     count = 0
     whole = len(row) & ~7
     for start in range(0, whole, 8):
-        word = (nonzero_bytes(word_at(row, start)) ^ word_at(toggles, start)) & word_at(mask, start)
+        word = (nonzero_bytes(word_at(row, start)) ^ word_at(inverted, start)) & word_at(mask, start)
         while word != np.uint64(0):
             found[count] = start + (np.int64(trailing_zeros(word)) >> 3)
             count += 1
             word &= word - np.uint64(1)
     for node in range(whole, len(mask)):
-        bit = toggles[node]
+        bit = inverted[node]
         if node < len(row) and row[node] != 0:
             bit ^= np.uint8(1)
         if bit & mask[node]:
@@ -58,18 +58,18 @@ def find_in_bytes(row, toggles, mask, found):
 
 
 @kernel
-def find_in_bits(row, toggles, mask, found):
-    """Write the nodes whose bit is set to `found`, as `find_in_bytes` does; all arrays hold bits."""
+def find_in_bits(row, inverted, mask, found):
+    """Write the nodes whose bit is set to `fired`, as `find_in_bytes` does; all arrays hold bits."""
     count = 0
     whole = len(row) & ~7
     for start in range(0, whole, 8):
-        word = (word_at(row, start) ^ word_at(toggles, start)) & word_at(mask, start)
+        word = (word_at(row, start) ^ word_at(inverted, start)) & word_at(mask, start)
         while word != np.uint64(0):
             found[count] = 8 * start + np.int64(trailing_zeros(word))
             count += 1
             word &= word - np.uint64(1)
     for byte in range(whole, len(mask)):
-        bits = toggles[byte]
+        bits = inverted[byte]
         if byte < len(row):
             bits ^= row[byte]
         word = np.uint64(bits & mask[byte])

@@ -405,9 +405,9 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
 @kernel
 def match_loaded(graph, reweight, work, detectors, count):
     """Match detection events as `match_reweighted` does, under the weights that are loaded."""
-    event_of, woken, found = pool(work, "event_of"), pool(work, "woken"), pool(work, "found")
-    count = load_found(graph, reweight, work, detectors, count)
-    take_present(graph, reweight, work)
+    event_of, visited, fired = pool(work, "event_of"), pool(work, "visited"), pool(work, "fired")
+    count = load_residual_events(graph, reweight, work, detectors, count)
+    apply_negative_edges(graph, reweight, work)
     if count == 0:
         return count, OK
     build_event_lists(graph, reweight, work, count)

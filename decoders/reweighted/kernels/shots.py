@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from decoders.kernels.bits import set_bits_toggled
+from decoders.kernels.bits import list_differing_bits
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import Pool, pool, record
@@ -92,8 +92,8 @@ def keeps_scale(given, first, last):
 @kernel
 def set_steps(graph, reweight, edge, steps):
     """Give an edge that has no twin another weight, not negative."""
-    places = pool(reweight, "places")
-    there, back = places[2 * edge], places[2 * edge + 1]
+    positions = pool(reweight, "positions")
+    there, back = positions[2 * edge], positions[2 * edge + 1]
     if back < 0:
         pool(reweight, "boundary_weight")[pool(graph, "ends")[2 * edge]] = steps
     else:
@@ -126,7 +126,7 @@ def match_given(graph, reweight, work, given, shot, count):
     first, last = shot * given.num_edges, (shot + 1) * given.num_edges
     if given.is_dense == 0:
         first, last = pool(given, "entry_start")[shot], pool(given, "entry_start")[shot + 1]
-    if reweight.has_twins or not keeps_scale(given, first, last):
+    if reweight.has_parallel_edges or not keeps_scale(given, first, last):
         scale = load_all(graph, reweight, given, first, last)
         _, status = match_loaded(graph, reweight, work, events, count)
         return scale, status
@@ -160,9 +160,9 @@ def decode_given(graphs, reweights, works, givens, shots, predictions, weights, 
         The shot at which it stopped, and a status.
     """
     graph, reweight, work, given = graphs[0], reweights[0], works[0], givens[0]
-    toggles, events, flips = pool(graph, "toggles"), pool(given, "events"), pool(work, "flips")
+    inverted, events, flips = pool(graph, "inverted"), pool(given, "events"), pool(work, "flips")
     for shot in range(first_shot, len(shots)):
-        count = set_bits_toggled(shots[shot], toggles, events)
+        count = list_differing_bits(shots[shot], inverted, events)
         scale, status = match_given(graph, reweight, work, given, shot, count)
         if status != OK:
             return shot, status

@@ -38,7 +38,7 @@ def chain(*, boundary: set[int], length: int = 5) -> Matching:
 
 
 def test_a_few_syndromes() -> None:
-    """Few enough to interpret; see test_kernels_lanes.py."""
+    """Few enough to interpret; see test_interpreted_kernels.py."""
     for ids in ([0, 1, 2, 3, 4], [0, 70, 140, 210, 280]):
         ours, theirs = Matching(), pymatching.Matching()
         for matching in (ours, theirs):
