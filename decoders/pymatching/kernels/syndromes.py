@@ -31,7 +31,7 @@ def nonzero_bytes(word):
 
 @kernel
 def find_in_bytes(row, inverted, mask, found):
-    """Write the nodes whose byte is not zero to `fired`; returns how many there are.
+    """Write the nodes whose byte is not zero to `found`; returns how many there are.
 
     Args:
         row: uint8, a byte for each of the first nodes; zero for those after it.
@@ -59,7 +59,7 @@ def find_in_bytes(row, inverted, mask, found):
 
 @kernel
 def find_in_bits(row, inverted, mask, found):
-    """Write the nodes whose bit is set to `fired`, as `find_in_bytes` does; all arrays hold bits."""
+    """Write the nodes whose bit is set to `found`, as `find_in_bytes` does; all arrays hold bits."""
     count = 0
     whole = len(row) & ~7
     for start in range(0, whole, 8):
