@@ -62,7 +62,7 @@ class BeliefMatching(Decoder):
 
     Example:
         >>> import decoders, stim
-        >>> dem = stim.DetectorErrorModel("error(0.1) D0 D1 ^ D2 L0\nerror(0.1) D2 L0\nerror(0.1) D0 D1")
+        >>> dem = stim.DetectorErrorModel("error(0.1) D0 D1 ^ D2 L0")
         >>> decoders.from_dem("belief-matching", dem).decode([True, True, True])
         array([ True])
     """

@@ -36,10 +36,9 @@ class MWPM(Decoder):
 
     Example:
         >>> import decoders, stim
-        >>> dem = stim.DetectorErrorModel("error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1")
-        >>> decoder = decoders.from_dem("mwpm", dem)
-        >>> decoder.decode_to_edges([True, False])
-        array([[ 0, -1]], dtype=int32)
+        >>> decoder = decoders.from_dem("mwpm", stim.DetectorErrorModel("error(0.1) D0 D1 L0"))
+        >>> decoder.decode_to_edges([True, True])
+        array([[0, 1]], dtype=int32)
     """
 
     uses_threads = True

@@ -50,7 +50,7 @@ class ParallelStreamingDecoder:
         >>> import stim
         >>> from decoders import ParallelStreamingDecoder
         >>> circuit = stim.Circuit.generated(
-        ...     "repetition_code:memory", distance=3, rounds=50, before_measure_flip_probability=0.01
+        ...     "repetition_code:memory", distance=3, rounds=50, before_round_data_depolarization=0.01
         ... )
         >>> with ParallelStreamingDecoder.from_circuit(circuit, threads=2) as decoder:
         ...     events = circuit.compile_detector_sampler(seed=1).sample(shots=1)

@@ -1,4 +1,4 @@
-"""The smallest kernels: bits of packed rows, and the queue."""
+"""Bit lists and heap."""
 
 import heapq
 

@@ -1,4 +1,4 @@
-"""What holds for every decoder of the registry."""
+"""Properties of every decoder of the registry."""
 
 import gc
 import itertools

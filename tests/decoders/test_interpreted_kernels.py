@@ -1,4 +1,4 @@
-"""The kernels uncompiled, and with bounds checks: the same answers, no warning, no index out of range."""
+"""Kernel tests repeated interpreted and with bounds checks."""
 
 import os
 import subprocess

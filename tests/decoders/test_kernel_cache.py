@@ -1,4 +1,4 @@
-"""Compiled code is kept between processes and never stale."""
+"""Cache of compiled code: kept between processes, never stale."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Names, options and lazy imports."""
+"""Decoder names, options and lazy imports."""
 
 import os
 import subprocess

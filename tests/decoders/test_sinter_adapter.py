@@ -1,4 +1,4 @@
-"""Our decoders inside sinter."""
+"""Decoders used by sinter."""
 
 import pickle
 import subprocess

@@ -1,4 +1,4 @@
-"""Warming up compiles all that decoding needs, so that no clock around decoding counts it."""
+"""Warm-up compiles everything that decoding needs, so that timings include no compilation."""
 
 import contextlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Count compilations: kernels made to forget their machine code, and a clock that compiling makes jump."""
+"""Counters of compilations: kernels without machine code, and a clock that advances when one is compiled."""
 
 import importlib
 import pkgutil

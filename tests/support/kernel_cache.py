@@ -1,4 +1,4 @@
-"""Small source trees whose kernels run in fresh processes with their own cache."""
+"""Small source trees whose kernels run in new processes with their own cache."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A slow twin of the second matching, matched from the start by PyMatching; and a model without ties."""
+"""Reference for the second matching, computed by PyMatching from the start; and a model without ties."""
 
 import numpy as np
 import pymatching

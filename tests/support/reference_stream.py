@@ -1,4 +1,4 @@
-"""Windowed decoding by the book: PyMatching pairs the events, scipy finds the paths between them."""
+"""Reference for windowed decoding: PyMatching pairs the events, scipy finds the paths between them."""
 
 from collections.abc import Callable
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Random small models, and the exact probabilities of their detection events by enumeration."""
+"""Random small models, and exact probabilities of their detection events by enumeration."""
 
 import numpy as np
 import stim

@@ -1,4 +1,4 @@
-"""Hypothesis strategies that several test files share."""
+"""Hypothesis strategies shared by several test files."""
 
 from dataclasses import replace
 from typing import Any

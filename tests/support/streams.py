@@ -1,4 +1,4 @@
-"""Memories, streaming decoders for them and shots, for the tests of streams."""
+"""Memories, their streaming decoders and shots, for the tests of streams."""
 
 from functools import cache
 from typing import Any

@@ -1,4 +1,4 @@
-"""A matching search driven step by step, telling what happens at each."""
+"""Step-by-step execution of a matching search with a record of its events."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""Belief matching: better than matching where errors flip many detectors, as good as the published one."""
+"""Accuracy of belief matching compared with matching and with the published implementation."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Sets of whole errors for edges, and Gaussian elimination by beliefs: against all subsets of the errors."""
+"""Covers of edges by errors, and Gaussian elimination by beliefs, against enumeration of all error sets."""
 
 import itertools
 

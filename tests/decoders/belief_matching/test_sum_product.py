@@ -1,4 +1,4 @@
-"""Belief propagation: exact on trees, the same in every lane; vectors as numpy computes them."""
+"""Belief propagation on trees, equality of lanes, and SIMD vectors compared with numpy."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""Distances from the boundary in edges, against a breadth-first search in plain Python."""
+"""Distances from the boundary in edges, against a breadth-first search in Python."""
 
 import numpy as np
 from hypothesis import example, given, settings

@@ -1,4 +1,4 @@
-"""Complementary gaps: against brute force over all error sets, PyMatching, and a second exact decoding."""
+"""Complementary gaps, against enumeration of error sets, PyMatching, and a second exact decoding."""
 
 import itertools
 import pickle

@@ -1,4 +1,4 @@
-"""Gaps under weights of each shot's own: against brute force, PyMatching, and what they promise."""
+"""Gaps under per-shot weights, against enumeration and PyMatching, and their calibration."""
 
 from dataclasses import replace
 

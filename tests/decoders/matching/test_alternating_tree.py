@@ -1,4 +1,4 @@
-"""The search, driven step by step on graphs drawn by hand: every kind of event happens, and is seen to."""
+"""Traces of the alternating-tree search on small graphs that cover every kind of step."""
 
 import numpy as np
 import pytest
@@ -342,7 +342,7 @@ def test_a_search_waits_rather_than_look_beyond_the_lists(list_length: int) -> N
         workspace.record["may_search_graph"] = 1
     assert walk.search(0) == layout.OK
     assert walk.story[-1].endswith("0 meets 4, free")
-    assert walk.work.arrays["edges"]["neighbours"][0] == -1  # not from a list
+    assert walk.work.arrays["edges"]["neighbour"][0] == -1  # not from a list
     check_solution(walk)
 
 

@@ -1,4 +1,4 @@
-"""One answer however it is asked for: batches, threads, copies, used objects, several callers at once."""
+"""Equal predictions for batches, threads, copies, reused objects and concurrent callers."""
 
 import copy
 import gc

@@ -1,4 +1,4 @@
-"""Matching is exact on any graph: against brute force, and against its own dual solution."""
+"""Exactness of matching on arbitrary graphs, by enumeration and by the dual solution."""
 
 from dataclasses import replace
 

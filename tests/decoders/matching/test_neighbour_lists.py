@@ -1,4 +1,4 @@
-"""Neighbour lists, distances to the boundary and paths equal those of a slow search."""
+"""Neighbour lists, boundary distances and paths, against a reference search."""
 
 from dataclasses import replace
 

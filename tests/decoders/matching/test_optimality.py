@@ -1,4 +1,4 @@
-"""The proof of optimality proves something: every way to spoil a solution is noticed."""
+"""The optimality proof rejects every kind of corrupted solution."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Detectors share neighbour lists only where all that a list depends on repeats."""
+"""Sharing of neighbour lists in periodic ranges."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Reading in batches, and merging batch by batch, gives what reading everything at once gives."""
+"""Reading and merging in batches equals reading and merging at once."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""MatchingGraph.from_dem against a slow reader that walks stim's own instructions."""
+"""MatchingGraph.from_dem against a reference reader that iterates over stim's instructions."""
 
 import math
 from collections import defaultdict

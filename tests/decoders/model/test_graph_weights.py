@@ -1,4 +1,4 @@
-"""Integer weights: total weights in ours equal PyMatching's on the same graph."""
+"""Integer weights: total weights equal PyMatching's on the same graph."""
 
 import math
 import statistics

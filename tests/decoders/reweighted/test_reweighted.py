@@ -1,4 +1,4 @@
-"""Weights given with each shot: as light as by brute force, as PyMatching's, and provably lightest."""
+"""Matching under per-shot weights, against enumeration, PyMatching, and the dual solution."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Windows that are matched twice: close to whole histories, whatever the frames."""
+"""Windows that are matched twice, compared with whole-history decoding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One streaming decoder for many shots, and several at the same time."""
+"""One streaming decoder for many shots, and several decoders at the same time."""
 
 import copy
 import gc

@@ -1,4 +1,4 @@
-"""Layers and columns from coordinates: other coordinates of the same detectors change no prediction."""
+"""Layers and columns from coordinates; predictions do not depend on the choice of coordinates."""
 
 from collections.abc import Callable
 from functools import cache

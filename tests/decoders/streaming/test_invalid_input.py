@@ -1,4 +1,4 @@
-"""Data that are wrong, or that nothing explains: one line says so, and the decoder stays usable."""
+"""One-line messages for invalid data and unexplained shots; the decoder remains usable."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The layers of memories: the same whatever their length, and every detector in its place."""
+"""Layers of memories: independent of the length, every detector at its position."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Detection events from measurements as they arrive are those that stim's converter computes afterwards."""
+"""Detection events from measurements, against stim's converter."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Blocks decoded at the same time: the answer depends on neither threads nor frames, and is as good."""
+"""Parallel windows: independence of threads and frame sizes, and accuracy."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Memories whose cycles repeat with a period of several cycles: windows are as good as whole shots."""
+"""Memories whose cycles repeat with a period of several cycles, compared with whole-shot decoding."""
 
 from functools import cache, partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""Streams: whatever way the data arrive, the answer is the same, and what is final stays final."""
+"""Streams: predictions independent of frame sizes and formats; final flips never change."""
 
 import copy
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The streaming decoder as a decoder of whole shots, beside whole-history matching on the same shots."""
+"""Streaming decoder with the whole-shot interface, compared with whole-history matching."""
 
 import copy
 import gc

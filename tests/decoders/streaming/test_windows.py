@@ -1,4 +1,4 @@
-"""Graphs cut out of a memory: the whole of it is its own graph, a part leads on where it was cut."""
+"""Graphs cut out of a memory: equality for the whole memory, open boundaries for parts."""
 
 from typing import Any
 

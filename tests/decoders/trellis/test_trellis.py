@@ -1,4 +1,4 @@
-"""Trellis decoding: exact if nothing is dropped, never less likely than matching's answer."""
+"""Trellis decoding: exact without dropped states, never less likely than matching's prediction."""
 
 import pickle
 

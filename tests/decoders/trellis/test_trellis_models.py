@@ -1,4 +1,4 @@
-"""Models that matching's weights do not describe, and options at their extremes: exact oracles."""
+"""Trellis decoding of models that matching cannot represent, and extreme options, against exact oracles."""
 
 import itertools
 
