@@ -26,6 +26,8 @@ from realtime.service.session import Policy, Session
 from realtime.transport import Hub, Pair, bind_pair, register_functions
 
 LoopKind = Literal["compiled", "python"]
+#: A function to call, and where its value goes.
+_Order = tuple[Callable[[], Any], queue.SimpleQueue[Any]]
 _RING_SLOTS = 4096
 _RESULT_SLOTS = 1024
 _WAIT_MS = 20
@@ -102,9 +104,7 @@ class Worker:
         )
         self._words = np.zeros(64, dtype=np.int64)
         self._link = Link(outgoing=self.results_ring, incoming=self.data_ring)
-        self._orders: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._open = False
         self.failure: BaseException | None = None
         #: Decoding time per cycle, ns, on data of the error model; 0 where the decoder is not compiled.
@@ -218,25 +218,27 @@ class Worker:
         try:
             self._place()
             self._warm_up()
-            while True:
-                order = self._orders.get()
-                if order is None:
-                    break
-                self._words[loop.STOP] = 0
-                if not self._orders.empty():  # in this order: a new order sets the word again
-                    self._words[loop.STOP] = 1
+            while (order := self._next_order()) is not None:
                 action, answer = order
                 try:
                     answer.put(action())
                 except Exception as error:  # for the caller; this thread continues
                     answer.put(error)
-                if self._open:
-                    self._serve()
         except BaseException as error:
             self.failure = error
             raise
         finally:
             self._end_session()
+
+    def _next_order(self) -> _Order | None:
+        """Serve the open session, if any, until an order comes; None: end the thread."""
+        while True:
+            # In this sequence: an order that comes later sets the word again. The word may also be set for an
+            # order that is done already, whose sender was interrupted before it set the word.
+            self._words[loop.STOP] = 0
+            if not (self._open and self._orders.empty()):
+                return self._orders.get()
+            self._serve()
 
     def _place(self) -> None:
         """Set core and priority, as far as the operating system permits."""

@@ -10,7 +10,7 @@ from decoders import StreamingDecoder
 from realtime.kernels import loop
 from realtime.service.session import Session
 from realtime.service.worker import ThreadOptions, Worker
-from tests.support.loop_shots import circuit
+from tests.support.loop_shots import circuit, untimed
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -69,3 +69,13 @@ def test_what_fails_between_two_frames_fails_its_caller_only(
     worker.begin()
     worker.reset_latencies()
     assert worker.is_alive
+
+
+def test_a_stop_without_an_order_does_not_end_serving(worker: Worker) -> None:
+    """An order may be carried out before its sender sets the word that interrupts the loop."""
+    session = worker.begin().session
+    worker._words[loop.STOP] = 1
+    until(lambda: worker._words[loop.STOP] == 0)
+    for message in untimed(session, count=1)[0]:
+        assert worker.data_ring.put(message)
+    until(lambda: worker.session.counters()["shots_ok"] == 1)
