@@ -1,12 +1,9 @@
 """`qec gap`: how sure the decoder was of each shot, whether rightly so, what discarding the rest gains."""
 
 import argparse
-import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.base import WITH_GAPS
+from experiments.common.json_file import write_json
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.numbers import estimate, number
 from experiments.common.parser import output, real, whole
@@ -100,8 +98,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{title}, {args.rounds} cycles, basis {points[0].basis.upper()}\n")
     print(_text(results))
     if args.json:
-        text = json.dumps({"title": title, "results": [_plain(asdict(one)) for one in results]}, indent=1)
-        Path(args.json).write_text(text + "\n", encoding="utf-8")
+        write_json(args.json, {"title": title, "results": [asdict(one) for one in results]})
         print(f"\nJSON: {args.json}")
     # Matplotlib takes a while to import, and `qec gap --help` does not need it.
     from experiments.plotting import gap
@@ -223,12 +220,3 @@ def _text(results: Sequence[GapResult]) -> str:
 def _left(kept: soft.Kept) -> str:
     error = kept.error
     return estimate(replace(error, value=1e3 * error.value, low=1e3 * error.low, high=1e3 * error.high))
-
-
-def _plain(value: Any) -> Any:
-    """Only what JSON can hold: infinite numbers become null."""
-    if isinstance(value, dict):
-        return {key: _plain(inside) for key, inside in value.items()}
-    if isinstance(value, list):
-        return [_plain(inside) for inside in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

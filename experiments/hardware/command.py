@@ -3,7 +3,6 @@
 import argparse
 import csv
 import dataclasses
-import json
 import math
 import os
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import stim
 
 import decoders
+from experiments.common.json_file import write_json
 from experiments.common.parser import decoder, output, whole
 from experiments.common.preparation import compile_kernels
 from experiments.common.settings import DEFAULT_DECODER
@@ -284,8 +284,7 @@ def _write(args: argparse.Namespace, results: Sequence[Result]) -> None:
                 for (source, decoder), fit in suppression(summed).items()
             ],
         }
-        text = json.dumps(_finite(document), indent=1, allow_nan=False)
-        _replace(Path(args.json), text + "\n")
+        write_json(args.json, document)
     if args.csv is not None:
         partial = Path(args.csv + ".partial")
         with partial.open("w", newline="", encoding="utf-8") as stream:
@@ -303,19 +302,3 @@ def _row(result: Result) -> dict[str, object]:
         "error_per_cycle_low": epsilon.low,
         "error_per_cycle_high": epsilon.high,
     }
-
-
-def _finite(value: object) -> object:
-    """The same with null for NaN and infinity, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _replace(path: Path, text: str) -> None:
-    # Whoever reads the file meanwhile sees the old one or the new one, never half of one.
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

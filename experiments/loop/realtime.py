@@ -1,13 +1,13 @@
 """`qec realtime`: a memory decoded while it runs, and every latency on the way."""
 
 import argparse
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
 from experiments.common.parser import output, whole
@@ -111,8 +111,7 @@ def run(args: argparse.Namespace) -> int:
         )
     print(found.text())
     if args.json:
-        data = found.to_json(vars(args))
-        Path(args.json).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        write_json(args.json, found.to_json(vars(args)))
         print(f"JSON: {args.json}")
     title = f"Real-time loop, {found.title}"
     alone = tail(found.before.merged(found.after))

@@ -174,8 +174,3 @@ class LoopResult:
     def timed_on(self, stream: int) -> list[Run]:
         """The timed runs of a stream by length; the last is the one that was asked for."""
         return [run for run in self.timed if run.stream == stream]
-
-    @property
-    def all_shots(self) -> list[Shot]:
-        """Of all runs."""
-        return [shot for run in [*self.timed, *self.counted] for shot in run.shots]

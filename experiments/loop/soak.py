@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
 from experiments.common.numbers import duration, number
@@ -140,7 +140,7 @@ def _conclude(
             "streams": [_to_json(stream) for stream in streams],
             "passed": passed,
         }
-        Path(args.json).write_text(json.dumps(data, indent=1) + "\n")
+        write_json(args.json, data)
     return 0 if passed else 1
 
 

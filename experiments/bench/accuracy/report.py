@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from experiments.bench.accuracy.runs import Run
 from experiments.common.numbers import estimate, number
 from experiments.common.points import Point
@@ -154,7 +152,6 @@ def plain_data(cells: Sequence[CellScores]) -> list[dict[str, Any]]:
         scores = []
         for score in cell.scores:
             ratio = score.ratio
-            ends = [one if np.isfinite(one) else None for one in (ratio.value, ratio.low, ratio.high)]
-            scores.append({**vars(score), "relative_errors": ends})
+            scores.append({**vars(score), "relative_errors": [ratio.value, ratio.low, ratio.high]})
         found.append({"cell": vars(cell.point), "scores": scores, "notes": cell.notes})
     return found

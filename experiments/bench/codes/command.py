@@ -1,16 +1,15 @@
 """`qec bench codes`: decoders on circuits of many code families, and on random small models."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from experiments.bench.codes import exact_rates, report
 from experiments.bench.codes.random_models import random_model
 from experiments.bench.codes.runs import Cell, Limits, Run, measure
 from experiments.common import machine
+from experiments.common.json_file import write_json
 from experiments.common.parser import decoder, output, real, whole
 from experiments.common.preparation import compile_kernels
 from experiments.common.terminal import Progress
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         stopped = _circuits(args, names, data)
     if args.json:
-        Path(args.json).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        write_json(args.json, data)
         print(f"\nJSON: {args.json}")
     if stopped:
         print("qec bench: stopped; the tables hold what was measured", file=sys.stderr)
