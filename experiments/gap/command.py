@@ -1,4 +1,4 @@
-"""`qec gap`: how sure the decoder was of each shot, whether rightly so, what discarding the rest gains."""
+"""`qec gap`: complementary gaps, their calibration, and postselection."""
 
 import argparse
 import time
@@ -32,13 +32,13 @@ _FIGURE_FRACTIONS = tuple(round(0.01 * step, 2) for step in range(21))
 
 @dataclass(frozen=True)
 class GapResult:
-    """What the gaps of one memory say.
+    """Calibration and postselection of one memory.
 
     Attributes:
         distance: code distance.
         cycles: number of cycles.
         calibration: predicted against observed error.
-        kept: what is left after discarding, for the fractions of the table.
+        kept: errors after discarding, for the fractions of the table.
         curve: the same for those of the figure.
         cost: decoding time with gaps divided by that without, median over the pieces of the shots.
     """

@@ -1,4 +1,4 @@
-"""`qec hardware`: decode recorded experiments and set the errors beside the published predictions'."""
+"""`qec hardware`: decode recorded experiments and compare with the published predictions."""
 
 import argparse
 import csv
@@ -217,7 +217,7 @@ def _evaluate(
 
 
 def _models(experiment: Experiment, name: str) -> list[tuple[stim.DetectorErrorModel, slice]]:
-    """The error models that the name stands for, each with the shots that it is for."""
+    """Error models of a name, each with the shots that it decodes."""
     known = error_models(experiment)
     if name not in known:
         raise ValueError(f"{experiment.path}: no error model {name!r}: choose from {', '.join(known)}")
@@ -235,7 +235,7 @@ def learned_parts(
         experiment: whose detection events to learn from.
         parts: where to start: one model for all shots, or one for the even and one for the odd shots, each of
             which saw only the others.
-        shots: only the first so many are used.
+        shots: number of shots used, from the first on.
     """
     even, odd = parts[0][0], parts[-1][0]
     try:

@@ -1,4 +1,4 @@
-"""`qec realtime`: a memory decoded while it runs, and every latency on the way."""
+"""`qec realtime`: latencies and logical errors of memories decoded in real time."""
 
 import argparse
 import threading
@@ -159,7 +159,7 @@ def measure_memories(
 
 
 def measure_control(setting: LoopSetting) -> Histogram:
-    """How late a thread without work is, where the decoder runs and with the same appointments."""
+    """Measure the operating system's jitter on the decoder's core, with the schedule of its frames."""
     interval = round(setting.cycle_ns * setting.frame_cycles)
     with HiccupMeter(core=setting.placement.decoder(0), interval_ns=interval) as meter:
         threading.Event().wait(_CONTROL_SECONDS)

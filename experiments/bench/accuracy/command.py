@@ -19,7 +19,7 @@ from experiments.common.terminal import Progress
 from experiments.common.timing import on_one_core
 
 _CELLS = ("5:0.003", "7:0.003", "7:0.005")
-# Decoders take turns of about so many seconds.
+# Length of a decoder's turn, in seconds.
 _TURN = 1.0
 _WARM_UP = 5
 
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(f"\nFigure: {accuracy.draw(path=args.out, panels=report.panels(cells))}")
     if stopped:
-        print(f"qec bench: stopped; the same command goes on from {args.data}", file=sys.stderr)
+        print(f"qec bench: stopped; the same command continues {args.data}", file=sys.stderr)
         return 130
     return 0
 

@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec bench codes`."""
     add = parser.add_argument
     parser.epilog = (
-        "All decoders decode the same shots of each circuit, in turns on one core. A cell ends when plain\n"
-        "matching has --errors logical errors and all others have decoded the same shots, or when its share\n"
-        "of --minutes is spent: slow decoders then have decoded fewer shots, and are compared on those.\n\n"
+        "All decoders decode the same shots of each circuit, alternately on one core. A cell ends when\n"
+        "plain matching has --errors logical errors and all others have decoded the same shots, or when its\n"
+        "share of --minutes is spent: slow decoders then have decoded fewer shots, and are compared on\n"
+        "those.\n\n"
         "--random_models measures random models of up to 12 detectors instead: all syndromes are decoded,\n"
         "and logical error rates are exact.\n\n"
         "Families, with the cells DISTANCE:P that are measured if none is given:\n"

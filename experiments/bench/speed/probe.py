@@ -1,4 +1,4 @@
-"""What only a new process can measure about a decoder; run by `qec bench decoders`, not by people.
+"""Measurements of a decoder in a new process; started by `qec bench decoders`.
 
 `python -m experiments.bench.speed.probe MEASUREMENT DECODER < circuit.stim` prints one line of JSON.
 """

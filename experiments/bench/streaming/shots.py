@@ -1,4 +1,4 @@
-"""One shot of a million cycles, decoded as it would arrive: time along the shot, memory, and construction."""
+"""A shot of a million cycles, decoded as a stream: time along the shot, memory, construction time."""
 
 import gc
 import json
@@ -150,7 +150,7 @@ class ShotRun:
         return max(grown for growths in self.grown_bytes for grown in growths) / 1e6
 
     def verdicts(self) -> dict[str, bool]:
-        """Which bars are met, of those that there are."""
+        """Bars of this run, each met or not."""
         found = {}
         if self.point.distance in BARS:
             found["time"] = self.microseconds() <= BARS[self.point.distance]

@@ -1,4 +1,4 @@
-"""The report: Markdown with its figures beside it, one HTML file with everything inside, one JSON."""
+"""The report as Markdown with figures, as one self-contained HTML file, and as JSON."""
 
 import base64
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from qec.statistics import Estimate
 _TITLE = "Below threshold, in simulation"
 _INTRODUCTION = (
     'Results of "Quantum error correction below the surface code threshold" (Nature 638, 920 (2025), '
-    "arXiv 2408.13687), simulated and decoded by this project, beside the published values. Nothing was "
-    "adjusted to meet a published logical error rate, but for the noise of the repetition codes (by their "
-    "Lambda at small distances); each section says what was calibrated, and by what."
+    "arXiv 2408.13687), simulated and decoded by this project, compared with the published values. Nothing "
+    "was adjusted to meet a published logical error rate, but for the noise of the repetition codes (by "
+    "their Lambda at small distances); each section says what was calibrated, and by what."
 )
 _KINDS = {
     "input": "taken from the paper",
@@ -90,7 +90,7 @@ def write(folder: Path, *, chapters: Sequence[Chapter], facts: Sequence[tuple[st
 
 
 def comparison(rows: Sequence[Row]) -> Table:
-    """Ours beside published, as a table of text."""
+    """Make the table that compares our values with the published ones."""
     cells = [
         [row.quantity, row.our_words(), row.published or "-", _KINDS[row.kind], row.note] for row in rows
     ]
@@ -106,7 +106,7 @@ def _tables(section: Section) -> list[Table]:
 def _status(chapter: Chapter) -> str:
     total, done = chapter.jobs
     if chapter.section is None:
-        return f"Not finished: {done} of {total} jobs done; the same command goes on from there."
+        return f"Not finished: {done} of {total} jobs done; run the same command to continue."
     return f"{chapter.shots:,} shots simulated for it." if chapter.shots else ""
 
 
