@@ -1,1 +1,1 @@
-"""The command line and one file per figure or sweep. The only package that draws or prints."""
+"""Command line, benchmarks, figures and reproductions. The only package that draws or prints."""

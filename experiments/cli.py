@@ -1,4 +1,4 @@
-"""The `qec` command: finds the module of a command, imports only that one, and turns errors into one line."""
+"""The `qec` command: import the module of a subcommand, run it, print errors as one line."""
 
 import argparse
 import difflib

@@ -1,4 +1,4 @@
-"""`qec demo`: the main job, end to end, in about a minute: simulate, decode, fit Lambda, draw."""
+"""`qec demo`: simulate memories, decode them, fit Lambda and draw, in about a minute."""
 
 import argparse
 import math
@@ -21,7 +21,7 @@ from experiments.common.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
 from experiments.common.shot_files import shots_per_piece
 from experiments.common.terminal import Progress, table
 
-# SI1000 of this strength, decoded by matching, comes near the published chip's epsilon_d and Lambda.
+# SI1000 of this strength, decoded by matching, is close to the published chip's epsilon_d and Lambda.
 DEFAULT_P = 0.0025
 _CODE = "surface_zxxz"
 _BASES = ("x", "z")
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class _Result:
-    """What one circuit gave; times in ns."""
+    """Counts of one circuit; times in ns."""
 
     count: fits.Count
     num_events: int

@@ -1,4 +1,4 @@
-"""From counted errors to epsilon_d for each distance, averaged over bases, and to Lambda."""
+"""Fits of epsilon_d for each distance, averaged over bases, and of Lambda."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a measurement ran on, in one line."""
+"""Description of the machine, and memory of this process."""
 
 import os
 import platform

@@ -39,7 +39,7 @@ def noise_name(noise: str, bias: float | None) -> str:
 
 
 def noise_names(noise: Sequence[str], biases: Sequence[float]) -> list[str]:
-    """All noise models with all biases; devices as they are, unless there is nothing else.
+    """Combine noise models with biases; devices among other models keep their own rates.
 
     Raises:
         ValueError: as `noise_name`.

@@ -1,4 +1,4 @@
-"""One point of a study: which memory experiment is simulated, and its name in a CSV file."""
+"""Memory experiments of a sweep, and their metadata in a CSV file."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ class Point:
         return noise.by_name(self.noise, self.p)
 
     def metadata(self) -> Metadata:
-        """What the CSV file says about this point.
+        """Metadata of this point in a CSV file.
 
         Raises:
             ValueError: unknown names or numbers out of range.
@@ -62,7 +62,7 @@ class Point:
 
     @property
     def leakage(self) -> LeakageModel | None:
-        """How the qubits of the device leak, which the circuit cannot say; raises as `metadata`."""
+        """Leakage model of the device, which a circuit cannot express; raises as `metadata`."""
         return self._noise.leakage
 
 
@@ -98,7 +98,7 @@ def grid(
     noise: Sequence[str],
     p: Sequence[float],
 ) -> Iterator[Point]:
-    """All combinations, each once; within a code and noise in the order of distances, then rounds."""
+    """Generate all combinations once; within a code and noise in the order of distances, then rounds."""
     seen: set[Point] = set()
     for code, model, rate, distance, token, basis in itertools.product(
         codes, noise, p, distances, rounds, bases

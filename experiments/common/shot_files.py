@@ -45,7 +45,7 @@ def format_of(name: str, *, given: str | None, flag: str) -> str:
 
 
 def shots_per_piece(num_bits: int) -> int:
-    """How many shots are handled at a time: about 4 MiB of bits, in groups of 64 shots."""
+    """Number of shots handled at a time: about 4 MiB of bits, in groups of 64 shots."""
     return max(64, min(_BITS_PER_PIECE // max(num_bits, 1), 1 << 18) // 64 * 64)
 
 
@@ -62,7 +62,7 @@ def _line_pieces(file: BinaryIO, num_lines: int) -> Iterator[bytes]:
 def _run_length_pieces(file: BinaryIO, num_bits: int, num_shots: int) -> Iterator[bytes]:
     """Cut r8 data between shots.
 
-    A byte below 255 is that many zeros and a one, 255 is 255 zeros; a shot ends with a one just behind its
+    A byte below 255 is that many zeros and a one, 255 is 255 zeros; a shot ends with a one just after its
     last bit. So its bytes cover exactly num_bits + 1 places, and a shot ends where the places covered so far
     are a multiple of that.
     """
@@ -94,7 +94,7 @@ class ShotReader:
         name: what to call it in error messages.
         format: one of `FORMATS`.
         num_detectors: detectors stored per shot.
-        num_observables: observables stored per shot, behind the detectors.
+        num_observables: observables stored per shot, after the detectors.
         shots_per_piece: a multiple of 64.
 
     Raises:

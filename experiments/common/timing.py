@@ -1,4 +1,4 @@
-"""Times of functions measured in turns on one core, and ratios of such times."""
+"""Times of functions measured alternately on one core, and ratios of such times."""
 
 import contextlib
 import gc

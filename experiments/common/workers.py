@@ -1,4 +1,4 @@
-"""Worker processes of a sweep: Ctrl-C is the parent's business alone, and no worker outlives its parent."""
+"""Worker processes: Ctrl-C reaches the parent only, and no worker outlives its parent."""
 
 import contextlib
 import multiprocessing
@@ -17,7 +17,7 @@ import stim
 
 @contextlib.contextmanager
 def interrupts_kept_from_workers() -> Iterator[None]:
-    """In this block Ctrl-C and SIGTERM raise KeyboardInterrupt, and processes started here never see them.
+    """Raise KeyboardInterrupt for Ctrl-C and SIGTERM, and keep both from processes started in this block.
 
     A terminal sends Ctrl-C to all processes, and workers caught by it while they start print tracebacks. So
     the main thread blocks both signals, which the processes that it starts inherit. Another thread takes them
@@ -66,7 +66,7 @@ def interrupts_kept_from_workers() -> Iterator[None]:
 
 
 def die_with_parent() -> None:
-    """In a worker process: end with the process that started it, however that ended."""
+    """End this worker process when its parent process has ended for any reason."""
     parent = multiprocessing.parent_process()
     if parent is None or any(thread.name == "die with parent" for thread in threading.enumerate()):
         return
@@ -82,7 +82,7 @@ def die_with_parent() -> None:
 class Guarded(sinter.Decoder):  # type: ignore[misc]
     """A decoder for sinter's workers that ends its worker when the sweep was killed.
 
-    Without it, a worker whose parent was killed samples on until all its shots are done, and tells nobody.
+    Without it, a worker whose parent was killed continues until all its shots are done, unnoticed.
     """
 
     decoder: Any

@@ -1,12 +1,9 @@
-"""`qec gap`: how sure the decoder was of each shot, whether rightly so, what discarding the rest gains."""
+"""`qec gap`: complementary gaps, their calibration, and postselection."""
 
 import argparse
-import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoders
+from experiments.common.json_file import write_json
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.numbers import estimate, number
 from experiments.common.parser import output, real, whole
@@ -32,13 +30,13 @@ _FIGURE_FRACTIONS = tuple(round(0.01 * step, 2) for step in range(21))
 
 @dataclass(frozen=True)
 class GapResult:
-    """What the gaps of one memory say.
+    """Calibration and postselection of one memory.
 
     Attributes:
         distance: code distance.
         cycles: number of cycles.
         calibration: predicted against observed error.
-        kept: what is left after discarding, for the fractions of the table.
+        kept: errors after discarding, for the fractions of the table.
         curve: the same for those of the figure.
         cost: decoding time with gaps divided by that without, median over the pieces of the shots.
     """
@@ -98,8 +96,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{title}, {args.rounds} cycles, basis {points[0].basis.upper()}\n")
     print(_text(results))
     if args.json:
-        text = json.dumps({"title": title, "results": [_plain(asdict(one)) for one in results]}, indent=1)
-        Path(args.json).write_text(text + "\n", encoding="utf-8")
+        write_json(args.json, {"title": title, "results": [asdict(one) for one in results]})
         print(f"\nJSON: {args.json}")
     # Matplotlib takes a while to import, and `qec gap --help` does not need it.
     from experiments.plotting import gap
@@ -221,12 +218,3 @@ def _text(results: Sequence[GapResult]) -> str:
 def _left(kept: soft.Kept) -> str:
     error = kept.error
     return estimate(replace(error, value=1e3 * error.value, low=1e3 * error.low, high=1e3 * error.high))
-
-
-def _plain(value: Any) -> Any:
-    """Only what JSON can hold: infinite numbers become null."""
-    if isinstance(value, dict):
-        return {key: _plain(inside) for key, inside in value.items()}
-    if isinstance(value, list):
-        return [_plain(inside) for inside in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,9 +1,8 @@
-"""`qec hardware`: decode recorded experiments and set the errors beside the published predictions'."""
+"""`qec hardware`: decode recorded experiments and compare with the published predictions."""
 
 import argparse
 import csv
 import dataclasses
-import json
 import math
 import os
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import stim
 
 import decoders
+from experiments.common.json_file import write_json
 from experiments.common.parser import decoder, output, whole
 from experiments.common.preparation import compile_kernels
 from experiments.common.settings import DEFAULT_DECODER
@@ -217,7 +217,7 @@ def _evaluate(
 
 
 def _models(experiment: Experiment, name: str) -> list[tuple[stim.DetectorErrorModel, slice]]:
-    """The error models that the name stands for, each with the shots that it is for."""
+    """Error models of a name, each with the shots that it decodes."""
     known = error_models(experiment)
     if name not in known:
         raise ValueError(f"{experiment.path}: no error model {name!r}: choose from {', '.join(known)}")
@@ -235,7 +235,7 @@ def learned_parts(
         experiment: whose detection events to learn from.
         parts: where to start: one model for all shots, or one for the even and one for the odd shots, each of
             which saw only the others.
-        shots: only the first so many are used.
+        shots: number of shots used, from the first on.
     """
     even, odd = parts[0][0], parts[-1][0]
     try:
@@ -284,8 +284,7 @@ def _write(args: argparse.Namespace, results: Sequence[Result]) -> None:
                 for (source, decoder), fit in suppression(summed).items()
             ],
         }
-        text = json.dumps(_finite(document), indent=1, allow_nan=False)
-        _replace(Path(args.json), text + "\n")
+        write_json(args.json, document)
     if args.csv is not None:
         partial = Path(args.csv + ".partial")
         with partial.open("w", newline="", encoding="utf-8") as stream:
@@ -303,19 +302,3 @@ def _row(result: Result) -> dict[str, object]:
         "error_per_cycle_low": epsilon.low,
         "error_per_cycle_high": epsilon.high,
     }
-
-
-def _finite(value: object) -> object:
-    """The same with null for NaN and infinity, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _replace(path: Path, text: str) -> None:
-    # Whoever reads the file meanwhile sees the old one or the new one, never half of one.
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

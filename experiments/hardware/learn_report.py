@@ -1,4 +1,4 @@
-"""What `qec learn` prints: which rates changed, and whether left-out shots agree."""
+"""Report of `qec learn`: changed rates, and the likelihood of left-out shots."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What `qec hardware` prints: errors by experiment, fits by patch, sums and Lambda by distance."""
+"""Report of `qec hardware`: errors by experiment, fits by patch, totals and Lambda by distance."""
 
 import shutil
 import textwrap

@@ -1,4 +1,4 @@
-"""Logical errors counted in experiment folders, and what several folders together say: fits, sums, Lambda."""
+"""Logical errors counted in experiment folders: fits, totals, Lambda."""
 
 import re
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Makes the simulated sample in `data/samples`: `python -m experiments.hardware.sample` in an empty place.
+"""Generate the simulated sample in `data/samples`: `python -m experiments.hardware.sample`.
 
 A rotated surface code of distance 3 and 5 in both bases under SI1000 noise, in the 2024 layout of experiment
-folders, with the predictions of two decoders beside the shots. The error models are left to be derived from
+folders, with the predictions of two decoders and the shots. The error models are left to be derived from
 the noisy circuits: as files they would be larger than all the shots.
 """
 

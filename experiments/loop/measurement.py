@@ -1,4 +1,4 @@
-"""Runs the real-time loop for one code: simulates shots, plays them, compares the answers."""
+"""Measurement of the real-time loop: simulate shots, play them, compare the corrections with offline ones."""
 
 import contextlib
 import math
@@ -24,15 +24,15 @@ Say = Callable[[str], None]
 CODE = "surface_zxxz"
 # A mean of latencies needs some hundred shots; long ones have fewer, for they take their time.
 _LEAST_SHOTS = ((10_000, 200), (100_000, 50))
-# Shots of all lengths are played in turns, in so many rounds: what changes on the machine meets all of them.
+# Rounds in which shots of all lengths are played alternately: changes of the machine affect all lengths.
 _ROUNDS = 10
-# The data of so many windows are the same at the end of shots of all lengths.
+# Number of windows at the end of shots of all lengths that have the same data.
 _SAME_WINDOWS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is measured at each distance.
+    """Shots to measure at each distance.
 
     Attributes:
         cycles: the number of cycles for latencies; powers of ten below it are measured as well.
@@ -78,7 +78,7 @@ def timed_lengths(cycles: int, *, period: int) -> list[int]:
 
 
 def shots_of_length(cycles: int, *, shots: int) -> int:
-    """How many shots of this length, if there are to be at least `shots`."""
+    """Number of shots of this length, at least `shots`."""
     # Lengths are near powers of ten: see `timed_lengths`.
     return max(shots, next((least for longest, least in _LEAST_SHOTS if cycles <= 2 * longest), 0))
 
@@ -205,7 +205,7 @@ def _saying(point: Point, say: Say) -> Say:
 
 
 def control_beside(setting: LoopSetting) -> JitterMonitor | None:
-    """A control to run beside the loop, with the appointments of its frames; None where it would disturb."""
+    """Jitter monitor to run during the loop, with the schedule of its frames; None where it would disturb."""
     where = setting.placement.jitter_core
     if where is None:
         return None
@@ -248,7 +248,7 @@ def _play(loop: LoopParts, lots: Sequence[_Lot], *, rounds: int, apart: int, say
 
 
 def _runs(lot: _Lot) -> list[Run]:
-    """What came of a lot, for each stream."""
+    """Results of a lot, for each stream."""
     return [
         Run(
             cycles=lot.prepared.cycles,
@@ -264,7 +264,7 @@ def _runs(lot: _Lot) -> list[Run]:
 
 
 def shot_of(report: dict[str, Any], prepared: Prepared) -> Shot:
-    """A source's report beside the offline answer and the truth."""
+    """Compare a source's report with the offline correction and the true flips."""
     index, flips = report["index"], report["flips"]
     same = wrong = None
     if flips is not None:

@@ -32,7 +32,7 @@ def nanoseconds(text: str) -> float:
 
 
 def add_pace(parser: argparse.ArgumentParser) -> None:
-    """How fast the source is."""
+    """Declare the options of the source's pace."""
     parser.add_argument(
         "--cycle_time",
         type=nanoseconds,
@@ -46,7 +46,7 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
 
 
 def add_memory(parser: argparse.ArgumentParser) -> None:
-    """Which memory is simulated."""
+    """Declare the options of the simulated memory."""
     add = parser.add_argument
     add_noise(parser)
     add("--p", type=real(), metavar="P", help="strength of the noise model; default: 0.003")
@@ -54,7 +54,7 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
 
 
 def add_decoder(parser: argparse.ArgumentParser) -> None:
-    """Which decoder, in which windows, and how busy it may be."""
+    """Declare the options of the decoder, its windows and its load."""
     add = parser.add_argument
     add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="decodes the windows")
     add(
@@ -69,7 +69,7 @@ def add_decoder(parser: argparse.ArgumentParser) -> None:
 
 
 def add_loop(parser: argparse.ArgumentParser) -> None:
-    """The whole loop: how it runs, at which pace, with which decoder, on which memory."""
+    """Declare all options of the loop: transport, pace, decoder, memory."""
     add = parser.add_argument
     add(
         "--transport",
@@ -84,7 +84,7 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
 
 
 def setting_of(args: argparse.Namespace) -> LoopSetting:
-    """What the options of `add_loop` say; see `loop_setting`."""
+    """Make the setting from the options of `add_loop`; see `loop_setting`."""
     return loop_setting(
         transport=args.transport,
         streams=args.streams,

@@ -17,7 +17,7 @@ def draw(path: Path, results: Sequence[LoopResult], *, title: str, alone: Tail |
         path: of the PNG.
         results: what was measured.
         title: above the panels.
-        alone: a control that ran before and after; drawn where none ran beside.
+        alone: jitter before and after the run; drawn where none was measured during it.
     """
     # Matplotlib takes a while to import, and `--help` does not need it.
     from experiments.plotting import figures
@@ -33,7 +33,7 @@ def _tails(results: Sequence[LoopResult], alone: Tail | None) -> CurvePanel:
         for result in results
         for stream, tail in zip(result.streams, result.windows, strict=False)
     ]
-    beside = [(f"machine beside d = {result.distance}", result.control) for result in results]
+    beside = [(f"machine during d = {result.distance}", result.control) for result in results]
     if any(tail is not None for _, tail in beside):
         tails += beside
     else:

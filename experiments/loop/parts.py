@@ -1,4 +1,4 @@
-"""Starting and stopping the loop: in one process, or as a daemon and a source of their own."""
+"""Start and stop the loop: in one process, or as a daemon process and a source process."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ _COMMIT_INTERVAL_NS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSetting:
-    """How the loop runs.
+    """Configuration of the loop.
 
     Attributes:
         transport: "ipc", "tcp" (both: two processes) or "inproc".

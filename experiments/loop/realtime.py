@@ -1,13 +1,13 @@
-"""`qec realtime`: a memory decoded while it runs, and every latency on the way."""
+"""`qec realtime`: latencies and logical errors of memories decoded in real time."""
 
 import argparse
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
 from experiments.common.parser import output, whole
@@ -111,8 +111,7 @@ def run(args: argparse.Namespace) -> int:
         )
     print(found.text())
     if args.json:
-        data = found.to_json(vars(args))
-        Path(args.json).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        write_json(args.json, found.to_json(vars(args)))
         print(f"JSON: {args.json}")
     title = f"Real-time loop, {found.title}"
     alone = tail(found.before.merged(found.after))
@@ -160,7 +159,7 @@ def measure_memories(
 
 
 def measure_control(setting: LoopSetting) -> Histogram:
-    """How late a thread without work is, where the decoder runs and with the same appointments."""
+    """Measure the operating system's jitter on the decoder's core, with the schedule of its frames."""
     interval = round(setting.cycle_ns * setting.frame_cycles)
     with JitterMonitor(core=setting.placement.decoder(0), interval_ns=interval) as meter:
         threading.Event().wait(_CONTROL_SECONDS)

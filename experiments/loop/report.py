@@ -33,7 +33,7 @@ def fitted(results: Sequence[LoopResult]) -> fits.Fits | None:
 
 
 def latency_table(results: Sequence[LoopResult], hiccups: Sequence[tuple[str, Spread]]) -> str:
-    """Times in microseconds: a line for each kind of latency, the controls beside and below.
+    """Format latencies in microseconds, one row for each kind, with the jitter monitors.
 
     Args:
         results: what was measured.
@@ -51,7 +51,7 @@ def latency_table(results: Sequence[LoopResult], hiccups: Sequence[tuple[str, Sp
                 rows.append([where[0], "all", "window", *_times(windows.spread)])
             rows.append([*where, "source late", *_times(longest.lateness)])
         if result.control is not None:
-            name = [str(result.distance), "all", "machine, beside"]
+            name = [str(result.distance), "all", "machine, during"]
             rows.append([*name, *_times(result.control.spread)])
     rows += [["", "", words, *_times(spread)] for words, spread in hiccups]
     names = [f"p{q:g}" for q in PERCENTILES]
@@ -77,7 +77,7 @@ def _microseconds(value: float) -> str:
 
 
 def shots_table(results: Sequence[LoopResult]) -> str:
-    """A line for each length: what became of the shots, and their mean latencies."""
+    """Format the shots of each length: outcomes and mean latencies."""
     rows = []
     for result in results:
         for run in [*result.timed, *result.counted]:
@@ -126,7 +126,7 @@ def comparisons(results: Sequence[LoopResult]) -> Iterator[tuple[LoopResult, Run
 
 
 def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
-    """What the tables mean, with epsilon_d, Lambda, throughput, and the published numbers."""
+    """Explain the tables; with epsilon_d, Lambda, throughput and the published values."""
     lines = []
     for result, long, short in comparisons(results):
         words = []
@@ -157,13 +157,13 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     lines += [
         "decision: last data received -> correction ready. loop: last cycle due -> correction back at the",
         "source. window: due -> decoded in the middle of a shot. All from due times: a late source counts.",
-        "[..]: 95 % intervals. Shots of all lengths end with the same data, and are played in turns.",
+        "[..]: 95 % intervals. Shots of all lengths end with the same data, and are played alternately.",
     ]
     if any(result.control is not None for result in results):
-        lines.append("machine: how late a thread is that only waits; beside: while the timed shots ran.")
+        lines.append("machine: lateness of a thread that only waits; during: while the timed shots ran.")
     else:
         lines.append(
-            "machine: how late a thread is that only waits; no core was left for it beside the loop."
+            "machine: lateness of a thread that only waits; no core was free for it during the loop."
         )
     return "\n".join(lines)
 

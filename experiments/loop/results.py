@@ -1,4 +1,4 @@
-"""What a run of the real-time loop leaves: shots with their times, and summaries of times."""
+"""Results of the real-time loop: shots with their times, and summaries of times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """One shot that went through the loop; times in ns.
+    """One shot of the loop; times in ns.
 
     Attributes:
         cycles: its length.
@@ -55,7 +55,7 @@ class Spread:
 
     @classmethod
     def of(cls, times_ns: Sequence[int | None]) -> Self:
-        """Of times in ns; None is a time that never ended."""
+        """Summarise times in ns; None stands for a missing answer."""
         known = np.array(sorted(t for t in times_ns if t is not None), dtype=np.float64) / 1e3
         total = len(times_ns)
         if not known.size:
@@ -174,8 +174,3 @@ class LoopResult:
     def timed_on(self, stream: int) -> list[Run]:
         """The timed runs of a stream by length; the last is the one that was asked for."""
         return [run for run in self.timed if run.stream == stream]
-
-    @property
-    def all_shots(self) -> list[Shot]:
-        """Of all runs."""
-        return [shot for run in [*self.timed, *self.counted] for shot in run.shots]

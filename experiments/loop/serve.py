@@ -1,4 +1,4 @@
-"""`qec serve`: a decoder daemon for sources of one's own."""
+"""`qec serve`: decoder daemon."""
 
 import argparse
 import tempfile

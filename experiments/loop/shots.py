@@ -92,12 +92,12 @@ def sample_playlist(
 
 
 def name_of(point: Point) -> str:
-    """What progress lines call it."""
+    """Name a point in progress messages."""
     return f"d = {point.distance}, {point.rounds:,} cycles"
 
 
 def with_endings_of(playlist: Playlist, other: Playlist, *, cycles: int) -> Playlist:
-    """The same shots, but the last cycles and the readout are those of another playlist's, shot by shot.
+    """Replace the last cycles and the readout of each shot by those of another playlist.
 
     Shot n gets the ending of the other's shot n modulo their number: how long a decoder takes at the end of
     a shot depends on these data, and so does not differ between the two. Nobody knows the observables'

@@ -1,8 +1,7 @@
-"""`qec soak`: the real-time loop for minutes; nothing may be lost, nothing may grow."""
+"""`qec soak`: endurance test of the real-time loop: no lost shots, no memory growth."""
 
 import argparse
 import contextlib
-import json
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
 from experiments.common.numbers import duration, number
@@ -32,7 +32,7 @@ _GROWTH_KB = 4096
 
 @dataclass
 class _Stream:
-    """What came of one stream."""
+    """Results of one stream."""
 
     shots: list[Shot] = field(default_factory=list)
     final: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--minutes", type=real(above=0), default=10.0, metavar="N", help="how long to stream")
     add("--distance", type=whole(), default=5, metavar="D", help="code distance")
     add("--cycles", type=whole(), default=1_000_000, metavar="N", help="cycles of a shot")
-    add("--shots", type=whole(), default=8, metavar="N", help="different shots, played in turns")
+    add("--shots", type=whole(), default=8, metavar="N", help="different shots, played alternately")
     options.add_loop(parser)
     add("--json", type=output(), metavar="FILE", help="write what was measured")
 
@@ -127,7 +127,7 @@ def _conclude(
             print(f"\nstream {at}")
         print(_account(stream))
     if beside is not None:
-        print(f"machine beside (us)   {_times(beside)}")
+        print(f"machine during (us)   {_times(beside)}")
     passed = bool(played) and growth <= _GROWTH_KB and not any(s.lost or s.unlike for s in streams)
     print("\npassed" if passed else "\nNOT passed: shots were lost or differ, or memory grew")
     if args.json:
@@ -140,12 +140,12 @@ def _conclude(
             "streams": [_to_json(stream) for stream in streams],
             "passed": passed,
         }
-        Path(args.json).write_text(json.dumps(data, indent=1) + "\n")
+        write_json(args.json, data)
     return 0 if passed else 1
 
 
 def _account(stream: _Stream) -> str:
-    """What became of a stream, a line for each kind of thing."""
+    """Format the results of a stream."""
     decision, loop = _latencies(stream)
     late = spread(Histogram.from_json(stream.final["lateness"]))
     known = [shot.decision_ns for shot in stream.shots if shot.decision_ns is not None]

@@ -1,4 +1,4 @@
-"""Means of latencies with their intervals, and how much longer they are after long shots than after short."""
+"""Mean latencies with intervals, and their ratios between long and short shots."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def mean(times_ns: Sequence[int | None]) -> Estimate:
 
 
 def reference(runs: Sequence[Run]) -> Run | None:
-    """What the longest shots are compared with: those of a hundredth of their cycles, or the shortest.
+    """Choose the runs that the longest shots are compared with: a hundredth of their cycles, or the shortest.
 
     Args:
         runs: of one stream, by length.
@@ -53,7 +53,7 @@ def ratio(long: Run, short: Run, kind: str) -> tuple[Estimate, float]:
         kind: "decision" or "loop".
 
     Returns:
-        The ratio, and the ratio of medians beside it, which single hiccups do not move.
+        The ratio of means, and the ratio of medians, which single hiccups do not move.
     """
     endings = 1 + max((shot.index for shot in long.shots), default=0)
     sums = np.array([_by_ending(run, kind, endings) for run in (long, short)])
@@ -78,7 +78,7 @@ def _cycles(run: Run) -> int:
 
 
 def _quotient(totals: NDArray[np.float64]) -> float:
-    """Of two means, from [[sum, count], [sum, count]]."""
+    """Divide two means, given as [[sum, count], [sum, count]]."""
     (long_sum, long_count), (short_sum, short_count) = totals
     return float(long_sum / long_count / (short_sum / short_count))
 

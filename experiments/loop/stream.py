@@ -1,4 +1,4 @@
-"""`qec stream`: plays shots to a decoder daemon at the pace of a device."""
+"""`qec stream`: play shots to a decoder daemon at the cycle time of a device."""
 
 import argparse
 import json

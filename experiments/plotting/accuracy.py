@@ -88,7 +88,7 @@ def _panel(axes: Axes, panel: DecoderPanel, names: Sequence[str]) -> None:
 
 
 def _same_limits(all_axes: Sequence[Axes], *, least: float, most: float) -> None:
-    """One scale for all panels, so that they can be compared; times from `least` to `most`."""
+    """Set the same limits on all panels; times from `least` to `most`."""
     y_ends = [axes.get_ylim() for axes in all_axes]
     for axes in all_axes:
         axes.set_xlim(least, most)
@@ -99,7 +99,7 @@ def _same_limits(all_axes: Sequence[Axes], *, least: float, most: float) -> None
 
 
 def _staircase(axes: Axes, front: Sequence[DecoderPoint]) -> None:
-    """What can be had for a given time."""
+    """Draw the fewest errors reached within a given time."""
     if len(front) > 1:
         axes.plot(
             [point.microseconds for point in front],

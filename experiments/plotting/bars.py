@@ -30,7 +30,7 @@ def draw_bars(*, path: Path | str, causes: Sequence[str], groups: Sequence[Bars]
     Args:
         path: PNG file to write; its folder must exist.
         causes: names of the rows.
-        groups: bars that stand beside each other in every row.
+        groups: bars next to each other in every row.
         x_label: what a bar's length shows.
 
     Returns:

@@ -20,7 +20,7 @@ def draw_burst(
     curve: NDArray[np.float64],
     curve_label: str,
 ) -> Path:
-    """Draw detection events in space and time, and the detection fraction beside them.
+    """Draw detection events in space and time, and the detection fraction.
 
     Args:
         path: PNG file to write; its folder must exist.

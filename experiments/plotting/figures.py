@@ -1,4 +1,4 @@
-"""All pictures: plain data in, the path of a PNG out. Only the `figures` files import matplotlib.
+"""Figures of error rates, detection fractions and curves, from plain data to PNG files.
 
 House style: every series has its own marker and line style besides its colour, so that a picture reads in
 grey; bars and bands are the intervals of the data, and the legend says which; a count of zero errors is an
@@ -107,7 +107,7 @@ def draw_ratio(
         path: As `draw_suppression`.
         series: One line each, for example one for each error rate; ratios above zero.
         y_label: What is divided by what.
-        reference_label: Words beside the line at ratio 1.
+        reference_label: Label of the line at ratio 1.
         title: As `draw_suppression`.
 
     Raises:

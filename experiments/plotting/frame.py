@@ -1,4 +1,4 @@
-"""What all pictures share: axes to draw on, points with intervals, legends that find their place.
+"""Axes, points with intervals and legends, shared by all figures.
 
 The only file besides `figures` and its kin that imports matplotlib. Nothing here touches matplotlib's global
 state: no pyplot, and the settings hold only while a picture is drawn.

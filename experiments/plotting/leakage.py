@@ -12,7 +12,7 @@ from qec.statistics import Estimate
 def draw_leakage(
     *, path: Path | str, population: CurvePanel, fractions: Mapping[str, Mapping[int, Estimate]]
 ) -> Path:
-    """Draw leaked qubits against cycles, and the detection fraction beside them.
+    """Draw leaked qubits and detection fraction against cycles.
 
     Args:
         path: PNG file to write; its folder must exist.
@@ -32,7 +32,7 @@ def draw_leakage(
         detection_panel(
             right, [DetectionSeries(label=case, fractions=found) for case, found in fractions.items()]
         )
-        # The first and last layers have fewer errors behind them; the rest is what leakage changes.
+        # The first and last layers have fewer errors before them; the rest is what leakage changes.
         inner = [e.value for found in fractions.values() for cycle, e in found.items() if cycle >= 2]
         right.set_ylim(0, 110 * max(inner))
         right.set_title(r"$\mathbf{b}$   Detection events", loc="left")

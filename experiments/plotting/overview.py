@@ -1,4 +1,4 @@
-"""Counts and fits as the series of a figure: the same two panels for `qec demo` and `qec plot`."""
+"""Series of epsilon_d and of logical error against cycles, for `qec demo` and `qec plot`."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The plain data that figures are drawn from."""
+"""Data of figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class SuppressionSeries:
     """Logical error per cycle at several distances, and the line through it.
 
     Attributes:
-        label: What tells this series from others: noise, decoder.
+        label: What distinguishes this series: noise, decoder.
         distances: Code distances.
         epsilons: One estimate for each distance.
         fit: Line to draw with its band; None for points alone.

@@ -1,4 +1,4 @@
-"""The house style of pictures: colours, markers, lines, and what a legend says about intervals."""
+"""Style of figures: colours, markers, lines, and the title of a legend."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,12 +35,12 @@ STYLE: dict[Any, Any] = {
 
 
 def color(index: int) -> str:
-    """Of the series with this number."""
+    """Look up the series with this number."""
     return _COLORS[index % len(_COLORS)]
 
 
 def marker(index: int) -> str:
-    """Of the series with this number."""
+    """Look up the series with this number."""
     return _MARKERS[index % len(_MARKERS)]
 
 
@@ -55,7 +55,7 @@ def joined(label: str, words: str) -> str:
 
 
 def meaning(what: str, estimates: Sequence[Estimate], fits: Sequence[Estimate] = ()) -> str:
-    """What the drawn intervals are, and those of the numbers in the legend where they differ."""
+    """Describe the drawn intervals, and those of the numbers in the legend where they differ."""
     drawn, written = _confidences(estimates), _confidences(fits)
     rest = f"; numbers: {written}" if fits and written != drawn else ""
     return f"{what}: {drawn} intervals{rest}"

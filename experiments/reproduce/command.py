@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.epilog = (
         f"Figures: {', '.join(FIGURES)}.\n"
-        "Finished work is kept in the folder: after a stop, the same command goes on from there.\n"
+        "Finished work is kept in the folder: after a stop, run the same command to continue.\n"
         "The report is report.html (one file with everything inside) and report.md."
     )
     add("figures", nargs="+", metavar="FIGURE", help=f"{_ALL}, or names from the list below")
@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
         files = report.write(out, chapters=chapters, facts=facts)
     if stopped:
         print(
-            f"qec reproduce: stopped; {out} keeps what is finished, the same command goes on", file=sys.stderr
+            f"qec reproduce: stopped; {out} keeps what is finished; run the same command to continue",
+            file=sys.stderr,
         )
     for chapter in chapters:
         if chapter.section is not None and chapter.section.rows:

@@ -1,4 +1,4 @@
-"""Takes a finished report into the documentation: `python -m experiments.reproduce.publish FOLDER`.
+"""Copy a finished report into the documentation: `python -m experiments.reproduce.publish FOLDER`.
 
 Text, numbers and figures (in few colours, to be small) go to `docs/pages/reproduced/`, in place of what was
 there; the HTML file and the records stay where they are.

@@ -19,7 +19,7 @@ FIGURES = {
 
 
 def figure_by_name(name: str) -> Figure:
-    """The module behind a name.
+    """Import the module of a figure.
 
     Raises:
         ValueError: an unknown name.

@@ -1,4 +1,4 @@
-"""`qec sweep`: counts errors for a grid of memory experiments, in processes, into a growing CSV file."""
+"""`qec sweep`: count logical errors on a grid of memory experiments, in processes, into a CSV file."""
 
 import argparse
 import os
@@ -205,7 +205,7 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
             progress.clear()
             print(
                 f"qec sweep: stopped; {file.path} keeps {new_shots:,} shots of this run, "
-                "the same command goes on from there",
+                "run the same command to continue",
                 file=sys.stderr,
             )
             return 130
@@ -222,7 +222,7 @@ def _finished(row: Any | None, args: argparse.Namespace) -> float:
 
 
 def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:
-    """What sinter's workers run: decoders, or samplers where a device leaks, which circuits cannot say."""
+    """Make the decoders of sinter's workers, or samplers where a device leaks."""
     models = {model.text: model for point in points if (model := point.leakage) is not None}
     if models:
         return {name: TaskSampler(sinter_decoder(name), models) for name in names}

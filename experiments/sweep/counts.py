@@ -1,4 +1,4 @@
-"""CSV files of counts, in sinter's format: read, merged, and appended to so that no kill can spoil them."""
+"""CSV files of counts in sinter's format: reading, merging, appending."""
 
 import collections
 import csv
@@ -147,7 +147,7 @@ def _read_table(path: Path) -> _Table:
             rows.append(_row(line, columns))
         except (ValueError, OverflowError, csv.Error) as error:
             raise ValueError(
-                f"{path}, line {number}: not a row of counts ({error}): mend or delete it"
+                f"{path}, line {number}: not a row of counts ({error}): correct or delete it"
             ) from None
     return _Table(rows, "", columns, ignored)
 
@@ -192,7 +192,7 @@ def add_up(rows: Iterable[Any]) -> list[Any]:
 
 
 def _shared_ids(rows: Iterable[Any]) -> list[str]:
-    """List each strong_id that stands for several tasks, after `add_up`."""
+    """List each strong_id shared by several tasks, after `add_up`."""
     seen = collections.Counter(row.strong_id for row in rows)
     return [strong_id for strong_id, number in seen.items() if number > 1]
 

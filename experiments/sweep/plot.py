@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "csv", nargs="+", metavar="CSV", help="files of qec sweep or sinter, with metadata d and r"
     )
-    parser.add_argument("--out", metavar="FOLDER", help="where the figures go; default: beside the first CSV")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where the figures go; default: the folder of the first CSV"
+    )
     parser.add_argument(
         "--keep",
         action="append",

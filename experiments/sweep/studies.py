@@ -1,4 +1,4 @@
-"""Rows of a sweep's CSV, grouped into the studies that one line of a figure shows."""
+"""Rows of a sweep's CSV file grouped into studies, one for each line of a figure."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from experiments.common.fits import Count, Fits, fit
 from experiments.sweep.study_keys import select_keys
 
-# What tells two studies apart: (metadata key, value), in the order of reading.
+# What distinguishes two studies: (metadata key, value), in the order of reading.
 Key = tuple[tuple[str, str], ...]
 
 
@@ -30,7 +30,7 @@ class Study:
 
 
 _FIRST = ("c", "noise", "p")
-# Values that need no name beside them.
+# Values that need no name.
 PLAIN = ("c", "noise", "decoder")
 
 
@@ -144,6 +144,6 @@ def describe(key: Key) -> str:
 
 
 def split_common(found: Sequence[Study]) -> tuple[Key, list[Key]]:
-    """What all studies have in common (for a title), and for each what is its own (for a legend)."""
+    """Split the descriptions of studies into a common part, for a title, and one for each, for a legend."""
     common = tuple(part for part in found[0].key if all(part in study.key for study in found))
     return common, [tuple(part for part in study.key if part not in common) for study in found]

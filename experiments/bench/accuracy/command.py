@@ -1,7 +1,6 @@
 """`qec bench accuracy`: logical errors against decoding time, for our decoders and for other libraries."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -13,13 +12,14 @@ from experiments.bench.accuracy import report
 from experiments.bench.accuracy.peers import REFERENCE, Contender, Decode, contenders
 from experiments.bench.accuracy.runs import PIECE, Run, RunFile, Shots, cell_name
 from experiments.common import machine
+from experiments.common.json_file import write_json
 from experiments.common.parser import output, real, whole
 from experiments.common.points import Point
 from experiments.common.terminal import Progress
 from experiments.common.timing import on_one_core
 
 _CELLS = ("5:0.003", "7:0.003", "7:0.005")
-# Decoders take turns of about so many seconds.
+# Length of a decoder's turn, in seconds.
 _TURN = 1.0
 _WARM_UP = 5
 
@@ -89,14 +89,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{report.text(cells)}")
         if args.json:
             data = {"machine": machine.description(), "cells": report.plain_data(cells)}
-            Path(args.json).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            write_json(args.json, data)
             print(f"\nJSON: {args.json}")
         # Matplotlib takes a while to import, and `qec bench --help` does not need it.
         from experiments.plotting import accuracy
 
         print(f"\nFigure: {accuracy.draw(path=args.out, panels=report.panels(cells))}")
     if stopped:
-        print(f"qec bench: stopped; the same command goes on from {args.data}", file=sys.stderr)
+        print(f"qec bench: stopped; the same command continues {args.data}", file=sys.stderr)
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""Who takes part in `qec bench accuracy`: all decoders of the registry, other libraries where installed."""
+"""Decoders compared by `qec bench accuracy`: those of the registry, and other libraries where installed."""
 
 import importlib
 import importlib.util
@@ -95,7 +95,7 @@ _PEERS: dict[str, tuple[str, Callable[[stim.Circuit], Decode]]] = {
 
 
 def contenders(*, names: Sequence[str] | None, peers: bool) -> tuple[list[Contender], list[str]]:
-    """All that take part, plain matching first, and notes on who is missing.
+    """List the decoders to compare, plain matching first, and notes on the missing ones.
 
     Args:
         names: decoders of the registry; None takes all. Plain matching always takes part.

@@ -1,11 +1,9 @@
-"""Logical errors relative to plain matching, with intervals, beside the time: table and plain data."""
+"""Decoding times and logical errors relative to plain matching, with intervals: table and plain data."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from experiments.bench.accuracy.runs import Run
 from experiments.common.numbers import estimate, number
@@ -20,7 +18,7 @@ _SIGMAS = sigmas_of(confidence=0.95)
 
 @dataclass(frozen=True)
 class Score:
-    """One decoder in one cell, beside plain matching on the same shots.
+    """One decoder in one cell, compared with plain matching on the same shots.
 
     Attributes:
         decoder: its name.
@@ -61,7 +59,7 @@ class Score:
 
 @dataclass(frozen=True)
 class CellScores:
-    """All decoders of one cell; `notes` says who is missing and why."""
+    """All decoders of one cell; `notes` names the missing ones with the reason."""
 
     point: Point
     scores: list[Score]
@@ -148,13 +146,12 @@ def panels(cells: Sequence[CellScores]) -> list[DecoderPanel]:
 
 
 def plain_data(cells: Sequence[CellScores]) -> list[dict[str, Any]]:
-    """The same for a JSON file; an unknown ratio is null."""
+    """Convert to plain data for a JSON file."""
     found = []
     for cell in cells:
         scores = []
         for score in cell.scores:
             ratio = score.ratio
-            ends = [one if np.isfinite(one) else None for one in (ratio.value, ratio.low, ratio.high)]
-            scores.append({**vars(score), "relative_errors": ends})
+            scores.append({**vars(score), "relative_errors": [ratio.value, ratio.low, ratio.high]})
         found.append({"cell": vars(cell.point), "scores": scores, "notes": cell.notes})
     return found

@@ -1,4 +1,4 @@
-"""What each decoder got wrong and how long it took, shot by shot, in a file that can be continued."""
+"""Failed shots and decoding times of each decoder, in a file that can be continued."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ class Run:
 
 
 def cell_name(point: Point) -> str:
-    """What names a cell in the file."""
+    """Name a cell in the file."""
     return json.dumps(asdict(point), sort_keys=True)
 
 
@@ -71,11 +71,11 @@ class Shots:
 
 
 class RunFile:
-    """All runs, kept in a file of one JSON record a line; each record is written at once.
+    """File of all runs, one JSON record a line.
 
     Args:
         path: the file; made if there is none.
-        again: decoders whose records are dropped, to be measured anew.
+        again: decoders whose records are dropped, to be measured again.
 
     Raises:
         ValueError: on entering, a line is not such a record (a half-written last one is dropped).

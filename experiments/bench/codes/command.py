@@ -1,16 +1,15 @@
 """`qec bench codes`: decoders on circuits of many code families, and on random small models."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from experiments.bench.codes import exact_rates, report
 from experiments.bench.codes.random_models import random_model
 from experiments.bench.codes.runs import Cell, Limits, Run, measure
 from experiments.common import machine
+from experiments.common.json_file import write_json
 from experiments.common.parser import decoder, output, real, whole
 from experiments.common.preparation import compile_kernels
 from experiments.common.terminal import Progress
@@ -32,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec bench codes`."""
     add = parser.add_argument
     parser.epilog = (
-        "All decoders decode the same shots of each circuit, in turns on one core. A cell ends when plain\n"
-        "matching has --errors logical errors and all others have decoded the same shots, or when its share\n"
-        "of --minutes is spent: slow decoders then have decoded fewer shots, and are compared on those.\n\n"
+        "All decoders decode the same shots of each circuit, alternately on one core. A cell ends when\n"
+        "plain matching has --errors logical errors and all others have decoded the same shots, or when its\n"
+        "share of --minutes is spent: slow decoders then have decoded fewer shots, and are compared on\n"
+        "those.\n\n"
         "--random_models measures random models of up to 12 detectors instead: all syndromes are decoded,\n"
         "and logical error rates are exact.\n\n"
         "Families, with the cells DISTANCE:P that are measured if none is given:\n"
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         stopped = _circuits(args, names, data)
     if args.json:
-        Path(args.json).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        write_json(args.json, data)
         print(f"\nJSON: {args.json}")
     if stopped:
         print("qec bench: stopped; the tables hold what was measured", file=sys.stderr)

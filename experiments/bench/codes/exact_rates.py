@@ -132,7 +132,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
 
 
 def text_of_model(seed: int, names: Sequence[str]) -> str:
-    """What each decoder makes of one model."""
+    """Decode one random model with each decoder; returns a table."""
     outcome = measure(seed, names)
     rows = [
         [name, f"{rate:.6e}", number(_ratio(rate, outcome.optimum), 4), str(outcome.refused[name])]
@@ -143,5 +143,5 @@ def text_of_model(seed: int, names: Sequence[str]) -> str:
 
 
 def plain_data(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """The same for a JSON file."""
+    """Convert to plain data for a JSON file."""
     return [vars(one) for one in outcomes]

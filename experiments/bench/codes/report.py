@@ -87,7 +87,7 @@ class Score:
 
     @property
     def verdict(self) -> str:
-        """What the bar says, in a few words; empty where there is none."""
+        """Result of the comparison in a few words; empty without a bar."""
         if self.note:
             return "no shots"
         if self.decoder not in BARS or not self.pairs[REFERENCE].shots:
@@ -108,7 +108,7 @@ def score_cell(cell: Cell, runs: Mapping[str, Run]) -> list[Score]:
 
 
 def text(scores: Sequence[Score], *, errors: int) -> str:
-    """One table of all cells, and the cells in which a bar is missed."""
+    """Format a table for each cell, and the list of missed bars."""
     header = ["decoder", "shots", "errors", "plain's", "z", "z to pymatching-correlated", "us a shot", "bar"]
     cells: dict[Cell, list[list[str]]] = {}
     notes = []
@@ -175,7 +175,7 @@ def _place(score: Score) -> str:
 
 
 def _summary(scores: Sequence[Score]) -> str:
-    """One line a cell: relative errors of each decoder."""
+    """Format the relative errors of each decoder, one row a cell."""
     names = [name for name in dict.fromkeys(score.decoder for score in scores) if name != REFERENCE]
     by_cell: dict[Cell, dict[str, Score]] = {}
     for score in scores:
@@ -202,7 +202,7 @@ def _relative(score: Score) -> str:
 
 
 def plain_data(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """The same for a JSON file."""
+    """Convert to plain data for a JSON file."""
     return [
         {
             **vars(score.cell),

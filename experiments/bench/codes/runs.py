@@ -1,4 +1,4 @@
-"""Decoders in turns on the same shots of one circuit of `qec bench codes`."""
+"""Alternating decoding of the same shots by all decoders, for one circuit of `qec bench codes`."""
 
 import time
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ import json
 import math
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pymatching
 import stim
 
 import decoders
+from experiments.common.new_process import run_module
 from experiments.common.numbers import number
 from experiments.common.parser import whole
 from experiments.common.terminal import Progress
@@ -159,7 +158,4 @@ def _in_a_process(args: argparse.Namespace, *, code: str, name: str) -> dict[str
         "flattened": args.flattened,
         "irregular": args.irregular,
     }
-    command = [sys.executable, "-m", "experiments.cli", "bench", "build", "--child", json.dumps(arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    return run_module("experiments.cli", "bench", "build", "--child", json.dumps(arguments))

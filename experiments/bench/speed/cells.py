@@ -14,8 +14,8 @@ from experiments.bench.speed.probe import REFERENCE
 from experiments.common.points import Point
 from experiments.common.timing import Ratio, in_turns, on_one_core
 
-# At least so many different shots, or branch predictors learn them by heart; at most so many, and so many
-# detection events as bools, for they have to fit the memory.
+# At least this many different shots, or branch predictors memorise them; at most this many, and this many
+# detection events as bools, which have to fit into memory.
 _LEAST_SHOTS = 500
 _MOST_SHOTS = 100_000
 _MOST_BOOLS = 1 << 28
@@ -81,7 +81,7 @@ class Cell:
 
     @property
     def turns(self) -> int:
-        """How often everything was timed."""
+        """Number of repetitions."""
         return len(self.own_ns[self.own_path])
 
     @property
@@ -91,7 +91,7 @@ class Cell:
 
     @property
     def own_per_event(self) -> float:
-        """Ours."""
+        """Our decoder's median time in ns per detection event."""
         return median(self.own_ns[self.own_path]) / self.events
 
 

@@ -1,4 +1,4 @@
-"""`qec bench decoders`: how many times faster than PyMatching our decoders are, and what else they cost."""
+"""`qec bench decoders`: decoding time relative to PyMatching, construction time and memory."""
 
 import argparse
 import csv
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Writes bench_decoders.csv (the table), bench_decoders_times.csv (each single time),\n"
         "bench_decoders_costs.csv and bench_decoders.png. Uniform noise, CX gates, basis Z, as many cycles\n"
-        "as the distance. Times of a cell are taken in turns on one core; each library is judged by the\n"
+        "as the distance. Times of a cell are taken alternately on one core; each library is judged by the\n"
         "faster of its two batch calls, bit-packed and bool."
     )
     add("--codes", nargs="+", choices=_CODES, default=list(_CODES), metavar="CODE", help="codes")

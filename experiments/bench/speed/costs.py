@@ -1,4 +1,4 @@
-"""What decoders cost besides decoding: making them, memory, a process's first call; and what threads gain."""
+"""Construction time, memory and first-call time of decoders, and speed-up by threads."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from experiments.common.timing import Ratio, in_turns, on_one_core, usable_cores
 
 #: PyMatching's memory for a cycle of distance 5 after first use, in kB: the bar for ours.
 MOST_CYCLE_KILOBYTES = 60.0
-#: Making our decoder may take so many times PyMatching's time.
+#: Greatest construction time of our decoder, in units of PyMatching's.
 MOST_BUILD_RATIO = 2.0
 
 _P = 0.003
@@ -132,7 +132,7 @@ def memory(names: Sequence[str], *, cycles: int) -> Iterator[Cost]:
 
 
 def threads(names: Sequence[str], *, distance: int, shots: int, repeats: int) -> Iterator[Cost]:
-    """How many times faster several threads are than one, on bit-packed shots; free cores matter."""
+    """Measure the speed-up by threads on bit-packed shots; needs free cores."""
     circuit = _circuit(distance, distance)
     dem = circuit.detector_error_model(decompose_errors=True)
     packed: NDArray[np.uint8] = circuit.compile_detector_sampler(seed=1).sample(shots, bit_packed=True)

@@ -1,11 +1,9 @@
-"""What only a new process can measure about a decoder; run by `qec bench decoders`, not by people.
+"""Measurements of a decoder in a new process; started by `qec bench decoders`.
 
 `python -m experiments.bench.speed.probe MEASUREMENT DECODER < circuit.stim` prints one line of JSON.
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +13,7 @@ import numpy as np
 import stim
 
 from experiments.common.machine import resident_bytes
+from experiments.common.new_process import run_module
 
 REFERENCE = "PyMatching"  # the library itself; "pymatching" is our adapter to it
 _SHOTS = 200
@@ -71,18 +70,7 @@ def in_new_process(
     Raises:
         RuntimeError: it failed; the message has the last line of what it said.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.bench.speed.probe", measurement, name],
-        input=str(circuit),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise RuntimeError(f"measuring {measurement} of {name} in a new process failed: {reason[0]}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    return run_module("experiments.bench.speed.probe", measurement, name, text=str(circuit), **environment)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ COST_COLUMNS = [
 
 
 def cell_row(cell: Cell) -> list[object]:
-    """What `COLUMNS` name."""
+    """Values of `COLUMNS` for one cell."""
     point, ratio = cell.point, cell.ratio
     return [
         *(point.code, point.distance, point.rounds, point.p, cell.decoder, cell.num_detectors, cell.shots),
@@ -59,14 +59,14 @@ def time_rows(cells: Sequence[Cell]) -> list[list[object]]:
 
 
 def cost_row(cost: Cost) -> list[object]:
-    """What `COST_COLUMNS` name."""
+    """Values of `COST_COLUMNS` for one cost."""
     ratio = cost.ratio
     ends = ("", "", "") if ratio is None else (ratio.median, ratio.low, ratio.high)
     return [cost.part, cost.quantity, cost.decoder, _blank(cost.reference), cost.own, *ends, _blank(cost.met)]
 
 
 def cell_table(cells: Sequence[Cell]) -> str:
-    """All cells, and for each decoder a line that sums them up."""
+    """Format all cells, and one line of totals for each decoder."""
     header = ["code", "d", "p", "decoder", "events/shot", "PyMatching", "ours", "ratio", "mismatches", "bar"]
     rows = [
         [
@@ -105,7 +105,7 @@ def _sums(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
-    """All costs."""
+    """Format all costs."""
     return table(
         ["quantity", "decoder", "PyMatching", "ours", "ratio", "bar"],
         [

@@ -42,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Writes bench_streaming.csv (every number of the tables), bench_streaming_times.csv (each single\n"
         "time), bench_streaming_counts.csv (counts of logical errors) and figures. Rotated surface code,\n"
-        "SI1000 noise, CZ gates, basis Z. Times are taken in turns on one core, those of the part parallel\n"
-        "on all. The whole takes about five minutes and, for PyMatching, 6 GB; --quick half a minute."
+        "SI1000 noise, CZ gates, basis Z. Times are taken alternately on one core, those of the part\n"
+        "parallel on all. The whole takes about five minutes and, for PyMatching, 6 GB;\n"
+        "--quick half a minute."
     )
     add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help="what to measure")
     add("--quick", action="store_true", help="smaller values for what is not given")

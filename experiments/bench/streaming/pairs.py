@@ -1,4 +1,4 @@
-"""Logical errors of streaming: the same shots decoded in windows and whole, and what a buffer costs."""
+"""Logical errors of windowed and whole-history decoding of the same shots, and the cost of a buffer."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ _TIMED_CYCLES = 100_000
 
 @dataclass
 class Pair:
-    """Streaming with one buffer beside the whole history, on the same shots.
+    """Errors of streaming with one buffer and of the whole history, on the same shots.
 
     Attributes:
         decoder: what decodes in windows: `STREAM` or `PARALLEL`.
@@ -120,7 +120,7 @@ def compare_buffers(
         buffers: cycles; None is the default one. Those too short for the model are left out.
         errors: logical errors of the whole history to reach.
         repeats: number of turns in which the buffers are timed, on one core; 0 for none.
-        show: is told what goes on.
+        show: takes a line of progress.
         seed: of the shots.
     """
     point = memory_point(distance, CYCLES_PER_DISTANCE * distance, p)
@@ -151,7 +151,7 @@ def compare_buffers(
 def compare_parallel(
     distance: int, p: float, *, errors: int, show: Callable[[str], None], seed: int = 1
 ) -> Pair:
-    """The same with parallel windows, cut as finely as they can be: a seam every few cycles."""
+    """Compare with parallel windows of the smallest size, with a seam every few cycles."""
     point = memory_point(distance, CYCLES_PER_DISTANCE * distance, p)
     plan = StreamingDecoder.from_circuit(point.circuit())
     pair = Pair(decoder=PARALLEL, point=point, commit=plan.commit, buffer=plan.buffer)

@@ -1,4 +1,4 @@
-"""What `qec bench streaming` does in processes of their own: compile, sample a long shot, push one.
+"""Subprocesses of `qec bench streaming`: compile kernels, sample a long shot, decode one.
 
 `python -m experiments.bench.streaming.probe compile|sample|push < request.json` prints one line of JSON.
 Memory is counted from the start of the shot, when the decoder has been made and warmed up and the first

@@ -1,4 +1,4 @@
-"""What `qec bench streaming` measured, as tables and as rows of CSV files."""
+"""Results of `qec bench streaming` as tables and as rows of CSV files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Findings:
             yield _thread_table(self.threads)
 
     def rows(self) -> Iterator[Row]:
-        """What `COLUMNS` name: every number of the tables."""
+        """Values of `COLUMNS`: every number of the tables."""
         for distance, fraction in self.fractions.items():
             yield ["calibration", distance, "", f"p={self.p:.6g}", "detection fraction", fraction, "", "", ""]
         for shot in self.shots.values():
@@ -88,7 +88,7 @@ class Findings:
                 yield ["parallel", *_place(threads), variant, "us per cycle", value, least, "", met]
 
     def time_rows(self) -> Iterator[Row]:
-        """What `TIME_COLUMNS` name: every single time."""
+        """Values of `TIME_COLUMNS`: every single time."""
         for run in self.runs:
             variant = f"frames of {run.frame_cycles}"
             for turn, times in enumerate(run.times_ns):
@@ -114,7 +114,7 @@ class Findings:
                     yield ["parallel", *_place(threads), variant, turn, "", threads.point.rounds, ns]
 
     def count_rows(self) -> Iterator[Row]:
-        """What `COUNT_COLUMNS` name: the counts behind every ratio of logical errors."""
+        """Values of `COUNT_COLUMNS`: the counts of every ratio of logical errors."""
         for pair in [*self.pairs, *self.buffers]:
             counts = (pair.shots, pair.both, pair.only_stream, pair.only_whole)
             yield [pair.decoder, *_place(pair), pair.commit, pair.buffer, *counts]
@@ -164,7 +164,7 @@ def _run_table(runs: Sequence[ShotRun], shots: Mapping[int, Shot]) -> str:
     return "\n".join(
         [
             _words(
-                "One shot pushed in bit-packed frames of so many cycles, on one core. Time per cycle: median "
+                "One shot pushed in bit-packed frames of several cycles, on one core. Time per cycle: median "
                 f"over segments and {passes} passes. Last/first tenth of the shot: each segment in its "
                 f"fastest pass (single passes: least-most), bar {100 * MOST_DRIFT:g} %. Growth of the "
                 f"resident memory since the start of the shot: bar {MOST_GROWTH:g} MB. Windows "
@@ -258,7 +258,7 @@ def _thread_table(found: Sequence[Threads]) -> str:
     return "\n".join(
         [
             _words(
-                "Time per cycle in us with parallel windows on so many threads beside the caller's, frames "
+                "Time per cycle in us with parallel windows on several threads besides the caller's, frames "
                 "of 1,000 cycles: median (least) of the turns; streaming: StreamingDecoder on the caller's "
                 "thread. Bar: the best median keeps up with the cycles."
             ),

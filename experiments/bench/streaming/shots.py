@@ -1,22 +1,20 @@
-"""One shot of a million cycles, decoded as it would arrive: time along the shot, memory, and construction."""
+"""A shot of a million cycles, decoded as a stream: time along the shot, memory, construction time."""
 
 import gc
 import json
 import math
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from decoders.streaming.decoder import StreamingDecoder
+from experiments.common.new_process import run_module
 from experiments.common.points import Point
 from experiments.common.timing import Ratio, in_turns, on_one_core
 
@@ -65,6 +63,9 @@ def calibrate(distance: int, fraction: float) -> float:
         raise ValueError(f"--detection_fraction {fraction}: it must lie between {least:.2g} and {most:.2g}")
     root: float = brentq(lambda p: detection_fraction(distance, p) - fraction, low, high, xtol=1e-7)
     return root
+
+
+_PROBE = "experiments.bench.streaming.probe"
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class ShotRun:
         return max(grown for growths in self.grown_bytes for grown in growths) / 1e6
 
     def verdicts(self) -> dict[str, bool]:
-        """Which bars are met, of those that there are."""
+        """Bars of this run, each met or not."""
         found = {}
         if self.point.distance in BARS:
             found["time"] = self.microseconds() <= BARS[self.point.distance]
@@ -163,7 +164,8 @@ class ShotRun:
 
 def compile_kernels(distance: int, p: float) -> None:
     """Have the kernels compiled, if they are not, in another process than those that are timed."""
-    _in_new_process("compile", {"circuit": str(memory_point(distance, 20, p).circuit())})
+    request = {"circuit": str(memory_point(distance, 20, p).circuit())}
+    run_module(_PROBE, "compile", text=json.dumps(request))
 
 
 def sample_shot(point: Point, path: Path, *, seed: int = 1) -> Shot:
@@ -172,7 +174,8 @@ def sample_shot(point: Point, path: Path, *, seed: int = 1) -> Shot:
     Raises:
         RuntimeError: that process failed.
     """
-    found = _in_new_process("sample", {"circuit": str(point.circuit()), "path": str(path), "seed": seed})
+    request = {"circuit": str(point.circuit()), "path": str(path), "seed": seed}
+    found = run_module(_PROBE, "sample", text=json.dumps(request))
     return Shot(point=point, path=path, **found)
 
 
@@ -196,7 +199,7 @@ def push_shot(shot: Shot, *, frames: Sequence[int], passes: int, segments: int) 
         "passes": passes,
         "segment_cycles": segment_cycles,
     }
-    found = _in_new_process("push", request)
+    found = run_module(_PROBE, "push", text=json.dumps(request))
     common = {name: found[name] for name in ("commit", "buffer", "decoder_bytes")}
     return [
         ShotRun(point=shot.point, segment_cycles=segment_cycles, **common, **run) for run in found["runs"]
@@ -214,18 +217,3 @@ def build_times(distance: int, p: float, *, cycles: Sequence[int], repeats: int)
         gc.collect()
         times = in_turns(functions, repeats=repeats)
     return {length: times[str(length)] for length in cycles}
-
-
-def _in_new_process(measurement: str, request: Mapping[str, object]) -> dict[str, Any]:
-    """Have `bench_streaming_probe` do something in a process that has done nothing else."""
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.bench.streaming.probe", measurement],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise RuntimeError(f"{measurement} in a new process failed: {reason[0]}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

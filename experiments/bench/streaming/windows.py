@@ -1,4 +1,4 @@
-"""PyMatching on memories of any length: the whole history at once, and overlapping windows made by hand."""
+"""PyMatching on long memories: the whole history at once, and overlapping windows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ def compare_lengths(
         lengths: numbers of cycles of a shot.
         cycles: about how many cycles are decoded in a turn; at least one shot is.
         repeats: number of turns.
-        show: is told what goes on.
+        show: takes a line of progress.
         seed: of the shots.
     """
     found = []

@@ -1,4 +1,4 @@
-"""What a figure of `qec reproduce` is: jobs that leave records, and a section of the report from them."""
+"""Interface of the figures of `qec reproduce`: jobs, records, and a section of the report."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ Kind = Literal["input", "calibrated", "predicted", "measured"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked for.
+    """Options of a report.
 
     Attributes:
         quick: fewer shots, wider intervals; all figures together under five minutes on two cores.
@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a job that runs alone works.
+    """Resources of a job that runs alone.
 
     Attributes:
         workers: threads or processes it may use.
@@ -51,7 +51,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One piece of work, done once and then kept on disk.
+    """One computation, whose record is kept on disk.
 
     Attributes:
         work: a function at the top level of a module; called as `work(**arguments)` in a worker process, or,
@@ -83,7 +83,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of "ours beside published".
+    """One row of the comparison with the paper.
 
     Attributes:
         quantity: what it is.
@@ -92,7 +92,7 @@ class Row:
         kind: "input" (taken from the paper), "calibrated", "predicted", or "measured" (on this machine).
         note: what a reader must know to compare the two.
         scale: factor on an estimate's numbers before they are shown, for example 1e3.
-        unit: shown behind the numbers.
+        unit: shown after the numbers.
     """
 
     quantity: str
@@ -139,13 +139,13 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What a figure says in the report.
+    """Section of the report.
 
     Attributes:
         summary: one or two plain paragraphs, Markdown without headings: what was simulated, what came out.
         calibrated: what was calibrated, and by what; "nothing" is an answer.
         predicted: what follows without further adjustment.
-        rows: ours beside published.
+        rows: our values and the published ones.
         tables: further tables.
         pictures: figures.
         limits: what the simulation lacks or approximates, one sentence each.
@@ -166,7 +166,7 @@ class Records(Protocol):
     """Finished records."""
 
     def __getitem__(self, job: Job) -> Record:
-        """The record of a job."""
+        """Look up the record of a job."""
         ...
 
 
@@ -180,9 +180,9 @@ class Figure(Protocol):
     TITLE: str
 
     def jobs(self, settings: Settings) -> list[Job]:
-        """All work that the figure needs; equal settings give equal jobs."""
+        """List the jobs of the figure; equal settings give equal jobs."""
         ...
 
     def section(self, settings: Settings, records: Records) -> Section:
-        """The report's section, once all jobs have their records."""
+        """Make the report's section from the records of all jobs."""
         ...

@@ -91,7 +91,7 @@ def words(key: str, *, scale: float = 1.0, unit: str | None = None, note: bool =
     Args:
         key: as `value` takes it.
         scale: factor on the number before it is shown.
-        unit: shown behind it; None is the unit of the file.
+        unit: shown after it; None is the unit of the file.
         note: whether to add the note; a mark other than "published" is always added.
     """
     found = value(key)

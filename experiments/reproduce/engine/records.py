@@ -58,7 +58,7 @@ class RecordsFile:
         return self._found[job.key]
 
     def seconds(self, job: Job) -> float:
-        """How long a finished job took."""
+        """Duration of a finished job in seconds."""
         return self._seconds[job.key]
 
     def add(self, job: Job, record: Record, *, seconds: float) -> None:

@@ -1,24 +1,23 @@
-"""The report: Markdown with its figures beside it, one HTML file with everything inside, one JSON."""
+"""The report as Markdown with figures, as one self-contained HTML file, and as JSON."""
 
 import base64
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
 
+from experiments.common.json_file import write_json
 from experiments.reproduce.engine.figure import Row, Section, Table
 from qec.statistics import Estimate
 
 _TITLE = "Below threshold, in simulation"
 _INTRODUCTION = (
     'Results of "Quantum error correction below the surface code threshold" (Nature 638, 920 (2025), '
-    "arXiv 2408.13687), simulated and decoded by this project, beside the published values. Nothing was "
-    "adjusted to meet a published logical error rate, but for the noise of the repetition codes (by their "
-    "Lambda at small distances); each section says what was calibrated, and by what."
+    "arXiv 2408.13687), simulated and decoded by this project, compared with the published values. Nothing "
+    "was adjusted to meet a published logical error rate, but for the noise of the repetition codes (by "
+    "their Lambda at small distances); each section says what was calibrated, and by what."
 )
 _KINDS = {
     "input": "taken from the paper",
@@ -80,21 +79,18 @@ def write(folder: Path, *, chapters: Sequence[Chapter], facts: Sequence[tuple[st
         for picture in chapter.section.pictures if chapter.section else ():
             picture.draw(figures / f"{picture.name}.png")
     markdown = _markdown(chapters, facts)
-    texts = {
-        "report.html": _html(figures, chapters, markdown),
-        "report.md": markdown,
-        "results.json": _json(chapters, facts),
-    }
+    texts = {"report.html": _html(figures, chapters, markdown), "report.md": markdown}
     for name, text in texts.items():
         # Readers of an older report never see half a file.
         part = folder / f"{name}.partial"
         part.write_text(text, encoding="utf-8")
         part.replace(folder / name)
-    return [folder / name for name in texts]
+    write_json(folder / "results.json", _data(chapters, facts))
+    return [folder / name for name in (*texts, "results.json")]
 
 
 def comparison(rows: Sequence[Row]) -> Table:
-    """Ours beside published, as a table of text."""
+    """Make the table that compares our values with the published ones."""
     cells = [
         [row.quantity, row.our_words(), row.published or "-", _KINDS[row.kind], row.note] for row in rows
     ]
@@ -110,7 +106,7 @@ def _tables(section: Section) -> list[Table]:
 def _status(chapter: Chapter) -> str:
     total, done = chapter.jobs
     if chapter.section is None:
-        return f"Not finished: {done} of {total} jobs done; the same command goes on from there."
+        return f"Not finished: {done} of {total} jobs done; run the same command to continue."
     return f"{chapter.shots:,} shots simulated for it." if chapter.shots else ""
 
 
@@ -169,7 +165,7 @@ def _html(figures: Path, chapters: Sequence[Chapter], markdown: str) -> str:
     )
 
 
-def _json(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:
+def _data(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> dict[str, Any]:
     figures = {}
     for chapter in chapters:
         section = chapter.section
@@ -186,13 +182,4 @@ def _json(chapters: Sequence[Chapter], facts: Sequence[tuple[str, str]]) -> str:
             for row in section.rows
         ]
         figures[chapter.name] = {"shots": chapter.shots, "rows": rows, "data": dict(section.data)}
-    return json.dumps(_finite({"run": dict(facts), "figures": figures}), indent=1, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for what is no finite number: JSON knows no infinity."""
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {"run": dict(facts), "figures": figures}

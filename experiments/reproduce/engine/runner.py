@@ -1,4 +1,4 @@
-"""Runs jobs that have no record yet: in worker processes, or one alone; shows the time left."""
+"""Run the jobs that have no record yet, in worker processes or one alone."""
 
 import contextlib
 import multiprocessing

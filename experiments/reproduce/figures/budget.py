@@ -32,7 +32,7 @@ _CHANNELS = {
     "one_qubit": ("one-qubit gates", 1),
     "heating": ("leakage heating", 1),
 }
-# Leakage is small: switched on at several times its rate, so that its effect stands out of the noise.
+# Leakage is small: switched on at several times its rate, so that its effect exceeds the noise.
 _LEAKING: dict[str, tuple[dict[str, float], float]] = {
     "leakage": (leakage_jobs.PUBLISHED_CZ, 2.0),
     "heating": (leakage_jobs.PUBLISHED_HEATING, 4.0),
@@ -86,7 +86,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[Variant, int], Job]]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Share:
-    """One channel's contribution to 1/Lambda, and its weight: contribution = weight x rate."""
+    """Contribution of one channel to 1/Lambda, and its weight: contribution = weight x rate."""
 
     contribution: Estimate
     weight: Estimate
@@ -107,7 +107,7 @@ def _shares(inverse: dict[Variant, Estimate]) -> dict[str, _Share]:
 
 
 def _share(low: Estimate, high: Estimate, *, step: float, rate: float) -> _Share:
-    """What a rate contributes to 1/Lambda that grows from `low` to `high` over `step` times the rate."""
+    """Contribution of a rate to a 1/Lambda that grows from `low` to `high` over `step` times the rate."""
     sigma = math.hypot(propagation.sigma_of(low), propagation.sigma_of(high)) / step
     share = (high.value - low.value) / step
     return _Share(
@@ -138,7 +138,7 @@ def _inverse_lambda(settings: Settings, records: Records) -> dict[Variant, Estim
 
 
 def section(settings: Settings, records: Records) -> Section:
-    """Contributions beside the published ones."""
+    """Compare the contributions with the published ones."""
     inverse = _inverse_lambda(settings, records)
     shares = _shares(inverse)
     whole = _sum(inverse, list(shares))

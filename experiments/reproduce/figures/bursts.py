@@ -1,4 +1,4 @@
-"""Bursts of correlated errors: found in a long record by detection events alone, and what they do."""
+"""Bursts of correlated errors: detection in a long record, and effect on logical errors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def jobs(settings: Settings) -> list[Job]:
 
 
 def section(settings: Settings, records: Records) -> Section:
-    """What was found beside what there was."""
+    """Compare the detected bursts with the simulated ones."""
     job = chain_jobs.searched_record(settings)
     done = records[job]
     search = chain_results.search(job, done)

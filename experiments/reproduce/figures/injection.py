@@ -184,7 +184,7 @@ def _exponent_rows(found: _Results) -> list[Row]:
 
 
 def _suppression_rows(found: _Results) -> list[Row]:
-    """How suppression changes with distance at the chip's own rates."""
+    """Rows of the suppression at the chip's own rates, by distance."""
     if 1.0 not in found.factors:
         return []
     published = {3: "budget.lambda_3_5", 9: "budget.lambda_11_13"}

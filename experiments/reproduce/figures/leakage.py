@@ -153,11 +153,11 @@ def section(settings: Settings, records: Records) -> Section:
     ]
     return Section(
         summary=(
-            "Memories of 10, 30 and 50 cycles on the model of the 72-qubit chip, with leakage beside its "
+            "Memories of 10, 30 and 50 cycles on the model of the 72-qubit chip, with leakage and its "
             "Pauli errors: CZs and waiting heat qubits out of their two levels, a CZ can hand leakage on,"
             " resets bring measure qubits back, and leakage removal does the same for data qubits at the "
             "end of each cycle. Without removal leakage grows over some tens of cycles until decay and "
-            "transport balance it, and the detection fraction with it; a leaked qubit goes on disturbing "
+            "transport balance it, and the detection fraction with it; a leaked qubit keeps disturbing "
             "its neighbours for many cycles, which costs a decoder that knows nothing of it more than as "
             "many Pauli errors would."
         ),

@@ -135,7 +135,7 @@ def section(settings: Settings, records: Records) -> Section:
         Picture(
             name="memory",
             caption="Left: logical error against cycles, all patches and bases of a distance together, "
-            f"decoder {found.shown}. Middle: error per cycle against distance, by decoder, beside "
+            f"decoder {found.shown}. Middle: error per cycle against distance, by decoder, and "
             "the published values. Right: detection fraction in each cycle.",
             draw=lambda path: _draw(path, found, settings),
         )
@@ -157,7 +157,7 @@ def section(settings: Settings, records: Records) -> Section:
         pictures=pictures,
         limits=[
             "No leakage, no crosstalk of measurements, no drift, no correlated bursts: the calibrated factor "
-            "stands for their share in the detection fraction, spread evenly over all channels.",
+            "represents their share in the detection fraction, spread evenly over all channels.",
             "Errors are Pauli errors; decay (T1) is symmetrised.",
             "Decoders know the exact rates of the simulation, which no prior of a real device does; the "
             "published decoders are other ones.",

@@ -66,7 +66,7 @@ def _offline_jobs(settings: Settings) -> Iterator[tuple[tuple[str, int, str, int
 
 
 def _decoders(settings: Settings) -> list[str]:
-    """Those that decode a whole memory in reasonable time."""
+    """Select the decoders that decode a whole memory in reasonable time."""
     return [name for name in settings.decoders if counting.is_fast(name)] or list(settings.decoders[:1])
 
 
@@ -123,7 +123,7 @@ def _run(run: dict[str, Any], distance: int) -> dict[str, Any]:
 
 
 def section(settings: Settings, records: Records) -> Section:
-    """Latency, and logical errors beside those of offline decoders."""
+    """Latency, and logical errors compared with offline decoders."""
     found = records[_loop_job(settings)]
     live = fit(_counts(found))
     offline = {

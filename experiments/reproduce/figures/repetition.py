@@ -1,4 +1,4 @@
-"""Repetition codes to distance 29: an hour of the device decoded, and by splitting what no record shows."""
+"""Repetition codes up to distance 29: a decoded hour of the device, and rare failures by splitting."""
 
 import math
 from pathlib import Path
@@ -145,13 +145,13 @@ def _summary(
         f"bursts d = 29 failed in {errors} of {shots} shots; in the {special} shots that a burst touches or "
         f"that look like one, {failed} times. {_burst_words(search, longer)}\n\n"
         f"Lambda = {number(fit.value.value)} [{number(fit.value.low)}, {number(fit.value.high)}] for d = 5 "
-        "to 11. Without bursts epsilon goes on falling exponentially, to far below 1e-10; with them it stops "
-        f"at {estimate(floor)} (published: {words('repetition.floor')})."
+        "to 11. Without bursts epsilon continues to fall exponentially, to far below 1e-10; with them it "
+        f"stops at {estimate(floor)} (published: {words('repetition.floor')})."
     )
 
 
 def _burst_words(search: chain_results.Search, longer: Job) -> str:
-    """What the record has of bursts, and where one is shown."""
+    """Describe the bursts of the record."""
     bursts = len(search.pairs)
     cycles = longer.arguments["blocks"] * longer.arguments["block"] * longer.arguments["rounds"]
     where = f'One is shown under "Bursts of correlated errors", from a record of {cycles:.3g} cycles.'

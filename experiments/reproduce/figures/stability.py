@@ -262,7 +262,7 @@ def section(settings: Settings, records: Records) -> Section:
             Picture(
                 name="stability",
                 caption="Lambda, detection fraction, and what relearning gains, over time; the number of "
-                "defects at work stands in the table.",
+                "defects at work is given in the table.",
                 draw=lambda path: _draw(path, found),
             )
         ],

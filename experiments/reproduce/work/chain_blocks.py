@@ -7,7 +7,7 @@ from experiments.reproduce.engine.figure import Record
 
 
 def sums(blocks: Sequence[Record], *, rounds: int) -> Record:
-    """All blocks together; see `chain_record.run`."""
+    """Add up all blocks; see `chain_record.run`."""
     ordered = sorted(blocks, key=lambda block: block["block"])
 
     def add(field: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The jobs behind the figures of repetition codes: long records, bursts one by one, splitting."""
+"""Jobs of the figures of repetition codes: long records, single bursts, splitting."""
 
 from functools import cache
 from typing import Any

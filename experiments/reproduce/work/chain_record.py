@@ -29,7 +29,7 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class ChainRecord:
-    """What a record is made of.
+    """Parameters of a record.
 
     Attributes:
         distance: data qubits of the chain.
@@ -71,16 +71,16 @@ class ChainRecord:
 
     @cached_property
     def sampler(self) -> DetectorSampler:
-        """Of the errors without bursts."""
+        """Sampler of the errors without bursts."""
         return DetectorSampler.from_dem(self.dem)
 
     @property
     def bursts(self) -> BurstModel:
-        """Where and how bursts strike."""
+        """Model of the bursts."""
         return BurstModel(rate=self.rate, peak=self.peak, radius=self.radius)
 
     def first_qubit(self, distance: int) -> int:
-        """Where the central sub-chain begins."""
+        """First qubit of the central sub-chain."""
         return (self.distance - distance) // 2
 
     @cached_property
@@ -111,7 +111,7 @@ class ChainRecord:
         return events, flips
 
     def failures(self, events: Packed, flips: Packed, distance: int) -> NDArray[np.bool_]:
-        """Which shots the central sub-chain of a distance fails, bool (shots,)."""
+        """Failed shots of the central sub-chain of a distance, bool (shots,)."""
         cut, actual = self.shots.cut(events, flips, first=self.first_qubit(distance), distance=distance)
         predicted = self.decoders[distance].decode_batch(cut, bit_packed=True)
         failed: NDArray[np.bool_] = (predicted != actual)[:, 0]

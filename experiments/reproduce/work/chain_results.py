@@ -1,4 +1,4 @@
-"""From the records of long chains to logical errors per cycle, and to the bursts that were found."""
+"""Logical errors per cycle and bursts from the records of long chains."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from qec.statistics import Estimate, per_cycle
 
 
 class Search(NamedTuple):
-    """What a scan of a record found, beside the truth."""
+    """Detected bursts of a record, compared with the simulated ones."""
 
     record: ChainRecord
     #: Every burst, and what was found of it.

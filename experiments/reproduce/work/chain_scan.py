@@ -16,7 +16,7 @@ _SAME_BURST_CYCLES = 3000
 def threshold(
     errors: ErrorList, *, num_checks: int, cycles: int, checks: int, windows: float, false_alarms: float
 ) -> tuple[int, float]:
-    """From how many events on a window is called a burst.
+    """Number of events from which a window counts as a burst.
 
     A window's count is at most the number of ends, inside the window, of errors that happen; errors are
     independent, so that number's distribution is exact, and the false alarms computed with it are an upper
@@ -111,7 +111,7 @@ def find(flagged: Sequence[Sequence[int]], *, rounds: int, cycles: int) -> list[
 def match(
     found: Sequence[FoundBurst], bursts: Sequence[Burst], *, longest: float
 ) -> tuple[list[tuple[Burst, FoundBurst | None]], list[FoundBurst]]:
-    """What became of each burst, and what was found that is none."""
+    """Match detected with simulated bursts, and count false alarms."""
     false = list(found)
     pairs: list[tuple[Burst, FoundBurst | None]] = []
     for burst in bursts:

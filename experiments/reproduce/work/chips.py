@@ -1,4 +1,4 @@
-"""The chips: their device models with rates scaled at will, and the patches that ran on them."""
+"""Device models of the chips with scaled rates, and their patches."""
 
 import hashlib
 from collections.abc import Mapping

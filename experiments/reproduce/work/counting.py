@@ -1,4 +1,4 @@
-"""The work that most figures share: simulate shots of a memory, decode them, keep the counts."""
+"""Count logical errors of a simulated memory; the job of most figures."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a detector error model predicts without sampling: how often each detector fires."""
+"""Expected detection fractions of a detector error model."""
 
 import numpy as np
 import stim

@@ -1,4 +1,4 @@
-"""The work behind figures with leakage: memories with leaking qubits, decoded as if there were none."""
+"""Jobs with leakage: memories with leaking qubits, decoded without knowledge of leakage."""
 
 from collections.abc import Iterator
 from typing import Any

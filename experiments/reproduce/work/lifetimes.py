@@ -64,7 +64,7 @@ def _layers(circuit: stim.Circuit) -> tuple[int, int]:
 
 
 def rows(chip: str, *, epsilon: Estimate, decoder: str) -> list[Row]:
-    """Lifetimes and break-even beside the published ones."""
+    """Compare lifetimes and break-even with the published ones."""
     cycle_us = value("memory.cycle_time").value
     life = logical(epsilon, cycle_us=cycle_us)
     alone = physical(chip, cycle_us=cycle_us, excess=False)
@@ -114,5 +114,5 @@ def rows(chip: str, *, epsilon: Estimate, decoder: str) -> list[Row]:
 
 
 def number_words(estimate: Estimate) -> str:
-    """Value and interval, two digits behind the point."""
+    """Value and interval, with two decimals."""
     return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"

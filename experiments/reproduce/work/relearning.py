@@ -1,4 +1,4 @@
-"""The one place where `qec reproduce` learns a decoder's prior from detection events."""
+"""Priors of `qec reproduce` learned from detection events."""
 
 from collections.abc import Mapping, Sequence
 

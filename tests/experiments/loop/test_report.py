@@ -107,11 +107,11 @@ def test_tables_and_words() -> None:
     assert "machine alone" in text
     shots = report.shots_table(results)
     assert "2 (2 gap)" in shots
-    assert "beside" not in text
+    assert "during" not in text
     beside = [result_of(3, beside=True, streams=2)]
-    assert "3     all  machine, beside" in report.latency_table(beside, [])
+    assert "3     all  machine, during" in report.latency_table(beside, [])
     assert "3, stream 1" in report.shots_table(beside)
-    assert "beside: while the timed shots ran" in report.explanation(beside, cycle_ns=1100)
+    assert "during: while the timed shots ran" in report.explanation(beside, cycle_ns=1100)
     assert "8 of 8" in shots
     words = report.explanation(results, cycle_ns=1100)
     assert "d = 3: mean latency after 10,000 cycles / after 100: decision" in words

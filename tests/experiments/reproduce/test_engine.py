@@ -265,7 +265,7 @@ def test_a_stopped_command_writes_what_it_has(tmp_path: Path, monkeypatch: pytes
     arguments = ["reproduce", "all", "--out", str(tmp_path), "--workers", "1", "--decoders", "pymatching"]
     assert cli.main(arguments) == 130
     assert (
-        "Not finished: 3 of 4 jobs done; the same command goes on from there."
+        "Not finished: 3 of 4 jobs done; run the same command to continue."
         in (tmp_path / "report.md").read_text()
     )
 

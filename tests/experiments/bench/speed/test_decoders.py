@@ -189,7 +189,7 @@ def test_probe_of_memory_sees_a_large_decoder() -> None:
 
 
 def test_a_probe_that_fails_says_why() -> None:
-    with pytest.raises(RuntimeError, match=r"first_call of nonesuch.*no decoder is named"):
+    with pytest.raises(RuntimeError, match=r"first_call nonesuch.*no decoder is named"):
         probe.in_new_process("first_call", "nonesuch", _POINT.circuit())
 
 
