@@ -51,9 +51,10 @@ class EditableGraph:
             kwargs: further options of `load_from_check_matrix`.
         """
         self._reset()
+        is_matrix = False
         if graph is None:
-            return
-        if isinstance(graph, nx.Graph):
+            pass
+        elif isinstance(graph, nx.Graph):
             self.load_from_networkx(graph)
         elif isinstance(graph, stim.DetectorErrorModel):
             self._load_model(graph, enable_correlations=enable_correlations)
@@ -62,6 +63,7 @@ class EditableGraph:
         elif graphs.is_rustworkx(graph):
             self.load_from_rustworkx(graph)
         else:
+            is_matrix = True
             self.load_from_check_matrix(
                 graph,
                 weights,
@@ -71,6 +73,8 @@ class EditableGraph:
                 measurement_error_probabilities,
                 **kwargs,
             )
+        if kwargs and not is_matrix:
+            raise TypeError(f"{next(iter(kwargs))}: an option of check matrices only")
 
     def _reset(self) -> None:
         self._table = EdgeTable()

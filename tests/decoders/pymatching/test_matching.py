@@ -213,6 +213,20 @@ def test_heavy_edges() -> None:
         Matching(LINE, weights=float("nan"))
 
 
+def test_unknown_options_are_refused() -> None:
+    for call in (
+        partial(Matching, LINE, wieghts=2),
+        partial(Matching, stim.DetectorErrorModel(), faults_matrix=LINE),
+        partial(Matching().add_edge, 0, 1, wieght=2),
+        partial(Matching().decode, [], return_weights=True),
+    ):
+        with pytest.raises(
+            TypeError, match=r"wieght|faults_matrix: an option of check matrices|return_weights"
+        ):
+            call()
+    assert Matching(LINE).decode([1, 0, 0], num_neighbours=20).tolist() == [1, 0, 0, 0]
+
+
 def test_edges_may_be_added_after_decoding() -> None:
     matching = Matching()
     matching.add_edge(0, 1, fault_ids=0, weight=3)
