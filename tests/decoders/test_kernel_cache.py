@@ -28,7 +28,7 @@ import json, os, sys
 from decoders.kernels import jit
 from decoders.kernels.callee import amount
 
-@jit.kernel
+@jit.entry_point
 def doubled(x):
     return 2 * amount(x)
 
