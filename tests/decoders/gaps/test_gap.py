@@ -242,7 +242,7 @@ def test_a_loop_that_flips_is_refused() -> None:
             # Nothing happens, or all five errors of the ring do.
             assert gaps[0, 1] == pytest.approx(5 * np.log(9), abs=1e-3)
             continue
-        with pytest.raises(ValueError, match=r"no gap for observable L1: .* loop through D0") as caught:
+        with pytest.raises(ValueError, match=r"no gap for observable L1: .* cycle through D0") as caught:
             decoder.decode_batch(np.zeros((1, 10), dtype=np.bool_), return_gap=True)
         assert "\n" not in str(caught.value)
 
