@@ -11,7 +11,7 @@ _LIBRARIES = ("numpy", "numba", "stim", "pymatching")
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's model, or its architecture where the system does not tell."""
+    """Read the processor's model, or its architecture where the model is unknown."""
     try:
         lines = cpuinfo.read_text(errors="replace").splitlines()
     except OSError:
@@ -24,7 +24,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def description() -> str:
-    """Processor, cores that may be used, system, versions."""
+    """Describe processor, usable cores, system and versions in one line."""
     cores = len(usable_cores())
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
@@ -34,7 +34,7 @@ def description() -> str:
 
 
 def resident_bytes() -> int | None:
-    """Resident memory of this process; None where the system does not tell."""
+    """Read the resident memory of this process; None where it is unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -43,7 +43,7 @@ def resident_bytes() -> int | None:
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Memory that programs can still get; None where the system does not tell."""
+    """Read the available memory; None where it is unknown."""
     try:
         lines = meminfo.read_text().splitlines()
     except OSError:

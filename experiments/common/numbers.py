@@ -14,7 +14,7 @@ class _Estimate(Protocol):
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to a few significant digits: plain when that is short, else like `1.23e-05`; nan is `-`."""
+    """Format a number to a few significant digits: plain if short, else like `1.23e-05`; nan is `-`."""
     if math.isnan(value):
         return "-"
     if value == 0 or math.isinf(value):
@@ -26,12 +26,12 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def estimate(found: _Estimate, digits: int = 3) -> str:
-    """A value with its interval: `6.49e-03 [6.31e-03, 6.67e-03]`."""
+    """Format a value with its interval: `6.49e-03 [6.31e-03, 6.67e-03]`."""
     return f"{number(found.value, digits)} [{number(found.low, digits)}, {number(found.high, digits)}]"
 
 
 def duration(seconds: float) -> str:
-    """A span of time for people: `45 s`, `3 min`, `2 h 5 min`."""
+    """Format a duration: `45 s`, `3 min`, `2 h 5 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

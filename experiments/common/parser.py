@@ -85,7 +85,7 @@ def _float(text: str) -> float:
 
 
 def whole(least: int = 1) -> Callable[[str], int]:
-    """A whole number of at least `least`; `1e6` and `1_000_000` are numbers too."""
+    """Accept a whole number of at least `least`, also as `1e6` or `1_000_000`."""
 
     def parse(text: str) -> int:
         value = _float(text)
@@ -99,7 +99,7 @@ def whole(least: int = 1) -> Callable[[str], int]:
 
 
 def real(above: float = -math.inf, below: float = math.inf) -> Callable[[str], float]:
-    """A number between two others, exclusive; `inf` where nothing is above it, and `0.3%` is 0.003."""
+    """Accept a number between two others, exclusive, also as `0.3%`; `inf` only without an upper limit."""
 
     def parse(text: str) -> float:
         value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -114,7 +114,7 @@ def real(above: float = -math.inf, below: float = math.inf) -> Callable[[str], f
 
 
 def output(suffix: str = "") -> Callable[[str], str]:
-    """A file to write, in a folder that exists, with a name that ends in `suffix`."""
+    """Accept a file to write, in a folder that exists, with a name that ends in `suffix`."""
 
     def parse(text: str) -> str:
         path = Path(text)
@@ -130,14 +130,14 @@ def output(suffix: str = "") -> Callable[[str], str]:
 
 
 def folder(text: str) -> Path:
-    """A folder that exists."""
+    """Accept a folder that exists."""
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text}: no such folder, make it first")
     return Path(text)
 
 
 def decoder(text: str) -> str:
-    """A name of a decoder."""
+    """Accept the name of a decoder."""
     import decoders  # takes a while, and `qec --help` does not need it
 
     if text not in decoders.names():
@@ -155,7 +155,7 @@ def wrap_epilog(parser: argparse.ArgumentParser) -> None:
 
 
 def project_version() -> str:
-    """Version of the installed distribution."""
+    """Read the version of the installed distribution."""
     try:
         return version("below-threshold")
     except PackageNotFoundError:

@@ -48,7 +48,7 @@ class Point:
         return noise.by_name(self.noise, self.p)
 
     def metadata(self) -> Metadata:
-        """Metadata of this point in a CSV file.
+        """Make the metadata of this point for a CSV file.
 
         Raises:
             ValueError: unknown names or numbers out of range.
@@ -57,7 +57,7 @@ class Point:
         return memory_metadata(self._code, rounds=self.rounds, basis=self.basis, noise=self._noise)
 
     def circuit(self) -> stim.Circuit:
-        """The noisy circuit, without leakage; raises as `metadata`."""
+        """Make the noisy circuit, without leakage; raises as `metadata`."""
         return memory_circuit(self._code, rounds=self.rounds, basis=self.basis, noise=self._noise)
 
     @property
@@ -67,7 +67,7 @@ class Point:
 
 
 def decoding_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
-    """The DEM for decoders: errors decomposed, those of general Pauli channels taken as independent.
+    """Make the DEM for decoders: errors decomposed, those of general Pauli channels taken as independent.
 
     As sinter makes it, so that `sinter collect` finds the same strong_id.
     """
@@ -75,7 +75,7 @@ def decoding_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
 
 
 def rounds_of(token: str, *, distance: int) -> int:
-    """A number of cycles from `30`, or from `3d`: so many times the distance.
+    """Parse a number of cycles such as `30`, or `3d` for three times the distance.
 
     Raises:
         ValueError: the token is neither, or the number is not positive.

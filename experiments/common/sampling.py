@@ -50,7 +50,7 @@ class MemorySampler:
 
 
 def leakage_sampler(circuit: stim.Circuit, leakage: LeakageModel) -> "LeakageSampler":
-    """The sampler of a circuit with leakage.
+    """Make the sampler of a circuit with leakage.
 
     Raises:
         ValueError: a circuit that is too long to be held unrolled, or that has other gates.

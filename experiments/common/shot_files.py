@@ -45,7 +45,7 @@ def format_of(name: str, *, given: str | None, flag: str) -> str:
 
 
 def shots_per_piece(num_bits: int) -> int:
-    """Number of shots handled at a time: about 4 MiB of bits, in groups of 64 shots."""
+    """Choose the number of shots handled at a time: about 4 MiB of bits, in groups of 64 shots."""
     return max(64, min(_BITS_PER_PIECE // max(num_bits, 1), 1 << 18) // 64 * 64)
 
 

@@ -56,7 +56,7 @@ def _width(column: Sequence[str]) -> int:
 
 
 def _folded(title: str, cells: Sequence[str]) -> str:
-    """A title folded to the width of its cells, between words only."""
+    """Fold a title to the width of its cells, between words only."""
     width = max(map(len, [*cells, *re.split(r" |(?<=-)", title), " "]))
     return textwrap.fill(title, width)
 

@@ -23,7 +23,7 @@ class Ratio:
 
     @classmethod
     def of(cls, times: Sequence[int], reference: Sequence[int]) -> Self:
-        """Ratios of times that were measured in the same turns: `times` divided by `reference`.
+        """Divide times by reference times of the same turns.
 
         Raises:
             ValueError: no times, or not as many of one as of the other.
@@ -38,7 +38,7 @@ class Ratio:
 
 
 def in_turns(functions: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, list[int]]:
-    """Wall times of functions called A B C A B C ...: what slows the machine down slows all of them.
+    """Time functions called alternately (A B C A B C ...), so that a slow machine slows all of them.
 
     Args:
         functions: what to time, by name; each should have run once before.
@@ -63,7 +63,7 @@ def in_turns(functions: Mapping[str, Callable[[], object]], *, repeats: int) -> 
 
 
 def usable_cores() -> list[int]:
-    """Cores that this process may run on."""
+    """List the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
@@ -85,7 +85,7 @@ def on_one_core() -> Iterator[int | None]:
 
 
 def least_busy(cores: Iterable[int], *, seconds: float = 0.1) -> int:
-    """The core that did least during a short look; the first one where the system does not say."""
+    """Find the core with the least load during a short interval; the first one if the load is unknown."""
     allowed = sorted(cores)
     before = _busy_ticks()
     time.sleep(seconds if before and len(allowed) > 1 else 0)
@@ -95,7 +95,7 @@ def least_busy(cores: Iterable[int], *, seconds: float = 0.1) -> int:
 
 
 def _busy_ticks() -> dict[int, int]:
-    """Time that each core has spent on work; empty where there is no /proc/stat."""
+    """Read the time that each core has worked; empty without /proc/stat."""
     try:
         lines = _STAT.read_text().splitlines()
     except OSError:

@@ -113,7 +113,7 @@ def _series(results: Sequence[GapResult]) -> list[GapSeries]:
 
 
 def _check(args: argparse.Namespace) -> list[Point]:
-    """The points to measure; raises before any work begins."""
+    """List the points to measure; raises before any work begins."""
     own_rates = has_own_rates(args.noise)
     if args.p is not None and own_rates:
         raise ValueError("--p with a device: a device has rates of its own, leave --p out")

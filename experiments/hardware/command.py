@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def error_models(experiment: Experiment) -> list[str]:
-    """Names that `--model` takes for an experiment.
+    """List the names that `--model` accepts for an experiment.
 
     Those of `Experiment.error_models`, with the two models that were each learned from half of the shots
     replaced by "pij", which uses either on the other half only: on its own half a model would have seen the

@@ -13,7 +13,7 @@ from qec.priors.mechanisms import Floats, Mechanisms, probability
 
 
 def report(learned: LearnedModel, *, events: PackedBits, shots: str, start: str) -> str:
-    """The whole text, without a final newline.
+    """Format the whole report, without a final newline.
 
     Args:
         learned: the model.
@@ -60,7 +60,7 @@ def _kinds(learned: LearnedModel) -> Iterator[tuple[str, np.ndarray, float, floa
 
 
 def _kind(mechanisms: Mechanisms, detectors: tuple[int, ...]) -> str:
-    """Number of detectors, and of a pair whether it lies in space, in time or in both."""
+    """Name a set of detectors by their number, and a pair by its direction in space and time."""
     if len(detectors) != 2:
         return f"{len(detectors)} detector{'s' * (len(detectors) > 1)}"
     first, second = (np.array(mechanisms.coordinates.get(d, ())) for d in detectors)
@@ -74,7 +74,7 @@ def _kind(mechanisms: Mechanisms, detectors: tuple[int, ...]) -> str:
 
 
 def _predictions(learned: LearnedModel, events: PackedBits) -> str:
-    """Detection fraction, and chi square per pair, by the start, by the learned rates and on shots."""
+    """Format detection fraction and chi square per pair for the start, the learned rates and the shots."""
     mechanisms = learned.mechanisms
     observed = statistics.detection_fraction(
         detection_events=events, num_detectors=mechanisms.num_detectors, bit_packed=True

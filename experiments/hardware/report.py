@@ -17,7 +17,7 @@ Key = tuple[str, str]  # source and decoder
 
 
 def report(results: Sequence[Result], fits: Sequence[Fit], totals: Sequence[Total]) -> str:
-    """The whole text, without a final newline.
+    """Format the whole report, without a final newline.
 
     Published predictions are columns A, B, ... whose names stand below the first table.
     """
@@ -42,7 +42,7 @@ def _letter(index: int) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for numbers: a long one loses its middle."""
+    """Shorten a long name in the middle."""
     half = (_LONGEST_NAME - 1) // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
@@ -58,7 +58,7 @@ def _folders(names: Sequence[str]) -> list[str]:
 
 
 def _named(key: Key, letters: dict[Key, str]) -> str:
-    """The decoder with its letter; of a published name only what differs, the legend has all of it."""
+    """Name a decoder; a published one by its letter and a short form."""
     if key not in letters:
         return _short(key[1])
     plain = key[1].replace("_decoder_with_", "_with_").replace("_with_", " + ").removesuffix("_prior")

@@ -85,7 +85,7 @@ class Total:
 
 
 def release_folder(path: Path) -> Path:
-    """The folder above those that a layout makes for one experiment: three in 2024, one in 2023."""
+    """Find the folder above those that a layout makes for one experiment: three in 2024, one in 2023."""
     nested = re.search(r"(^|/)d\d+_at_[^/]+/[XZ]/r\d+$", path.as_posix())
     return path.parents[2] if nested else path.parent
 

@@ -87,7 +87,7 @@ def _write(root: Path, *, distance: int, basis: str, cycles: int, shots: int, se
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m experiments.hardware.sample", description=__doc__)
     parser.add_argument(
         "--out", default=f"data/samples/{NAME}", metavar="FOLDER", help="where to; default: %(default)s"

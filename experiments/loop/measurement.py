@@ -78,7 +78,7 @@ def timed_lengths(cycles: int, *, period: int) -> list[int]:
 
 
 def shots_of_length(cycles: int, *, shots: int) -> int:
-    """Number of shots of this length, at least `shots`."""
+    """Choose the number of shots of this length, at least `shots`."""
     # Lengths are near powers of ten: see `timed_lengths`.
     return max(shots, next((least for longest, least in _LEAST_SHOTS if cycles <= 2 * longest), 0))
 
@@ -149,7 +149,7 @@ def _timed(
     seed: int,
     say: Say,
 ) -> list[Prepared]:
-    """Shots for latencies, by length; those of all lengths end with the same data."""
+    """Prepare the shots for latencies, by length; those of all lengths end with the same data."""
     period = math.lcm(decoder.commit, setting.frame_cycles)
     lengths = timed_lengths(plan.cycles, period=period)
     same = min(_SAME_WINDOWS * (decoder.commit + decoder.buffer), max(1, lengths[0] // 2))
@@ -297,7 +297,7 @@ def spread(histogram: Histogram) -> Spread:
 
 
 def tail(histogram: Histogram) -> Tail:
-    """A histogram for the figure: how many times are longer, at ten places in each decade of parts."""
+    """Summarise a histogram for the figure: ten points in each decade of the complementary distribution."""
     total = histogram.num + histogram.missing
     parts = [10 ** (-step / 10) for step in range(1, 10 * 9) if 10 ** (-step / 10) * total >= 1]
     longer = [(histogram.percentile(100 * (1 - part)) / 1e3, part) for part in parts]

@@ -16,7 +16,7 @@ _UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 
 def nanoseconds(text: str) -> float:
-    """A time such as `1.1us`, in ns.
+    """Parse a time such as `1.1us`, in ns.
 
     Raises:
         argparse.ArgumentTypeError: no number with a unit, or nothing positive.
@@ -136,12 +136,12 @@ def loop_setting(
 
 
 def strength(noise: str, p: float | None) -> float | None:
-    """The strength to use; a device brings its own rates."""
+    """Choose the noise strength; None for a device, which has its own rates."""
     return 0.003 if p is None and not has_own_rates(noise) else p
 
 
 def duration(nanoseconds: float) -> str:
-    """A short time for people: `1.1 us`."""
+    """Format a short time: `1.1 us`."""
     for unit, size in reversed(_UNITS.items()):
         if nanoseconds >= size:
             return f"{nanoseconds / size:g} {unit}"

@@ -11,7 +11,7 @@ from experiments.plotting.series import CurvePanel, CurveSeries
 
 
 def draw(path: Path, results: Sequence[LoopResult], *, title: str, alone: Tail | None) -> Path:
-    """Latency distribution, decision and loop latency against cycles, backlog over time.
+    """Draw latency distribution, decision and loop latency against cycles, and backlog over time.
 
     Args:
         path: of the PNG.

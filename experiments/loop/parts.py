@@ -54,7 +54,7 @@ class LoopSetting:
     max_load: float = 0.0
 
     def make_decoder(self, circuit: stim.Circuit) -> StreamingDecoder:
-        """The decoder for a memory of this code and noise, of any length; raises as `from_circuit`."""
+        """Make the decoder for a memory of this code and noise, of any length; raises as `from_circuit`."""
         return StreamingDecoder.from_circuit(
             circuit, commit=self.commit, buffer=self.buffer, decoder=self.decoder
         )
@@ -72,7 +72,7 @@ class LoopParts(Protocol):
         ...
 
     def counters(self, stream: int) -> dict[str, int]:
-        """The decoder's counters; see `realtime.kernels.records.COUNTERS`."""
+        """Read the decoder's counters; see `realtime.kernels.records.COUNTERS`."""
         ...
 
     def memory_kb(self) -> int | None:

@@ -59,7 +59,7 @@ def latency_table(results: Sequence[LoopResult], hiccups: Sequence[tuple[str, Sp
 
 
 def name_of(result: LoopResult, stream: int) -> str:
-    """The distance, and the stream where there are several."""
+    """Name the distance, and the stream if there are several."""
     return str(result.distance) if len(result.streams) < 2 else f"{result.distance}, stream {stream}"
 
 

@@ -123,7 +123,7 @@ class Run:
         return max((shot.max_backlog for shot in self.shots), default=0)
 
     def count(self, status: str) -> int:
-        """Shots with this status."""
+        """Count the shots with this status."""
         return sum(shot.status == status for shot in self.shots)
 
 
@@ -172,5 +172,5 @@ class LoopResult:
         return sorted({run.stream for run in self.timed})
 
     def timed_on(self, stream: int) -> list[Run]:
-        """The timed runs of a stream by length; the last is the one that was asked for."""
+        """List the timed runs of a stream by length; the last has the requested length."""
         return [run for run in self.timed if run.stream == stream]

@@ -76,7 +76,7 @@ def sample_playlist(
     model: LayeredModel,
     progress: Callable[[int, int], None] | None = None,
 ) -> Playlist:
-    """Shots of a memory to be played to a streaming decoder; see `realtime.source.simulation.sample_events`.
+    """Sample shots of a memory for a streaming decoder; see `realtime.source.simulation.sample_events`.
 
     Raises:
         ValueError: as `sample_events` and `leakage_sampler`.

@@ -47,7 +47,6 @@ __all__ = [
     "detection_panel",
     "draw_curves",
     "draw_cycles",
-    "draw_detection",
     "draw_overview",
     "draw_ratio",
     "draw_suppression",
@@ -81,14 +80,6 @@ def draw_cycles(*, path: Path | str, series: Sequence[CycleSeries], title: str =
     """Draw logical error probability against cycles, with the fits; arguments as `draw_suppression`."""
     with picture(path, columns=1) as (found, (axes,)):
         _cycles(axes, series)
-        axes.set_title(title)
-    return found
-
-
-def draw_detection(*, path: Path | str, series: Sequence[DetectionSeries], title: str = "") -> Path:
-    """Draw detection fraction against cycle; arguments as `draw_suppression`."""
-    with picture(path, columns=1) as (found, (axes,)):
-        detection_panel(axes, series)
         axes.set_title(title)
     return found
 
@@ -204,7 +195,7 @@ def _cycles(axes: Axes, series: Sequence[CycleSeries]) -> None:
 
 
 def detection_panel(axes: Axes, series: Sequence[DetectionSeries]) -> None:
-    """Detection fraction against cycle, on axes of `figures_frame.picture`."""
+    """Draw detection fraction against cycle, on axes of `frame.picture`."""
     check_series(series)
     banded = False
     for index, entry in enumerate(series):
@@ -264,7 +255,7 @@ def _ratio(axes: Axes, series: Sequence[RatioSeries], *, y_label: str, reference
 
 
 def curves_panel(axes: Axes, panel: CurvePanel) -> None:
-    """Plain curves, on axes of `figures_frame.picture`."""
+    """Draw plain curves, on axes of `frame.picture`."""
     check_series(panel.series)
     converted = [[_as_estimate(value) for value in entry.y] for entry in panel.series]
     everything = [value for found in converted for value in found]
@@ -302,7 +293,7 @@ def _as_estimate(value: Estimate | float) -> Estimate:
 
 
 def _line_with_band(axes: Axes, entry: SuppressionSeries, fit: SuppressionFit, index: int) -> bool:
-    """The fitted line over the distances and its band; False where there is no finite line."""
+    """Draw the fitted line over the distances and its band; False where there is no finite line."""
     if not 0 < fit.value.value < math.inf:
         return False
     distances = np.linspace(min(entry.distances) - 0.4, max(entry.distances) + 0.4, 40)

@@ -29,7 +29,7 @@ _MOST_INSIDE = 6  # entries of a legend inside the axes
 
 @contextmanager
 def picture(path: Path | str, *, columns: int) -> Iterator[tuple[Path, list[Axes]]]:
-    """Axes to draw on; on leaving, the picture is written and freed."""
+    """Make axes to draw on; on leaving, write the file and free the figure."""
     target = Path(path)
     if target.suffix.lower() != ".png":
         raise ValueError(f"{target}: figures are PNG files, give a name that ends in .png")
@@ -56,7 +56,7 @@ def shrink(source: Path, target: Path) -> None:
 
 
 def points(axes: Axes, positions: Sequence[float], estimates: Sequence[Estimate], index: int) -> None:
-    """Markers with error bars; zero as an arrow down from the upper end of its interval."""
+    """Draw markers with error bars; zero as an arrow down from the upper end of its interval."""
     looks: dict[str, Any] = {"color": color(index), "marker": marker(index), "markersize": 6, "zorder": 3}
     for position, estimate in zip(positions, estimates, strict=True):
         if estimate.value > 0:
@@ -92,7 +92,7 @@ def points(axes: Axes, positions: Sequence[float], estimates: Sequence[Estimate]
 
 
 def level(axes: Axes, value: float, words: str, *, side: Literal["left", "right"]) -> None:
-    """A thin horizontal line with its meaning at one end."""
+    """Draw a thin horizontal line with its meaning at one end."""
     axes.axhline(value, color="#666666", linewidth=0.9, linestyle=":", zorder=1)
     axes.annotate(
         words,
@@ -107,7 +107,7 @@ def level(axes: Axes, value: float, words: str, *, side: Literal["left", "right"
 
 
 def legend_entry(axes: Axes, index: int, label: str, *, line: bool) -> None:
-    """A line of the legend for the series with this number."""
+    """Add an entry for a series to the legend."""
     axes.plot(
         [],
         [],
@@ -122,14 +122,14 @@ def legend_entry(axes: Axes, index: int, label: str, *, line: bool) -> None:
 
 
 def add_legend(axes: Axes, title: str, **place: Any) -> Legend:
-    """A legend where it hides least; it takes no part in the layout, so that equal panels stay equal."""
+    """Add a legend where it hides least; outside the layout, so that equal panels stay equal."""
     legend = axes.legend(title=title, handlelength=3.8, alignment="left", **place)
     legend.set_in_layout(False)
     return legend
 
 
 def distance_axis(axes: Axes, distances: Sequence[int]) -> None:
-    """Code distances along x, each with its tick."""
+    """Set ticks at the code distances along x."""
     different = sorted(set(distances))
     axes.set_xlim(different[0] - 0.7, different[-1] + 0.7)
     if len(different) <= 12:
@@ -138,12 +138,12 @@ def distance_axis(axes: Axes, distances: Sequence[int]) -> None:
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Ticks at whole numbers along x."""
+    """Set ticks at whole numbers along x."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10]))
 
 
 def log_axis(axes: Axes, estimates: Sequence[Estimate], *, ceiling: float, plain: bool = False) -> None:
-    """A logarithmic axis that shows all values and ends above zero, with enough labelled ticks."""
+    """Set a logarithmic axis that shows all values and ends above zero, with enough labelled ticks."""
     positive = [end for e in estimates if e.value > 0 for end in (e.value, e.high, max(e.low, e.value / 10))]
     positive += [end for e in estimates if e.value == 0 for end in (e.high, e.high / 3)]
     positive = [number for number in positive if 0 < number < math.inf]

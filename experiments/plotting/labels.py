@@ -17,7 +17,7 @@ def suppression_label(value: Estimate) -> str:
 
 
 def epsilon_label(epsilon: Estimate) -> str:
-    """Logical error per cycle: value and interval, or the upper end where the value is zero."""
+    """Format a logical error per cycle: value and interval, or the upper end where the value is zero."""
     name = r"$\varepsilon$"
     if epsilon.low == 0 and epsilon.high >= 0.5:
         return f"{name} unknown"
@@ -49,7 +49,7 @@ def with_interval(estimate: Estimate) -> str:
 
 
 def power_label(value: float, *, digits: int = 1) -> str:
-    """A positive number as mantissa times power of ten; a mantissa of 1 is left out."""
+    """Format a positive number as mantissa times power of ten, without a mantissa of 1."""
     exponent = math.floor(math.log10(value) + 1e-9)
     mantissa = f"{value / 10.0**exponent:.{digits}g}"
     if mantissa == "1":

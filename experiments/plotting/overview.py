@@ -12,7 +12,7 @@ _FACTOR = likelihood_factor_of(confidence=0.95)
 
 
 def suppression_series(label: str, fits: Fits) -> SuppressionSeries:
-    """epsilon_d of one code, noise and decoder, with its line."""
+    """Make the series of epsilon_d of one code, noise and decoder, with its fit."""
     return SuppressionSeries(
         label=label,
         distances=[found.distance for found in fits.distances],
@@ -22,7 +22,7 @@ def suppression_series(label: str, fits: Fits) -> SuppressionSeries:
 
 
 def cycle_series(counts: Sequence[Count], fits: Fits) -> list[CycleSeries]:
-    """Logical error against cycles, one series for each distance, the bases taken together.
+    """Make series of logical error against cycles, one for each distance, the bases taken together.
 
     The curve has the averaged epsilon that `fits` gives, so that figure and table say the same.
     """

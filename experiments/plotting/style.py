@@ -50,7 +50,7 @@ def dashes(index: int) -> Any:
 
 
 def joined(label: str, words: str) -> str:
-    """A label and more words about it, either of which may be empty."""
+    """Join a label and a remark, either of which may be empty."""
     return f"{label}:  {words}" if label and words else label or words
 
 

@@ -54,7 +54,7 @@ def publish(folder: Path, target: Path = _TARGET) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
+    """Run the command line."""
     if len(arguments) != 1:
         print("usage: python -m experiments.reproduce.publish FOLDER", file=sys.stderr)
         return 2

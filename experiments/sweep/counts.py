@@ -122,6 +122,19 @@ def _is_row(line: str, columns: Sequence[str]) -> bool:
 
 
 def _read_table(path: Path) -> _Table:
+    """Read all rows of one file.
+
+    The columns may come in any order and with others between them; custom_counts may be missing. A
+    byte-order mark, line ends of any system, blank lines, spaces around cells and repeated header lines
+    (of concatenated files) are accepted.
+
+    A last line without a line end was being written when its process died: it counts if it is a whole
+    row, and is left out if not.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: wrong header, or a spoilt line that is not the last; the message names the line.
+    """
     complete, rest = _lines(path)
     if not complete:
         # A kill between creating the file and writing its first line leaves an empty or half-written header.
@@ -152,27 +165,6 @@ def _read_table(path: Path) -> _Table:
     return _Table(rows, "", columns, ignored)
 
 
-def read_rows(path: Path) -> tuple[list[Any], str]:
-    """Read all rows of one file.
-
-    The columns may come in any order and with others between them; custom_counts may be missing. A
-    byte-order mark, line ends of any system, blank lines, spaces around cells and repeated header lines
-    (of concatenated files) are accepted.
-
-    A last line without a line end was being written when its process died: it counts if it is a whole
-    row, and is left out if not.
-
-    Returns:
-        The rows as `sinter.TaskStats`, and the half-written last line that was left out, or "".
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: wrong header, or a spoilt line that is not the last; the message names the line.
-    """
-    table = _read_table(path)
-    return table.rows, table.rest
-
-
 def _identity(row: Any) -> tuple[str, str, str]:
     return row.strong_id, row.decoder, json.dumps(row.json_metadata, sort_keys=True)
 
@@ -201,8 +193,8 @@ def read(paths: Sequence[Path]) -> tuple[list[Any], list[str]]:
     """Totals over several files, with the notes that the user should see.
 
     Raises:
-        FileNotFoundError: as `read_rows`.
-        ValueError: as `read_rows`; also a file given twice, or one that starts with all rows of another (a
+        FileNotFoundError: as `_read_table`.
+        ValueError: as `_read_table`; also a file given twice, or one that starts with all rows of another (a
             copy that was continued): its shots would count twice.
     """
     notes = []
@@ -245,7 +237,7 @@ class CountsFile(GrowingFile):
         notes: what was cut off, for the user.
 
     Raises:
-        ValueError: on entering, see `read_rows`; also when another process is writing to the file.
+        ValueError: on entering, see `_read_table`; also when another process is writing to the file.
         FileNotFoundError: the folder does not exist.
     """
 

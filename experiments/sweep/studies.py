@@ -139,7 +139,7 @@ def _sort_value(text: str) -> tuple[float, str]:
 
 
 def describe(key: Key) -> str:
-    """A key in words: `surface_css_cz, si1000, p = 0.003, pymatching`."""
+    """Describe a key: `surface_css_cz, si1000, p = 0.003, pymatching`."""
     return ", ".join(value if name in PLAIN else f"{name} = {value}" for name, value in key)
 
 

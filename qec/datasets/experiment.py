@@ -117,7 +117,7 @@ class Experiment:
         name = self.default_model if name is None else name
         if name not in self.error_models:
             known = ", ".join(self.error_models)
-            raise ValueError(f"{self.path}: no error model {name!r}: choose from {known}")
+            raise ValueError(f"{self.path}: no error model {name!r}; it has {known}")
         return self.error_models[name]
 
     def unpacked(self, name: str, *, shots: slice = slice(None)) -> Bits:
@@ -134,7 +134,7 @@ class Experiment:
             "sweep_bits": self.circuit.num_sweep_bits,
         }
         if name not in bits:
-            raise ValueError(f"no shot array {name!r}: choose from {', '.join(bits)}")
+            raise ValueError(f"no shot array {name!r}; there are {', '.join(bits)}")
         packed: Packed = getattr(self, name)
         return unpack(packed[shots], num_bits=bits[name])
 

@@ -1,4 +1,4 @@
-"""Where two curves of error against strength cross, with an interval."""
+"""Crossing of two curves of error against strength, with an interval."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _REPLICATES = 1000
 def crossing(
     strengths: Sequence[float], smaller: Sequence[Estimate], larger: Sequence[Estimate], *, seed: int
 ) -> Estimate | None:
-    """The strength at which the larger code is no better than the smaller one.
+    """Find the strength at which the larger code is no better than the smaller one.
 
     A parabola is fitted to ln(larger / smaller) over ln(strength), weighted by the intervals; the crossing is
     its root with a rising slope. The interval comes from the roots for redrawn points.
@@ -53,7 +53,7 @@ def crossing(
 
 
 def _root(constant: float, linear: float, square: float, *, first: float, last: float) -> float | None:
-    """Where the parabola rises through zero between `first` and `last`."""
+    """Find the rising root of a parabola between `first` and `last`."""
     inside = linear**2 - 4 * square * constant
     if inside < 0:
         return None

@@ -11,18 +11,18 @@ _SIGMAS_95 = sigmas_of(confidence=0.95)
 
 
 def from_sigma(value: float, sigma: float) -> Estimate:
-    """A value with a standard deviation, as a 95 % interval."""
+    """Make a 95 % interval from a value and its standard deviation."""
     return Estimate(value, value - _SIGMAS_95 * sigma, value + _SIGMAS_95 * sigma)
 
 
 def from_log_sigma(value: float, sigma: float) -> Estimate:
-    """A positive value whose logarithm has a standard deviation, as a 95 % interval."""
+    """Make a 95 % interval from a positive value and the standard deviation of its logarithm."""
     factor = math.exp(_SIGMAS_95 * sigma)
     return Estimate(value, value / factor, value * factor)
 
 
 def divide(above: Estimate, below: Estimate) -> Estimate:
-    """Quotient of two independent positive estimates; relative errors added in squares, on each side."""
+    """Divide two independent positive estimates; relative errors add in quadrature, on each side."""
     value = above.value / below.value
     up = math.hypot(above.plus / above.value, below.minus / below.value)
     down = math.hypot(above.minus / above.value, below.plus / below.value)
@@ -30,19 +30,19 @@ def divide(above: Estimate, below: Estimate) -> Estimate:
 
 
 def sigma_of(estimate: Estimate) -> float:
-    """Standard deviation behind a 95 % interval."""
+    """Compute the standard deviation of a 95 % interval."""
     return (estimate.high - estimate.low) / (2 * _SIGMAS_95)
 
 
 def log_sigma_of(estimate: Estimate) -> float:
-    """Standard deviation of the logarithm of a positive estimate."""
+    """Compute the standard deviation of the logarithm of a positive estimate."""
     if estimate.low <= 0:
         return math.inf
     return math.log(estimate.high / estimate.low) / (2 * _SIGMAS_95)
 
 
 def fit_exponent(x: Sequence[float], y: Sequence[Estimate]) -> Estimate:
-    """Slope of ln y against ln x, by least squares weighted with the intervals of y.
+    """Fit the slope of ln y against ln x by least squares, weighted with the intervals of y.
 
     Where the points scatter more than their intervals say, the interval of the slope grows with the scatter.
 

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> list[Point]:
-    """The cells to measure; raises before any work begins."""
+    """List the cells to measure; raises before any work begins."""
     points = []
     for words in dict.fromkeys(args.cells):
         distance, _, p = words.partition(":")

@@ -36,7 +36,7 @@ class Contender:
 
 
 def ours(name: str) -> Contender:
-    """A decoder of the registry."""
+    """Make the contender of a decoder of the registry."""
 
     def make(circuit: stim.Circuit) -> Decode:
         decoder = decoders.from_dem(name, circuit.detector_error_model(decompose_errors=True))
@@ -47,7 +47,7 @@ def ours(name: str) -> Contender:
 
 
 def _one_by_one(decode: Callable[[NDArray[Any]], Any], num_detectors: int) -> Decode:
-    """A batch call from a function that decodes one shot of uint8 detection events."""
+    """Make a batch call from a function that decodes one shot of uint8 detection events."""
 
     def batch(packed: Packed) -> Packed:
         events = np.unpackbits(packed, axis=1, count=num_detectors, bitorder="little")

@@ -56,7 +56,7 @@ class Shots:
         self._kept: dict[int, tuple[Packed, Packed]] = {}
 
     def piece(self, number: int) -> tuple[Packed, Packed]:
-        """Detection events and observable flips, bit-packed, of the shots from number x PIECE on."""
+        """Sample detection events and observable flips, bit-packed, of the shots from number x PIECE on."""
         if number not in self._kept:
             seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)[0] >> 1)
             sampler = self._circuit.compile_detector_sampler(seed=seed)
@@ -129,7 +129,7 @@ class RunFile:
         self._file.append(json.dumps(record))
 
     def run(self, cell: str, decoder: str) -> Run:
-        """The run of a decoder, an empty one if it is new."""
+        """Look up the run of a decoder, an empty one if it is new."""
         return self._runs.setdefault((cell, decoder), Run())
 
     def check(self, cell: str, fingerprint: str) -> None:

@@ -61,7 +61,7 @@ class ExactModel:
         return cls(num_detectors, num_observables, syndromes, np.ascontiguousarray(joint[syndromes]))
 
     def events(self) -> NDArray[np.bool_]:
-        """Detection events of every syndrome, bool (n, detectors)."""
+        """Unpack the detection events of every syndrome, bool (n, detectors)."""
         return (self.syndromes[:, np.newaxis] >> np.arange(self.num_detectors) & 1).astype(np.bool_)
 
     def optimum(self) -> float:

@@ -17,7 +17,7 @@ Component = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def random_model(seed: int) -> stim.DetectorErrorModel:
-    """A random graphlike DEM with up to 12 detectors and up to 3 observables.
+    """Generate a random graphlike DEM with up to 12 detectors and up to 3 observables.
 
     Errors have one to four components of at most two detectors, with probabilities between 1e-4 and 0.3,
     uniform in the logarithm. Components are often those of other errors, so that errors imply edges, herald

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace, *, code: str, name: str, progress: Progress) -> list[str]:
-    """Lines of the table: PyMatching, and the decoder with its ratios."""
+    """Measure one pair; returns lines of the table: PyMatching, and the decoder with its ratios."""
     found: dict[str, list[dict[str, float]]] = {name: [], _PEERS[name]: []}
     for repeat in range(args.repeats):
         for each in found:

@@ -100,7 +100,7 @@ def _faster(times: dict[str, list[int]]) -> str:
 
 
 def measure(point: Point, *, names: Sequence[str], repeats: int, seconds: float, seed: int = 1) -> list[Cell]:
-    """Time PyMatching and decoders in turns, on one core, on the same shots.
+    """Time PyMatching and decoders alternately, on one core, on the same shots.
 
     Args:
         point: the memory experiment.
@@ -170,7 +170,7 @@ def _shots_for(seconds: float, *, per_shot_ns: float, width: int) -> int:
 def _call(
     decoder: Any, path: str, packed: NDArray[np.uint8], unpacked: NDArray[np.uint8]
 ) -> Callable[[], object]:
-    """A batch call with all shots, by the path "packed" or "bool"."""
+    """Make a batch call with all shots, by the path "packed" or "bool"."""
     if isinstance(decoder, pymatching.Matching):
         # PyMatching takes bytes: bools would have to be converted in every call.
         if path == "bool":

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> list[Point]:
-    """The points to measure; raises before any work begins."""
+    """List the points to measure; raises before any work begins."""
     distances = {"surface": args.distances, "repetition": args.repetition_distances}
     points = [
         Point(code, "cx", distance, distance, "z", "uniform", p)

@@ -53,7 +53,7 @@ class Cost:
 
 
 def build(names: Sequence[str], *, distance: int, repeats: int) -> Iterator[Cost]:
-    """Time from a DEM to a decoder, and to its first shot decoded: PyMatching does part of its work there."""
+    """Time the construction from a DEM, alone and with a first shot, which PyMatching needs as well."""
     circuit = _circuit(distance, distance)
     dem = circuit.detector_error_model(decompose_errors=True)
     shot = circuit.compile_detector_sampler(seed=1).sample(1, bit_packed=True)
@@ -84,7 +84,7 @@ def build(names: Sequence[str], *, distance: int, repeats: int) -> Iterator[Cost
 def _maker(
     name: str, dem: stim.DetectorErrorModel, shot: NDArray[np.uint8] | None = None
 ) -> Callable[[], object]:
-    """A function that makes a decoder, and decodes a shot with it if there is one."""
+    """Make a function that constructs a decoder, and decodes a shot with it if there is one."""
 
     def make() -> None:
         if name == REFERENCE:

@@ -33,7 +33,7 @@ def _decoder_of(name: str, dem: stim.DetectorErrorModel) -> Callable[[Any], obje
 
 
 def first_call(name: str, circuit: stim.Circuit) -> dict[str, float]:
-    """Seconds to import a decoder, to make it and to decode a first shot, in a process that has only stim."""
+    """Time import, construction and first shot of a decoder, in seconds, with only stim imported."""
     dem = circuit.detector_error_model(decompose_errors=True)
     shot = np.zeros((1, (dem.num_detectors + 7) // 8), dtype=np.uint8)
     start = time.perf_counter()

@@ -155,7 +155,7 @@ def _verdict(met: bool | None) -> str:
 
 
 def _blank(value: object) -> object:
-    """A cell of a CSV file: empty for None, yes and no for bool."""
+    """Format a cell of a CSV file: empty for None, yes and no for bool."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else value

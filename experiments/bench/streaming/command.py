@@ -183,7 +183,7 @@ def _measure(args: argparse.Namespace, found: report.Findings, progress: Progres
 def _sampled(
     distance: int, args: argparse.Namespace, found: report.Findings, show: Callable[[str], None]
 ) -> Iterator[shots.Shot]:
-    """A long shot in a file that lives as long as it is needed."""
+    """Sample a long shot into a temporary file."""
     most = args.cycles if distance <= _LONG_SHOT_DISTANCE else min(args.cycles, _MOST_CYCLES_BEYOND)
     show(f"d = {distance}, sampling {most:,} cycles")
     with tempfile.TemporaryDirectory() as folder:

@@ -45,7 +45,7 @@ class Findings:
     threads: list[Threads] = field(default_factory=list)
 
     def tables(self) -> Iterator[str]:
-        """The tables of what there is, each with a line or two that say what it shows."""
+        """Format the tables of all results, each with an explanation."""
         if self.runs:
             yield _run_table(self.runs, self.shots)
         if self.builds:
@@ -121,7 +121,7 @@ class Findings:
 
 
 def calibration_line(p: float, *, distance: int, fractions: Mapping[int, float]) -> str:
-    """The strength of the noise and the detection fractions that it gives."""
+    """Format the noise strength and its detection fractions."""
     others = [f"{100 * fractions[d]:.2f} % at d = {d}" for d in sorted(fractions) if d != distance]
     rest = f" ({', '.join(others)})" if others else ""
     return (

@@ -28,7 +28,7 @@ MOST_DRIFT = 0.05
 
 
 def memory_point(distance: int, cycles: int, p: float) -> Point:
-    """The memory experiment of this benchmark: SI1000, CZ gates, basis Z."""
+    """Make a memory experiment of this benchmark: SI1000, CZ gates, basis Z."""
     return Point("surface", "cz", distance, cycles, "z", "si1000", p)
 
 
@@ -52,7 +52,7 @@ def detection_fraction(distance: int, p: float) -> float:
 
 
 def calibrate(distance: int, fraction: float) -> float:
-    """The strength p of SI1000 noise that gives this mean detection fraction.
+    """Find the strength p of SI1000 noise for a mean detection fraction.
 
     Raises:
         ValueError: no p does.
@@ -207,7 +207,7 @@ def push_shot(shot: Shot, *, frames: Sequence[int], passes: int, segments: int) 
 
 
 def build_times(distance: int, p: float, *, cycles: Sequence[int], repeats: int) -> dict[int, list[int]]:
-    """Times in ns from a circuit to a decoder, by the circuit's number of cycles, taken in turns."""
+    """Time the construction of decoders from circuits, in ns, by the circuit's number of cycles."""
     circuits = {length: memory_point(distance, length, p).circuit() for length in cycles}
     functions = {
         str(length): partial(StreamingDecoder.from_circuit, circuit) for length, circuit in circuits.items()

@@ -182,7 +182,7 @@ def _compare(point: Point, *, shots: int, repeats: int, seed: int) -> Length:
 def _whole(
     method: str, dem: stim.DetectorErrorModel, packed: NDArray[np.uint8], *, cycles: int
 ) -> Callable[[], object] | None:
-    """A decoder of whole histories, unless it takes too much memory or time to make."""
+    """Make a decoder of whole histories, unless that takes too much memory or time."""
     if method == OWN_WHOLE:
         if cycles > _OWN_WHOLE_CYCLES:
             return None

@@ -57,12 +57,12 @@ def _file(name: str) -> dict[str, Any]:
 
 
 def tables(name: str) -> list[str]:
-    """The values that a file holds, in its order."""
+    """Read the values of a file, in its order."""
     return [table for table in _file(name) if table != "source"]
 
 
 def value(key: str) -> Published:
-    """A published value by its key `file.table`, such as "memory.lambda_network".
+    """Look up a published value by its key `file.table`, such as "memory.lambda_network".
 
     Raises:
         ValueError: there is none; the message lists the file's tables.
@@ -86,7 +86,7 @@ def value(key: str) -> Published:
 
 
 def words(key: str, *, scale: float = 1.0, unit: str | None = None, note: bool = True) -> str:
-    """A published value as text, such as `2.14 ± 0.02 (105-qubit chip, neural network)`.
+    """Format a published value, such as `2.14 ± 0.02 (105-qubit chip, neural network)`.
 
     Args:
         key: as `value` takes it.

@@ -84,7 +84,7 @@ class RecordsFile:
             shutil.rmtree(self.folder / _STATE / job.key, ignore_errors=True)
 
     def state_folder(self, job: Job) -> Path:
-        """The folder for a job that runs alone; kept until its record is added."""
+        """Make the folder for a job that runs alone; kept until its record is added."""
         folder = self.folder / _STATE / job.key
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -143,7 +143,7 @@ def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
 
 
 def _html(figures: Path, chapters: Sequence[Chapter], markdown: str) -> str:
-    """The Markdown report as one page with its pictures inside, and a table of contents."""
+    """Render the Markdown report as one page with its figures inside, and a table of contents."""
     contents = "\n".join(f"- [{chapter.title}](#{chapter.name})" for chapter in chapters)
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown.replace("\n## ", f"\n{contents}\n\n## ", 1))

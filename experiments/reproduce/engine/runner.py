@@ -115,7 +115,7 @@ class Runner:
 
 
 def timed(job: Job) -> tuple[Record, float]:
-    """A job's record and the seconds it took."""
+    """Run a job; returns its record and its duration in seconds."""
     start = time.monotonic()
     record = job.work(**job.arguments)
     return record, time.monotonic() - start
@@ -123,7 +123,7 @@ def timed(job: Job) -> tuple[Record, float]:
 
 @contextlib.contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes are gone at the end, even in the middle of a job."""
+    """Make a pool whose processes end with the block, even in the middle of a job."""
     before = set(multiprocessing.active_children())
     # Spawned, not forked: numba and numpy may hold threads and locks here.
     context = multiprocessing.get_context("spawn")

@@ -44,7 +44,7 @@ _AS_IS: Variant = ("", 1.0)
 
 
 def jobs(settings: Settings) -> list[Job]:
-    """The chip as it is, with each channel's rate raised and lowered by half, and with leakage."""
+    """List jobs: the chip as it is, with each channel's rate changed by half, and with leakage."""
     return [job for _, job in _jobs(settings)]
 
 
@@ -227,7 +227,7 @@ def section(settings: Settings, records: Records) -> Section:
 
 
 def _sum(inverse: dict[Variant, Estimate], kinds: Sequence[str]) -> Estimate:
-    """The contributions of some channels together; those of leakage share the chip without it."""
+    """Add up the contributions of channels; those of leakage share the chip without it."""
     factors: dict[Variant, float] = defaultdict(float)
     for kind in kinds:
         low, high, step = (kind, 1 - _STEP), (kind, 1 + _STEP), 2 * _STEP

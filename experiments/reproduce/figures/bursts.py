@@ -111,7 +111,7 @@ def section(settings: Settings, records: Records) -> Section:
 
 
 def _around(record: ChainRecord, burst: Burst, bursts: list[Burst]) -> NDArray[np.bool_]:
-    """Detection events from a little before a burst to some time after it: bool (cycles, checks).
+    """Sample the detection events around a burst, bool (cycles, checks).
 
     The readout's layer of each shot is left out, so that a row is a cycle of the record.
     """
@@ -130,7 +130,7 @@ def _around(record: ChainRecord, burst: Burst, bursts: list[Burst]) -> NDArray[n
 
 
 def _near(record: ChainRecord, burst: Burst) -> slice:
-    """The checks around a burst's centre."""
+    """List the checks around a burst's centre."""
     checks = _NEAR
     low = min(max(0, round(burst.centre - checks / 2)), record.shots.num_checks - checks)
     return slice(low, low + checks)

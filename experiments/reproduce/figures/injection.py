@@ -62,7 +62,7 @@ def _jobs(settings: Settings, decoder: str) -> Iterator[tuple[tuple[int, float, 
 
 
 def _patch(distance: int) -> int:
-    """The middle one."""
+    """Choose the patch in the middle."""
     return len(chips.patches(CHIP, distance)) // 2
 
 
@@ -184,7 +184,7 @@ def _exponent_rows(found: _Results) -> list[Row]:
 
 
 def _suppression_rows(found: _Results) -> list[Row]:
-    """Rows of the suppression at the chip's own rates, by distance."""
+    """Make the rows of the suppression at the chip's own rates."""
     if 1.0 not in found.factors:
         return []
     published = {3: "budget.lambda_3_5", 9: "budget.lambda_11_13"}

@@ -53,7 +53,7 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[str, int, int, str, int], 
 
 
 def _plan(decoder: str, settings: Settings) -> tuple[tuple[int, ...], int]:
-    """Numbers of cycles, and shots of each."""
+    """Choose the numbers of cycles, and the shots of each."""
     shots = counting.affordable(decoder, _QUICK_SHOTS if settings.quick else _SHOTS)
     is_main = decoder == settings.decoders[0]
     if counting.is_fastest(decoder):

@@ -27,7 +27,7 @@ _QUICK_OFFLINE_SHOTS = 5_000
 
 
 def jobs(settings: Settings) -> list[Job]:
-    """The loop itself, which needs the machine alone, and the same memories decoded offline."""
+    """List jobs: the loop, which needs the machine alone, and the same memories decoded offline."""
     return [_loop_job(settings), *(job for _, job in _offline_jobs(settings))]
 
 

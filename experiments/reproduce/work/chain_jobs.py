@@ -31,7 +31,7 @@ _BLOCK = 1000
 
 
 def decoded_record(settings: Settings) -> Job:
-    """An hour of the device, every cycle decoded at d = 29."""
+    """Make the job of an hour of the device, decoded at d = 29."""
     cycles = 10_000_000 if settings.quick else 3_000_000_000
     shares = {d: _SHARES.get(d, _REST) for d in DISTANCES}
     if settings.quick:
@@ -86,7 +86,7 @@ def make_record(
     blocks: int,
     false_alarms: float,
 ) -> tuple[ChainRecord, float]:
-    """A record with the threshold of its scan, and a bound on the false alarms to expect."""
+    """Make a record with the threshold of its scan, and bound the false alarms."""
     cycles, checks = WINDOW
     sampler = _sampler(distance, rounds, p)
     windows = blocks * block * ((rounds + 1) // cycles) * (distance - checks)

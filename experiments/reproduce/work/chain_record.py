@@ -105,7 +105,7 @@ class ChainRecord:
             decoder.warm_up()
 
     def sample(self, first_shot: int, shots: int, bursts: list[Burst]) -> tuple[Packed, Packed]:
-        """Shots of the record."""
+        """Sample shots of the record."""
         events, flips = self.sampler.sample(shots=shots, seed=self.seed, first_shot=first_shot)
         self.shots.add_bursts(events, flips, bursts=bursts, first_shot=first_shot, seed=self.seed)
         return events, flips
@@ -192,7 +192,7 @@ class ChainRecord:
 
 
 def chain_model(*, distance: int, rounds: int, p: float) -> stim.DetectorErrorModel:
-    """The error model of a repetition code with CX gates under uniform noise."""
+    """Make the error model of a repetition code with CX gates under uniform noise."""
     code = RepetitionCode(distance, gates="cx")
     circuit = memory_circuit(code, rounds=rounds, noise=uniform(p))
     return circuit.detector_error_model(decompose_errors=True)
@@ -238,7 +238,7 @@ def run(record: ChainRecord, *, blocks: int, place: Place) -> Record:
 def _in_threads(
     record: ChainRecord, missing: Sequence[int], bursts: list[Burst], threads: int
 ) -> Iterator[Record]:
-    """Blocks as they are done; on any exception the threads end with the shots that they are at."""
+    """Yield blocks as they finish; after an exception the threads end with their current shots."""
     stop = threading.Event()
 
     def work(number: int) -> Record:

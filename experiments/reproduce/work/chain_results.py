@@ -32,12 +32,12 @@ class Search(NamedTuple):
         return sum(found is not None for _, found in self.pairs)
 
     def words(self) -> str:
-        """The outcome in short."""
+        """Describe the outcome."""
         return f"{self.num_found} of {len(self.pairs)}, {self.num_false} false"
 
 
 def search(job: Job, done: Record) -> Search:
-    """The bursts of a record, and those that its scan found by detection events alone."""
+    """Compare the bursts of a record with those found in its detection events."""
     record, _ = chain_jobs.make_record(**job.arguments)
     bursts = record.bursts.bursts(cycles=done["cycles"], num_data=record.distance, seed=record.seed)
     found = chain_scan.find(done["flagged"], rounds=record.rounds, cycles=record.window[0])

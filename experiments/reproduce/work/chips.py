@@ -16,7 +16,7 @@ ALL_KINDS = "all"
 
 
 def device(name: str, *, scale: Mapping[str, float] | None = None) -> NoiseModel:
-    """A device's noise model, some of its rates multiplied.
+    """Read a device's noise model and multiply some of its rates.
 
     Args:
         name: of a device that ships with the project.
@@ -40,7 +40,7 @@ def fingerprint(name: str) -> str:
 
 
 def patches(chip: str, distance: int) -> list[RotatedSurfaceCode]:
-    """The patches of the paper: 9, 4, 1 of d = 3, 5, 7 on the large chip; 5, 1 of d = 3, 5 on the small one.
+    """List the patches of the paper: 9, 4, 1 of d = 3, 5, 7 on the large chip; 5, 1 of d = 3, 5 on the small.
 
     Distances beyond the chip are one patch on a chip that continues with the same mean rates and spreads.
     """
@@ -65,6 +65,6 @@ def circuit(
     cycles: int,
     scale: Mapping[str, float] | None = None,
 ) -> stim.Circuit:
-    """A memory on one of the patches of `patches`."""
+    """Make the circuit of a memory on one of the patches of `patches`."""
     code = patches(chip, distance)[patch]
     return memory_circuit(code, rounds=cycles, basis=basis, noise=device(chip, scale=scale))

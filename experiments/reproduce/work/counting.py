@@ -66,7 +66,7 @@ def count(
     decoder: str,
     seed: int,
 ) -> Record:
-    """Errors of a memory on a chip, decoded with the error model it was simulated with.
+    """Count the errors of a memory on a chip, decoded with the error model of the simulation.
 
     Returns:
         shots, errors, and of at most `_WATCHED` of these shots the detection fraction of each cycle with its
@@ -102,13 +102,13 @@ def _fractions(found: NDArray[np.uint8], circuit: stim.Circuit) -> list[list[flo
 
 
 def stream(seed: int, *what: object) -> int:
-    """A seed for stim that differs for different work."""
+    """Derive a seed for stim from the arguments of a job."""
     words = [seed, *np.frombuffer(repr(what).encode(), dtype=np.uint8).tolist()]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
 
 def cycle_us(distance: int, decoder: str, *, cycles: int) -> float:
-    """Time to simulate and decode a cycle of a memory of some cycles, roughly, in microseconds."""
+    """Estimate the time to simulate and decode a cycle, in microseconds."""
     found = decoder_class(decoder)
     decoding = found.rough_cost_us[distance] * math.pow(cycles / 30, found.rough_cost_growth)
     return decoding + _SAMPLING_US * distance**2
@@ -125,12 +125,12 @@ def is_fastest(decoder: str) -> bool:
 
 
 def fastest(names: Sequence[str]) -> str:
-    """The cheapest of some decoders, the first of equals."""
+    """Choose the fastest decoder, the first of equals."""
     return min(names, key=_cost)
 
 
 def affordable(decoder: str, shots: int) -> int:
-    """The shots that a decoder is given where a fast one would get `shots`."""
+    """Choose the number of shots of a decoder where a fast one gets `shots`."""
     return shots if is_fast(decoder) else max(100, round(shots * _ENOUGH / _cost(decoder)))
 
 

@@ -84,7 +84,7 @@ class Drift:
                 yield from ((channel, pair) for pair in self._pairs)
 
     def at(self, time: int) -> NoiseModel:
-        """The noise model at one of the times, by its number."""
+        """Make the noise model at one of the times."""
         struck = {q for q, hit in zip(self.code.qubits, self.defects[time], strict=True) if hit}
         overrides: dict[str, list[tuple[tuple[tuple[float, ...], ...], float]]] = {}
         for channel, places in self._all_places():

@@ -8,7 +8,7 @@ _FACTOR_95 = likelihood_factor_of(confidence=0.95)
 
 
 def fit(points: Sequence[tuple[int, int, int]]) -> CycleFit:
-    """The line through ln(1 - 2 P) of one patch and basis.
+    """Fit the line through ln(1 - 2 P) of one patch and basis.
 
     Args:
         points: (cycles, errors, shots).
@@ -18,5 +18,5 @@ def fit(points: Sequence[tuple[int, int, int]]) -> CycleFit:
 
 
 def probability(errors: int, shots: int) -> Estimate:
-    """Failure probability per shot with its 95 % interval."""
+    """Estimate the failure probability per shot with its 95 % interval."""
     return logical_error_rate(errors=errors, shots=shots, likelihood_factor=_FACTOR_95)

@@ -69,7 +69,7 @@ def count(
     decoder: str,
     seed: int,
 ) -> Record:
-    """Errors of a memory with leakage, decoded with the error model without it.
+    """Count the errors of a memory with leakage, decoded with the error model without it.
 
     Returns:
         shots; errors; fractions: detection fraction by cycle, [cycle, value, low, high]; population: leaked

@@ -26,7 +26,7 @@ def logical(epsilon: Estimate, *, cycle_us: float) -> Estimate:
 
 
 def physical(chip: str, *, cycle_us: float, excess: bool) -> list[float]:
-    """Lifetimes of the chip's qubits if they idle through a cycle as long as the code's, in microseconds.
+    """Compute the lifetimes of idling qubits in microseconds, for cycles as long as the code's.
 
     A depolarizing error of rate p flips each of the six Pauli eigenstates with probability 2 p / 3, so a
     cycle keeps the part 1 - 4 p / 3 of the polarization.

@@ -15,7 +15,7 @@ def relearn(
     *,
     coordinates: Mapping[int, Sequence[float]],
 ) -> stim.DetectorErrorModel:
-    """An error model with rates learned from detection events, starting from another one.
+    """Learn the rates of an error model from detection events, starting from another one.
 
     Args:
         error_model: where to start; its errors stay, their rates change.

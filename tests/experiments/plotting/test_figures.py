@@ -19,7 +19,6 @@ from experiments.plotting.figures import (
     RatioSeries,
     SuppressionSeries,
     draw_cycles,
-    draw_detection,
     draw_overview,
     draw_ratio,
     draw_suppression,
@@ -54,7 +53,7 @@ def ratio(label="p = 0.1 %", ratios=None):
 DRAWINGS = [
     (draw_suppression, {"series": [suppression(), suppression("other", (500, 400, 300))]}),
     (draw_cycles, {"series": [cycles(), cycles("d = 5", (100, 300, 500))]}),
-    (draw_detection, {"series": [detection(), detection("d = 5", value=0.09)]}),
+    (draw_overview, {"detection": [detection(), detection("d = 5", value=0.09)]}),
     (
         draw_ratio,
         {"series": [ratio(), ratio("p = 0.2 %", (1.0, 2.0, 4.0))], "y_label": "time of A / time of B"},
@@ -138,11 +137,11 @@ def test_neither_import_nor_drawing_starts_pyplot(tmp_path):
     code = f"""
 import sys, matplotlib
 before = matplotlib.rcParams.copy()
-from experiments.plotting.figures import DetectionSeries, draw_detection
+from experiments.plotting.figures import DetectionSeries, draw_overview
 assert matplotlib.rcParams.copy() == before
 from qec.statistics import Estimate
 series = [DetectionSeries("d = 3", {{0: Estimate(0.2, 0.1, 0.3)}})]
-draw_detection(path={str(tmp_path / "f.png")!r}, series=series)
+draw_overview(path={str(tmp_path / "f.png")!r}, detection=series)
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -199,8 +198,8 @@ def test_cycles_show_the_fit_and_half(tmp_path, drawn):
 
 
 def test_detection_is_in_per_cent_from_zero_and_long_series_have_bands(tmp_path, drawn):
-    draw_detection(path=tmp_path / "f.png", series=[detection(number=10)])
-    draw_detection(path=tmp_path / "f.png", series=[detection(number=100)])
+    draw_overview(path=tmp_path / "f.png", detection=[detection(number=10)])
+    draw_overview(path=tmp_path / "f.png", detection=[detection(number=100)])
     short, long = (figure.axes[0] for figure in drawn)
     assert short.get_ylabel() == "detection fraction (%)"
     assert short.get_ylim()[0] == 0
@@ -211,7 +210,7 @@ def test_detection_is_in_per_cent_from_zero_and_long_series_have_bands(tmp_path,
 
 def test_detection_is_drawn_in_the_order_of_cycles(tmp_path, drawn):
     fractions = {2: Estimate(0.2, 0.1, 0.3), 0: Estimate(0.1, 0.05, 0.2), 1: Estimate(0.3, 0.2, 0.4)}
-    draw_detection(path=tmp_path / "f.png", series=[DetectionSeries("d = 3", fractions)])
+    draw_overview(path=tmp_path / "f.png", detection=[DetectionSeries("d = 3", fractions)])
     lines = [line for line in drawn[0].axes[0].lines if line.get_label() == "d = 3"]
     assert list(lines[0].get_xdata()) == [0, 1, 2]
     assert list(lines[0].get_ydata()) == pytest.approx([10, 30, 20])

@@ -212,7 +212,7 @@ def test_a_model_that_is_not_there_or_does_not_fit(tmp_path: Path) -> None:
     folder = write_small(tmp_path / "x")
     experiment = read_experiment(folder)
     names = "correlated_matching_decoder_with_si1000_prior, circuit_noisy_si1000"
-    with pytest.raises(ValueError, match=f"no error model 'guess': choose from {names}$"):
+    with pytest.raises(ValueError, match=f"no error model 'guess'; it has {names}$"):
         experiment.error_model("guess")
     model = folder / "decoding_results/correlated_matching_decoder_with_si1000_prior/error_model.dem"
     model.write_text("error(0.1) D0 D1 L0\n")
