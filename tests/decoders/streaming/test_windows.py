@@ -217,10 +217,10 @@ def test_the_default_plan_is_never_too_short() -> None:
     ("regions", "message"),
     [
         ({"commit": 0}, "commit=0: must be at least 2"),
-        ({"commit": -5}, "commit=-5: at least 2"),
+        ({"commit": -5}, "commit=-5: must be at least 2"),
         ({"commit": 1, "buffer": 100}, "commit=1: must be at least 2"),
         ({"buffer": 1}, "buffer=1: must be at least 2"),
-        ({"buffer": -1}, "buffer=-1: at least 2"),
+        ({"buffer": -1}, "buffer=-1: must be at least 2"),
         ({"commit": 2.5}, "commit=2.5: expected a whole number of cycles"),
         ({"buffer": "3"}, "buffer='3': expected a whole number of cycles"),
     ],
