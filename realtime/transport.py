@@ -16,8 +16,9 @@ import zmq
 import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
-from realtime import security, wire
+from realtime import security
 from realtime.kernels import sockets
+from realtime.protocol import wire
 
 #: Frames that may wait on each side: 50 ms of frames of ten cycles of 1.1 us.
 DATA_QUEUE = 4500

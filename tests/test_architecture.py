@@ -34,8 +34,8 @@ ROOMS: Mapping[str, Room] = {
     "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
-    "qec.kernels": Room("", "numba llvmlite numpy"),
-    "qec.sampling": Room("qec.kernels qec.noise", "stim numpy"),
+    "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
+    "qec.sampling": Room("qec.sampling.kernels qec.noise", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
     # One subject, one package, with its kernels inside; kernels know other kernels only.
     "decoders.kernels": Room("", "numba llvmlite numpy"),
@@ -84,43 +84,27 @@ ROOMS: Mapping[str, Room] = {
         "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy pymatching"
     ),
     "decoders.external.kernels": Room("decoders.kernels", "numba numpy"),
-    "realtime.wire": Room("", "numpy"),
+    # Kernels use the constants and dtypes of the protocol.
+    "realtime.protocol": Room("", "numpy"),
     "realtime.kernels": Room(
-        "realtime.wire realtime.clock decoders.kernels decoders.streaming.kernels", "numba llvmlite numpy"
+        "realtime.protocol decoders.kernels decoders.streaming.kernels", "numba llvmlite numpy"
     ),
-    "realtime.kernels.jit": Room("decoders.kernels", "numba"),
-    "realtime.kernels.memory": Room("realtime.kernels.jit", "numba llvmlite numpy"),
-    "realtime.clock": Room("realtime.kernels.jit realtime.kernels.memory", "numpy"),
     "realtime.latency": Room("realtime.kernels", "numpy"),
-    "realtime.session": Room("realtime.wire realtime.latency realtime.kernels decoders", "numpy"),
-    "realtime.security": Room("", ""),
-    "realtime.transport": Room("realtime.wire realtime.security realtime.kernels", "zmq numpy"),
-    "realtime.admission": Room("decoders", "numpy"),
-    "realtime.worker": Room(
-        "realtime.admission realtime.session realtime.transport realtime.wire realtime.clock "
-        "realtime.kernels decoders",
-        "numpy",
-    ),
-    "realtime.client": Room("realtime decoders", "numpy"),
     "realtime.placement": Room("", ""),
-    "realtime.playlist": Room(
-        "decoders.streaming.frames decoders.streaming.layers decoders.streaming.measurements", "numpy"
+    "realtime.security": Room("", ""),
+    "realtime.transport": Room("realtime.protocol realtime.security realtime.kernels", "zmq numpy"),
+    "realtime.jitter": Room("realtime.kernels realtime.latency realtime.placement", "numpy"),
+    "realtime.service": Room(
+        "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
+        "realtime.transport decoders",
+        "stim numpy",
     ),
-    "realtime.sampling": Room("decoders.streaming.layers realtime.playlist", "stim numpy"),
-    "realtime.recording": Room("realtime.playlist realtime.wire", "numpy"),
-    "realtime.hiccups": Room("realtime.kernels realtime.clock realtime.latency realtime.placement", "numpy"),
-    "realtime.player": Room(
-        "realtime.kernels realtime.clock realtime.latency realtime.playlist realtime.transport realtime.wire",
-        "numpy",
+    "realtime.source": Room(
+        "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
+        "realtime.transport realtime.service decoders.streaming",
+        "stim numpy",
     ),
-    "realtime.jobs": Room(
-        "realtime.clock realtime.latency realtime.placement realtime.player realtime.playlist", ""
-    ),
-    "realtime.local": Room(
-        "realtime.admission realtime.latency realtime.player realtime.session realtime.worker decoders", ""
-    ),
-    "realtime.source": Room("realtime decoders", "numpy stim"),
-    "realtime.daemon": Room("realtime decoders", "numpy stim"),
+    "realtime.in_process": Room("realtime.service realtime.source realtime.latency decoders", ""),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
     "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
@@ -257,7 +241,8 @@ def printers(root: Path) -> list[str]:
     return [
         module
         for module, path in source_files(root).items()
-        if not within(module, "experiments") and module not in ("realtime.daemon", "realtime.source")
+        if not within(module, "experiments")
+        and module not in ("realtime.service.daemon", "realtime.source.source")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
@@ -334,7 +319,7 @@ def test_plain_matching_compiles_no_second_matching() -> None:
 
 def test_only_the_clock_asks_for_the_time_in_realtime() -> None:
     asking = users_of(ROOT, "time") | users_of(ROOT, "datetime")
-    assert [module for module in asking if within(module, "realtime")] in ([], ["realtime.clock"])
+    assert [module for module in asking if within(module, "realtime")] in ([], ["realtime.kernels.clock"])
 
 
 def test_printing_stands_outside_the_libraries() -> None:
@@ -405,8 +390,8 @@ def house(tmp_path: Path) -> Path:
             "decoders.kernels.flood imports decoders.model.matching_graph",
         ),
         ("decoders/kernels/flood.py", "import stim", "decoders.kernels.flood imports stim"),
-        ("realtime/wire.py", "import zmq", "realtime.wire imports zmq"),
-        ("realtime/session.py", "from qec import memory_circuit", "realtime.session imports qec"),
+        ("realtime/placement.py", "import zmq", "realtime.placement imports zmq"),
+        ("realtime/latency.py", "from qec import memory_circuit", "realtime.latency imports qec"),
         ("experiments/demo.py", "from matplotlib import pyplot", "experiments.demo imports matplotlib"),
         ("qec/statistics.py", "import experiments", "qec.statistics imports experiments"),
         ("qec/__init__.py", "import numpy", "qec imports numpy"),

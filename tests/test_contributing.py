@@ -75,7 +75,7 @@ def test_the_guide_shows_the_linters_of_ci() -> None:
 
 def test_python_of_the_guide_runs(tmp_path: Path) -> None:
     found = blocks(_CONTRIBUTING, "python")
-    assert len(found) == 2
+    assert len(found) == 1
     for block in found:
         done = subprocess.run(
             [sys.executable, "-c", block],

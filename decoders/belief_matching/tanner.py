@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
+from decoders.belief_matching.kernels.layout import BELIEF, TANNER
 from decoders.belief_matching.kernels.simd import LANES
-from decoders.kernels import layout
 from decoders.matching.workspace import Pools, as_bytes
 from decoders.model.dem import DemArrays
 from decoders.model.matching_graph import MatchingGraph
@@ -73,8 +73,8 @@ class TannerGraph(Pools):
     """
 
     def __init__(self, **arrays: NDArray[Any]) -> None:
-        """Of the arrays that `layout.TANNER` describes."""
-        super().__init__(layout.TANNER)
+        """Of the arrays that `TANNER` describes."""
+        super().__init__(TANNER)
         self.own(**arrays)
         self.set(
             num_detectors=arrays["links"].size - 1,
@@ -133,7 +133,7 @@ class Beliefs(Pools):
 
     def __init__(self, tanner: TannerGraph, *, max_sweeps: int, max_waiting: int = LANES) -> None:
         """Of the sizes of a Tanner graph; `max_waiting`: shots that can wait to be started once more."""
-        super().__init__(layout.BELIEF)
+        super().__init__(BELIEF)
         names = "num_detectors", "num_mechanisms", "num_links", "num_edges", "longest_row"
         sizes = {name: int(tanner.record[name][0]) for name in names}
         lengths = {

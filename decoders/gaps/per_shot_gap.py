@@ -11,6 +11,7 @@ from decoders.kernels import layout
 from decoders.matching.workspace import Pools, Workspace
 from decoders.model.matching_graph import MatchingGraph
 from decoders.reweighted.graph import ReweightedGraph
+from decoders.reweighted.kernels.layout import REWEIGHT
 
 
 class Rivals:
@@ -29,7 +30,7 @@ class Rivals:
         #: The first four arguments of `find_gaps`.
         self.records: tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]] = (
             _together(layout.GRAPH, [one.record for one in self._graphs]),
-            _together(layout.REWEIGHT, [one.reweight.record for one in self._graphs]),
+            _together(REWEIGHT, [one.reweight.record for one in self._graphs]),
             _together(RIVAL, [one.record for one in self._pools]),
             self._work.record,
         )

@@ -5,9 +5,9 @@ writes is int64 throughout: measured faster than int32, and every kernel is comp
 index. What is only read, once per neighbour, is int32. Distances are in the unit of the graph's weights.
 """
 
-from typing import Any
-
 import numpy as np
+
+from decoders.kernels.records import Pool, record
 
 # Constants are np.int64: numba would compile a kernel once more for every plain number it is called with.
 _i4, _i8, _u8 = np.int32, np.int64, np.uint64
@@ -46,11 +46,7 @@ FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, IS_WATCHED = _i8(1), _i8(2), _i8(4)
 ADD, TAKE_AWAY = _i8(1), _i8(-1)
 
 
-def _record(**fields: Any) -> np.dtype[np.record]:
-    return np.dtype((np.record, list(fields.items())))  # type: ignore[return-value]
-
-
-DETECTOR = _record(
+DETECTOR = record(
     boundary=_i8,  # distance to the boundary, FAR without one
     radius=_i8,  # every detector nearer than this is in the list
     first=_i8,  # its neighbour list is near[first:last], nearest first; others may share it
@@ -60,11 +56,11 @@ DETECTOR = _record(
     #             LEADS_INSIDE if a way between two detectors that are not to be committed passes one that is,
     #             IS_WATCHED if an edge of the detector's component does
 )
-NEAR = _record(
+NEAR = record(
     detector=_i4,  # its number less that of the list's detector: those with equal surroundings share lists
     span=_i4,  # distance, even; the lowest bit tells whether any edge of the path flips observables
 )
-EVENT = _record(
+EVENT = record(
     detector=_i8,
     mate=_i8,
     scan=_i8,  # the next entry of near to look at
@@ -78,7 +74,7 @@ EVENT = _record(
     radius=_i8,  # sum of the duals around it (the radius of its region)
     reach=_i8,  # every edge shorter than this is known
 )
-NODE = _record(
+NODE = record(
     label=_i8,
     entry=_i8,  # half-edge by which the tree came in, -1 at the root
     parent=_i8,  # the blossom just around it, -1 if none
@@ -96,29 +92,29 @@ NODE = _record(
     exit=_i8,  # events: the detector behind which the way there is known, -1 if all of it is
     since=_i8,  # time at which the duals inside were last brought up to date
 )
-HALF = _record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
-EDGE = _record(
+HALF = record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
+EDGE = record(
     distance=_i8,
     near=_i8,  # list entry of halves[2e].to, -1 if beyond the list
     way=_i8,  # the way past active edges, NONE if there is none or it is to be searched for
 )
-WAY = _record(  # from an event through one active edge
+WAY = record(  # from an event through one active edge
     entry=_i8,  # in the event's list, of the end where the way comes in; NONE if the event is there
     start=_i8,  # the event's detector
     slot=_i8,
     end=_i8,  # the detector where it comes out
     exit=_i8,  # in that one's list, of the other event; NONE if that is there
 )
-ITEM = _record(key=_i8, what=_i8)
-ADJACENT = _record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
-IMPLIED = _record(  # an edge that is more likely, and so shorter, where another has happened
+ITEM = record(key=_i8, what=_i8)
+ADJACENT = record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)
+IMPLIED = record(  # an edge that is more likely, and so shorter, where another has happened
     u=_i4,
     v=_i4,  # its ends; num_detectors at a boundary
     edge=_i4,
     weight=_i4,
 )
-ERROR = _record(first=_i4, last=_i4, weight=_i4)  # an error that flips error_edges[first:last]
-LIMIT = _record(
+ERROR = record(first=_i4, last=_i4, weight=_i4)  # an error that flips error_edges[first:last]
+LIMIT = record(
     is_left_out=_i8,  # the second matching does not matter there
     horizon=_i8,  # every way shorter than this that leads past active edges is known
     must_look=_i8,  # so that is to be seen to, up to the horizon
@@ -131,13 +127,13 @@ LIMIT = _record(
     is_cut=_i8,  # whether that is so for the edges counted at this event
     shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
 )
-COVER = _record(  # how the regions of a matching cover a detector
+COVER = record(  # how the regions of a matching cover a detector
     potential=_i8,  # how far one reaches beyond it; 0 if none does
     centre=_i8,  # the same where a region's distances are counted from; NONE elsewhere
     owner=_i8,  # the region: an event, or the outermost blossom around it
     portal=_i8,  # one of the ends of active edges that is here, NONE without
 )
-PORTAL = _record(  # an end of an active edge
+PORTAL = record(  # an end of an active edge
     detector=_i8,
     other=_i8,  # the portal at the other end; NONE at the boundary
     weight=_i8,
@@ -154,40 +150,41 @@ PORTAL = _record(  # an end of an active edge
     slot=_i8,
     is_queued=_i8,
 )
-SIGHT = _record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
-LINK = _record(other=_i8, distance=_i8)  # a portal near another
-RAISED = _record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
-BALL = _record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
+SIGHT = record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
+LINK = record(other=_i8, distance=_i8)  # a portal near another
+RAISED = record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
+BALL = record(distance=_i8, parent=_i8, edge=_i8, entry=_i8, flips=_i8)  # entry: its place in the list
 
 # The two things a kernel works with are single records: scalars by name, and where each pool of records
 # lies in memory (see pools.py). One pointer instead of a hundred words of array descriptions per call.
-GRAPH = _record(
-    detectors=_i8,  # DETECTOR (num_detectors,)
-    near=_i8,  # NEAR (num_near,)
-    parents=_i8,  # int16 (num_near,): the place in the list one step nearer, -1 at the first step
-    steps=_i8,  # int32 (num_near,): the edge of that step, less the first adjacent one of the list's detector
-    outward_edges=_i8,  # int32 (num_detectors,): the first edge on the way to the boundary, -1 without one
-    indptr=_i8,  # int32 (num_detectors + 1,), adjacency without the boundary
-    adjacent=_i8,  # ADJACENT (num_adjacent,)
-    boundary_edge=_i8,  # int32 (num_detectors,): the edge to the boundary, -1 without one
-    boundary_flips=_i8,  # uint8 (num_detectors * flip_bytes,): observables along the way to the boundary
-    edge_flips=_i8,  # uint8 (num_edges * flip_bytes,)
-    weights=_i8,  # int32 (num_edges,)
-    slots=_i8,  # int32 (num_edges,): the lightest edge between the ends of each edge
-    implied=_i8,  # IMPLIED (num_implied,)
-    implied_start=_i8,  # int32 (num_edges + 1,): what edge e implies is implied[start[e]:start[e + 1]]
-    implied_watched=_i8,  # int32 (num_edges,): those before implied[watched[e]] are in watched components
-    observed=_i8,  # uint8 (num_edges,): in all solutions of a syndrome or in none, and imply others; not read
-    #                if num_observed is 0
-    errors=_i8,  # ERROR (num_errors,): errors that flip two or more edges
-    error_edges=_i8,  # int32 (num_error_edges,)
-    errors_of_edge=_i8,  # int32 (num_error_edges,): the errors that flip each edge, one edge after the other
-    errors_of_edge_start=_i8,  # int32 (num_edges + 1,): those of edge e begin here
-    alone=_i8,  # int32 (num_edges,): weight of the lightest errors that flip this edge and no other
-    ends=_i8,  # int32 (2 num_edges,): the two detectors of each edge, the second -1 or BEYOND at a boundary
-    toggles=_i8,  # uint8 (shot_bytes,): detectors to flip before decoding
-    certain_flips=_i8,  # uint8 (flip_bytes,): observables to flip after it
-    exits=_i8,  # int64 (num_detectors,): weight of the edge to the boundary, or FAR; with has_exits
+GRAPH = record(
+    detectors=Pool(DETECTOR, "num_detectors"),
+    near=Pool(NEAR, "num_near"),
+    parents=Pool(np.int16, "num_near"),  # the place in the list one step nearer, -1 at the first step
+    steps=Pool(_i4, "num_near"),  # the edge of that step, less the first adjacent one of the list's detector
+    outward_edges=Pool(_i4, "num_detectors"),  # the first edge on the way to the boundary, -1 without one
+    indptr=Pool(_i4, "num_detectors + 1"),  # adjacency without the boundary
+    adjacent=Pool(ADJACENT, "num_adjacent"),
+    boundary_edge=Pool(_i4, "num_detectors"),  # the edge to the boundary, -1 without one
+    boundary_flips=Pool(np.uint8, "num_detectors * flip_bytes"),  # observables along the way to the boundary
+    edge_flips=Pool(np.uint8, "num_edges * flip_bytes"),
+    weights=Pool(_i4, "num_edges"),
+    slots=Pool(_i4, "num_edges"),  # the lightest edge between the ends of each edge
+    implied=Pool(IMPLIED, "num_implied"),
+    implied_start=Pool(_i4, "num_edges + 1"),  # what edge e implies is implied[start[e]:start[e + 1]]
+    implied_watched=Pool(_i4, "num_edges"),  # those before implied[watched[e]] are in watched components
+    # in all solutions of a syndrome or in none, and imply others; not read
+    # if num_observed is 0
+    observed=Pool(np.uint8, "num_edges"),
+    errors=Pool(ERROR, "num_errors"),  # errors that flip two or more edges
+    error_edges=Pool(_i4, "num_error_edges"),
+    errors_of_edge=Pool(_i4, "num_error_edges"),  # the errors that flip each edge, one edge after the other
+    errors_of_edge_start=Pool(_i4, "num_edges + 1"),  # those of edge e begin here
+    alone=Pool(_i4, "num_edges"),  # weight of the lightest errors that flip this edge and no other
+    ends=Pool(_i4, "2 * num_edges"),  # the two detectors of each edge, the second -1 or BEYOND at a boundary
+    toggles=Pool(np.uint8, "shot_bytes"),  # detectors to flip before decoding
+    certain_flips=Pool(np.uint8, "flip_bytes"),  # observables to flip after it
+    exits=Pool(_i8, "num_detectors"),  # weight of the edge to the boundary, or FAR; with has_exits
     num_detectors=_i8,
     num_near=_i8,
     num_adjacent=_i8,
@@ -206,43 +203,43 @@ GRAPH = _record(
     has_exits=_i8,  # ways to the boundary that are not known beforehand are found by searches
     certain_weight=_i8,  # weight of what is flipped before decoding
 )
-WORK = _record(
-    events=_i8,  # EVENT (max_events,)
-    nodes=_i8,  # NODE (max_nodes,): one per event, then blossoms
-    halves=_i8,  # HALF (2 max_edges,)
-    edges=_i8,  # EDGE (max_edges,)
-    queue=_i8,  # ITEM (max_queue,): the search's agenda
-    tree=_i8,  # int64 (max_tree,): nodes that got a label in this search
-    stack=_i8,  # int64 (2 max_nodes,)
-    spare=_i8,  # int64 (max_nodes,): blossoms that can be used again
-    event_of=_i8,  # int32 (num_detectors,): -1 where quiet
-    found=_i8,  # int64 (max_events,): the detectors that fired
-    woken=_i8,  # int64 (max_events,): events that searches have come to
-    flips=_i8,  # uint8 (flip_bytes,): observables flipped by the present matching
-    path=_i8,  # int64 (num_detectors + 1,): the edges of one path
-    ball_nodes=_i8,  # BALL (num_detectors,)
-    ball_queue=_i8,  # ITEM (max_ball_queue,)
-    ball_touched=_i8,  # int64 (num_detectors,)
-    limits=_i8,  # LIMIT (max_events,)
-    chosen=_i8,  # int64 (max_events,): events that are matched anew
-    covers=_i8,  # COVER (num_detectors + 1,): the last is not covered
-    covered=_i8,  # int64 (num_detectors,): what of that is
-    raised=_i8,  # RAISED (max_raised,)
-    portals=_i8,  # PORTAL (max_portals,)
-    sights=_i8,  # SIGHT (max_portals * MOST_SIGHTS,)
-    links=_i8,  # LINK (max_links,)
-    ways=_i8,  # WAY (max_ways,)
-    prices=_i8,  # int32 (num_graph_edges,): weight of an edge of the matching, NOT_SEEN or NOT_USED
-    seen=_i8,  # int64 (num_graph_edges,): where prices are not NOT_SEEN
-    used_by=_i8,  # int32 (num_graph_edges,): the event on whose way to its mate an edge is
-    first_edges=_i8,  # int64 (num_graph_edges,): the edges of the first matching
-    second_edges=_i8,  # int64 (num_graph_edges,): the edges of the second, while the two are compared
-    listed_at=_i8,  # int64 (num_detectors,): last edge in `seen` at each, as 2 * place + end; NONE
-    listed_next=_i8,  # int64 (2 num_graph_edges,): the one before it
-    changed=_i8,  # int64 (max_changed,): edges that the error being weighed would remove or add
-    lowered=_i8,  # int32 (num_graph_edges,): weight of a slot in this matching, NOT_LOWERED if the graph's
-    lowered_as=_i8,  # int32 (num_graph_edges,): the edge that has this weight
-    active=_i8,  # int64 (num_graph_edges,): where slots are lowered
+WORK = record(
+    events=Pool(EVENT, "max_events"),
+    nodes=Pool(NODE, "max_nodes"),  # one per event, then blossoms
+    halves=Pool(HALF, "2 * max_edges"),
+    edges=Pool(EDGE, "max_edges"),
+    queue=Pool(ITEM, "max_queue"),  # the search's agenda
+    tree=Pool(_i8, "max_tree"),  # nodes that got a label in this search
+    stack=Pool(_i8, "2 * max_nodes"),
+    spare=Pool(_i8, "max_nodes"),  # blossoms that can be used again
+    event_of=Pool(_i4, "num_detectors"),  # -1 where quiet
+    found=Pool(_i8, "max_events"),  # the detectors that fired
+    woken=Pool(_i8, "max_events"),  # events that searches have come to
+    flips=Pool(np.uint8, "flip_bytes"),  # observables flipped by the present matching
+    path=Pool(_i8, "num_detectors + 1"),  # the edges of one path
+    ball_nodes=Pool(BALL, "num_detectors"),
+    ball_queue=Pool(ITEM, "max_ball_queue"),
+    ball_touched=Pool(_i8, "num_detectors"),
+    limits=Pool(LIMIT, "max_events"),
+    chosen=Pool(_i8, "max_events"),  # events that are matched anew
+    covers=Pool(COVER, "num_detectors + 1"),  # the last is not covered
+    covered=Pool(_i8, "num_detectors"),  # what of that is
+    raised=Pool(RAISED, "max_raised"),
+    portals=Pool(PORTAL, "max_portals"),
+    sights=Pool(SIGHT, f"{MOST_SIGHTS} * max_portals"),
+    links=Pool(LINK, "max_links"),
+    ways=Pool(WAY, "max_ways"),
+    prices=Pool(_i4, "num_graph_edges"),  # weight of an edge of the matching, NOT_SEEN or NOT_USED
+    seen=Pool(_i8, "num_graph_edges"),  # where prices are not NOT_SEEN
+    used_by=Pool(_i4, "num_graph_edges"),  # the event on whose way to its mate an edge is
+    first_edges=Pool(_i8, "num_graph_edges"),  # the edges of the first matching
+    second_edges=Pool(_i8, "num_graph_edges"),  # the edges of the second, while the two are compared
+    listed_at=Pool(_i8, "num_detectors"),  # last edge in `seen` at each, as 2 * place + end; NONE
+    listed_next=Pool(_i8, "2 * num_graph_edges"),  # the one before it
+    changed=Pool(_i8, "max_changed"),  # edges that the error being weighed would remove or add
+    lowered=Pool(_i4, "num_graph_edges"),  # weight of a slot in this matching, NOT_LOWERED if the graph's
+    lowered_as=Pool(_i4, "num_graph_edges"),  # the edge that has this weight
+    active=Pool(_i8, "num_graph_edges"),  # where slots are lowered
     num_graph_edges=_i8,
     num_chosen=_i8,
     num_covered=_i8,
@@ -294,75 +291,4 @@ WORK = _record(
     ball_limit=_i8,  # what is farther is not looked at
     ball_size=_i8,
     ball_reached=_i8,
-)
-STREAM = _record(
-    rows=_i8,  # uint8 (max_rows * num_columns,): layers not committed yet, one byte per detector
-    flips=_i8,  # uint8 (flip_bytes,): observables of what is committed
-    num_columns=_i8,
-    max_rows=_i8,
-    commit=_i8,
-    window=_i8,
-    flip_bytes=_i8,
-    num_rows=_i8,
-    first_layer=_i8,  # number of the layer in row 0
-    weight=_i8,  # of what is committed
-    num_windows=_i8,  # decoded since the start of the shot
-)
-REWEIGHT = _record(
-    places=_i8,  # int32 (2 num_edges,): where an edge stands in the adjacency; the second -1 at the boundary
-    twin_of=_i8,  # int32 (num_edges,): the first edge with the same two ends
-    edge_has_flips=_i8,  # uint8 (num_edges,)
-    boundary_weight=_i8,  # int64 (num_detectors,): the shot's weight of the edge to the boundary, or FAR
-    present=_i8,  # int64 (num_edges,): edges of negative weight, taken as present
-    chained=_i8,  # int64 (num_detectors,): detectors whose way to the boundary has been laid
-    parity=_i8,  # uint8 (num_detectors,), zero between shots
-    num_detectors=_i8,
-    num_edges=_i8,
-    has_twins=_i8,
-    list_length=_i8,  # no list is longer
-    num_present=_i8,
-    present_weight=_i8,  # what the edges in `present` weigh together
-    num_chained=_i8,  # -1: all ways to the boundary have been laid
-)
-TANNER = _record(
-    links=_i8,  # int32 (num_detectors + 1,): those of row r are links[r]:links[r + 1]
-    row_of=_i8,  # int32 (num_detectors,): the row of each detector
-    mechanisms=_i8,  # int32 (num_links,): the error mechanism at the other end of each link
-    prior=_i8,  # float32 (num_mechanisms,): odds p / (1 - p)
-    shares_start=_i8,  # int32 (num_edges + 1,): the mechanisms that flip edge e
-    shared_by=_i8,  # int32 (num_shares,)
-    share=_i8,  # float32 (num_shares,): how often such a mechanism is decomposed so that it flips the edge
-    flippers=_i8,  # int32 (num_flippers,): the mechanisms that flip observables
-    flipped=_i8,  # uint8 (num_mechanisms * flip_bytes,): the observables that each mechanism flips
-    num_detectors=_i8,
-    num_mechanisms=_i8,
-    num_links=_i8,
-    num_edges=_i8,
-    num_shares=_i8,
-    num_flippers=_i8,
-    flip_bytes=_i8,
-    longest_row=_i8,
-)
-# Vectors: LANES float32 (or int32) side by side, one for each of the shots that are worked on together.
-BELIEF = _record(
-    odds=_i8,  # vectors (num_mechanisms,): present odds that each mechanism has happened
-    messages=_i8,  # vectors (num_links,): what each detector said last, tanh(log((1 - p) / p) / 2)
-    signs=_i8,  # vectors (num_detectors,), by row: -1 where there is an event, else 1
-    before=_i8,  # vectors (longest_row,): scratch of one detector
-    differences=_i8,  # vectors (longest_row,): likewise
-    active=_i8,  # vector: 1 where a shot is still worked on, else 0
-    chances=_i8,  # vectors (num_mechanisms,): the probabilities found
-    weights=_i8,  # int32 vectors (num_edges,)
-    shot_weights=_i8,  # int32 (num_edges,): of one of the shots
-    shot_events=_i8,  # int64 (num_detectors,): of one of the shots
-    group=_i8,  # int64 (LANES,): the shots in the lanes
-    waiting=_i8,  # int64 (max_waiting,): shots to be started once more
-    num_detectors=_i8,
-    num_mechanisms=_i8,
-    num_links=_i8,
-    num_edges=_i8,
-    longest_row=_i8,
-    max_sweeps=_i8,
-    num_waiting=_i8,
-    max_waiting=_i8,
 )

@@ -10,6 +10,7 @@ from decoders.kernels import layout
 from decoders.matching.workspace import Pools, Workspace, as_bytes
 from decoders.model.matching_graph import MatchingGraph
 from decoders.reweighted.kernels import reweighted
+from decoders.reweighted.kernels.layout import REWEIGHT
 
 #: Longest neighbour list that an event may make itself, in detectors.
 LIST_LENGTH = 64
@@ -88,7 +89,7 @@ class ReweightedGraph(Pools):
             has_exits=1,
             has_toggles=int(graph.certain_detectors.any()),
         )
-        self.reweight = Pools(layout.REWEIGHT)
+        self.reweight = Pools(REWEIGHT)
         self.reweight.own(
             places=places.reshape(-1),
             twin_of=twin_of,

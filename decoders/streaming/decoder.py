@@ -13,6 +13,7 @@ from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph, Workspace, read_only
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
+from decoders.streaming.kernels.layout import STREAM
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.windows import WindowPlan, cut_graph
@@ -379,7 +380,7 @@ class StreamingDecoder:
         model, plan = self._model, self._plan
         most_rows = max(plan.window, 0 if model.bulk else model.num_layers) + 1
         flip_bytes = (model.num_observables + 7) // 8
-        self._pools = Pools(layout.STREAM)
+        self._pools = Pools(STREAM)
         self._pools.own(
             rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
             flips=np.zeros(flip_bytes, dtype=np.uint8),

@@ -15,6 +15,7 @@ from decoders.matching.workspace import Pools, SearchGraph, Workspace
 from decoders.streaming.decoder import model_for
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
+from decoders.streaming.kernels.layout import STREAM
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.windows import WindowPlan, cut_graph, cut_layers
@@ -329,7 +330,7 @@ class _Worker:
     def __init__(self, model: LayeredModel, plan: WindowPlan, largest: list[SearchGraph]) -> None:
         most_rows = plan.buffer + plan.window + 1
         flip_bytes = (model.num_observables + 7) // 8
-        self.stream = Pools(layout.STREAM)
+        self.stream = Pools(STREAM)
         self.stream.own(
             rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
             flips=np.zeros(flip_bytes, dtype=np.uint8),

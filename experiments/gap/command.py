@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoders
-from decoders.base import WITH_GAPS
 from experiments.common.json_file import write_json
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.numbers import estimate, number
@@ -25,7 +24,6 @@ from experiments.common.terminal import Progress, table
 from experiments.plotting.series import GapSeries
 from qec.statistics import soft
 
-_ABLE = ", ".join(WITH_GAPS)
 _TABLE_FRACTIONS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
 _FIGURE_FRACTIONS = tuple(round(0.01 * step, 2) for step in range(21))
 
@@ -72,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--basis", default="z", metavar="B", help="x or z")
     add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d")
     add_noise(parser)
-    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help=_ABLE)
+    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="one that gives gaps")
     add("--threads", type=whole(), default=1, metavar="N", help="threads")
     add("--bins", type=whole(), default=12, metavar="N", help="of the calibration")
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")

@@ -15,9 +15,9 @@ from experiments.common.points import Point
 from experiments.loop.parts import LoopParts, LoopSetting, open_loop
 from experiments.loop.results import LoopResult, Run, Shot, Spread, Tail
 from experiments.loop.shots import Prepared, name_of, prepare, simulate, with_endings_of
-from realtime.hiccups import HiccupMeter
-from realtime.jobs import Job
+from realtime.jitter import HiccupMeter
 from realtime.latency import Histogram
+from realtime.source.jobs import Job
 
 Say = Callable[[str], None]
 

@@ -8,8 +8,8 @@ from experiments.common.noise_options import add_noise, has_own_rates
 from experiments.common.parser import real, whole
 from experiments.common.settings import CYCLE_NS, DEFAULT_DECODER
 from experiments.loop.parts import TRANSPORTS, LoopSetting
-from realtime.admission import MOST_LOAD
 from realtime.placement import choose_cores
+from realtime.service.admission import MOST_LOAD
 from realtime.transport import register_functions
 
 _UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}

@@ -12,15 +12,15 @@ from typing import Any, Protocol
 import stim
 
 from decoders import StreamingDecoder
-from realtime.client import Client, DaemonProcess
-from realtime.daemon import DaemonConfig
-from realtime.jobs import Job, in_thread
+from realtime.in_process import LocalLoop
 from realtime.latency import Histogram
-from realtime.local import LocalLoop
 from realtime.placement import Placement, pin_thread
-from realtime.player import Player
-from realtime.playlist import Playlist
-from realtime.source import SourceConfig, SourceProcess
+from realtime.service.client import Client, DaemonProcess
+from realtime.service.daemon import DaemonConfig
+from realtime.source.jobs import Job, in_thread
+from realtime.source.player import Player
+from realtime.source.playlist import Playlist
+from realtime.source.source import SourceConfig, SourceProcess
 
 TRANSPORTS = ("ipc", "tcp", "inproc")
 # What is final is reported so often in the middle of shots. It shows the backlog over time; and it keeps the
@@ -40,7 +40,7 @@ class LoopSetting:
         cycle_ns: time between two cycles.
         frame_cycles: cycles in a frame.
         decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
-        max_load: see `realtime.admission`.
+        max_load: see `realtime.service.admission`.
     """
 
     transport: str
@@ -64,7 +64,7 @@ class LoopParts(Protocol):
     """A running loop."""
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
-        """Play jobs on all streams; gives the source's reports as they come (see `realtime.jobs`)."""
+        """Play jobs on all streams; gives the source's reports as they come (see `realtime.source.jobs`)."""
         ...
 
     def windows(self, stream: int) -> Histogram:
@@ -72,7 +72,7 @@ class LoopParts(Protocol):
         ...
 
     def counters(self, stream: int) -> dict[str, int]:
-        """Read the decoder's counters; see `realtime.kernels.layout.COUNTERS`."""
+        """Read the decoder's counters; see `realtime.protocol.session_record.COUNTERS`."""
         ...
 
     def memory_kb(self) -> int | None:

@@ -19,7 +19,7 @@ from experiments.loop.measurement import CODE, Plan, measure, spread, tail
 from experiments.loop.options import duration, strength
 from experiments.loop.parts import LoopSetting
 from experiments.loop.results import LoopResult, Spread
-from realtime.hiccups import HiccupMeter
+from realtime.jitter import HiccupMeter
 from realtime.latency import Histogram
 
 #: Cycles of the shots for the logical error per cycle.

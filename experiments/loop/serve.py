@@ -12,8 +12,8 @@ from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.options import strength
-from realtime.daemon import DaemonConfig, main
 from realtime.placement import choose_cores
+from realtime.service.daemon import DaemonConfig, main
 
 _CODE = "surface_zxxz"
 

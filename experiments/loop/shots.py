@@ -14,8 +14,8 @@ from decoders.streaming.layers import LayeredModel
 from experiments.common.points import Point, decoding_model
 from experiments.common.sampling import MemorySampler
 from qec.noise import LeakageModel
-from realtime.playlist import Playlist
-from realtime.sampling import sample_events
+from realtime.source.playlist import Playlist
+from realtime.source.simulation import sample_events
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def sample_playlist(
     model: LayeredModel,
     progress: Callable[[int, int], None] | None = None,
 ) -> Playlist:
-    """Sample shots of a memory for a streaming decoder; see `realtime.sampling.sample_events`.
+    """Sample shots of a memory for a streaming decoder; see `realtime.source.simulation.sample_events`.
 
     Raises:
         ValueError: as `sample_events` and `leakage_sampler`.

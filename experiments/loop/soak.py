@@ -23,8 +23,8 @@ from experiments.loop.options import strength
 from experiments.loop.parts import LoopSetting, open_loop
 from experiments.loop.results import Shot, Spread
 from experiments.loop.shots import prepare, simulate
-from realtime.jobs import Job
 from realtime.latency import Histogram
+from realtime.source.jobs import Job
 
 # Growth that is no leak: caches, a first look at a file.
 _GROWTH_KB = 4096

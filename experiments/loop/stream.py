@@ -22,11 +22,11 @@ from experiments.loop.options import duration, strength
 from experiments.loop.results import PERCENTILES, Spread
 from experiments.loop.shots import sample_playlist
 from qec.datasets import read_experiment
-from realtime.jobs import Job
 from realtime.latency import Histogram
-from realtime.playlist import Playlist
-from realtime.recording import read_recording, write_recording
-from realtime.source import SourceConfig, SourceProcess
+from realtime.source.jobs import Job
+from realtime.source.playlist import Playlist
+from realtime.source.recording import read_recording, write_recording
+from realtime.source.source import SourceConfig, SourceProcess
 
 # Measurements are simulated in memory, for 256 shots at least.
 _MOST_MEASUREMENTS = 1 << 22

@@ -7,9 +7,9 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from qec.kernels import chain as kernels
 from qec.sampling.bursts import Burst, BurstModel, as_rows
 from qec.sampling.detectors import checked_seed
+from qec.sampling.kernels import chain as kernels
 
 Packed = NDArray[np.uint8]
 # Bursts get generators of their own: without them everything else stays as it was.

@@ -4,8 +4,8 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from qec.kernels import errors as kernels
 from qec.sampling.errors import ErrorList
+from qec.sampling.kernels import errors as kernels
 
 Packed = NDArray[np.uint8]
 

@@ -14,9 +14,9 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from qec.kernels import leakage as kernels
 from qec.noise.leakage import LeakageModel
 from qec.sampling.detectors import Packed, checked_seed
+from qec.sampling.kernels import leakage as kernels
 from qec.sampling.program import Program
 
 __all__ = ["LeakageModel", "LeakageSampler", "LeakageShots"]

@@ -7,7 +7,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from qec.kernels import leakage as kernels
+from qec.sampling.kernels import leakage as kernels
 
 _PAULIS = {"X_ERROR": 1, "Y_ERROR": 2, "Z_ERROR": 3}
 _IGNORED = {"QUBIT_COORDS", "SHIFT_COORDS", "TICK"}
@@ -23,7 +23,8 @@ class Program:
 
     Attributes:
         num_qubits, num_detectors, num_observables, num_cycles: of the circuit.
-        operations: int64 (operations, 3): kind, qubit, second qubit or argument (see qec.kernels.leakage).
+        operations: int64 (operations, 3): kind, qubit, second qubit or argument (see
+            qec.sampling.kernels.leakage).
         chances: float64 (operations,): of an error, or of a wrong result.
         channels: int64 (operations,): row of `shares` of a general Pauli channel, 0 for other operations.
         shares: float64 (channels, 15): cumulative probabilities of the Paulis of each distinct channel, in

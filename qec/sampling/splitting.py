@@ -16,9 +16,9 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from qec.kernels import splitting as kernels
 from qec.sampling.detectors import Packed, checked_seed
 from qec.sampling.errors import ErrorList
+from qec.sampling.kernels import splitting as kernels
 
 # By so much the logarithm of the weights scatters in one step down.
 _LADDER_STEP = 0.8

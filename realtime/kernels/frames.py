@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from realtime import wire
+from realtime.kernels.byte_access import get_number, put_number
 from realtime.kernels.checksum import crc32_around
 from realtime.kernels.jit import kernel
-from realtime.kernels.layout import OFFSETS, RESULT_OFFSETS
-from realtime.kernels.memory import get_number, put_number
+from realtime.protocol import wire
+from realtime.protocol.session_record import OFFSETS, RESULT_OFFSETS
 
 HEADER_BYTES = wire.HEADER.itemsize
 RESULT_BYTES = wire.RESULT.itemsize

@@ -1,4 +1,8 @@
-"""The decorator of the loop's kernels: as in decoders.kernels.jit, with a cache for these files as well."""
+"""Decorator of the loop's kernels: `decoders.kernels.jit` with a cache folder keyed by these files as well.
+
+The folder carries a digest of every file in a `kernels` or `protocol` package of `realtime`, and of the
+decoders' kernels, which the loop calls.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -13,13 +17,17 @@ from decoders.kernels.jit import config, interpreted
 __all__ = ["cache_folder", "interpreted", "kernel"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_HERE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Kernels use the constants and dtypes of protocol.
+_COMPILED = ("kernels", "protocol")
 
 
 def _digest() -> str:
     digest = hashlib.sha256(decoders_cache.name.encode())
-    for file in [*sorted(_HERE.glob("*.py")), _HERE.parent / "wire.py", _HERE.parent / "clock.py"]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        name = file.relative_to(_PACKAGE)
+        if any(folder in name.parts for folder in _COMPILED):
+            digest.update(name.as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

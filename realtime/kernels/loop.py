@@ -6,24 +6,12 @@ addresses of two sockets, or zeros if messages come through rings.
 
 import numpy as np
 
-from decoders.kernels.pools import (
-    adjacent_of,
-    boundary_edge_of,
-    boundary_flips_of,
-    detectors_of,
-    edge_flips_of,
-    ends_of,
-    indptr_of,
-    near_of,
-    parents_of,
-)
-from realtime import wire
-from realtime.clock import now_ns
+from decoders.kernels.records import pool
+from realtime.kernels.atomics import load_word, store_word
+from realtime.kernels.clock import now_ns
 from realtime.kernels.frames import seal_answer
 from realtime.kernels.histogram import record
 from realtime.kernels.jit import kernel
-from realtime.kernels.layout import RESULT_OFFSETS
-from realtime.kernels.memory import load_word, store_word
 from realtime.kernels.ring import ring_put, ring_take
 from realtime.kernels.session import (
     session_end,
@@ -33,6 +21,8 @@ from realtime.kernels.session import (
     write_answer,
 )
 from realtime.kernels.sockets import BROKEN, socket_receive, socket_send
+from realtime.protocol import wire
+from realtime.protocol.session_record import RESULT_OFFSETS
 
 # Places in `words`.
 STOP, BEAT, KEEPER = np.int64(0), np.int64(16), np.int64(32)
@@ -121,19 +111,19 @@ def keep_near(session, stream, graph, answers, at):
     of one source mostly end alike, so the last shot's graph is the next one's. Of a detector's neighbours
     the first sixteen are read: hardly any search gets farther. The answer is written over and never sent.
     """
-    detectors, near, ends = detectors_of(graph), near_of(graph), ends_of(graph)
-    adjacent, flips = adjacent_of(graph), edge_flips_of(graph)
+    detectors, near, ends = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "ends")
+    adjacent, flips = pool(graph, "adjacent"), pool(graph, "edge_flips")
     if len(detectors) == 0 or len(ends) == 0:
         return
     index = at % len(detectors)
     detector = detectors[index]
     first, found = detector.first, detector.radius
     if first < detector.last:
-        found += near[first].span + parents_of(graph)[first]
+        found += near[first].span + pool(graph, "parents")[first]
     if first + 8 < detector.last:
         found += near[first + 8].span
-    found += boundary_flips_of(graph)[index * graph.flip_bytes] + boundary_edge_of(graph)[index]
-    found += indptr_of(graph)[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
+    found += pool(graph, "boundary_flips")[index * graph.flip_bytes] + pool(graph, "boundary_edge")[index]
+    found += pool(graph, "indptr")[index] + ends[(at * 16) % len(ends)] + flips[(at * 64) % len(flips)]
     if len(adjacent) > 0:
         found += adjacent[(at * 4) % len(adjacent)].weight
     session.touched += found

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from realtime.clock import now_ns
+from realtime.kernels.atomics import load_word
+from realtime.kernels.byte_access import put_number
 from realtime.kernels.checksum import crc32_around
+from realtime.kernels.clock import now_ns
 from realtime.kernels.histogram import record
 from realtime.kernels.jit import kernel
-from realtime.kernels.memory import load_word, put_number
-from realtime.wire import HEADER, Flags, offsets
+from realtime.protocol.wire import HEADER, Flags, offsets
 
 _AT = offsets(HEADER)
 _SIZE = np.int64(HEADER.itemsize)

@@ -5,13 +5,13 @@ One thread may play to several streams: it spins anyway, and a frame takes it a 
 
 import numpy as np
 
-from realtime.clock import now_ns
+from realtime.kernels.byte_access import get_number
+from realtime.kernels.clock import now_ns
 from realtime.kernels.histogram import record
 from realtime.kernels.jit import kernel
 from realtime.kernels.link import receive_message, send_message
-from realtime.kernels.memory import get_number
 from realtime.kernels.pacing import fill_abort, fill_frame, frame_due
-from realtime.wire import RESULT, Type, offsets
+from realtime.protocol.wire import RESULT, Type, offsets
 
 # What `play` and `listen` return.
 SENT, RUNNING, ANSWERED = (np.int64(n) for n in range(3))

@@ -7,8 +7,9 @@ apart. `slots` uint8 (2^k, bytes): eight bytes of size, then the message.
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.kernels.atomics import load_word, store_word
+from realtime.kernels.byte_access import get_number, put_number
 from realtime.kernels.jit import kernel
-from realtime.kernels.memory import get_number, load_word, put_number, store_word
 
 TAKEN, PUT = np.int64(0), np.int64(16)
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
-from decoders.kernels.pools import committed_flips_of
+from decoders.kernels.records import pool
 from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, stream_reset
-from realtime import wire
+from realtime.kernels.byte_access import put_number
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import (
     HEADER_BYTES,
@@ -29,8 +29,8 @@ from realtime.kernels.frames import (
     stream_of,
 )
 from realtime.kernels.jit import kernel
-from realtime.kernels.layout import RESULT_OFFSETS, constants
-from realtime.kernels.memory import put_number
+from realtime.protocol import wire
+from realtime.protocol.session_record import RESULT_OFFSETS, constants
 
 OK, GAP, BACKLOG, MALFORMED, RESTARTED, TIMEOUT, ABORTED, OVERSIZE, UNEXPLAINED = constants(wire.Status)
 _FIRST, _LAST, _ABORT = int(wire.Flags.FIRST), int(wire.Flags.LAST), int(wire.Flags.ABORT)
@@ -81,7 +81,7 @@ def write_answer(session, stream, answers, kind):
     put_number(answer, _AT_DIGEST, 8, session.digest)
     put_number(answer, _AT_HASH, 4, session.hash)
     if session.status == OK:
-        flips = committed_flips_of(stream)
+        flips = pool(stream, "flips")
         for byte in range(stream.flip_bytes):
             answer[RESULT_BYTES + byte] = flips[byte]
 

@@ -88,7 +88,7 @@ def codes_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @compiled_only
-@pytest.mark.parametrize("decoder", ["mwpm-correlated", "belief-matching", "ensemble"])
+@pytest.mark.parametrize("decoder", ["mwpm-correlated", "belief-matching", "trellis"])
 @pytest.mark.parametrize("reported_us", [decode_us, demo_us, gap_us, accuracy_us, codes_us])
 def test_no_reported_time_includes_a_compilation(
     reported_us: Callable[..., list[float]],

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime.client import Client, DaemonProcess
-from realtime.daemon import DaemonConfig
+from realtime.service.client import Client, DaemonProcess
+from realtime.service.daemon import DaemonConfig
 from tests.support.loop_shots import circuit
 
 

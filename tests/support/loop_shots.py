@@ -9,7 +9,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
-from realtime import wire
+from realtime.protocol import wire
 
 SESSION = 77
 CYCLE_NS = 1000

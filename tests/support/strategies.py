@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from decoders import MatchingGraph
-from realtime.wire import Payload
+from realtime.protocol.wire import Payload
 
 # Everything that a tag may hold, in stim's spelling: closing bracket, line ends and backslash are escaped.
 _TAGS = st.sampled_from(

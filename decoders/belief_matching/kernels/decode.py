@@ -13,21 +13,8 @@ from decoders.belief_matching.kernels.error_sets import (
     LEFT_OVER,
     cover_edges,
     flip_mechanism,
-    set_flips_of,
     toggle_edge,
     weigh_believed,
-)
-from decoders.belief_matching.kernels.pools import (
-    active_of,
-    flippers_of,
-    group_of,
-    odds_of,
-    row_of_of,
-    shot_events_of,
-    shot_weights_of,
-    signs_of,
-    waiting_of,
-    weights_of,
 )
 from decoders.belief_matching.kernels.simd import LANES
 from decoders.belief_matching.kernels.sum_product import (
@@ -39,9 +26,9 @@ from decoders.belief_matching.kernels.sum_product import (
 )
 from decoders.gaps.kernels.per_shot import find_gaps
 from decoders.kernels.bits import set_bits_toggled
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
-from decoders.kernels.pools import certain_flips_of, flips_of, path_of, toggles_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import match_shot
 from decoders.matching.kernels.correction import mate_path
 from decoders.reweighted.kernels.reweighted import match_reweighted
@@ -50,14 +37,9 @@ from decoders.reweighted.kernels.reweighted import match_reweighted
 @kernel
 def load_lanes(tanner, graph, belief, shots, count):
     """Put the events of the first `count` shots of `group` into the lanes; the other lanes are inactive."""
-    toggles, events, signs, active, group, row_of = (
-        toggles_of(graph),
-        shot_events_of(belief),
-        signs_of(belief),
-        active_of(belief),
-        group_of(belief),
-        row_of_of(tanner),
-    )
+    toggles, events = pool(graph, "toggles"), pool(belief, "shot_events")
+    signs, active, group = pool(belief, "signs"), pool(belief, "active"), pool(belief, "group")
+    row_of = pool(tanner, "row_of")
     for lane in range(LANES):
         if lane >= count:
             active[lane] = 0
@@ -69,7 +51,7 @@ def load_lanes(tanner, graph, belief, shots, count):
 @kernel
 def flip_believed(tanner, belief, lane, flips):
     """Apply the observables of all mechanisms that are more likely than not in a lane."""
-    odds, flippers = odds_of(belief), flippers_of(tanner)
+    odds, flippers = pool(belief, "odds"), pool(tanner, "flippers")
     for index in range(tanner.num_flippers):
         if odds[flippers[index] * LANES + lane] > 1:
             flip_mechanism(tanner, np.int64(flippers[index]), flips)
@@ -78,17 +60,18 @@ def flip_believed(tanner, belief, lane, flips):
 @kernel
 def match_lane(graph, reweight, work, belief, shot, lane):
     """Match the shot in a lane on the weights that its lane has now. Returns the events left and a status."""
-    weights, shot_weights, events = weights_of(belief), shot_weights_of(belief), shot_events_of(belief)
+    weights, shot_weights = pool(belief, "weights"), pool(belief, "shot_weights")
+    events = pool(belief, "shot_events")
     for edge in range(belief.num_edges):
         shot_weights[edge] = weights[edge * LANES + lane]
-    count = set_bits_toggled(shot, toggles_of(graph), events)
+    count = set_bits_toggled(shot, pool(graph, "toggles"), events)
     return match_reweighted(graph, reweight, work, events, count, shot_weights)
 
 
 @kernel
 def reset_prediction(graph, flips):
     """Predict the observables that are always flipped."""
-    certain_flips = certain_flips_of(graph)
+    certain_flips = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
 
@@ -96,7 +79,7 @@ def reset_prediction(graph, flips):
 @kernel
 def is_predicted(graph, work, prediction):
     """Whether a matching flips the observables predicted."""
-    flips = flips_of(work)
+    flips = pool(work, "flips")
     differ = np.uint8(0)
     for byte in range(graph.flip_bytes):
         differ |= flips[byte] ^ prediction[byte]
@@ -110,7 +93,7 @@ def weigh_matching(tanner, errors, sets, graph, work, count, flips):
     `flips` receives what the set flips. Returns its weight, LEFT_OVER or more if the matching has edges that
     no error of the set accounts for.
     """
-    path = path_of(work)
+    path = pool(work, "path")
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
             toggle_edge(sets, path[at])
@@ -154,19 +137,19 @@ def decide(
         count, status = match_lane(graph, reweight, work, belief, shot, lane)
         if status != OK:
             return status
-        flips = flips_of(work)
+        flips = pool(work, "flips")
         for byte in range(graph.flip_bytes):
             prediction[byte] = flips[byte]
         if errors.differs == 0 and is_predicted(graph, plain_work, prediction):
             return OK
         weight = weigh_matching(tanner, errors, sets, graph, work, count, prediction)
-    flips = set_flips_of(sets)
+    flips = pool(sets, "flips")
     plain_weight = weigh_matching(tanner, errors, sets, plain_graph, plain_work, plain_count, flips)
     if min(weight, plain_weight) >= LEFT_OVER:
         reset_prediction(graph, flips)
         plain_weight = solve_by_beliefs(tanner, errors, belief, sets, lane, flips)
         if plain_weight == IMPOSSIBLE:
-            flips = flips_of(plain_work)
+            flips = pool(plain_work, "flips")
         elif plain_weight < 0:
             return OK
     if plain_weight < weight:
@@ -192,12 +175,12 @@ def gaps_of_lane(
     gaps,
 ):
     """Find the gaps of the shot in a lane, matching it first unless it is `matched`. Returns a status."""
-    events = shot_events_of(belief)
+    events = pool(belief, "shot_events")
     if not matched:
         _, status = match_lane(graph, reweight, work, belief, shot, lane)
         if status != OK:
             return status
-    count = set_bits_toggled(shot, toggles_of(graph), events)
+    count = set_bits_toggled(shot, pool(graph, "toggles"), events)
     return find_gaps(
         class_graphs,
         class_reweights,
@@ -207,7 +190,7 @@ def gaps_of_lane(
         work,
         events,
         count,
-        shot_weights_of(belief),
+        pool(belief, "shot_weights"),
         predicted,
         gaps,
     )
@@ -235,7 +218,7 @@ def decode_group(
     gaps,
 ):
     """Decode the first `count` shots of `group`, or put some of them off if `may_stop`. Returns a status."""
-    active, group, waiting = active_of(belief), group_of(belief), waiting_of(belief)
+    active, group, waiting = pool(belief, "active"), pool(belief, "group"), pool(belief, "waiting")
     forget_beliefs(tanner, belief)
     load_lanes(tanner, graph, belief, shots, count)
     stopped = propagate(tanner, belief, belief.max_sweeps, may_stop)
@@ -288,7 +271,7 @@ def decode_group(
     return OK
 
 
-@kernel
+@entry_point
 def decode_in_lanes(
     tanners,
     beliefs,
@@ -317,7 +300,7 @@ def decode_in_lanes(
     status.
     """
     belief = beliefs[0]
-    group, waiting = group_of(belief), waiting_of(belief)
+    group, waiting = pool(belief, "group"), pool(belief, "waiting")
     while first < len(order) or belief.num_waiting > 0:
         may_stop = first < len(order)
         if may_stop:

@@ -7,19 +7,12 @@ by changing further mechanisms, those nearest to even odds first: ordered statis
 
 import numpy as np
 
-from decoders.belief_matching.kernels.error_sets import (
-    first_row_of,
-    flip_mechanism,
-    queue_of,
-    rows_of,
-    weight_of,
-)
-from decoders.belief_matching.kernels.pools import chances_of, links_of, mechanisms_of, signs_of
+from decoders.belief_matching.kernels.error_sets import flip_mechanism
 from decoders.belief_matching.kernels.simd import LANES
 from decoders.kernels.bits import trailing_zeros
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import kernel
-from decoders.kernels.pools import view
+from decoders.kernels.records import pool
 
 _HALF = np.float32(0.5)
 # States of a mechanism.
@@ -31,66 +24,16 @@ _STEPS = 1 << 16
 
 
 @kernel
-def number_of_of(sets):
-    """The pool `number_of` of a sets record."""
-    return view(sets.number_of, sets.num_detectors, np.int32)
-
-
-@kernel
-def region_of(sets):
-    """The pool `region` of a sets record."""
-    return view(sets.region, sets.num_detectors, np.int64)
-
-
-@kernel
-def states_of(sets):
-    """The pool `states` of a sets record."""
-    return view(sets.states, sets.num_mechanisms, np.uint8)
-
-
-@kernel
-def seen_of(sets):
-    """The pool `seen` of a sets record."""
-    return view(sets.seen, sets.num_mechanisms, np.int64)
-
-
-@kernel
-def basis_of(sets):
-    """The pool `basis` of a sets record; its last row is the column worked on, the one before the events."""
-    return view(sets.basis, (sets.max_rows + 2) * 2 * sets.max_words, np.uint64)
-
-
-@kernel
-def pivots_of(sets):
-    """The pool `pivots` of a sets record."""
-    return view(sets.pivots, sets.max_rows, np.int64)
-
-
-@kernel
-def columns_of(sets):
-    """The pool `columns` of a sets record."""
-    return view(sets.columns, sets.max_rows, np.int64)
-
-
-@kernel
 def grow_region(tanner, errors, belief, sets, lane):
     """Number the rows around those whose events are not explained by what is believed in a lane.
 
     Returns how many of the rows are not explained, how many rows the region has, and whether it has all that
     can be reached.
     """
-    links, mechanisms, chances, signs = (
-        links_of(tanner),
-        mechanisms_of(tanner),
-        chances_of(belief),
-        signs_of(belief),
-    )
-    number_of, region, rows, first_row = (
-        number_of_of(sets),
-        region_of(sets),
-        rows_of(errors),
-        first_row_of(errors),
-    )
+    links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
+    chances, signs = pool(belief, "chances"), pool(belief, "signs")
+    number_of, region, rows = pool(sets, "number_of"), pool(sets, "region"), pool(errors, "rows")
+    first_row = pool(errors, "first_row")
     size = 0
     for row in range(tanner.num_detectors):
         odd = signs[row * LANES + lane] < 0
@@ -124,14 +67,10 @@ def queue_mechanisms(tanner, errors, belief, sets, lane, size):
 
     Returns the size of the queue and the number of mechanisms whose state is set.
     """
-    links, mechanisms, chances = links_of(tanner), mechanisms_of(tanner), chances_of(belief)
-    number_of, region, rows, first_row = (
-        number_of_of(sets),
-        region_of(sets),
-        rows_of(errors),
-        first_row_of(errors),
-    )
-    states, seen, queue = states_of(sets), seen_of(sets), queue_of(sets)
+    links, mechanisms, chances = pool(tanner, "links"), pool(tanner, "mechanisms"), pool(belief, "chances")
+    number_of, region, rows = pool(sets, "number_of"), pool(sets, "region"), pool(errors, "rows")
+    first_row = pool(errors, "first_row")
+    states, seen, queue = pool(sets, "states"), pool(sets, "seen"), pool(sets, "queue")
     num_seen = 0
     queued = 0
     for at in range(size):
@@ -165,7 +104,7 @@ def lowest_bit(basis, start, words):
 @kernel
 def reduce_column(sets, start, words):
     """Reduce the column at `start` by the basis. Returns its lowest row, or -1 if nothing is left."""
-    basis, pivots = basis_of(sets), pivots_of(sets)
+    basis, pivots = pool(sets, "basis"), pool(sets, "pivots")
     stride = 2 * sets.max_words
     while True:
         row = lowest_bit(basis, start, words)
@@ -183,9 +122,9 @@ def eliminate(errors, sets, num_unexplained, size, queued):
 
     Marks the mechanisms to be changed in `states`.
     """
-    basis, pivots, columns = basis_of(sets), pivots_of(sets), columns_of(sets)
-    number_of, rows, first_row = number_of_of(sets), rows_of(errors), first_row_of(errors)
-    states, queue = states_of(sets), queue_of(sets)
+    basis, pivots, columns = pool(sets, "basis"), pool(sets, "pivots"), pool(sets, "columns")
+    number_of, rows, first_row = pool(sets, "number_of"), pool(errors, "rows"), pool(errors, "first_row")
+    states, queue = pool(sets, "states"), pool(sets, "queue")
     stride, words = 2 * sets.max_words, (size + 63) >> 6
     events, column = sets.max_rows * stride, (sets.max_rows + 1) * stride
     for row in range(size):
@@ -227,8 +166,9 @@ def solve_by_beliefs(tanner, errors, belief, sets, lane, flips):
     `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns
     the weight of the set, or IMPOSSIBLE, or NOT_FOUND.
     """
-    number_of, region, states, seen = number_of_of(sets), region_of(sets), states_of(sets), seen_of(sets)
-    chances, weight = chances_of(belief), weight_of(errors)
+    number_of, region, states = pool(sets, "number_of"), pool(sets, "region"), pool(sets, "states")
+    seen = pool(sets, "seen")
+    chances, weight = pool(belief, "chances"), pool(errors, "weight")
     num_unexplained, size, complete = grow_region(tanner, errors, belief, sets, lane)
     solved = num_unexplained == 0
     num_seen = np.int64(0)

@@ -9,31 +9,30 @@ more than any that is possible.
 
 import numpy as np
 
-from decoders.belief_matching.kernels.pools import flipped_of, odds_of
 from decoders.belief_matching.kernels.simd import LANES
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import ITEM, _record
-from decoders.kernels.pools import edge_flips_of, view
+from decoders.kernels.layout import ITEM
+from decoders.kernels.records import Pool, pool, record
 
-_i8 = np.int64
+_i4, _i8, _u8 = np.int32, np.int64, np.uint64
 #: Weight of an edge left over, added to its own: more than any set of errors weighs.
 LEFT_OVER = _i8(1 << 40)
 _IN_SET, _LISTED = np.uint8(1), np.uint8(2)
 
 #: The errors of a DEM as sets of edges; read only. A variant is a mechanism together with one of the sets of
 #: edges into which its errors are decomposed.
-ERRORS = _record(
-    weight=_i8,  # int64 (num_mechanisms,): log((1 - p) / p) * SCALE, not negative
-    first_row=_i8,  # int32 (num_mechanisms + 1,)
-    rows=_i8,  # int32 (num_links,): mechanism m flips the detectors of rows[first_row[m]:first_row[m + 1]]
-    mechanism=_i8,  # int32 (num_variants,)
-    first_edge=_i8,  # int32 (num_variants + 1,)
-    edges=_i8,  # int32 (num_parts,): variant v flips edges[first_edge[v]:first_edge[v + 1]], at least two
-    first_variant=_i8,  # int32 (num_edges + 1,)
-    variants=_i8,  # int32 (num_parts,): edge e is in variants[first_variant[e]:first_variant[e + 1]]
-    alone=_i8,  # int32 (num_edges,): the likeliest mechanism that flips just this edge, -1 if there is none
-    price=_i8,  # int64 (num_edges,): its weight, or LEFT_OVER and more
+ERRORS = record(
+    weight=Pool(_i8, "num_mechanisms"),  # log((1 - p) / p) * SCALE, not negative
+    first_row=Pool(_i4, "num_mechanisms + 1"),
+    rows=Pool(_i4, "num_links"),  # mechanism m flips the detectors of rows[first_row[m]:first_row[m + 1]]
+    mechanism=Pool(_i4, "num_variants"),
+    first_edge=Pool(_i4, "num_variants + 1"),
+    edges=Pool(_i4, "num_parts"),  # variant v flips edges[first_edge[v]:first_edge[v + 1]], at least two
+    first_variant=Pool(_i4, "num_edges + 1"),
+    variants=Pool(_i4, "num_parts"),  # edge e is in variants[first_variant[e]:first_variant[e + 1]]
+    alone=Pool(_i4, "num_edges"),  # the likeliest mechanism that flips just this edge, -1 if there is none
+    price=Pool(_i8, "num_edges"),  # its weight, or LEFT_OVER and more
     num_mechanisms=_i8,
     num_links=_i8,
     num_variants=_i8,
@@ -42,18 +41,20 @@ ERRORS = _record(
     differs=_i8,  # whether sets of errors may flip other observables than the edges do, or be impossible
 )
 #: What the searches for sets of errors write to, one for each thread; the sizes are those of `ERRORS`.
-SETS = _record(
-    marks=_i8,  # uint8 (num_edges,): zero between shots
-    listed=_i8,  # int64 (num_edges,): the edges whose mark is not zero
-    queue=_i8,  # ITEM (max_queue,)
-    flips=_i8,  # uint8 (flip_bytes,)
-    number_of=_i8,  # int32 (num_detectors,): number of a row in the region, -1 outside; -1 between shots
-    region=_i8,  # int64 (num_detectors,): its rows
-    states=_i8,  # uint8 (num_mechanisms,): zero between shots
-    seen=_i8,  # int64 (num_mechanisms,): mechanisms whose state is not zero
-    basis=_i8,  # uint64 (max_rows, 2 * max_words): independent columns, and which columns each is a sum of
-    pivots=_i8,  # int64 (max_rows,): the column whose lowest row this is, -1
-    columns=_i8,  # int64 (max_rows,): the mechanism of each column
+SETS = record(
+    marks=Pool(np.uint8, "num_edges"),  # zero between shots
+    listed=Pool(_i8, "num_edges"),  # the edges whose mark is not zero
+    queue=Pool(ITEM, "max_queue"),
+    flips=Pool(np.uint8, "flip_bytes"),
+    number_of=Pool(_i4, "num_detectors"),  # number of a row in the region, -1 outside; -1 between shots
+    region=Pool(_i8, "num_detectors"),  # its rows
+    states=Pool(np.uint8, "num_mechanisms"),  # zero between shots
+    seen=Pool(_i8, "num_mechanisms"),  # mechanisms whose state is not zero
+    #: Independent columns, and which columns each is a sum of; the last row is the column worked on, the one
+    #: before the events.
+    basis=Pool(_u8, "(max_rows + 2) * 2 * max_words"),
+    pivots=Pool(_i8, "max_rows"),  # the column whose lowest row this is, -1
+    columns=Pool(_i8, "max_rows"),  # the mechanism of each column
     num_edges=_i8,
     num_detectors=_i8,
     num_mechanisms=_i8,
@@ -66,93 +67,9 @@ SETS = _record(
 
 
 @kernel
-def weight_of(errors):
-    """The pool `weight` of an errors record."""
-    return view(errors.weight, errors.num_mechanisms, np.int64)
-
-
-@kernel
-def first_row_of(errors):
-    """The pool `first_row` of an errors record."""
-    return view(errors.first_row, errors.num_mechanisms + 1, np.int32)
-
-
-@kernel
-def rows_of(errors):
-    """The pool `rows` of an errors record."""
-    return view(errors.rows, errors.num_links, np.int32)
-
-
-@kernel
-def mechanism_of(errors):
-    """The pool `mechanism` of an errors record."""
-    return view(errors.mechanism, errors.num_variants, np.int32)
-
-
-@kernel
-def first_edge_of(errors):
-    """The pool `first_edge` of an errors record."""
-    return view(errors.first_edge, errors.num_variants + 1, np.int32)
-
-
-@kernel
-def edges_of(errors):
-    """The pool `edges` of an errors record."""
-    return view(errors.edges, errors.num_parts, np.int32)
-
-
-@kernel
-def first_variant_of(errors):
-    """The pool `first_variant` of an errors record."""
-    return view(errors.first_variant, errors.num_edges + 1, np.int32)
-
-
-@kernel
-def variants_of(errors):
-    """The pool `variants` of an errors record."""
-    return view(errors.variants, errors.num_parts, np.int32)
-
-
-@kernel
-def alone_of(errors):
-    """The pool `alone` of an errors record."""
-    return view(errors.alone, errors.num_edges, np.int32)
-
-
-@kernel
-def price_of(errors):
-    """The pool `price` of an errors record."""
-    return view(errors.price, errors.num_edges, np.int64)
-
-
-@kernel
-def marks_of(sets):
-    """The pool `marks` of a sets record."""
-    return view(sets.marks, sets.num_edges, np.uint8)
-
-
-@kernel
-def listed_of(sets):
-    """The pool `listed` of a sets record."""
-    return view(sets.listed, sets.num_edges, np.int64)
-
-
-@kernel
-def queue_of(sets):
-    """The pool `queue` of a sets record."""
-    return view(sets.queue, sets.max_queue, ITEM)
-
-
-@kernel
-def set_flips_of(sets):
-    """The pool `flips` of a sets record."""
-    return view(sets.flips, sets.flip_bytes, np.uint8)
-
-
-@kernel
 def flip_mechanism(tanner, mechanism, flips):
     """Apply the observables that a mechanism flips."""
-    flipped = flipped_of(tanner)
+    flipped = pool(tanner, "flipped")
     for byte in range(tanner.flip_bytes):
         flips[byte] ^= flipped[mechanism * tanner.flip_bytes + byte]
 
@@ -160,7 +77,7 @@ def flip_mechanism(tanner, mechanism, flips):
 @kernel
 def toggle_edge(sets, edge):
     """Put an edge into the set of edges to be covered, or take it out."""
-    marks, listed = marks_of(sets), listed_of(sets)
+    marks, listed = pool(sets, "marks"), pool(sets, "listed")
     if marks[edge] == 0:
         listed[sets.num_listed] = edge
         sets.num_listed += 1
@@ -171,13 +88,9 @@ def toggle_edge(sets, edge):
 @kernel
 def saving_of(errors, sets, variant):
     """By how much the edges to be covered get lighter if a variant's mechanism explains its edges."""
-    marks, price, edges, first_edge = (
-        marks_of(sets),
-        price_of(errors),
-        edges_of(errors),
-        first_edge_of(errors),
-    )
-    saving = -weight_of(errors)[mechanism_of(errors)[variant]]
+    marks, price, edges = pool(sets, "marks"), pool(errors, "price"), pool(errors, "edges")
+    first_edge = pool(errors, "first_edge")
+    saving = -pool(errors, "weight")[pool(errors, "mechanism")[variant]]
     for at in range(first_edge[variant], first_edge[variant + 1]):
         edge = edges[at]
         saving += price[edge] if marks[edge] & _IN_SET else -price[edge]
@@ -187,7 +100,8 @@ def saving_of(errors, sets, variant):
 @kernel
 def offer_edge(errors, sets, edge, size):
     """Queue the variants that flip an edge and save something. Returns the size of the queue."""
-    queue, variants, first_variant = queue_of(sets), variants_of(errors), first_variant_of(errors)
+    queue, variants = pool(sets, "queue"), pool(errors, "variants")
+    first_variant = pool(errors, "first_variant")
     for at in range(first_variant[edge], first_variant[edge + 1]):
         variant = np.int64(variants[at])
         saving = saving_of(errors, sets, variant)
@@ -204,14 +118,11 @@ def cover_edges(tanner, errors, sets, graph, flips):
     `flips` uint8 (flip_bytes,) receives the observables of the errors in addition to what it holds. Returns
     the weight, LEFT_OVER or more if an edge is left over.
     """
-    queue, marks, listed = queue_of(sets), marks_of(sets), listed_of(sets)
-    edges, first_edge, mechanism = edges_of(errors), first_edge_of(errors), mechanism_of(errors)
-    weight, price, alone, edge_flips = (
-        weight_of(errors),
-        price_of(errors),
-        alone_of(errors),
-        edge_flips_of(graph),
-    )
+    queue, marks, listed = pool(sets, "queue"), pool(sets, "marks"), pool(sets, "listed")
+    edges, first_edge = pool(errors, "edges"), pool(errors, "first_edge")
+    mechanism = pool(errors, "mechanism")
+    weight, price, alone = pool(errors, "weight"), pool(errors, "price"), pool(errors, "alone")
+    edge_flips = pool(graph, "edge_flips")
     size = 0
     for index in range(sets.num_listed):
         if marks[listed[index]] & _IN_SET:
@@ -249,7 +160,7 @@ def cover_edges(tanner, errors, sets, graph, flips):
 @kernel
 def weigh_believed(errors, belief, lane):
     """Weight of all mechanisms that are more likely than not in a lane."""
-    odds, weight = odds_of(belief), weight_of(errors)
+    odds, weight = pool(belief, "odds"), pool(errors, "weight")
     total = np.int64(0)
     for mechanism in range(errors.num_mechanisms):
         if odds[mechanism * LANES + lane] > 1:

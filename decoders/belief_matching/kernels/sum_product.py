@@ -12,22 +12,6 @@ log-likelihood ratio: no exponential and no logarithm, and two divisions for eac
 
 import numpy as np
 
-from decoders.belief_matching.kernels.pools import (
-    active_of,
-    before_of,
-    chances_of,
-    differences_of,
-    links_of,
-    mechanisms_of,
-    messages_of,
-    odds_of,
-    prior_of,
-    share_of,
-    shared_by_of,
-    shares_start_of,
-    signs_of,
-    weights_of,
-)
 from decoders.belief_matching.kernels.simd import (
     LANES,
     larger,
@@ -41,6 +25,7 @@ from decoders.belief_matching.kernels.simd import (
     turned,
 )
 from decoders.kernels.jit import kernel
+from decoders.kernels.records import pool
 
 # Messages that say no more than this keep float32 far from its ends: odds of a million to one.
 _SUREST = np.float32(1 - 2**-20)
@@ -56,25 +41,21 @@ _ONE, _NONE = np.float32(1), np.float32(0)
 @kernel
 def forget_beliefs(tanner, belief):
     """Back to the priors, no events in any lane, all lanes to be worked on."""
-    odds, prior, signs = odds_of(belief), prior_of(tanner), signs_of(belief)
+    odds, prior, signs = pool(belief, "odds"), pool(tanner, "prior"), pool(belief, "signs")
     one = spread(_ONE)
     for mechanism in range(tanner.num_mechanisms):
         store(odds, mechanism, spread(prior[mechanism]))
     for detector in range(tanner.num_detectors):
         store(signs, detector, one)
-    store(active_of(belief), 0, one)
+    store(pool(belief, "active"), 0, one)
 
 
 @kernel
 def first_sweep(tanner, belief):
     """Update the odds of every detector's mechanisms from the priors, rows forward; in all lanes."""
-    links, mechanisms, odds, messages = (
-        links_of(tanner),
-        mechanisms_of(tanner),
-        odds_of(belief),
-        messages_of(belief),
-    )
-    signs, before, differences = signs_of(belief), before_of(belief), differences_of(belief)
+    links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
+    odds, messages = pool(belief, "odds"), pool(belief, "messages")
+    signs, before, differences = pool(belief, "signs"), pool(belief, "before"), pool(belief, "differences")
     one, surest, unsurest = spread(_ONE), spread(_SUREST), spread(-_SUREST)
     least, most = spread(_LEAST_ODDS), spread(_MOST_ODDS)
     for detector in range(tanner.num_detectors):
@@ -99,16 +80,12 @@ def first_sweep(tanner, belief):
 @kernel
 def sweep(tanner, belief, number):
     """Update the odds of every detector's mechanisms in the active lanes, rows forward if `number` is odd."""
-    links, mechanisms, odds, messages = (
-        links_of(tanner),
-        mechanisms_of(tanner),
-        odds_of(belief),
-        messages_of(belief),
-    )
-    signs, before, differences = signs_of(belief), before_of(belief), differences_of(belief)
+    links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
+    odds, messages = pool(belief, "odds"), pool(belief, "messages")
+    signs, before, differences = pool(belief, "signs"), pool(belief, "before"), pool(belief, "differences")
     one, surest, unsurest = spread(_ONE), spread(_SUREST), spread(-_SUREST)
     least, most = spread(_LEAST_ODDS), spread(_MOST_ODDS)
-    active = load(active_of(belief), 0)
+    active = load(pool(belief, "active"), 0)
     for place in range(tanner.num_detectors):
         detector = place if number & 1 else tanner.num_detectors - 1 - place
         first, size = np.int64(links[detector]), np.int64(links[detector + 1] - links[detector])
@@ -136,13 +113,9 @@ def sweep(tanner, belief, number):
 @kernel
 def rest_explained(tanner, belief):
     """Deactivate lanes where the mechanisms of odds above 1 explain all events; say whether any stays."""
-    links, mechanisms, odds, signs = (
-        links_of(tanner),
-        mechanisms_of(tanner),
-        odds_of(belief),
-        signs_of(belief),
-    )
-    active, scratch = active_of(belief), before_of(belief)
+    links, mechanisms = pool(tanner, "links"), pool(tanner, "mechanisms")
+    odds, signs = pool(belief, "odds"), pool(belief, "signs")
+    active, scratch = pool(belief, "active"), pool(belief, "before")
     one, none = spread(_ONE), spread(_NONE)
     before = load(active, 0)
     # An inactive lane cannot become active again.
@@ -173,8 +146,8 @@ def note_chances(tanner, belief, number):
     Beliefs that do not settle oscillate between explanations: their mean is worth more than their last
     value. The first sweep is left out unless it is the only one.
     """
-    odds, chances, one = odds_of(belief), chances_of(belief), spread(_ONE)
-    active = load(active_of(belief), 0)
+    odds, chances, one = pool(belief, "odds"), pool(belief, "chances"), spread(_ONE)
+    active = load(pool(belief, "active"), 0)
     part = _ONE / np.float32(max(1, number - 1))
     new, kept = spread(part), spread(_ONE - part)
     for mechanism in range(tanner.num_mechanisms):
@@ -185,8 +158,8 @@ def note_chances(tanner, belief, number):
 @kernel
 def note_settled(tanner, belief):
     """Write the probabilities after the last sweep in the lanes that are no longer active."""
-    odds, chances, one = odds_of(belief), chances_of(belief), spread(_ONE)
-    active = load(active_of(belief), 0)
+    odds, chances, one = pool(belief, "odds"), pool(belief, "chances"), spread(_ONE)
+    active = load(pool(belief, "active"), 0)
     for mechanism in range(tanner.num_mechanisms):
         has, mean = load(odds, mechanism), load(chances, mechanism)
         store(chances, mechanism, pick(active, mean, has / (one + has)))
@@ -195,7 +168,7 @@ def note_settled(tanner, belief):
 @kernel
 def num_active(belief):
     """Number of active lanes."""
-    active = active_of(belief)
+    active = pool(belief, "active")
     count = 0
     for lane in range(LANES):
         count += active[lane] > 0
@@ -232,8 +205,8 @@ def weigh_edges(tanner, belief):
     q is the sum of the chances of all mechanisms that flip the edge, as in the authors' `beliefmatching`; it
     is measurably better than log((1 - q) / q).
     """
-    chances, weights = chances_of(belief), weights_of(belief)
-    start, shared_by, share = shares_start_of(tanner), shared_by_of(tanner), share_of(tanner)
+    chances, weights = pool(belief, "chances"), pool(belief, "weights")
+    start, shared_by, share = pool(tanner, "shares_start"), pool(tanner, "shared_by"), pool(tanner, "share")
     one, scale, least = spread(_ONE), spread(SCALE / np.float32(2)), spread(_LEAST_CHANCE)
     for edge in range(tanner.num_edges):
         chance = least

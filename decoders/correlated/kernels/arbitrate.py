@@ -19,29 +19,7 @@ from decoders.correlated.kernels.implied_weights import forget_edges
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import IS_WATCHED, NONE, NOT_SEEN, NOT_USED
-from decoders.kernels.pools import (
-    alone_of,
-    certain_flips_of,
-    changed_of,
-    detectors_of,
-    edge_flips_of,
-    ends_of,
-    error_edges_of,
-    errors_of,
-    errors_of_edge_of,
-    errors_of_edge_start_of,
-    first_edges_of,
-    flips_of,
-    implied_of,
-    implied_start_of,
-    listed_at_of,
-    listed_next_of,
-    prices_of,
-    queue_of,
-    second_edges_of,
-    seen_of,
-    weights_of,
-)
+from decoders.kernels.records import pool
 
 FIRST, SECOND = np.int64(0), np.int64(1)
 
@@ -49,8 +27,9 @@ FIRST, SECOND = np.int64(0), np.int64(1)
 @kernel
 def flips_like_first(graph, work):
     """Whether `flips` are what the edges of the first matching flip."""
-    flips, edge_flips, first_edges = flips_of(work), edge_flips_of(graph), first_edges_of(work)
-    certain = certain_flips_of(graph)
+    flips, edge_flips = pool(work, "flips"), pool(graph, "edge_flips")
+    first_edges = pool(work, "first_edges")
+    certain = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flip = certain[byte] ^ flips[byte]
         for at in range(work.num_first):
@@ -63,15 +42,15 @@ def flips_like_first(graph, work):
 @kernel
 def is_watched(graph, edge):
     """Whether an edge lies in a component that flips an observable."""
-    return detectors_of(graph)[ends_of(graph)[2 * edge]].flips & IS_WATCHED != 0
+    return pool(graph, "detectors")[pool(graph, "ends")[2 * edge]].flips & IS_WATCHED != 0
 
 
 @kernel
 def add_edge_to_set(graph, work, edge):
     """Add an edge to the set that is weighed."""
-    ends, prices, seen = ends_of(graph), prices_of(work), seen_of(work)
+    ends, prices, seen = pool(graph, "ends"), pool(work, "prices"), pool(work, "seen")
     if prices[edge] == NOT_SEEN:
-        listed_at, listed_next = listed_at_of(work), listed_next_of(work)
+        listed_at, listed_next = pool(work, "listed_at"), pool(work, "listed_next")
         place = work.num_seen
         seen[place] = edge
         work.num_seen = place + 1
@@ -86,7 +65,7 @@ def add_edge_to_set(graph, work, edge):
 @kernel
 def clear_set(graph, work):
     """Empty the set that is weighed."""
-    ends, seen, listed_at = ends_of(graph), seen_of(work), listed_at_of(work)
+    ends, seen, listed_at = pool(graph, "ends"), pool(work, "seen"), pool(work, "listed_at")
     for at in range(work.num_seen):
         for end in range(2):
             detector = ends[2 * seen[at] + end]
@@ -98,15 +77,15 @@ def clear_set(graph, work):
 @kernel
 def remove_from_set(work, edge):
     """Take an edge out of the set for the error that is being weighed."""
-    prices_of(work)[edge] = NOT_USED
-    changed_of(work)[work.num_removed] = edge
+    pool(work, "prices")[edge] = NOT_USED
+    pool(work, "changed")[work.num_removed] = edge
     work.num_removed += 1
 
 
 @kernel
 def flip_alike(graph, edge, one, other):
     """Whether two edges together flip the observables that an edge flips."""
-    flips, width = edge_flips_of(graph), graph.flip_bytes
+    flips, width = pool(graph, "edge_flips"), graph.flip_bytes
     for byte in range(width):
         if flips[edge * width + byte] != flips[one * width + byte] ^ flips[other * width + byte]:
             return False
@@ -116,9 +95,9 @@ def flip_alike(graph, edge, one, other):
 @kernel
 def edge_in_set(graph, work, detector, end, edge, one):
     """Find an edge of the set from a detector to an end that makes another edge with `one`; or NONE."""
-    ends, prices, seen = ends_of(graph), prices_of(work), seen_of(work)
-    listed_next = listed_next_of(work)
-    at = listed_at_of(work)[detector]
+    ends, prices, seen = pool(graph, "ends"), pool(work, "prices"), pool(work, "seen")
+    listed_next = pool(work, "listed_next")
+    at = pool(work, "listed_at")[detector]
     while at >= 0:
         other = seen[at >> 1]
         same_end = ends[2 * other + 1 - (at & 1)] == end
@@ -134,12 +113,13 @@ def remove_equivalent(graph, work, edge):
 
     Returns the weight that they had alone, 0 if there are none.
     """
-    ends, prices, seen, alone = ends_of(graph), prices_of(work), seen_of(work), alone_of(graph)
-    listed_next = listed_next_of(work)
+    ends, prices, seen = pool(graph, "ends"), pool(work, "prices"), pool(work, "seen")
+    alone = pool(graph, "alone")
+    listed_next = pool(work, "listed_next")
     u, v = np.int64(ends[2 * edge]), np.int64(ends[2 * edge + 1])
     most = np.int64(0)
     best_one, best_other = NONE, NONE
-    at = listed_at_of(work)[u]
+    at = pool(work, "listed_at")[u]
     while at >= 0:
         one = seen[at >> 1]
         middle = np.int64(ends[2 * one + 1 - (at & 1)])
@@ -164,8 +144,8 @@ def savings(graph, work, error, applies):
 
     Applied, the edges it adds to the set are the last `num_added` of `changed`.
     """
-    errors, error_edges, alone = errors_of(graph), error_edges_of(graph), alone_of(graph)
-    prices, changed = prices_of(work), changed_of(work)
+    errors, error_edges, alone = pool(graph, "errors"), pool(graph, "error_edges"), pool(graph, "alone")
+    prices, changed = pool(work, "prices"), pool(work, "changed")
     first, last = errors[error].first, errors[error].last
     work.num_removed = 0
     work.num_added = 0
@@ -197,8 +177,9 @@ def savings(graph, work, error, applies):
 @kernel
 def offer_errors(graph, work, edge, size):
     """Queue the errors with an edge of the set that make it lighter; returns the queue's size."""
-    errors, error_edges, starts = errors_of(graph), error_edges_of(graph), errors_of_edge_start_of(graph)
-    prices, queue, of_edge = prices_of(work), queue_of(work), errors_of_edge_of(graph)
+    errors, error_edges = pool(graph, "errors"), pool(graph, "error_edges")
+    starts = pool(graph, "errors_of_edge_start")
+    prices, queue, of_edge = pool(work, "prices"), pool(work, "queue"), pool(graph, "errors_of_edge")
     for entry in range(starts[edge], starts[edge + 1]):
         error = np.int64(of_edge[entry])
         at = errors[error].first
@@ -218,8 +199,8 @@ def offer_errors(graph, work, edge, size):
 @kernel
 def explain_set(graph, work):
     """Weight of the errors chosen greedily to flip the edges of the set, which is used up."""
-    seen, prices, queue = seen_of(work), prices_of(work), queue_of(work)
-    alone, changed = alone_of(graph), changed_of(work)
+    seen, prices, queue = pool(work, "seen"), pool(work, "prices"), pool(work, "queue")
+    alone, changed = pool(graph, "alone"), pool(work, "changed")
     total = np.int64(0)
     size = np.int64(0)
     for at in range(work.num_seen):
@@ -240,7 +221,7 @@ def explain_set(graph, work):
             add_edge_to_set(graph, work, changed[at])
         # `changed` is written to while errors are weighed: the added edges are now the last ones in `seen`,
         # or, listed before, are looked up by the error itself.
-        errors, error_edges = errors_of(graph), error_edges_of(graph)
+        errors, error_edges = pool(graph, "errors"), pool(graph, "error_edges")
         for at in range(errors[error].first, errors[error].last):
             if prices[error_edges[at]] >= 0:
                 size = offer_errors(graph, work, np.int64(error_edges[at]), size)
@@ -250,12 +231,12 @@ def explain_set(graph, work):
 @kernel
 def weigh_prediction(graph, work, watched, elsewhere):
     """Weight of the edges of one matching in watched components and of one, or the other, elsewhere."""
-    edges = first_edges_of(work) if watched == FIRST else second_edges_of(work)
+    edges = pool(work, "first_edges") if watched == FIRST else pool(work, "second_edges")
     count = work.num_first if watched == FIRST else work.num_second
     for at in range(count):
         if is_watched(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
-    edges = first_edges_of(work) if elsewhere == FIRST else second_edges_of(work)
+    edges = pool(work, "first_edges") if elsewhere == FIRST else pool(work, "second_edges")
     count = work.num_first if elsewhere == FIRST else work.num_second
     for at in range(count):
         if not is_watched(graph, edges[at]):
@@ -268,7 +249,8 @@ def weigh_prediction(graph, work, watched, elsewhere):
 @kernel
 def differ_elsewhere(graph, work):
     """Whether the two matchings differ in components without observables."""
-    first_edges, second_edges, prices = first_edges_of(work), second_edges_of(work), prices_of(work)
+    first_edges, second_edges = pool(work, "first_edges"), pool(work, "second_edges")
+    prices = pool(work, "prices")
     num_common = np.int64(0)
     num_first = np.int64(0)
     for at in range(work.num_first):
@@ -292,7 +274,7 @@ def is_first_likelier(graph, work):
 
     The second matching's edges are listed in `seen`; the list is empty afterwards.
     """
-    prices, seen, second_edges = prices_of(work), seen_of(work), second_edges_of(work)
+    prices, seen, second_edges = pool(work, "prices"), pool(work, "seen"), pool(work, "second_edges")
     work.num_second = 0
     for at in range(work.num_seen):
         if prices[seen[at]] >= 0:
@@ -310,8 +292,8 @@ def is_first_likelier(graph, work):
 @kernel
 def weigh_first(graph, work):
     """Weight of the first matching's edges with the weights that they imply. No edges may be listed."""
-    implied, starts, weights = implied_of(graph), implied_start_of(graph), weights_of(graph)
-    first_edges, prices = first_edges_of(work), prices_of(work)
+    implied, starts, weights = pool(graph, "implied"), pool(graph, "implied_start"), pool(graph, "weights")
+    first_edges, prices = pool(work, "first_edges"), pool(work, "prices")
     for at in range(work.num_first):
         prices[first_edges[at]] = weights[first_edges[at]]
     for at in range(work.num_first):

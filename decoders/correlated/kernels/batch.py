@@ -2,9 +2,9 @@
 
 from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
 from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import DIFFERENT, FULL, IS_WATCHED, OK
-from decoders.kernels.pools import detectors_of, found_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import (
     find_shot,
     forget_events,
@@ -23,7 +23,7 @@ def flips_alike_again(graph, work, count):
     """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
     if graph.has_own_implied:
         return False
-    detectors, found = detectors_of(graph), found_of(work)
+    detectors, found = pool(graph, "detectors"), pool(work, "found")
     watched = 0
     for at in range(count):
         if detectors[found[at]].flips & IS_WATCHED:
@@ -94,21 +94,21 @@ def match_shot_twice(graph, work, shot):
     return count, match_found_twice(graph, work, count)
 
 
-@kernel
+@entry_point
 def decode_batch_twice(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots as `decode_batch` does, matching them twice."""
     graph, work = graphs[0], works[0]
     work.only_flips = len(weights) == 0
     for shot in range(first_shot, len(shots)):
         if not take_quiet(graph, shots, shot, predictions, weights):
-            _, status = match_shot_twice(graph, work, shots[shot])
+            status = match_found_twice(graph, work, find_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
             take_matching(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 
-@kernel
+@entry_point
 def decode_to_edges_twice(graphs, works, shot, edges):
     """Decode one bit-packed shot as `decode_to_edges` does, matching it twice."""
     graph, work = graphs[0], works[0]

@@ -21,34 +21,7 @@ from decoders.kernels.layout import (
     NOT_USED,
     PAIRED,
 )
-from decoders.kernels.pools import (
-    active_of,
-    ball_nodes_of,
-    covered_of,
-    covers_of,
-    detectors_of,
-    edge_flips_of,
-    events_of,
-    first_edges_of,
-    flips_of,
-    halves_of,
-    implied_of,
-    implied_start_of,
-    implied_watched_of,
-    limits_of,
-    lowered_as_of,
-    lowered_of,
-    near_of,
-    nodes_of,
-    observed_of,
-    path_of,
-    prices_of,
-    raised_of,
-    seen_of,
-    slots_of,
-    used_by_of,
-    weights_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_entry, mate_path
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 
@@ -56,16 +29,16 @@ from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 @kernel
 def implied_by(graph, work, edge):
     """Where in `implied` the entries of an edge begin, and where those end that matter at present."""
-    starts = implied_start_of(graph)
+    starts = pool(graph, "implied_start")
     if work.only_flips:
-        return np.int64(starts[edge]), np.int64(implied_watched_of(graph)[edge])
+        return np.int64(starts[edge]), np.int64(pool(graph, "implied_watched")[edge])
     return np.int64(starts[edge]), np.int64(starts[edge + 1])
 
 
 @kernel
 def leave_out(graph, work, count):
     """Note which events lie where a second matching can flip nothing, if only flips are asked for."""
-    events, detectors, limits = events_of(work), detectors_of(graph), limits_of(work)
+    events, detectors, limits = pool(work, "events"), pool(graph, "detectors"), pool(work, "limits")
     for index in range(count):
         watched = detectors[events[index].detector].flips & IS_WATCHED
         limits[index].is_left_out = work.only_flips != 0 and watched == 0
@@ -77,8 +50,9 @@ def list_edges(graph, work, count, everything):
 
     Unless everything is asked for, those of events that are left out are not.
     """
-    path, prices, seen, weights = path_of(work), prices_of(work), seen_of(work), weights_of(graph)
-    limits, lowered, used_by = limits_of(work), lowered_of(work), used_by_of(work)
+    path, prices, seen = pool(work, "path"), pool(work, "prices"), pool(work, "seen")
+    weights = pool(graph, "weights")
+    limits, lowered, used_by = pool(work, "limits"), pool(work, "lowered"), pool(work, "used_by")
     for index in range(count):
         limits[index].cut = 0
         limits[index].is_cut = 0
@@ -97,7 +71,7 @@ def list_edges(graph, work, count, everything):
 @kernel
 def forget_edges(work):
     """Empty the list of edges."""
-    prices, seen = prices_of(work), seen_of(work)
+    prices, seen = pool(work, "prices"), pool(work, "seen")
     for at in range(work.num_seen):
         prices[seen[at]] = NOT_SEEN
     work.num_seen = 0
@@ -106,7 +80,7 @@ def forget_edges(work):
 @kernel
 def keep_first_edges(work):
     """Remember the edges listed: they imply what they imply whatever is matched later."""
-    prices, seen, first_edges = prices_of(work), seen_of(work), first_edges_of(work)
+    prices, seen, first_edges = pool(work, "prices"), pool(work, "seen"), pool(work, "first_edges")
     count = 0
     for at in range(work.num_seen):
         if prices[seen[at]] >= 0:
@@ -118,8 +92,8 @@ def keep_first_edges(work):
 @kernel
 def keep_observed_edges(graph, work):
     """Remember those of the edges listed that all solutions of the syndrome contain."""
-    seen, first_edges, observed = seen_of(work), first_edges_of(work), observed_of(graph)
-    prices = prices_of(work)
+    seen, first_edges, observed = pool(work, "seen"), pool(work, "first_edges"), pool(graph, "observed")
+    prices = pool(work, "prices")
     count = 0
     for at in range(work.num_seen):
         if prices[seen[at]] >= 0 and observed[seen[at]]:
@@ -134,8 +108,8 @@ def lower_prices(graph, work):
 
     Returns whether any falls.
     """
-    implied, limits = implied_of(graph), limits_of(work)
-    prices, first_edges, used_by = prices_of(work), first_edges_of(work), used_by_of(work)
+    implied, limits = pool(graph, "implied"), pool(work, "limits")
+    prices, first_edges, used_by = pool(work, "prices"), pool(work, "first_edges"), pool(work, "used_by")
     any_falls = False
     for at in range(work.num_first):
         first, last = implied_by(graph, work, first_edges[at])
@@ -153,14 +127,14 @@ def lower_prices(graph, work):
 @kernel
 def own_dual(work, index):
     """The part of an event's radius that is not shared with other events of its blossom."""
-    event = events_of(work)[index]
-    return event.radius if event.top == index else nodes_of(work)[index].dual
+    event = pool(work, "events")[index]
+    return event.radius if event.top == index else pool(work, "nodes")[index].dual
 
 
 @kernel
 def share_cuts(work, count):
     """An event and its mate share what their way has become shorter by, if their own duals are enough."""
-    events, halves, limits = events_of(work), halves_of(work), limits_of(work)
+    events, halves, limits = pool(work, "events"), pool(work, "halves"), pool(work, "limits")
     for index in range(count):
         cut = limits[index].cut
         mate = events[index].mate
@@ -185,9 +159,9 @@ def share_cuts(work, count):
 @kernel
 def raise_potential(work, detector, height, owner):
     """A region reaches so far beyond a detector."""
-    cover = covers_of(work)[detector]
+    cover = pool(work, "covers")[detector]
     if cover.potential == 0 and cover.centre == NONE:
-        covered_of(work)[work.num_covered] = detector
+        pool(work, "covered")[work.num_covered] = detector
         work.num_covered += 1
     cover.owner = owner
     cover.potential = max(cover.potential, height)
@@ -196,11 +170,11 @@ def raise_potential(work, detector, height, owner):
 @kernel
 def spread(graph, work, detector, height, owner):
     """A region reaches so far beyond a detector, and from there over others."""
-    near, cover, ball = near_of(graph), covers_of(work)[detector], ball_nodes_of(work)
+    near, cover, ball = pool(graph, "near"), pool(work, "covers")[detector], pool(work, "ball_nodes")
     raise_potential(work, detector, height, owner)
     cover.centre = max(cover.centre, height)
     work.farthest = max(work.farthest, height)
-    around = detectors_of(graph)[detector]
+    around = pool(graph, "detectors")[detector]
     if height > around.radius:
         ball_start(work, detector)
         there = ball_next(graph, work)
@@ -218,7 +192,7 @@ def spread(graph, work, detector, height, owner):
 @kernel
 def cover_all(graph, work, count):
     """Note how the present matching's regions cover detectors, but not what they cover past active edges."""
-    events, limits = events_of(work), limits_of(work)
+    events, limits = pool(work, "events"), pool(work, "limits")
     work.farthest = 0
     work.num_raised = 0
     for index in range(count):
@@ -231,7 +205,7 @@ def cover_all(graph, work, count):
 @kernel
 def forget_cover(work):
     """No detector is covered."""
-    covers, covered = covers_of(work), covered_of(work)
+    covers, covered = pool(work, "covers"), pool(work, "covered")
     for at in range(work.num_covered):
         covers[covered[at]].potential = 0
         covers[covered[at]].centre = NONE
@@ -241,8 +215,8 @@ def forget_cover(work):
 @kernel
 def activate(graph, work, edge, weight):
     """Make the way between an edge's ends as short as its new weight, from now on."""
-    lowered, active, lowered_as = lowered_of(work), active_of(work), lowered_as_of(work)
-    slot = np.int64(slots_of(graph)[edge])
+    lowered, active, lowered_as = pool(work, "lowered"), pool(work, "active"), pool(work, "lowered_as")
+    slot = np.int64(pool(graph, "slots")[edge])
     if weight >= lowered[slot]:
         return
     if lowered[slot] == NOT_LOWERED:
@@ -259,7 +233,7 @@ def activate(graph, work, edge, weight):
 @kernel
 def forget_active(work):
     """Give the edges lowered for the last shot their usual weights back."""
-    lowered, active, lowered_as = lowered_of(work), active_of(work), lowered_as_of(work)
+    lowered, active, lowered_as = pool(work, "lowered"), pool(work, "active"), pool(work, "lowered_as")
     for at in range(work.num_active):
         lowered[lowered_as[active[at]]] = NOT_LOWERED
         lowered[active[at]] = NOT_LOWERED
@@ -269,7 +243,7 @@ def forget_active(work):
 @kernel
 def activate_raised(graph, work, owner):
     """Make the lighter edges through which a region (NONE: any) reaches farther active."""
-    implied, raised = implied_of(graph), raised_of(work)
+    implied, raised = pool(graph, "implied"), pool(work, "raised")
     for at in range(work.num_raised):
         if owner == NONE or raised[at].owner == owner:
             other = implied[raised[at].entry]
@@ -282,7 +256,7 @@ def overreach(graph, work, detector, height, owner, mate):
 
     FAR if the neighbour list does not tell.
     """
-    detectors, near, covers = detectors_of(graph), near_of(graph), covers_of(work)
+    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(work, "covers")
     around = detectors[detector]
     here = covers[detector]
     most = max(0, height - around.boundary)
@@ -305,11 +279,11 @@ def shift(graph, work, index, excess):
     """Shrink an event's region and let that of its mate grow, which proves as much, if there is room."""
     if work.may_shift == 0 or index >= work.max_events or excess >= FAR:
         return False
-    events, limits = events_of(work), limits_of(work)
+    events, limits = pool(work, "events"), pool(work, "limits")
     mate = events[index].mate
     if mate == AT_BOUNDARY:
         return False
-    mate = (PAIRED - mate) >> 1 if mate <= PAIRED else halves_of(work)[mate].to
+    mate = (PAIRED - mate) >> 1 if mate <= PAIRED else pool(work, "halves")[mate].to
     if events[mate].top != mate:
         return False
     if events[index].radius - limits[index].cut + limits[index].shift < excess:
@@ -319,7 +293,7 @@ def shift(graph, work, index, excess):
         return False
     limits[index].shift -= excess
     limits[mate].shift += excess
-    covers_of(work)[events[mate].detector].centre = height
+    pool(work, "covers")[events[mate].detector].centre = height
     work.farthest = max(work.farthest, height)
     work.num_shifts += 1
     return True
@@ -332,14 +306,14 @@ def overlap(graph, work, entry):
     If only one region is near, it reaches farther, which may bring it to the next lighter edge (returns
     true). Otherwise a region withdraws in favour of its mate's, or else the edge becomes active.
     """
-    covers, implied = covers_of(work), implied_of(graph)
+    covers, implied = pool(work, "covers"), pool(graph, "implied")
     other = implied[entry]
     u = np.int64(other.u)
     v = np.int64(other.v)
     if covers[u].potential < covers[v].potential:
         u, v = v, u
     owner = covers[u].owner
-    is_active = lowered_of(work)[other.edge] <= other.weight
+    is_active = pool(work, "lowered")[other.edge] <= other.weight
     height = covers[u].potential - other.weight
     is_one = v < graph.num_detectors and (covers[v].potential == 0 or covers[v].owner == owner)
     excess = height + covers[v].potential
@@ -347,7 +321,7 @@ def overlap(graph, work, entry):
         return False
     if is_one and owner >= work.max_events and not is_active:
         # What is inside a blossom's own shell must not meet through the edge either.
-        shell = nodes_of(work)[owner].dual
+        shell = pool(work, "nodes")[owner].dual
         inside = max(covers[u].potential - shell, 0) + max(covers[v].potential - shell, 0)
         is_one = inside <= other.weight
         if is_one and height <= covers[v].potential:
@@ -361,7 +335,7 @@ def overlap(graph, work, entry):
                 if work.num_raised == work.max_raised:
                     work.overflow = 1
                     return False
-                raised = raised_of(work)[work.num_raised]
+                raised = pool(work, "raised")[work.num_raised]
                 raised.entry = entry
                 raised.owner = owner
                 work.num_raised += 1
@@ -388,7 +362,7 @@ def overlap(graph, work, entry):
 @kernel
 def check_all(graph, work):
     """Look for overlaps on all implied edges; returns whether regions reach farther than before."""
-    implied, covers, first_edges = implied_of(graph), covers_of(work), first_edges_of(work)
+    implied, covers, first_edges = pool(graph, "implied"), pool(work, "covers"), pool(work, "first_edges")
     farther = False
     for at in range(work.num_first):
         first, last = implied_by(graph, work, first_edges[at])
@@ -402,7 +376,7 @@ def check_all(graph, work):
 @kernel
 def lower(graph, work, count):
     """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
-    limits = limits_of(work)
+    limits = pool(work, "limits")
     num_lowered = work.num_lowered
     work.may_shift = 1
     work.has_shifts = 0
@@ -431,7 +405,8 @@ def lower(graph, work, count):
 @kernel
 def add_up(graph, work):
     """Write what the edges listed flip and weigh to `flips` and `weight`."""
-    prices, seen, flips, edge_flips = prices_of(work), seen_of(work), flips_of(work), edge_flips_of(graph)
+    prices, seen, flips = pool(work, "prices"), pool(work, "seen"), pool(work, "flips")
+    edge_flips = pool(graph, "edge_flips")
     work.weight = graph.certain_weight
     width = graph.flip_bytes
     for at in range(work.num_seen):

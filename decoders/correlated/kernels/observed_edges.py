@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 
 
 @kernel
@@ -65,7 +65,7 @@ def _search_from(
         here = parent
 
 
-@kernel
+@entry_point
 def find_bridges(
     edge_u: NDArray[np.int32],
     edge_v: NDArray[np.int32],

@@ -28,26 +28,7 @@ from decoders.correlated.kernels.implied_weights import (
 from decoders.correlated.kernels.restart import free_events, match_chosen
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import DIFFERENT, FREE, FULL, NONE, OK, PAIRED
-from decoders.kernels.pools import (
-    active_of,
-    certain_flips_of,
-    chosen_of,
-    covers_of,
-    detectors_of,
-    ends_of,
-    events_of,
-    first_edges_of,
-    flips_of,
-    halves_of,
-    implied_of,
-    limits_of,
-    near_of,
-    nodes_of,
-    path_of,
-    prices_of,
-    weights_of,
-    woken_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import find_partner
 from decoders.matching.kernels.correction import mate_path
 from decoders.matching.kernels.detours import close_portals, find_ways
@@ -56,8 +37,8 @@ from decoders.matching.kernels.detours import close_portals, find_ways
 @kernel
 def nearest_portal(graph, work, index, reach):
     """How far it is from an event to the nearest end of an active edge, or how far there is none."""
-    detectors, near, covers = detectors_of(graph), near_of(graph), covers_of(work)
-    detector = events_of(work)[index].detector
+    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(work, "covers")
+    detector = pool(work, "events")[index].detector
     around = detectors[detector]
     if covers[detector].portal >= 0:
         return np.int64(0)
@@ -72,18 +53,19 @@ def nearest_portal(graph, work, index, reach):
 @kernel
 def choose(work, index):
     """An event is to be matched anew."""
-    limits = limits_of(work)
+    limits = pool(work, "limits")
     if limits[index].chosen == 0:
         limits[index].chosen = 1
-        chosen_of(work)[work.num_chosen] = index
+        pool(work, "chosen")[work.num_chosen] = index
         work.num_chosen += 1
 
 
 @kernel
 def choose_companions(graph, work, index):
     """An event is matched anew together with its mate and its blossom; what its way saved, others may use."""
-    events, nodes, halves, path = events_of(work), nodes_of(work), halves_of(work), path_of(work)
-    prices, weights = prices_of(work), weights_of(graph)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
+    path = pool(work, "path")
+    prices, weights = pool(work, "prices"), pool(graph, "weights")
     mate = events[index].mate
     for at in range(mate_path(graph, work, index)):
         edge = path[at]
@@ -105,18 +87,18 @@ def choose_companions(graph, work, index):
 @kernel
 def is_chosen(work, detector):
     """Whether the region that covers a detector is one that will be given up."""
-    cover, nodes = covers_of(work)[detector], nodes_of(work)
+    cover, nodes = pool(work, "covers")[detector], pool(work, "nodes")
     if cover.potential == 0:
         return False
     event = cover.owner if cover.owner < work.max_events else nodes[cover.owner].first_leaf
-    return limits_of(work)[event].chosen != 0
+    return pool(work, "limits")[event].chosen != 0
 
 
 @kernel
 def activate_around(graph, work):
     """Make edges active that regions to be given up reach: those to come are likely to overlap there."""
-    implied, prices = implied_of(graph), prices_of(work)
-    covers, first_edges = covers_of(work), first_edges_of(work)
+    implied, prices = pool(graph, "implied"), pool(work, "prices")
+    covers, first_edges = pool(work, "covers"), pool(work, "first_edges")
     for at in range(work.num_first):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
@@ -133,14 +115,9 @@ def activate_around(graph, work):
 @kernel
 def choose_events(graph, work, count):
     """Find the events to be matched anew, and how far which events have to look past active edges."""
-    events, limits, active, chosen, ends = (
-        events_of(work),
-        limits_of(work),
-        active_of(work),
-        chosen_of(work),
-        ends_of(graph),
-    )
-    covers, detectors, near = covers_of(work), detectors_of(graph), near_of(graph)
+    events, limits, active = pool(work, "events"), pool(work, "limits"), pool(work, "active")
+    chosen, ends = pool(work, "chosen"), pool(graph, "ends")
+    covers, detectors, near = pool(work, "covers"), pool(graph, "detectors"), pool(graph, "near")
     for index in range(count):
         limits[index].chosen = 0
         limits[index].is_last = 0
@@ -187,7 +164,8 @@ def choose_events(graph, work, count):
 @kernel
 def use_ways(work):
     """What is known of ways past active edges holds for the events that searches have come to already."""
-    events, nodes, limits, woken = events_of(work), nodes_of(work), limits_of(work), woken_of(work)
+    events, nodes, limits = pool(work, "events"), pool(work, "nodes"), pool(work, "limits")
+    woken = pool(work, "woken")
     for at in range(work.num_woken):
         index = woken[at]
         limit = limits[index]
@@ -226,7 +204,7 @@ def forget_layout(work):
 @kernel
 def improve(graph, work, count):
     """Match parts of the shot anew until nothing overlaps on lighter edges. Returns a status."""
-    events, chosen = events_of(work), chosen_of(work)
+    events, chosen = pool(work, "events"), pool(work, "chosen")
     while lower(graph, work, count):
         if work.overflow:
             return FULL
@@ -260,7 +238,7 @@ def apply_observed(graph, work, count):
     matching, whose edges imply others. All components are matched, whatever is asked for: edges without
     observables must imply the same in any case. `flips` and `weight` are those of this matching.
     """
-    flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     only_flips = work.only_flips
     work.only_flips = 0
     leave_out(graph, work, count)
@@ -291,7 +269,7 @@ def match_again(graph, work, count):
     flip nothing may keep their first matching, and there is no weight. The status is DIFFERENT if the two
     matchings are to be compared and predict different flips; the edges of the second are then listed.
     """
-    flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     work.num_rounds = 0
     if graph.num_observed > 0:
         status = apply_observed(graph, work, count)

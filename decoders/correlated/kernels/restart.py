@@ -2,24 +2,16 @@
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FREE, NONE, OUT_OF_TREE
-from decoders.kernels.pools import (
-    chosen_of,
-    detectors_of,
-    edges_of,
-    events_of,
-    halves_of,
-    limits_of,
-    nodes_of,
-    spare_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.regions import scan_list, wake
 
 
 @kernel
 def free_events(graph, work):
     """Take partners, radii and blossoms away from the events to be matched anew."""
-    events, nodes, chosen, spare = events_of(work), nodes_of(work), chosen_of(work), spare_of(work)
-    detectors = detectors_of(graph)
+    events, nodes, chosen = pool(work, "events"), pool(work, "nodes"), pool(work, "chosen")
+    spare = pool(work, "spare")
+    detectors = pool(graph, "detectors")
     for at in range(work.num_chosen):
         wake(graph, work, chosen[at])  # all before any: what is known of others' nearest is from before
     work.mark += 1
@@ -53,18 +45,18 @@ def free_events(graph, work):
 @kernel
 def room_along(work, half):
     """How far an event may grow along an edge: to the other region, or half of it if both begin anew."""
-    distance, other = edges_of(work)[half >> 1].distance, halves_of(work)[half].to
-    if limits_of(work)[other].chosen:
+    distance, other = pool(work, "edges")[half >> 1].distance, pool(work, "halves")[half].to
+    if pool(work, "limits")[other].chosen:
         return distance >> 1
-    return distance - events_of(work)[other].radius
+    return distance - pool(work, "events")[other].radius
 
 
 @kernel
 def find_room(graph, work, index):
     """Let an event that begins anew grow as far as it may; returns the edge that stops it, NONE without."""
-    events, detectors, halves = events_of(work), detectors_of(graph), halves_of(work)
+    events, detectors, halves = pool(work, "events"), pool(graph, "detectors"), pool(work, "halves")
     event = events[index]
-    room = nodes_of(work)[index].boundary
+    room = pool(work, "nodes")[index].boundary
     edge = NONE
     half = event.first
     while half >= 0:
@@ -74,7 +66,7 @@ def find_room(graph, work, index):
             edge = half
         half = halves[half].next
     # An edge that is not known yet leaves room for half of what has been looked through.
-    horizon = limits_of(work)[index].horizon
+    horizon = pool(work, "limits")[index].horizon
     last = detectors[event.detector].last
     while event.reach < min(2 * room, horizon) and event.scan < last and work.overflow == 0:
         half = scan_list(graph, work, index, min(2 * room, horizon))
@@ -87,15 +79,16 @@ def find_room(graph, work, index):
         room = event.reach >> 1
         edge = NONE
     event.radius = room
-    nodes_of(work)[index].dual = room
+    pool(work, "nodes")[index].dual = room
     return edge
 
 
 @kernel
 def match_chosen(graph, work):
     """Give events that begin anew their first radii, and match what is tight."""
-    events, nodes, halves, edges = events_of(work), nodes_of(work), halves_of(work), edges_of(work)
-    chosen = chosen_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
+    edges = pool(work, "edges")
+    chosen = pool(work, "chosen")
     for at in range(work.num_chosen):
         nodes[chosen[at]].entry = find_room(graph, work, chosen[at])
     for at in range(work.num_chosen):

@@ -7,9 +7,9 @@ once more for each observable.
 from decoders.correlated.kernels.batch import match_shot_twice
 from decoders.gaps.kernels.per_shot import find_gaps
 from decoders.kernels.bits import set_bits_toggled
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
-from decoders.kernels.pools import found_of, path_of, toggles_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_path
 from decoders.reweighted.kernels.reweighted import match_reweighted
 
@@ -17,7 +17,7 @@ from decoders.reweighted.kernels.reweighted import match_reweighted
 @kernel
 def lower_implied(graph, work, count, starts, implied, lighter, uses, weights):
     """Lower the weights of what the edges of the present matching imply; `uses` is zero before and after."""
-    path = path_of(work)
+    path = pool(work, "path")
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
             uses[path[at]] ^= 1
@@ -31,7 +31,7 @@ def lower_implied(graph, work, count, starts, implied, lighter, uses, weights):
                 weights[implied[entry]] = min(weights[implied[entry]], lighter[entry])
 
 
-@kernel
+@entry_point
 def find_second_gaps(
     first_graphs,
     first_works,
@@ -61,7 +61,7 @@ def find_second_gaps(
     (shots, observables). Returns where it stopped and a status.
     """
     first_graph, first_work, graph, work = first_graphs[0], first_works[0], graphs[0], works[0]
-    found = found_of(first_work)
+    found = pool(first_work, "found")
     quiet = -1
     for shot in range(first_shot, len(shots)):
         count, status = match_shot_twice(first_graph, first_work, shots[shot])
@@ -74,7 +74,7 @@ def find_second_gaps(
         for edge in range(len(weights)):
             weights[edge] = edge_weights[edge]
         lower_implied(first_graph, first_work, count, starts, implied, lighter, uses, weights)
-        count = set_bits_toggled(shots[shot], toggles_of(graph), found)
+        count = set_bits_toggled(shots[shot], pool(graph, "toggles"), found)
         _, status = match_reweighted(graph, reweights[0], work, found, count, weights)
         if status == OK:
             status = find_gaps(

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point
 
 
-@kernel
+@entry_point
 def collect_errors(
     error: NDArray[np.int32],
     edge_of: NDArray[np.int32],
@@ -55,7 +55,7 @@ def collect_errors(
     return count
 
 
-@kernel
+@entry_point
 def merge_errors(
     start: NDArray[np.int32],
     edge: NDArray[np.int32],
@@ -102,7 +102,7 @@ def merge_errors(
                     chance[other] = -1.0
 
 
-@kernel
+@entry_point
 def weigh_errors(
     start: NDArray[np.int32],
     edge: NDArray[np.int32],
@@ -141,7 +141,7 @@ def weigh_errors(
     return kept, used
 
 
-@kernel
+@entry_point
 def weigh_alone(
     start: NDArray[np.int32],
     edge: NDArray[np.int32],

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point
 
 
-@kernel
+@entry_point
 def within_hops(
     first: NDArray[np.int32], second: NDArray[np.int32], most: int, hops: NDArray[np.int32]
 ) -> bool:

@@ -14,9 +14,9 @@ a new event are never tight without passing it, so lists of neighbours need not 
 """
 
 from decoders.kernels.bits import is_quiet
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FAR, FREE, FULL, NONE, OK, OUTER
-from decoders.kernels.pools import certain_flips_of, detectors_of, event_of_of, events_of, flips_of, nodes_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import grow_tree, leave_tree
 from decoders.matching.kernels.batch import match_shot, reset_search
 from decoders.matching.kernels.blossoms import enter_tree, join, new_blossom, open_region
@@ -27,7 +27,7 @@ from decoders.matching.kernels.regions import make_node, wake
 @kernel
 def add_boundary_event(graph, work, index, count, detector, distances, across):
     """Make an event of a boundary, `index`, and its edges to those of the events 0..count-1 that matter."""
-    events = events_of(work)
+    events = pool(work, "events")
     event = events[index]
     event.detector = detector
     event.mate = FREE
@@ -49,7 +49,7 @@ def add_boundary_event(graph, work, index, count, detector, distances, across):
 @kernel
 def add_child(work, blossom, child):
     """Add a region to a growing ring, at its end."""
-    nodes, events = nodes_of(work), events_of(work)
+    nodes, events = pool(work, "nodes"), pool(work, "events")
     shell = nodes[blossom]
     node = nodes[child]
     last = nodes[shell.child].previous
@@ -68,7 +68,7 @@ def add_child(work, blossom, child):
 @kernel
 def plant(graph, work, seed, count, distances):
     """Let the event of a boundary grow, together with all regions that are matched to this boundary."""
-    events, nodes, detectors = events_of(work), nodes_of(work), detectors_of(graph)
+    events, nodes, detectors = pool(work, "events"), pool(work, "nodes"), pool(graph, "detectors")
     root = seed
     for index in range(count):
         detector = events[index].detector
@@ -101,7 +101,7 @@ def search_other_class(graph, work, count, distances, across):
 
     FAR if there is none. Spoils the matching.
     """
-    events, event_of = events_of(work), event_of_of(work)
+    events, event_of = pool(work, "events"), pool(work, "event_of")
     searched = False
     helpful = False
     for index in range(count):
@@ -134,7 +134,7 @@ def search_other_class(graph, work, count, distances, across):
     return gap, FULL if work.overflow else OK
 
 
-@kernel
+@entry_point
 def decode_with_gaps(graphs, works, distances, across, shots, predictions, weights, gaps, first_shot):
     """Decode bit-packed shots as `decode_batch` does, and find the gap of one observable.
 
@@ -144,7 +144,7 @@ def decode_with_gaps(graphs, works, distances, across, shots, predictions, weigh
     keep duals.
     """
     graph, work = graphs[0], works[0]
-    flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for shot in range(first_shot, len(shots)):
         gaps[shot] = across[0]
         if not graph.has_toggles and is_quiet(shots, shot):

@@ -8,46 +8,22 @@ same weights.
 import numpy as np
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, NO_PARTNER, OK, _record
-from decoders.kernels.pools import certain_flips_of, flips_of, view
+from decoders.kernels.layout import FAR, NO_PARTNER, OK
+from decoders.kernels.records import Pool, pool, record
 from decoders.reweighted.kernels.reweighted import match_reweighted
 
-_i8 = np.int64
+_i4, _i8 = np.int32, np.int64
 
 #: One observable that has two classes.
-RIVAL = _record(
-    order=_i8,  # int64 (num_edges,): which edge of the given graph each edge of the observable's graph is
-    weights=_i8,  # int32 (num_edges,): the shot's, in that order
-    bits=_i8,  # uint8 (num_detectors,): whether an event changes in which class the last detector fires
-    events=_i8,  # int64 (num_detectors,): the shot's, and the last detector if it fires
+RIVAL = record(
+    order=Pool(_i8, "num_edges"),  # which edge of the given graph each edge of the observable's graph is
+    weights=Pool(_i4, "num_edges"),  # the shot's, in that order
+    bits=Pool(np.uint8, "num_detectors"),  # whether an event changes in which class the last detector fires
+    events=Pool(_i8, "num_detectors"),  # the shot's, and the last detector if it fires
     num_detectors=_i8,  # with the one more
     num_edges=_i8,
     observable=_i8,
 )
-
-
-@kernel
-def order_of(rival):
-    """The pool `order` of a rival record."""
-    return view(rival.order, rival.num_edges, np.int64)
-
-
-@kernel
-def weights_of(rival):
-    """The pool `weights` of a rival record."""
-    return view(rival.weights, rival.num_edges, np.int32)
-
-
-@kernel
-def bits_of(rival):
-    """The pool `bits` of a rival record."""
-    return view(rival.bits, rival.num_detectors, np.uint8)
-
-
-@kernel
-def events_of(rival):
-    """The pool `events` of a rival record."""
-    return view(rival.events, rival.num_detectors, np.int64)
 
 
 @kernel
@@ -59,15 +35,11 @@ def find_gaps(graphs, reweights, rivals, rival_work, graph, work, events, count,
     observables predicted; where the matching disagrees there is no gap to speak of: 0. `gaps` int64
     (observables,) receives the others, FAR where there is no other class. Returns a status.
     """
-    flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for number in range(len(rivals)):
         rival = rivals[number]
-        order, own_weights, bits, own_events = (
-            order_of(rival),
-            weights_of(rival),
-            bits_of(rival),
-            events_of(rival),
-        )
+        order, own_weights, bits = pool(rival, "order"), pool(rival, "weights"), pool(rival, "bits")
+        own_events = pool(rival, "events")
         byte, place = rival.observable >> 3, np.uint8(rival.observable & 7)
         if (predicted[byte] ^ flips[byte]) >> place & np.uint8(1):
             gaps[rival.observable] = 0

@@ -21,7 +21,7 @@ from decoders.kernels.layout import (
     OUTER,
     POSTPONED,
 )
-from decoders.kernels.pools import edges_of, events_of, halves_of, nodes_of, queue_of, tree_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.blossoms import (
     form_blossom,
     grow_inner,
@@ -36,7 +36,7 @@ from decoders.matching.kernels.regions import radius_now, reveal, settle, wake
 @kernel
 def rematch_to_root(work, event, mate):
     """Give an outer event its new mate, and the old mates along the tree theirs."""
-    events, nodes, halves = events_of(work), nodes_of(work), halves_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     while True:
         region = events[event].top
         match_event(work, event, mate)
@@ -63,7 +63,8 @@ def root_of(work, region):
 @kernel
 def meet(graph, work, half):
     """Act on an edge that has become tight; returns whether a root can be matched through it."""
-    events, nodes, halves, edges = events_of(work), nodes_of(work), halves_of(work), edges_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
+    edges = pool(work, "edges")
     here = halves[half ^ 1].to
     there = halves[half].to
     top_here = events[here].top
@@ -90,7 +91,7 @@ def meet(graph, work, half):
 @kernel
 def leave_tree(work):
     """Settle all regions of the tree and take their labels away."""
-    nodes, tree = nodes_of(work), tree_of(work)
+    nodes, tree = pool(work, "nodes"), pool(work, "tree")
     for at in range(work.tree_size):
         region = tree[at]
         node = nodes[region]
@@ -104,7 +105,7 @@ def leave_tree(work):
 @kernel
 def grow_tree(graph, work):
     """Let what has been planted grow until a root can be matched; returns the queue item of then, or -1."""
-    events, nodes, queue = events_of(work), nodes_of(work), queue_of(work)
+    events, nodes, queue = pool(work, "events"), pool(work, "nodes"), pool(work, "queue")
     while work.queue_size > 0 and work.overflow == 0 and work.postponed == 0:
         work.now = queue[0].key
         what = queue[0].what
@@ -129,7 +130,7 @@ def grow_tree(graph, work):
 @kernel
 def match_root(work, met):
     """Match the root, and all others along the way, through what the tree has met."""
-    halves = halves_of(work)
+    halves = pool(work, "halves")
     index = met >> 2
     if met & 3 == MEETS_EDGE:
         rematch_to_root(work, halves[index ^ 1].to, index)
@@ -141,7 +142,7 @@ def match_root(work, met):
 @kernel
 def find_partner(graph, work, root):
     """Match one unmatched event, rematching others where that is better. Returns a status."""
-    events = events_of(work)
+    events = pool(work, "events")
     work.now = 0
     work.postponed = 0
     wake(graph, work, root)

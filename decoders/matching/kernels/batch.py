@@ -1,18 +1,9 @@
 """One shot, and many shots in one call."""
 
 from decoders.kernels.bits import is_quiet, set_bits, set_bits_toggled
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import ADD, FREE, FULL, OK, POSTPONED
-from decoders.kernels.pools import (
-    certain_flips_of,
-    event_of_of,
-    events_of,
-    flips_of,
-    found_of,
-    path_of,
-    toggles_of,
-    woken_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import find_partner
 from decoders.matching.kernels.correction import apply_mate, mate_path
 from decoders.matching.kernels.first_pass import find_nearest, load_events, match_few, match_nearest
@@ -25,7 +16,7 @@ def search_all(graph, work, count):
     A search that would have to leave the neighbour lists waits until all others are done: its partner
     has often grown towards it by then, and searching the graph itself is what costs most.
     """
-    events = events_of(work)
+    events = pool(work, "events")
     reset_search(work)
     for may_look_beyond in range(2):
         work.may_look_beyond = may_look_beyond
@@ -56,7 +47,7 @@ def reset_search(work):
 @kernel
 def match_once(graph, work, count):
     """Match the detectors found[0..count-1] with the weights of the graph. Returns a status."""
-    woken = woken_of(work)
+    woken = pool(work, "woken")
     load_events(graph, work, count)
     find_nearest(graph, work, count)
     status = OK
@@ -71,7 +62,7 @@ def match_once(graph, work, count):
 @kernel
 def forget_events(work, count):
     """No detector has an event."""
-    events, event_of = events_of(work), event_of_of(work)
+    events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
         event_of[events[index].detector] = -1
 
@@ -92,7 +83,7 @@ def match_found(graph, work, count):
 @kernel
 def reset_flips(graph, work):
     """Nothing is flipped but what always is."""
-    flips, certain_flips = flips_of(work), certain_flips_of(graph)
+    flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
 
@@ -103,8 +94,8 @@ def find_shot(graph, work, shot):
     reset_flips(graph, work)
     work.weight = graph.certain_weight
     if graph.has_toggles:
-        return set_bits_toggled(shot, toggles_of(graph), found_of(work))
-    return set_bits(shot, found_of(work))
+        return set_bits_toggled(shot, pool(graph, "toggles"), pool(work, "found"))
+    return set_bits(shot, pool(work, "found"))
 
 
 @kernel
@@ -119,7 +110,7 @@ def take_quiet(graph, shots, shot, predictions, weights):
     """Answer a shot without detection events; returns whether it is one."""
     if graph.has_toggles or not is_quiet(shots, shot):
         return False
-    certain_flips = certain_flips_of(graph)
+    certain_flips = pool(graph, "certain_flips")
     for byte in range(graph.flip_bytes):
         predictions[shot, byte] = certain_flips[byte]
     if len(weights) > 0:
@@ -130,7 +121,7 @@ def take_quiet(graph, shots, shot, predictions, weights):
 @kernel
 def take_matching(graph, work, shot, predictions, weights):
     """Answer a shot that has been matched."""
-    flips = flips_of(work)
+    flips = pool(work, "flips")
     for byte in range(graph.flip_bytes):
         predictions[shot, byte] = flips[byte]
     if len(weights) > 0:
@@ -140,7 +131,7 @@ def take_matching(graph, work, shot, predictions, weights):
 @kernel
 def list_matching(graph, work, count, edges):
     """Write the edges of the present matching to `edges`; returns how many there are and a status."""
-    path = path_of(work)
+    path = pool(work, "path")
     size = 0
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
@@ -151,7 +142,7 @@ def list_matching(graph, work, count, edges):
     return size, OK
 
 
-@kernel
+@entry_point
 def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     """Decode bit-packed shots, up to the first that fails.
 
@@ -161,14 +152,14 @@ def decode_batch(graphs, works, shots, predictions, weights, first_shot):
     graph, work = graphs[0], works[0]
     for shot in range(first_shot, len(shots)):
         if not take_quiet(graph, shots, shot, predictions, weights):
-            _, status = match_shot(graph, work, shots[shot])
+            status = match_found(graph, work, find_shot(graph, work, shots[shot]))
             if status != OK:
                 return shot, status
             take_matching(graph, work, shot, predictions, weights)
     return len(shots), OK
 
 
-@kernel
+@entry_point
 def decode_to_edges(graphs, works, shot, edges):
     """Decode one bit-packed shot to the edges of its matching; returns how many there are and a status.
 

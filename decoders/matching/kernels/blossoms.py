@@ -8,14 +8,14 @@ Galil, "Efficient algorithms for finding maximum matching in graphs", 1986).
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import INNER, LOSES_SHELL, OUT_OF_TREE, OUTER
-from decoders.kernels.pools import events_of, halves_of, nodes_of, spare_of, stack_of, tree_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.regions import open_event, schedule, schedule_edge, settle
 
 
 @kernel
 def enter_tree(work, region, label, entry):
     """Give a region, until now out of the tree, a label and the half-edge by which the tree came in."""
-    nodes, tree = nodes_of(work), tree_of(work)
+    nodes, tree = pool(work, "nodes"), pool(work, "tree")
     node = nodes[region]
     node.label = label
     node.entry = entry
@@ -30,7 +30,7 @@ def enter_tree(work, region, label, entry):
 @kernel
 def grow_inner(work, region, entry):
     """A region shrinks from now on; a blossom until its own dual is used up."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     enter_tree(work, region, INNER, entry)
     if region >= work.max_events:
         schedule(work, work.now + nodes[region].dual, (region << 2) | LOSES_SHELL)
@@ -46,7 +46,7 @@ def grow_outer(graph, work, region, entry):
 @kernel
 def open_region(graph, work, region):
     """Open all events of a region that has just become part of a growing one."""
-    events, nodes = events_of(work), nodes_of(work)
+    events, nodes = pool(work, "events"), pool(work, "nodes")
     event = nodes[region].first_leaf
     open_event(graph, work, event)
     while event != nodes[region].last_leaf:
@@ -57,7 +57,7 @@ def open_region(graph, work, region):
 @kernel
 def child_around(work, event, blossom):
     """The child of a blossom that contains an event."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     child = event
     while nodes[child].parent != blossom:
         child = nodes[child].parent
@@ -67,7 +67,7 @@ def child_around(work, event, blossom):
 @kernel
 def steps_forward(work, start, goal):
     """How many steps lead from one sibling to another along the ring."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     steps = 0
     while start != goal:
         start = nodes[start].next
@@ -78,7 +78,7 @@ def steps_forward(work, start, goal):
 @kernel
 def step(work, sibling, forward):
     """The half-edge from a sibling into the one beside it."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     if forward:
         return nodes[sibling].joint
     return nodes[nodes[sibling].previous].joint ^ 1
@@ -87,14 +87,15 @@ def step(work, sibling, forward):
 @kernel
 def beside(work, sibling, forward):
     """The sibling beside a sibling."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     return nodes[sibling].next if forward else nodes[sibling].previous
 
 
 @kernel
 def move_base(work, blossom, event):
     """Rematch inside a blossom so that `event` is the one whose mate lies outside."""
-    events, nodes, halves, stack = events_of(work), nodes_of(work), halves_of(work), stack_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
+    stack = pool(work, "stack")
     stack[0] = blossom
     stack[1] = event
     depth = 2
@@ -131,7 +132,7 @@ def move_base(work, blossom, event):
 @kernel
 def match_event(work, event, mate):
     """Give an event a new mate; a blossom around it rematches inside."""
-    events = events_of(work)
+    events = pool(work, "events")
     region = events[event].top
     if region >= work.max_events:
         move_base(work, region, event)
@@ -141,7 +142,7 @@ def match_event(work, event, mate):
 @kernel
 def tree_parent(work, region):
     """The outer region two steps nearer to the root, -1 at the root."""
-    events, nodes, halves = events_of(work), nodes_of(work), halves_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     entry = nodes[region].entry
     if entry < 0:
         return -1
@@ -152,7 +153,7 @@ def tree_parent(work, region):
 @kernel
 def common_ancestor(work, a, b):
     """The outer region where the paths of two outer regions to the root meet."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     work.mark += 1
     mark = work.mark
     while True:
@@ -167,7 +168,7 @@ def common_ancestor(work, a, b):
 @kernel
 def new_blossom(work):
     """A node for a blossom, used before or fresh."""
-    spare = spare_of(work)
+    spare = pool(work, "spare")
     if work.num_spare > 0:
         work.num_spare -= 1
         return spare[work.num_spare]
@@ -178,7 +179,7 @@ def new_blossom(work):
 @kernel
 def join(work, sibling, half, following):
     """Place a sibling after another in a ring, joined by a half-edge."""
-    nodes = nodes_of(work)
+    nodes = pool(work, "nodes")
     nodes[sibling].next = following
     nodes[sibling].joint = half
     nodes[following].previous = sibling
@@ -187,7 +188,7 @@ def join(work, sibling, half, following):
 @kernel
 def form_blossom(graph, work, half):
     """Two outer regions of a tree have met along a half-edge: the ring through their ancestor closes."""
-    events, nodes, halves = events_of(work), nodes_of(work), halves_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     left = events[halves[half ^ 1].to].top
     right = events[halves[half].to].top
     root = common_ancestor(work, left, right)
@@ -247,7 +248,7 @@ def form_blossom(graph, work, half):
 @kernel
 def release(work, child):
     """A child of a blossom becomes a region of its own, out of the tree."""
-    events, nodes = events_of(work), nodes_of(work)
+    events, nodes = pool(work, "events"), pool(work, "nodes")
     node = nodes[child]
     node.parent = -1
     node.label = OUT_OF_TREE
@@ -262,7 +263,7 @@ def release(work, child):
 @kernel
 def shatter_blossom(graph, work, blossom):
     """A shrinking blossom has used up its dual: its children come back, those on the way stay in the tree."""
-    nodes, halves, spare = nodes_of(work), halves_of(work), spare_of(work)
+    nodes, halves, spare = pool(work, "nodes"), pool(work, "halves"), pool(work, "spare")
     settle(work, blossom)
     entry = nodes[blossom].entry
     here = child_around(work, halves[entry].to, blossom)
@@ -299,7 +300,7 @@ def shatter_blossom(graph, work, blossom):
 @kernel
 def announce(work, region):
     """A region has left the tree: schedule its meetings with the growing regions that know it."""
-    events, nodes, halves = events_of(work), nodes_of(work), halves_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     event = nodes[region].first_leaf
     while True:
         half = events[event].first

@@ -2,16 +2,7 @@
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, PAIRED
-from decoders.kernels.pools import (
-    boundary_flips_of,
-    detectors_of,
-    edges_of,
-    events_of,
-    flips_of,
-    halves_of,
-    near_of,
-    nodes_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.paths import (
     flip_path,
     path_by_search,
@@ -28,28 +19,32 @@ def mate_entry(work, index):
 
     -1 if the mate is beyond its list, -2 if the pair counts at its other event.
     """
-    event = events_of(work)[index]
+    event = pool(work, "events")[index]
     mate = event.mate
     if mate <= PAIRED:
         return event.scan - 1 if (PAIRED - mate) & 1 else -2
     # The half-edge with the odd number leads away from the event that found the edge.
-    return edges_of(work)[mate >> 1].near if mate & 1 else -2
+    return pool(work, "edges")[mate >> 1].near if mate & 1 else -2
 
 
 @kernel
 def has_exit(work, index):
     """Whether an event's way to the boundary leads past lowered edges."""
-    return work.num_active > 0 and events_of(work)[index].woken != 0 and nodes_of(work)[index].exit >= 0
+    return (
+        work.num_active > 0
+        and pool(work, "events")[index].woken != 0
+        and pool(work, "nodes")[index].exit >= 0
+    )
 
 
 @kernel
 def mate_path(graph, work, index):
     """Write the edges from an event to its mate to `path`; returns how many, 0 if its mate counts them."""
-    events = events_of(work)
+    events = pool(work, "events")
     event = events[index]
     if event.mate == AT_BOUNDARY:
         if has_exit(work, index):
-            node = nodes_of(work)[index]
+            node = pool(work, "nodes")[index]
             if node.way >= 0:
                 return path_of_way(graph, work, node.way, True)
             return path_to_exit(graph, work, event.detector, node.exit, node.boundary)
@@ -58,10 +53,10 @@ def mate_path(graph, work, index):
     if entry == -2:
         return 0
     if entry == -1:
-        way = edges_of(work)[event.mate >> 1].way
+        way = pool(work, "edges")[event.mate >> 1].way
         if way >= 0:
             return path_of_way(graph, work, way, False)
-        other = events[halves_of(work)[event.mate].to].detector
+        other = events[pool(work, "halves")[event.mate].to].detector
         return path_by_search(graph, work, event.detector, other)
     return path_in_list(graph, work, event.detector, entry, 0)
 
@@ -69,13 +64,13 @@ def mate_path(graph, work, index):
 @kernel
 def apply_mate(graph, work, index, sign):
     """Add (sign 1) or take away (sign -1) what an event's mate contributes to flips and weight."""
-    event = events_of(work)[index]
+    event = pool(work, "events")[index]
     mate = event.mate
     if mate == AT_BOUNDARY:
-        detector = detectors_of(graph)[event.detector]
+        detector = pool(graph, "detectors")[event.detector]
         work.weight += sign * detector.boundary
         if detector.flips & FLIPS_SOMETHING:
-            boundary_flips, flips = boundary_flips_of(graph), flips_of(work)
+            boundary_flips, flips = pool(graph, "boundary_flips"), pool(work, "flips")
             for byte in range(graph.flip_bytes):
                 flips[byte] ^= boundary_flips[event.detector * graph.flip_bytes + byte]
         return
@@ -83,9 +78,9 @@ def apply_mate(graph, work, index, sign):
     if entry == -2:
         return
     if entry == -1:
-        work.weight += sign * edges_of(work)[mate >> 1].distance
+        work.weight += sign * pool(work, "edges")[mate >> 1].distance
     else:
-        span = near_of(graph)[entry].span
+        span = pool(graph, "near")[entry].span
         work.weight += sign * (span & ~1)
         if span & 1 == 0:
             return

@@ -7,45 +7,28 @@ edges are ways of the graph as it is, which neighbour lists know up to a certain
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import FAR, MOST_SIGHTS, NONE
-from decoders.kernels.pools import (
-    active_of,
-    boundary_edge_of,
-    covers_of,
-    detectors_of,
-    edges_of,
-    ends_of,
-    event_of_of,
-    events_of,
-    limits_of,
-    links_of,
-    lowered_of,
-    near_of,
-    portals_of,
-    sights_of,
-    stack_of,
-    ways_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.known_edges import add_edge, known_edge
 
 
 @kernel
 def add_portal(graph, work, detector, other, slot):
     """Note an end of an active edge."""
-    cover = covers_of(work)[detector]
-    portal = portals_of(work)[work.num_portals]
+    cover = pool(work, "covers")[detector]
+    portal = pool(work, "portals")[work.num_portals]
     portal.detector = detector
     portal.other = other
-    portal.weight = lowered_of(work)[slot]
+    portal.weight = pool(work, "lowered")[slot]
     portal.slot = slot
     portal.next = cover.portal
     portal.num_sights = 0
     portal.horizon = 0
     portal.is_complete = 0
     portal.distance = FAR
-    portal.boundary = detectors_of(graph)[detector].boundary
-    outward = boundary_edge_of(graph)[detector]
+    portal.boundary = pool(graph, "detectors")[detector].boundary
+    outward = pool(graph, "boundary_edge")[detector]
     if outward >= 0:
-        portal.boundary = min(portal.boundary, lowered_of(work)[outward])
+        portal.boundary = min(portal.boundary, pool(work, "lowered")[outward])
     cover.portal = work.num_portals
     work.num_portals += 1
 
@@ -53,7 +36,7 @@ def add_portal(graph, work, detector, other, slot):
 @kernel
 def open_portals(graph, work):
     """Make the ends of all active edges portals."""
-    active, ends = active_of(work), ends_of(graph)
+    active, ends = pool(work, "active"), pool(graph, "ends")
     work.num_links = 0
     for at in range(work.num_active):
         slot = active[at]
@@ -71,7 +54,7 @@ def open_portals(graph, work):
 @kernel
 def close_portals(work):
     """Forget all portals."""
-    covers, portals = covers_of(work), portals_of(work)
+    covers, portals = pool(work, "covers"), pool(work, "portals")
     for at in range(work.num_portals):
         covers[portals[at].detector].portal = NONE
     work.num_portals = 0
@@ -80,8 +63,8 @@ def close_portals(work):
 @kernel
 def link_portals(work, here, detector, distance):
     """Note the portals at a detector that is so far from a portal."""
-    portals, links = portals_of(work), links_of(work)
-    there = covers_of(work)[detector].portal
+    portals, links = pool(work, "portals"), pool(work, "links")
+    there = pool(work, "covers")[detector].portal
     while there >= 0:
         if there != here and there != portals[here].other:
             if work.num_links == work.max_links:
@@ -97,10 +80,10 @@ def link_portals(work, here, detector, distance):
 @kernel
 def look_around(graph, work, here, horizon):
     """List the events and portals nearer to a portal than a horizon, or than one that leaves not too many."""
-    detectors, near, event_of = detectors_of(graph), near_of(graph), event_of_of(work)
-    portal = portals_of(work)[here]
-    sights = sights_of(work)
-    covers = covers_of(work)
+    detectors, near, event_of = pool(graph, "detectors"), pool(graph, "near"), pool(work, "event_of")
+    portal = pool(work, "portals")[here]
+    sights = pool(work, "sights")
+    covers = pool(work, "covers")
     row = here * MOST_SIGHTS
     around = detectors[portal.detector]
     portal.num_sights = 0
@@ -136,7 +119,7 @@ def look_around(graph, work, here, horizon):
 @kernel
 def go_through(work, here, distance, via, is_direct, queued):
     """A way so long comes to a portal and goes through its edge; returns how many portals are queued."""
-    portals, stack = portals_of(work), stack_of(work)
+    portals, stack = pool(work, "portals"), pool(work, "stack")
     there = portals[here].other
     through = distance + portals[here].weight
     if through < portals[there].distance:
@@ -161,7 +144,7 @@ def note_way(work, entry, start, slot, end, exit):
     if index == work.max_ways:
         return NONE  # it will be searched for
     work.num_ways = index + 1
-    way = ways_of(work)[index]
+    way = pool(work, "ways")[index]
     way.entry = entry
     way.start = start
     way.slot = slot
@@ -173,7 +156,7 @@ def note_way(work, entry, start, slot, end, exit):
 @kernel
 def shorten(work, event, sight, here, through):
     """Make a way past active edges known, if it is shorter than what is known."""
-    edges = edges_of(work)
+    edges = pool(work, "edges")
     half = known_edge(work, event, sight.event)
     if half < 0:
         half = add_edge(work, event, sight.event, through, NONE)
@@ -186,14 +169,14 @@ def shorten(work, event, sight, here, through):
         return
     edges[half >> 1].way = NONE
     if here.is_direct:
-        start = events_of(work)[event].detector
+        start = pool(work, "events")[event].detector
         edges[half >> 1].way = note_way(work, here.via, start, here.slot, here.detector, sight.entry)
 
 
 @kernel
 def leave_to_boundary(work, event, exit, distance):
     """An event has a way to the boundary past active edges and then this detector: whether it is shorter."""
-    limit = limits_of(work)[event]
+    limit = pool(work, "limits")[event]
     if distance >= limit.boundary:
         return False
     limit.boundary = distance
@@ -205,9 +188,11 @@ def leave_to_boundary(work, event, exit, distance):
 @kernel
 def find_ways_from(graph, work, event, horizon):
     """Make the ways from an event past active edges known that are shorter than a horizon; returns it."""
-    detectors, near, covers, limits = detectors_of(graph), near_of(graph), covers_of(work), limits_of(work)
-    portals, sights, links, stack = portals_of(work), sights_of(work), links_of(work), stack_of(work)
-    detector = events_of(work)[event].detector
+    detectors, near, covers = pool(graph, "detectors"), pool(graph, "near"), pool(work, "covers")
+    limits = pool(work, "limits")
+    portals, sights, links = pool(work, "portals"), pool(work, "sights"), pool(work, "links")
+    stack = pool(work, "stack")
+    detector = pool(work, "events")[event].detector
     around = detectors[detector]
     queued = 0
     at = around.first - 1
@@ -277,7 +262,7 @@ def find_ways(graph, work, count):
     Those are the ones to be matched anew, and those with larger regions than their lists account for. A
     horizon comes nearer if there is too much to see.
     """
-    limits = limits_of(work)
+    limits = pool(work, "limits")
     for index in range(count):
         limits[index].boundary = FAR
     open_portals(graph, work)

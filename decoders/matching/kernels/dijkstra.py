@@ -9,36 +9,29 @@ import numpy as np
 from decoders.kernels.heap import drop_first, push
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import FAR
-from decoders.kernels.pools import (
-    adjacent_of,
-    ball_nodes_of,
-    ball_queue_of,
-    ball_touched_of,
-    indptr_of,
-    lowered_of,
-)
+from decoders.kernels.records import pool
 
 
 @kernel
 def ball_start(work, source):
     """Begin a search; the previous one must have been ended."""
-    centre = ball_nodes_of(work)[source]
+    centre = pool(work, "ball_nodes")[source]
     centre.distance = 0
     centre.parent = -1
     centre.edge = -1
     centre.entry = -1
     centre.flips = 0
-    ball_touched_of(work)[0] = source
+    pool(work, "ball_touched")[0] = source
     work.ball_reached = 1
     work.ball_limit = FAR
-    work.ball_size = push(ball_queue_of(work), np.int64(0), np.int64(0), np.int64(source))
+    work.ball_size = push(pool(work, "ball_queue"), np.int64(0), np.int64(0), np.int64(source))
 
 
 @kernel
 def ball_next(graph, work):
     """The next nearest detector (the source first), or -1 when there is none left."""
-    nodes, queue, touched = ball_nodes_of(work), ball_queue_of(work), ball_touched_of(work)
-    indptr, adjacent, lowered = indptr_of(graph), adjacent_of(graph), lowered_of(work)
+    nodes, queue, touched = pool(work, "ball_nodes"), pool(work, "ball_queue"), pool(work, "ball_touched")
+    indptr, adjacent, lowered = pool(graph, "indptr"), pool(graph, "adjacent"), pool(work, "lowered")
     size = work.ball_size
     while size > 0:
         distance = queue[0].key
@@ -73,7 +66,7 @@ def ball_next(graph, work):
 @kernel
 def ball_end(work):
     """Forget the search, at the cost of what it touched."""
-    nodes, touched = ball_nodes_of(work), ball_touched_of(work)
+    nodes, touched = pool(work, "ball_nodes"), pool(work, "ball_touched")
     for at in range(work.ball_reached):
         nodes[touched[at]].distance = -1
     work.ball_reached = 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import ADD, AT_BOUNDARY, FAR, FREE, NONE, PAIRED
-from decoders.kernels.pools import detectors_of, event_of_of, events_of, found_of, near_of
+from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import apply_mate
 
 
@@ -21,7 +21,8 @@ def match_few(graph, work, count):
     """
     if count > 2:
         return False
-    detectors, near, events, found = detectors_of(graph), near_of(graph), events_of(work), found_of(work)
+    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
+    found = pool(work, "found")
     first = detectors[found[0]]
     limit = first.boundary
     if count == 2:
@@ -53,8 +54,8 @@ def match_few(graph, work, count):
 @kernel
 def load_events(graph, work, count):
     """Make events of the detectors found[0..count-1]."""
-    detectors, near = detectors_of(graph), near_of(graph)
-    events, event_of, found = events_of(work), event_of_of(work), found_of(work)
+    detectors, near = pool(graph, "detectors"), pool(graph, "near")
+    events, event_of, found = pool(work, "events"), pool(work, "event_of"), pool(work, "found")
     for index in range(count):
         event = events[index]
         event.detector = found[index]
@@ -71,8 +72,8 @@ def load_events(graph, work, count):
 @kernel
 def find_nearest(graph, work, count):
     """Give every event its nearest event and its first radius."""
-    detectors, near = detectors_of(graph), near_of(graph)
-    events, event_of = events_of(work), event_of_of(work)
+    detectors, near = pool(graph, "detectors"), pool(graph, "near")
+    events, event_of = pool(work, "events"), pool(work, "event_of")
     for index in range(count):
         event = events[index]
         detector = detectors[event.detector]
@@ -103,7 +104,7 @@ def find_nearest(graph, work, count):
 @kernel
 def match_nearest(graph, work, count):
     """Match what is tight; returns how many events are left without a partner."""
-    detectors, events = detectors_of(graph), events_of(work)
+    detectors, events = pool(graph, "detectors"), pool(work, "events")
     left = 0
     for index in range(count):
         event = events[index]

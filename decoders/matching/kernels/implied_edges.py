@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point
 
 
-@kernel
+@entry_point
 def fill_slots(edge_u, edge_v, weight, slots):
     """Write the lightest edge between the ends of each edge, the first of equals, to `slots`.
 
@@ -24,7 +24,7 @@ def fill_slots(edge_u, edge_v, weight, slots):
         run = end
 
 
-@kernel
+@entry_point
 def fill_implied(
     given_start, given_edge, given_weight, edge_u, edge_v, weight, slots, is_watched, table, start, watched
 ):

@@ -2,13 +2,13 @@
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import NONE
-from decoders.kernels.pools import edges_of, events_of, halves_of
+from decoders.kernels.records import pool
 
 
 @kernel
 def known_edge(work, event, other):
     """The half-edge from one event to another, or -1."""
-    events, halves = events_of(work), halves_of(work)
+    events, halves = pool(work, "events"), pool(work, "halves")
     half = events[event].first
     while half >= 0 and halves[half].to != other:
         half = halves[half].next
@@ -22,13 +22,13 @@ def is_known(work, event, other, distance):
     Longer ones are found past active edges before the lists are read. The shortest is always the first.
     """
     half = known_edge(work, event, other)
-    return half >= 0 and edges_of(work)[half >> 1].distance <= distance
+    return half >= 0 and pool(work, "edges")[half >> 1].distance <= distance
 
 
 @kernel
 def add_edge(work, event, other, distance, near):
     """Make an edge known to both ends; returns the half-edge away from `event`."""
-    events, halves, edges = events_of(work), halves_of(work), edges_of(work)
+    events, halves, edges = pool(work, "events"), pool(work, "halves"), pool(work, "edges")
     edge = work.num_edges
     if edge == work.max_edges:
         work.overflow = 1

@@ -3,38 +3,24 @@
 import numpy as np
 
 from decoders.kernels.heap import drop_first, push
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import BEYOND, FAR, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, LIST_LIMIT
-from decoders.kernels.pools import (
-    adjacent_of,
-    ball_nodes_of,
-    ball_queue_of,
-    boundary_edge_of,
-    boundary_flips_of,
-    detectors_of,
-    edge_flips_of,
-    ends_of,
-    indptr_of,
-    near_of,
-    outward_edges_of,
-    parents_of,
-    steps_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 from decoders.matching.kernels.paths import edge_between
 
 
-@kernel
+@entry_point
 def measure_boundary(graphs, works, edge_weight):
     """Distance to the boundary, what lies on the way and the next step there, for every detector.
 
     `edge_weight` (int64, FAR without one) describes each detector's own boundary edge.
     """
     graph, work = graphs[0], works[0]
-    detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
-    boundary_edge, boundary_flips = boundary_edge_of(graph), boundary_flips_of(graph)
-    edge_flips, ends, queue = edge_flips_of(graph), ends_of(graph), ball_queue_of(work)
-    outward_edges = outward_edges_of(graph)
+    detectors, indptr, adjacent = pool(graph, "detectors"), pool(graph, "indptr"), pool(graph, "adjacent")
+    boundary_edge, boundary_flips = pool(graph, "boundary_edge"), pool(graph, "boundary_flips")
+    edge_flips, ends, queue = pool(graph, "edge_flips"), pool(graph, "ends"), pool(work, "ball_queue")
+    outward_edges = pool(graph, "outward_edges")
     width = graph.flip_bytes
     size = 0
     for index in range(graph.num_detectors):
@@ -81,9 +67,10 @@ def _fill_list(graph, work, source, longest, limit, used):
 
     Returns how many entries are used then, and the first and the last detector whose adjacency was read.
     """
-    near, parents, steps, nodes = near_of(graph), parents_of(graph), steps_of(graph), ball_nodes_of(work)
-    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
-    detector = detectors_of(graph)[source]
+    near, parents, steps = pool(graph, "near"), pool(graph, "parents"), pool(graph, "steps")
+    nodes = pool(work, "ball_nodes")
+    indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
+    detector = pool(graph, "detectors")[source]
     own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
     detector.first = used
     lowest = np.int64(source)
@@ -116,7 +103,7 @@ def _fill_list(graph, work, source, longest, limit, used):
     return used, lowest, highest
 
 
-@kernel
+@entry_point
 def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used, guess):
     """Write the `longest` nearest detectors of each of the detectors source..stop-1 to `near`.
 
@@ -131,7 +118,7 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
     (num_detectors,) receive the first and the last detector whose adjacency was read, less the source.
     """
     graph, work = graphs[0], works[0]
-    detectors = detectors_of(graph)
+    detectors = pool(graph, "detectors")
     number = 0
     while source < stop:
         detector = detectors[source]
@@ -161,7 +148,7 @@ def fill_lists(graphs, works, longest, stretches, low, high, source, stop, used,
     return source, used, guess
 
 
-@kernel
+@entry_point
 def fill_lists_of(graphs, works, wanted, longest, limit, used):
     """Write the neighbour lists of the detectors `wanted`, int64, to `near`, from entry `used` on.
 
@@ -184,11 +171,11 @@ def fill_lists_of(graphs, works, wanted, longest, limit, used):
     return used
 
 
-@kernel
+@entry_point
 def mark_detours(graphs, low, high):
     """Mark detectors outside low..high-1 whose way to the boundary or a neighbour outside leads inside."""
     graph = graphs[0]
-    detectors, near, parents = detectors_of(graph), near_of(graph), parents_of(graph)
+    detectors, near, parents = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "parents")
     for source in range(graph.num_detectors):
         if low <= source < high:
             continue
@@ -208,7 +195,7 @@ def mark_detours(graphs, low, high):
                 place = parents[detector.first + place]
 
 
-@kernel
+@entry_point
 def fill_adjacency(rows, neighbours, edges, weight, edge_has_flips, indptr, adjacent):
     """Adjacency without the boundary and with only the lightest of parallel edges; returns its size.
 

@@ -4,29 +4,14 @@ import numpy as np
 
 from decoders.kernels.jit import kernel
 from decoders.kernels.layout import NOT_LOWERED
-from decoders.kernels.pools import (
-    adjacent_of,
-    ball_nodes_of,
-    boundary_edge_of,
-    detectors_of,
-    edge_flips_of,
-    flips_of,
-    indptr_of,
-    lowered_as_of,
-    lowered_of,
-    outward_edges_of,
-    parents_of,
-    path_of,
-    steps_of,
-    ways_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 
 
 @kernel
 def edge_between(graph, detector, other):
     """The edge between two adjacent detectors."""
-    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     at = indptr[detector]
     while adjacent[at].detector != other:
         at += 1
@@ -36,7 +21,8 @@ def edge_between(graph, detector, other):
 @kernel
 def path_outward(graph, work, detector, length):
     """Write the edges from a detector to the boundary to `path` behind `length` others, now so many."""
-    detectors, path, outward_edges = detectors_of(graph), path_of(work), outward_edges_of(graph)
+    detectors, path = pool(graph, "detectors"), pool(work, "path")
+    outward_edges = pool(graph, "outward_edges")
     while detector >= 0:
         path[length] = outward_edges[detector]
         length += 1
@@ -47,9 +33,9 @@ def path_outward(graph, work, detector, length):
 @kernel
 def path_in_list(graph, work, detector, entry, length):
     """Write the edges from a detector to an entry of its list to `path` behind others, now so many."""
-    parents, path, steps = parents_of(graph), path_of(work), steps_of(graph)
-    first = detectors_of(graph)[detector].first
-    own = adjacent_of(graph)[indptr_of(graph)[detector]].edge
+    parents, path, steps = pool(graph, "parents"), pool(work, "path"), pool(graph, "steps")
+    first = pool(graph, "detectors")[detector].first
+    own = pool(graph, "adjacent")[pool(graph, "indptr")[detector]].edge
     while True:
         path[length] = own + steps[entry]
         length += 1
@@ -61,7 +47,7 @@ def path_in_list(graph, work, detector, entry, length):
 @kernel
 def path_by_search(graph, work, detector, other):
     """Write the edges between two detectors far from each other to `path`; returns how many."""
-    ball, path = ball_nodes_of(work), path_of(work)
+    ball, path = pool(work, "ball_nodes"), pool(work, "path")
     ball_start(work, detector)
     while ball_next(graph, work) != other:
         pass
@@ -77,8 +63,8 @@ def path_by_search(graph, work, detector, other):
 @kernel
 def lightest_now(work, slot):
     """The lightest edge between the ends of a graph's lightest edge: another one where one is lowered."""
-    if work.num_active > 0 and lowered_of(work)[slot] != NOT_LOWERED:
-        return np.int64(lowered_as_of(work)[slot])
+    if work.num_active > 0 and pool(work, "lowered")[slot] != NOT_LOWERED:
+        return np.int64(pool(work, "lowered_as")[slot])
     return np.int64(slot)
 
 
@@ -88,7 +74,7 @@ def path_to_exit(graph, work, detector, exit, distance):
 
     Behind the detector `exit` it is that detector's lowered edge to the boundary or its usual way there.
     """
-    ball, path, lowered = ball_nodes_of(work), path_of(work), lowered_of(work)
+    ball, path, lowered = pool(work, "ball_nodes"), pool(work, "path"), pool(work, "lowered")
     ball_start(work, detector)
     while ball_next(graph, work) != exit:
         pass
@@ -100,9 +86,9 @@ def path_to_exit(graph, work, detector, exit, distance):
         length += 1
         here = ball[here].parent
     ball_end(work)
-    slot = boundary_edge_of(graph)[exit]
+    slot = pool(graph, "boundary_edge")[exit]
     if slot >= 0 and lowered[slot] == behind:
-        path[length] = lowered_as_of(work)[slot]
+        path[length] = pool(work, "lowered_as")[slot]
         return length + 1
     return path_outward(graph, work, exit, length)
 
@@ -110,7 +96,7 @@ def path_to_exit(graph, work, detector, exit, distance):
 @kernel
 def path_of_way(graph, work, index, outward):
     """Write the edges of a way through an active edge to `path`; returns how many."""
-    way, path = ways_of(work)[index], path_of(work)
+    way, path = pool(work, "ways")[index], pool(work, "path")
     length = np.int64(0)
     if way.entry >= 0:
         length = path_in_list(graph, work, way.start, way.entry, length)
@@ -118,8 +104,8 @@ def path_of_way(graph, work, index, outward):
     length += 1
     if outward:
         if way.end >= 0:
-            slot = boundary_edge_of(graph)[way.end]
-            if slot >= 0 and lowered_of(work)[slot] < detectors_of(graph)[way.end].boundary:
+            slot = pool(graph, "boundary_edge")[way.end]
+            if slot >= 0 and pool(work, "lowered")[slot] < pool(graph, "detectors")[way.end].boundary:
                 path[length] = lightest_now(work, slot)
                 length += 1
             else:
@@ -132,7 +118,7 @@ def path_of_way(graph, work, index, outward):
 @kernel
 def flip_path(graph, work, length):
     """Apply the observables of the edges in `path` to the flips of the present matching."""
-    edge_flips, path, flips = edge_flips_of(graph), path_of(work), flips_of(work)
+    edge_flips, path, flips = pool(graph, "edge_flips"), pool(work, "path"), pool(work, "flips")
     width = graph.flip_bytes
     for at in range(length):
         for byte in range(width):

@@ -24,22 +24,7 @@ from decoders.kernels.layout import (
     PAIRED,
     TAKE_AWAY,
 )
-from decoders.kernels.pools import (
-    ball_nodes_of,
-    boundary_edge_of,
-    detectors_of,
-    edges_of,
-    event_of_of,
-    events_of,
-    exits_of,
-    halves_of,
-    limits_of,
-    lowered_of,
-    near_of,
-    nodes_of,
-    queue_of,
-    woken_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import apply_mate
 from decoders.matching.kernels.detours import find_ways_from
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
@@ -49,7 +34,7 @@ from decoders.matching.kernels.known_edges import add_edge, is_known, known_edge
 @kernel
 def schedule(work, when, what):
     """Put an item on the queue of the running search."""
-    queue = queue_of(work)
+    queue = pool(work, "queue")
     size = work.queue_size
     if size == work.max_queue:
         work.overflow = 1
@@ -60,7 +45,7 @@ def schedule(work, when, what):
 @kernel
 def radius_now(work, event):
     """The radius of an event at the present time of the search."""
-    events, nodes = events_of(work), nodes_of(work)
+    events, nodes = pool(work, "events"), pool(work, "nodes")
     top = nodes[events[event].top]
     if top.label == OUTER:
         return events[event].radius + (work.now - top.since)
@@ -72,7 +57,7 @@ def radius_now(work, event):
 @kernel
 def settle(work, region):
     """Write what has grown or shrunk since the last time into the radii of a region's events."""
-    events, nodes = events_of(work), nodes_of(work)
+    events, nodes = pool(work, "events"), pool(work, "nodes")
     node = nodes[region]
     grown = work.now - node.since
     node.since = work.now
@@ -91,7 +76,8 @@ def settle(work, region):
 @kernel
 def schedule_edge(work, half):
     """Schedule the moment at which a growing event meets the event at the other end of a half-edge."""
-    events, nodes, halves, edges = events_of(work), nodes_of(work), halves_of(work), edges_of(work)
+    events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
+    edges = pool(work, "edges")
     here = halves[half ^ 1].to
     there = halves[half].to
     top = events[there].top
@@ -106,7 +92,7 @@ def schedule_edge(work, half):
 @kernel
 def list_limit(work, event):
     """How far an event's neighbour list tells the truth: lowered edges may make farther ways shorter."""
-    return limits_of(work)[event].horizon if work.num_active > 0 else FAR
+    return pool(work, "limits")[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
@@ -115,12 +101,8 @@ def scan_list(graph, work, event, limit):
 
     What is at least `limit` away is left out.
     """
-    detectors, near, events, event_of = (
-        detectors_of(graph),
-        near_of(graph),
-        events_of(work),
-        event_of_of(work),
-    )
+    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
+    event_of = pool(work, "event_of")
     e = events[event]
     detector = detectors[e.detector]
     at = e.scan
@@ -145,21 +127,16 @@ def boundary_of(work, event):
     """How far an event is from the boundary; FAR where two trees grow, for then boundaries are events."""
     if work.two_trees:
         return FAR
-    return nodes_of(work)[event].boundary
+    return pool(work, "nodes")[event].boundary
 
 
 @kernel
 def scan_beyond(graph, work, event):
     """Beyond the neighbour list: search the graph itself, half as far again."""
-    detectors, events, edges, event_of, ball = (
-        detectors_of(graph),
-        events_of(work),
-        edges_of(work),
-        event_of_of(work),
-        ball_nodes_of(work),
-    )
+    detectors, events, edges = pool(graph, "detectors"), pool(work, "events"), pool(work, "edges")
+    event_of, ball = pool(work, "event_of"), pool(work, "ball_nodes")
     e = events[event]
-    step = max(2 * (e.reach >> 2) + 2, near_of(graph)[detectors[e.detector].first].span & ~1)
+    step = max(2 * (e.reach >> 2) + 2, pool(graph, "near")[detectors[e.detector].first].span & ~1)
     target = min(e.reach + step, 2 * boundary_of(work, event))
     ball_start(work, e.detector)
     there = ball_next(graph, work)
@@ -189,7 +166,8 @@ def scan_beyond(graph, work, event):
 @kernel
 def look_for_boundary(graph, work, event, there):
     """Whether an event's way to the boundary is shorter past the edge there of a detector it has come to."""
-    node, through = nodes_of(work)[event], ball_nodes_of(work)[there].distance + exits_of(graph)[there]
+    node = pool(work, "nodes")[event]
+    through = pool(work, "ball_nodes")[there].distance + pool(graph, "exits")[there]
     if through < node.boundary:
         node.boundary = through
         node.exit = there
@@ -199,11 +177,11 @@ def look_for_boundary(graph, work, event, there):
 @kernel
 def look_for_exit(graph, work, event, there):
     """Whether an event's way to the boundary is shorter past a detector that its search has come to."""
-    node, distance = nodes_of(work)[event], ball_nodes_of(work)[there].distance
-    behind = detectors_of(graph)[there].boundary
-    slot = boundary_edge_of(graph)[there]
+    node, distance = pool(work, "nodes")[event], pool(work, "ball_nodes")[there].distance
+    behind = pool(graph, "detectors")[there].boundary
+    slot = pool(graph, "boundary_edge")[there]
     if slot >= 0:
-        behind = min(behind, np.int64(lowered_of(work)[slot]))
+        behind = min(behind, np.int64(pool(work, "lowered")[slot]))
     if distance + behind < node.boundary:
         node.boundary = distance + behind
         node.exit = there
@@ -214,24 +192,24 @@ def look_for_exit(graph, work, event, there):
 @kernel
 def may_look_farther(graph, work, event):
     """Whether there is more to see of ways past active edges than an event has looked for."""
-    limit = limits_of(work)[event]
-    radius = detectors_of(graph)[events_of(work)[event].detector].radius
+    limit = pool(work, "limits")[event]
+    radius = pool(graph, "detectors")[pool(work, "events")[event].detector].radius
     return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
 
 
 @kernel
 def look_farther(graph, work, event):
     """Make longer ways past active edges known to a growing event; returns how far its list then holds."""
-    limit, node, halves = limits_of(work)[event], nodes_of(work)[event], halves_of(work)
-    around = detectors_of(graph)[events_of(work)[event].detector]
-    step = max(limit.horizon, near_of(graph)[around.first].span & ~1) + 2
+    limit, node, halves = pool(work, "limits")[event], pool(work, "nodes")[event], pool(work, "halves")
+    around = pool(graph, "detectors")[pool(work, "events")[event].detector]
+    step = max(limit.horizon, pool(graph, "near")[around.first].span & ~1) + 2
     farther = min(around.radius, limit.horizon + step)
     found = find_ways_from(graph, work, event, farther)
     if found > limit.horizon:
         limit.horizon = found
     else:
         limit.is_last = 1
-    half = events_of(work)[event].first
+    half = pool(work, "events")[event].first
     while half >= 0:
         schedule_edge(work, half)
         half = halves[half].next
@@ -246,7 +224,7 @@ def look_farther(graph, work, event):
 @kernel
 def reveal(graph, work, event):
     """Make known what a growing event can meet before its next scan, and schedule that scan."""
-    detectors, events = detectors_of(graph), events_of(work)
+    detectors, events = pool(graph, "detectors"), pool(work, "events")
     e = events[event]
     limit = 2 * boundary_of(work, event)
     radius = radius_now(work, event)
@@ -260,7 +238,7 @@ def reveal(graph, work, event):
                 schedule_edge(work, half)
         elif may_look_farther(graph, work, event):
             list_end = look_farther(graph, work, event)
-            limit = 2 * nodes_of(work)[event].boundary
+            limit = 2 * pool(work, "nodes")[event].boundary
         elif work.may_look_beyond:
             scan_beyond(graph, work, event)
             limit = 2 * boundary_of(work, event)
@@ -274,7 +252,7 @@ def reveal(graph, work, event):
 @kernel
 def open_event(graph, work, event):
     """An event has begun to grow: schedule everything that can happen to it. Its region must be settled."""
-    events, halves = events_of(work), halves_of(work)
+    events, halves = pool(work, "events"), pool(work, "halves")
     e = events[event]
     boundary = boundary_of(work, event)
     if boundary < FAR:
@@ -292,7 +270,7 @@ def make_node(graph, work, index):
 
     So are those of the events whose nearest it is.
     """
-    events, node, woken = events_of(work), nodes_of(work)[index], woken_of(work)
+    events, node, woken = pool(work, "events"), pool(work, "nodes")[index], pool(work, "woken")
     event = events[index]
     event.woken = 1
     event.next_leaf = -1
@@ -306,7 +284,7 @@ def make_node(graph, work, index):
     node.mark = 0
     node.dual = event.radius
     node.since = 0
-    node.boundary = detectors_of(graph)[event.detector].boundary
+    node.boundary = pool(graph, "detectors")[event.detector].boundary
     node.exit = -1
     node.way = NONE
     if event.nearest >= 0 and not is_known(work, index, event.nearest, event.reach):
@@ -317,7 +295,7 @@ def make_node(graph, work, index):
             add_edge(work, suitor, index, events[suitor].reach, events[suitor].scan - 1)
         suitor = events[suitor].next_suitor
     if work.num_active > 0:
-        limit = limits_of(work)[index]
+        limit = pool(work, "limits")[index]
         event.reach = min(event.reach, limit.horizon)
         if limit.boundary < node.boundary:
             node.boundary = limit.boundary
@@ -332,7 +310,7 @@ def wake(graph, work, index):
     A pair of the first pass becomes a match along a known edge. What it contributed to the shot's
     flips and weight is taken away; it is counted again when all searches are done.
     """
-    events = events_of(work)
+    events = pool(work, "events")
     if events[index].woken:
         return
     mate = events[index].mate

@@ -7,8 +7,8 @@ comparing its numbers, so it does not matter whether a model was written with `r
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
-from decoders.kernels.pools import adjacent_of, indptr_of
+from decoders.kernels.jit import entry_point, kernel
+from decoders.kernels.records import pool
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 
 
@@ -18,7 +18,7 @@ def edge_shift(graph, detector, period, expected):
 
     `expected` is the number found at other detectors, -1 without any; a detector without edges has the same.
     """
-    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
+    indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
     here = np.int64(indptr[detector])
     there = np.int64(indptr[detector - period])
     size = np.int64(indptr[detector + 1]) - here
@@ -83,7 +83,7 @@ def find_period(graph, work, middle, longest, most, tries):
     return np.int64(0), np.int64(0), low, high, tries
 
 
-@kernel
+@entry_point
 def find_stretches(graphs, works, longest, shortest, stack, stretches):
     """Find stretches of the graph that repeat; returns how many.
 

@@ -9,7 +9,7 @@ text. Each line is parsed once, however often the `repeat` blocks around it run.
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.model.kernels.decimals import read_integer, read_number
 
 # Kinds of steps, and what the columns of a step hold.
@@ -79,7 +79,7 @@ def _skip_line(text: NDArray[np.uint8], at: int) -> int:
     return at
 
 
-@kernel
+@entry_point
 def measure_text(text: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
     """Bound what `parse_dem` will write: int64 (5,) lines, components, targets, numbers, `repeat` blocks."""
     lines = 1
@@ -100,7 +100,7 @@ def measure_text(text: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
     out[4] = blocks
 
 
-@kernel
+@entry_point
 def parse_dem(
     text: NDArray[np.uint8],
     blocks: NDArray[np.int64],

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 
 
 @kernel
@@ -47,7 +47,7 @@ def _mix(first: Any, second: Any, observables: NDArray[np.uint64], row: Any) -> 
     return mixed ^ (mixed >> 31)
 
 
-@kernel
+@entry_point
 def fill_table(
     table: NDArray[np.int32],
     num_detectors: int,
@@ -66,7 +66,7 @@ def fill_table(
         table[place] = edge
 
 
-@kernel
+@entry_point
 def add_components(
     ends: NDArray[np.int32],
     probability: NDArray[np.float64],
@@ -134,7 +134,7 @@ def add_components(
     return probability.size, num_edges
 
 
-@kernel
+@entry_point
 def sort_edges(
     first: NDArray[np.int32],
     second: NDArray[np.int32],
@@ -153,7 +153,7 @@ def sort_edges(
     _stable_order(first, other_order, starts, order)
 
 
-@kernel
+@entry_point
 def build_adjacency(
     edge_u: NDArray[np.int32],
     edge_v: NDArray[np.int32],
@@ -197,7 +197,7 @@ def build_adjacency(
             fill[u] += 1
 
 
-@kernel
+@entry_point
 def label_components(
     edge_u: NDArray[np.int32],
     edge_v: NDArray[np.int32],

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 
 
 @kernel
@@ -54,7 +54,7 @@ def _copy(
     error[target] = error[source]
 
 
-@kernel
+@entry_point
 def cancel_pairs(
     ends: NDArray[np.int32],
     probability: NDArray[np.float64],
@@ -88,7 +88,7 @@ def cancel_pairs(
     return kept
 
 
-@kernel
+@entry_point
 def recombine(
     ends: NDArray[np.int32],
     probability: NDArray[np.float64],

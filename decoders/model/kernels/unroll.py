@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point
 from decoders.model.kernels.dem_text import (
     CANCELLED,
     CERTAIN_ERROR,
@@ -38,7 +38,7 @@ NUM_CANCELLED = 6  # targets that cancelled another
 STATES = 7
 
 
-@kernel
+@entry_point
 def count_unrolled(steps: NDArray[np.int64], factors: NDArray[np.float64]) -> tuple[float, float]:
     """Count the steps and components that `unroll` will go through, as floats, which cannot overflow.
 
@@ -62,7 +62,7 @@ def count_unrolled(steps: NDArray[np.int64], factors: NDArray[np.float64]) -> tu
     return num_steps, num_components
 
 
-@kernel
+@entry_point
 def unroll(
     steps: NDArray[np.int64],
     numbers: NDArray[np.float64],

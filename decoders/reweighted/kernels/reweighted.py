@@ -15,46 +15,14 @@ its own of all three. The same events can be matched again under other weights, 
 import numpy as np
 
 from decoders.kernels.heap import drop_first, push
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import ADD, AT_BOUNDARY, FAR, FLIPS_SOMETHING, FULL, LIST_LIMIT, OK
-from decoders.kernels.pools import (
-    adjacent_of,
-    ball_nodes_of,
-    ball_queue_of,
-    ball_touched_of,
-    boundary_edge_of,
-    boundary_flips_of,
-    certain_flips_of,
-    detectors_of,
-    edge_flips_of,
-    ends_of,
-    event_of_of,
-    events_of,
-    flips_of,
-    found_of,
-    indptr_of,
-    near_of,
-    nodes_of,
-    outward_edges_of,
-    parents_of,
-    path_of,
-    steps_of,
-    woken_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.batch import search_all
 from decoders.matching.kernels.correction import apply_mate, mate_path
 from decoders.matching.kernels.dijkstra import ball_end, ball_next, ball_start
 from decoders.matching.kernels.first_pass import find_nearest, load_events, match_few, match_nearest
 from decoders.matching.kernels.paths import path_outward
-from decoders.reweighted.kernels.pools import (
-    boundary_weight_of,
-    chained_of,
-    edge_has_flips_of,
-    parity_of,
-    places_of,
-    present_of,
-    twin_of_of,
-)
 
 # DETECTOR.outward of a detector whose way to the boundary has not been laid.
 UNKNOWN = np.int64(-2)
@@ -67,9 +35,10 @@ def load_weights(graph, reweight, weights):
     Of edges with the same two ends only the lightest counts. Taking a negative edge as present leaves an edge
     of the opposite weight, which takes it away again (Edmonds and Johnson 1973).
     """
-    adjacent, places, present = adjacent_of(graph), places_of(reweight), present_of(reweight)
-    boundary_weight, boundary_edge = boundary_weight_of(reweight), boundary_edge_of(graph)
-    twin_of, edge_has_flips, ends = twin_of_of(reweight), edge_has_flips_of(reweight), ends_of(graph)
+    adjacent, places, present = pool(graph, "adjacent"), pool(reweight, "places"), pool(reweight, "present")
+    boundary_weight, boundary_edge = pool(reweight, "boundary_weight"), pool(graph, "boundary_edge")
+    twin_of, edge_has_flips = pool(reweight, "twin_of"), pool(reweight, "edge_has_flips")
+    ends = pool(graph, "ends")
     num_present = 0
     total = np.int64(0)
     for edge in range(reweight.num_edges):
@@ -109,7 +78,8 @@ def load_found(graph, reweight, work, detectors, count):
 
     Returns how many there are.
     """
-    found, parity, present, ends = found_of(work), parity_of(reweight), present_of(reweight), ends_of(graph)
+    found, parity = pool(work, "found"), pool(reweight, "parity")
+    present, ends = pool(reweight, "present"), pool(graph, "ends")
     if reweight.num_present == 0:
         for index in range(count):
             found[index] = detectors[index]
@@ -145,8 +115,9 @@ def load_found(graph, reweight, work, detectors, count):
 @kernel
 def take_present(graph, reweight, work):
     """Start `flips` and `weight` with what is always there and with the edges taken as present."""
-    flips, certain_flips, edge_flips = flips_of(work), certain_flips_of(graph), edge_flips_of(graph)
-    present = present_of(reweight)
+    flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
+    edge_flips = pool(graph, "edge_flips")
+    present = pool(reweight, "present")
     width = graph.flip_bytes
     for byte in range(width):
         flips[byte] = certain_flips[byte]
@@ -162,10 +133,11 @@ def lay_chain(graph, reweight, work, source, end):
 
     Where it meets a way laid before, it goes on along that one, which is as short: no two make a circle.
     """
-    detectors, nodes, chained = detectors_of(graph), ball_nodes_of(work), chained_of(reweight)
-    outward_edges = outward_edges_of(graph)
+    detectors, nodes = pool(graph, "detectors"), pool(work, "ball_nodes")
+    chained = pool(reweight, "chained")
+    outward_edges = pool(graph, "outward_edges")
     following = np.int64(-1)
-    edge = np.int64(boundary_edge_of(graph)[end])
+    edge = np.int64(pool(graph, "boundary_edge")[end])
     while True:
         if detectors[end].outward == UNKNOWN:
             detectors[end].outward = following
@@ -182,8 +154,8 @@ def lay_chain(graph, reweight, work, source, end):
 @kernel
 def note_boundary(graph, work, source):
     """Write what the way from a detector to the boundary flips."""
-    detectors, path = detectors_of(graph), path_of(work)
-    edge_flips, boundary_flips = edge_flips_of(graph), boundary_flips_of(graph)
+    detectors, path = pool(graph, "detectors"), pool(work, "path")
+    edge_flips, boundary_flips = pool(graph, "edge_flips"), pool(graph, "boundary_flips")
     width = graph.flip_bytes
     detectors[source].flips = 0
     if width == 0:
@@ -209,10 +181,11 @@ def look_around(graph, reweight, work, source, used):
     Dijkstra's search, as in `dijkstra.py`, but what is farther than an event or twice the boundary, as far as
     they are known yet, is not even queued.
     """
-    detectors, near, parents, steps = detectors_of(graph), near_of(graph), parents_of(graph), steps_of(graph)
-    nodes, queue, touched = ball_nodes_of(work), ball_queue_of(work), ball_touched_of(work)
-    indptr, adjacent = indptr_of(graph), adjacent_of(graph)
-    event_of, boundary_weight = event_of_of(work), boundary_weight_of(reweight)
+    detectors, near, parents = pool(graph, "detectors"), pool(graph, "near"), pool(graph, "parents")
+    steps = pool(graph, "steps")
+    nodes, queue, touched = pool(work, "ball_nodes"), pool(work, "ball_queue"), pool(work, "ball_touched")
+    indptr, adjacent = pool(graph, "indptr"), pool(graph, "adjacent")
+    event_of, boundary_weight = pool(work, "event_of"), pool(reweight, "boundary_weight")
     first = used
     own = adjacent[indptr[source]].edge if indptr[source] < indptr[source + 1] else np.int32(0)
     ball_start(work, source)
@@ -285,7 +258,7 @@ def look_around(graph, reweight, work, source, used):
 @kernel
 def forget_chains(graph, reweight):
     """No way to the boundary is laid."""
-    detectors, chained = detectors_of(graph), chained_of(reweight)
+    detectors, chained = pool(graph, "detectors"), pool(reweight, "chained")
     if reweight.num_chained < 0:
         for detector in range(graph.num_detectors):
             detectors[detector].outward = UNKNOWN
@@ -297,10 +270,10 @@ def forget_chains(graph, reweight):
 @kernel
 def settle_boundaries(graph, reweight, work, count):
     """Measure the distances of all events to the boundary, in one search from there."""
-    detectors, indptr, adjacent = detectors_of(graph), indptr_of(graph), adjacent_of(graph)
-    found, event_of, queue = found_of(work), event_of_of(work), ball_queue_of(work)
-    boundary_weight, boundary_edge = boundary_weight_of(reweight), boundary_edge_of(graph)
-    outward_edges = outward_edges_of(graph)
+    detectors, indptr, adjacent = pool(graph, "detectors"), pool(graph, "indptr"), pool(graph, "adjacent")
+    found, event_of, queue = pool(work, "found"), pool(work, "event_of"), pool(work, "ball_queue")
+    boundary_weight, boundary_edge = pool(reweight, "boundary_weight"), pool(graph, "boundary_edge")
+    outward_edges = pool(graph, "outward_edges")
     reweight.num_chained = -1
     size = 0
     for index in range(graph.num_detectors):
@@ -334,8 +307,8 @@ def settle_boundaries(graph, reweight, work, count):
 @kernel
 def lay_found_way(graph, reweight, work, index):
     """Lay an event's way to the boundary if it is matched there and a search has found the way."""
-    event, node = events_of(work)[index], nodes_of(work)[index]
-    detector = detectors_of(graph)[event.detector]
+    event, node = pool(work, "events")[index], pool(work, "nodes")[index]
+    detector = pool(graph, "detectors")[event.detector]
     if event.mate != AT_BOUNDARY or detector.boundary < FAR:
         return
     detector.boundary = node.boundary
@@ -350,7 +323,7 @@ def lay_found_way(graph, reweight, work, index):
 @kernel
 def prepare_events(graph, reweight, work, count):
     """Give every event in `found` its neighbour list and, where it matters yet, how far the boundary is."""
-    found, event_of = found_of(work), event_of_of(work)
+    found, event_of = pool(work, "found"), pool(work, "event_of")
     for index in range(count):
         event_of[found[index]] = index
     forget_chains(graph, reweight)
@@ -379,7 +352,7 @@ def match_reweighted(graph, reweight, work, detectors, count, weights):
     detectors: int64, the first `count` are those of the events. weights: int32 (num_edges,), even.
     Returns the number of events that were left after taking negative edges as present, and a status.
     """
-    event_of, woken, found = event_of_of(work), woken_of(work), found_of(work)
+    event_of, woken, found = pool(work, "event_of"), pool(work, "woken"), pool(work, "found")
     load_weights(graph, reweight, weights)
     count = load_found(graph, reweight, work, detectors, count)
     take_present(graph, reweight, work)
@@ -406,7 +379,7 @@ def reweighted_edges(graph, reweight, work, count, edges):
     edges: int32; an edge that is listed an even number of times is not part of the solution. Returns how many
     are listed and a status.
     """
-    path, present = path_of(work), present_of(reweight)
+    path, present = pool(work, "path"), pool(reweight, "present")
     size = 0
     for at in range(reweight.num_present):
         if size == len(edges):
@@ -422,7 +395,7 @@ def reweighted_edges(graph, reweight, work, count, edges):
     return size, OK
 
 
-@kernel
+@entry_point
 def match_to_edges(graphs, reweights, works, detectors, weights, edges):
     """Match one shot and list the edges of its matching; returns how many are listed and a status."""
     graph, reweight, work = graphs[0], reweights[0], works[0]

@@ -5,22 +5,9 @@ which layers arrive.
 """
 
 from decoders.correlated.kernels.batch import match_found_twice
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import AT_BOUNDARY, FLIPS_SOMETHING, LEADS_BEYOND, LEADS_INSIDE, OK, PAIRED
-from decoders.kernels.pools import (
-    boundary_flips_of,
-    committed_flips_of,
-    detectors_of,
-    edge_flips_of,
-    ends_of,
-    events_of,
-    flips_of,
-    found_of,
-    halves_of,
-    near_of,
-    path_of,
-    rows_of,
-)
+from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import has_exit, mate_entry, mate_path
 from decoders.matching.kernels.paths import flip_path
 
@@ -28,7 +15,7 @@ from decoders.matching.kernels.paths import flip_path
 @kernel
 def stream_reset(stream):
     """Forget the shot."""
-    flips = committed_flips_of(stream)
+    flips = pool(stream, "flips")
     for byte in range(stream.flip_bytes):
         flips[byte] = 0
     stream.num_rows = 0
@@ -39,7 +26,7 @@ def stream_reset(stream):
 @kernel
 def add_row(stream, row, packed):
     """Append one layer, a byte per column or bit-packed."""
-    rows = rows_of(stream)
+    rows = pool(stream, "rows")
     start = stream.num_rows * stream.num_columns
     if packed:
         for column in range(stream.num_columns):
@@ -50,13 +37,13 @@ def add_row(stream, row, packed):
     stream.num_rows += 1
 
 
-@kernel
+@entry_point
 def start_shot(streams):
     """Forget the shot: the entry for Python."""
     stream_reset(streams[0])
 
 
-@kernel
+@entry_point
 def add_rows(streams, frame, packed):
     """Append layers without decoding."""
     for at in range(len(frame)):
@@ -66,7 +53,7 @@ def add_rows(streams, frame, packed):
 @kernel
 def find_events(stream, work):
     """List the detectors that fired in the rows at hand; returns how many."""
-    rows, found = rows_of(stream), found_of(work)
+    rows, found = pool(stream, "rows"), pool(work, "found")
     count = 0
     for detector in range(stream.num_rows * stream.num_columns):
         if rows[detector]:
@@ -78,11 +65,11 @@ def find_events(stream, work):
 @kernel
 def other_detector(work, index):
     """The detector of the event that an event is matched to."""
-    events = events_of(work)
+    events = pool(work, "events")
     mate = events[index].mate
     if mate <= PAIRED:
         return events[(PAIRED - mate) >> 1].detector
-    return events[halves_of(work)[mate].to].detector
+    return events[pool(work, "halves")[mate].to].detector
 
 
 @kernel
@@ -91,8 +78,8 @@ def commit_path(stream, graph, work, low, high, index):
 
     What they leave outside becomes an event there, or stops being one.
     """
-    rows, flips = rows_of(stream), flips_of(work)
-    path, ends, edge_flips = path_of(work), ends_of(graph), edge_flips_of(graph)
+    rows, flips = pool(stream, "rows"), pool(work, "flips")
+    path, ends, edge_flips = pool(work, "path"), pool(graph, "ends"), pool(graph, "edge_flips")
     for at in range(mate_path(graph, work, index)):
         edge = path[at]
         u, v = ends[2 * edge], ends[2 * edge + 1]
@@ -115,8 +102,9 @@ def commit_matching(stream, graph, work, count, low, high):
     the inside, for no later window has them. All events inside are explained then. The graph's detours
     (`mark_detours`) are those of low and high.
     """
-    detectors, near, events = detectors_of(graph), near_of(graph), events_of(work)
-    boundary_flips, flips, committed = boundary_flips_of(graph), flips_of(work), committed_flips_of(stream)
+    detectors, near, events = pool(graph, "detectors"), pool(graph, "near"), pool(work, "events")
+    boundary_flips, flips = pool(graph, "boundary_flips"), pool(work, "flips")
+    committed = pool(stream, "flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = 0
     for index in range(count):
@@ -147,7 +135,7 @@ def commit_matching(stream, graph, work, count, low, high):
 @kernel
 def drop_rows(stream, layers):
     """Remove the first layers at hand; they are final, or somebody else's."""
-    rows = rows_of(stream)
+    rows = pool(stream, "rows")
     gone = layers * stream.num_columns
     for detector in range(gone, stream.num_rows * stream.num_columns):
         rows[detector - gone] = rows[detector]
@@ -186,7 +174,7 @@ def decode_if_full(stream, graphs, work):
     return decode_window(stream, graph, work, stream.commit)
 
 
-@kernel
+@entry_point
 def push_layers(streams, graphs, works, frame, packed, start):
     """Take in the layers of a frame from row `start` on, decoding windows as they fill.
 
@@ -204,21 +192,21 @@ def push_layers(streams, graphs, works, frame, packed, start):
     return len(frame), OK
 
 
-@kernel
+@entry_point
 def finish_shot(streams, graphs, works):
     """Decode and commit all rows at hand with graphs[0], which ends where they end. Returns a status."""
     stream = streams[0]
     return decode_window(stream, graphs[0], works[0], stream.num_rows)
 
 
-@kernel
+@entry_point
 def decode_shots(streams, graphs, works, frames, predictions, first_shot):
     """Decode whole shots, uint8 (shots, layers, columns), as streams that end with graphs[2].
 
     Returns the number of the shot at which it stopped and a status; after FULL, that shot begins anew.
     """
     stream, work = streams[0], works[0]
-    committed = committed_flips_of(stream)
+    committed = pool(stream, "flips")
     for shot in range(first_shot, len(frames)):
         stream_reset(stream)
         for at in range(frames.shape[1]):
@@ -235,7 +223,7 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
     return len(frames), OK
 
 
-@kernel
+@entry_point
 def decode_block(streams, graphs, works, layers, context, ending, left):
     """Decode one block of a stream on its own, for windows in parallel (see decoders.streaming.parallel).
 
@@ -246,7 +234,7 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     behind the block stays in `rows`. Returns a status; after FULL, call again.
     """
     stream, work = streams[0], works[0]
-    rows = rows_of(stream)
+    rows = pool(stream, "rows")
     stream_reset(stream)
     first = context
     for at in range(len(layers) - ending):
@@ -271,7 +259,7 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     return OK
 
 
-@kernel
+@entry_point
 def decode_gap(streams, graphs, works, layers):
     """Decode the layers between two blocks, closed on both sides, with graphs[0]. Returns a status."""
     stream = streams[0]

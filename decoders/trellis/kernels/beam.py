@@ -7,37 +7,18 @@ Without bounds this is exact; here only states of high rank are kept.
 
 import numpy as np
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
+from decoders.kernels.records import pool
 from decoders.trellis.kernels.classes import add_hidden, choose_classes, enter_class, is_sure, score_opposites
-from decoders.trellis.kernels.layout import (
-    BUCKET_SHIFT,
-    IN_BUCKET,
-    NUM_BUCKETS,
-    changes_of,
-    counts_of,
-    fired_of,
-    hot_of,
-    keys_of,
-    links_of,
-    masks_of,
-    mechanisms_of,
-    openings_of,
-    rank_bits_of,
-    states_of,
-    step_masks_of,
-    steps_of,
-    table_of,
-    with_event_of,
-    without_of,
-)
+from decoders.trellis.kernels.layout import BUCKET_SHIFT, IN_BUCKET, NUM_BUCKETS
 
 
 @kernel
 def sweep(plan, beam):
     """Sum over the errors of the shot in `fired`; leaves one state for every class of observables found."""
     start(plan, beam)
-    steps, step_masks, hot = steps_of(plan), step_masks_of(plan), hot_of(beam)
+    steps, step_masks, hot = pool(plan, "steps"), pool(plan, "step_masks"), pool(beam, "hot")
     for number in range(plan.num_steps):
         step = steps[number]
         open_detectors(plan, beam, step)
@@ -57,7 +38,7 @@ def sweep(plan, beam):
 @kernel
 def start(plan, beam):
     """One state: nothing done."""
-    states, keys, hot = states_of(beam), keys_of(beam), hot_of(beam)
+    states, keys, hot = pool(beam, "states"), pool(beam, "keys"), pool(beam, "hot")
     beam.half = 0
     beam.num_states = 1
     beam.scale = 0.0
@@ -75,7 +56,8 @@ def start(plan, beam):
 @kernel
 def open_detectors(plan, beam, step):
     """Give the step's new detectors a bit; of those that fired it is set in every state."""
-    openings, fired, keys, hot = openings_of(plan), fired_of(beam), keys_of(beam), hot_of(beam)
+    openings, fired, keys = pool(plan, "openings"), pool(beam, "fired"), pool(beam, "keys")
+    hot = pool(beam, "hot")
     for at in range(step.first_new, step.last_new):
         opening = openings[at]
         if fired[opening.detector] != 0:
@@ -88,8 +70,8 @@ def open_detectors(plan, beam, step):
 @kernel
 def list_states(beam, step):
     """Split the states by the event of the step's detector; they are in order of rank, and stay so."""
-    keys, states = keys_of(beam), states_of(beam)
-    with_event, without = with_event_of(beam), without_of(beam)
+    keys, states = pool(beam, "keys"), pool(beam, "states")
+    with_event, without = pool(beam, "with_event"), pool(beam, "without")
     beam.num_with = 0
     beam.num_without = 0
     beam.best_with = 0.0
@@ -113,8 +95,9 @@ def list_states(beam, step):
 @kernel
 def decide(plan, beam, step, number):
     """Let every state take a mechanism or leave it."""
-    mechanisms, links, hot, states = mechanisms_of(plan), links_of(plan), hot_of(beam), states_of(beam)
-    with_event, without = with_event_of(beam), without_of(beam)
+    mechanisms, links, hot = pool(plan, "mechanisms"), pool(plan, "links"), pool(beam, "hot")
+    states = pool(beam, "states")
+    with_event, without = pool(beam, "with_event"), pool(beam, "without")
     mechanism = mechanisms[number]
     most = mechanism.odds  # that any state's rank can be multiplied with
     for at in range(mechanism.first_link, mechanism.last_link):
@@ -148,8 +131,9 @@ def decide(plan, beam, step, number):
 @kernel
 def take(plan, beam, step, number, parent, factor, test_factor):
     """Let one state take a mechanism; whether a state that was there before gained by it."""
-    mechanisms, links, masks = mechanisms_of(plan), links_of(plan), masks_of(plan)
-    states, keys, table, hot = states_of(beam), keys_of(beam), table_of(beam), hot_of(beam)
+    mechanisms, links, masks = pool(plan, "mechanisms"), pool(plan, "links"), pool(plan, "masks")
+    states, keys, table = pool(beam, "states"), pool(beam, "keys"), pool(beam, "table")
+    hot = pool(beam, "hot")
     mechanism = mechanisms[number]
     words = beam.words
     hope = states[parent].hope
@@ -189,11 +173,11 @@ def take(plan, beam, step, number, parent, factor, test_factor):
     states[state].rank = chance * hope * factor
     states[state].gained = 0.0
     if keys[state * words + step.word] & step.bit != np.uint64(0):
-        with_event_of(beam)[beam.num_with] = state
+        pool(beam, "with_event")[beam.num_with] = state
         beam.num_with += 1
         beam.best_with = max(beam.best_with, states[state].rank)
     else:
-        without_of(beam)[beam.num_without] = state
+        pool(beam, "without")[beam.num_without] = state
         beam.num_without += 1
         beam.best_without = max(beam.best_without, states[state].rank)
     return False
@@ -202,7 +186,7 @@ def take(plan, beam, step, number, parent, factor, test_factor):
 @kernel
 def add_gains(beam, step, before):
     """Add what other states brought to the states that there were before this mechanism."""
-    states, keys = states_of(beam), keys_of(beam)
+    states, keys = pool(beam, "states"), pool(beam, "keys")
     first = beam.half * beam.room
     for state in range(first, first + before):
         if states[state].gained != 0.0:
@@ -218,7 +202,7 @@ def add_gains(beam, step, before):
 @kernel
 def fill_table(beam):
     """Enter all states into the hash table."""
-    keys, table = keys_of(beam), table_of(beam)
+    keys, table = pool(beam, "keys"), pool(beam, "table")
     beam.stamp += 1
     beam.hashed = 1
     first = beam.half * beam.room
@@ -248,8 +232,9 @@ def mixed(keys, start, masks, mask, words):
 @kernel
 def close_detector(plan, beam, step, number):
     """Give up states in which the step's detector is not explained, and all but the best of the others."""
-    states, keys, counts, bits = states_of(beam), keys_of(beam), counts_of(beam), rank_bits_of(beam)
-    changes, step_masks = changes_of(plan), step_masks_of(plan)
+    states, keys, counts = pool(beam, "states"), pool(beam, "keys"), pool(beam, "counts")
+    bits = pool(beam, "rank_bits")
+    changes, step_masks = pool(plan, "changes"), pool(plan, "step_masks")
     words = beam.words
     first = beam.half * beam.room
     best, best_state = 0.0, first
@@ -285,8 +270,9 @@ def close_detector(plan, beam, step, number):
 @kernel
 def keep(beam, first, best, best_state):
     """Copy the best states, in order, to the other half; the best gets rank one."""
-    states, keys, counts, bits = states_of(beam), keys_of(beam), counts_of(beam), rank_bits_of(beam)
-    hot = hot_of(beam)
+    states, keys, counts = pool(beam, "states"), pool(beam, "keys"), pool(beam, "counts")
+    bits = pool(beam, "rank_bits")
+    hot = pool(beam, "hot")
     words = beam.words
     best_bits = bits[4 * best_state + 2]
     hope = 1.0 / states[best_state].hope
@@ -323,13 +309,13 @@ def keep(beam, first, best, best_state):
 @kernel
 def load_shot(beam, shot, toggles):
     """Unpack a shot, without the detectors that always fire."""
-    fired = fired_of(beam)
+    fired = pool(beam, "fired")
     for detector in range(beam.num_detectors):
         byte = shot[detector >> 3] ^ toggles[detector >> 3]
         fired[detector] = (byte >> np.uint8(detector & 7)) & np.uint8(1)
 
 
-@kernel
+@entry_point
 def sweep_shots(
     plans, beams, shots, toggles, chosen, known, known_score, hidden, hidden_odds, flips, scores, opposites
 ):
@@ -356,7 +342,7 @@ def sweep_shots(
         OK.
     """
     beam = beams[0]
-    keys, states = keys_of(beam), states_of(beam)
+    keys, states = pool(beam, "keys"), pool(beam, "states")
     for index in range(len(chosen)):
         load_shot(beam, shots[chosen[index]], toggles)
         beam.num_classes = 0

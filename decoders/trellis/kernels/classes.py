@@ -3,13 +3,13 @@
 import numpy as np
 
 from decoders.kernels.jit import kernel
-from decoders.trellis.kernels.layout import class_flips_of, class_score_of
+from decoders.kernels.records import pool
 
 
 @kernel
 def enter_class(beam, flips, start, score):
     """Give a class of observables a score, unless it has a better one."""
-    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
+    class_flips, class_score = pool(beam, "class_flips"), pool(beam, "class_score")
     width = beam.class_words
     for number in range(beam.num_classes):
         same = True
@@ -31,7 +31,7 @@ def find_class(beam, number, mask):
 
     `mask` uint64 (class words,).
     """
-    class_flips, width = class_flips_of(beam), beam.class_words
+    class_flips, width = pool(beam, "class_flips"), beam.class_words
     for other in range(beam.num_classes):
         same = True
         for word in range(width):
@@ -55,7 +55,7 @@ def add_hidden(beam, mask, odds):
         mask: uint64 (class words,): observables that the mechanism flips.
         odds: its odds.
     """
-    class_flips, class_score, width = class_flips_of(beam), class_score_of(beam), beam.class_words
+    class_flips, class_score, width = pool(beam, "class_flips"), pool(beam, "class_score"), beam.class_words
     log_odds = np.log(odds)
     before = beam.num_classes
     for number in range(before):
@@ -74,7 +74,7 @@ def add_hidden(beam, mask, odds):
 @kernel
 def is_sure(beam):
     """Return whether a second class was found and the best one is `sure` ahead of it."""
-    class_score = class_score_of(beam)
+    class_score = pool(beam, "class_score")
     best, second = -np.inf, -np.inf
     for number in range(beam.num_classes):
         if class_score[number] > best:
@@ -87,7 +87,7 @@ def is_sure(beam):
 @kernel
 def choose_classes(beam, flips, scores):
     """Write the two best classes: `flips` uint64 (2, class words), `scores` float64 (2,), -inf if missing."""
-    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
+    class_flips, class_score = pool(beam, "class_flips"), pool(beam, "class_score")
     scores[0] = -np.inf
     scores[1] = -np.inf
     best, second = -1, -1
@@ -113,7 +113,7 @@ def score_opposites(beam, flips, opposites):
 
     `flips` uint64 (class words,), `opposites` float64 (observables,).
     """
-    class_flips, class_score = class_flips_of(beam), class_score_of(beam)
+    class_flips, class_score = pool(beam, "class_flips"), pool(beam, "class_score")
     for observable in range(len(opposites)):
         opposites[observable] = -np.inf
         word, bit = observable >> 6, np.uint64(1) << np.uint64(observable & 63)

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.kernels.jit import kernel
+from decoders.kernels.jit import entry_point
 
 
-@kernel
+@entry_point
 def add_mechanism(table: NDArray[np.float64], mask: int, chance: float) -> None:
     """Apply one mechanism to a table of probabilities.
 

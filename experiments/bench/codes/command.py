@@ -21,7 +21,7 @@ DECODERS = (
     "mwpm",
     "mwpm-correlated",
     "belief-matching",
-    "ensemble",
+    "trellis",
     "pymatching",
     "pymatching-correlated",
 )

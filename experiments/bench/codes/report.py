@@ -15,7 +15,7 @@ from experiments.common.terminal import table
 BARS = {
     "mwpm-correlated": (REFERENCE, "pymatching-correlated"),
     "belief-matching": (REFERENCE,),
-    "ensemble": (REFERENCE,),
+    "trellis": (REFERENCE,),
 }
 _SIGMAS = 2.0
 # Ratios of fewer errors say little.

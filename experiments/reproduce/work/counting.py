@@ -9,34 +9,17 @@ import stim
 from numpy.typing import NDArray
 
 import decoders
+from decoders.registry import decoder_class
 from experiments.common.shot_files import shots_per_piece
 from experiments.reproduce.engine.figure import Job, Record
 from experiments.reproduce.work import chips
 from qec import statistics
 
-# Decoding a cycle of the 105-qubit chip's memory of 30 cycles on one core, in microseconds, roughly; for the
-# time left alone.
-_COST_US = {
-    "mwpm": {3: 0.03, 5: 0.14, 7: 0.43, 9: 1.5, 11: 3.4},
-    "mwpm-correlated": {3: 0.2, 5: 1.0, 7: 2.9, 9: 9.0, 11: 22.0},
-    "belief-matching": {3: 0.8, 5: 3.9, 7: 10.0, 9: 25.0, 11: 50.0},
-    "ensemble": {3: 55.0, 5: 280.0, 7: 900.0, 9: 3000.0, 11: 8000.0},
-}
-# Second matchings of long memories take longer, a cycle, than those of short ones.
-_GROWTH = {"mwpm-correlated": 0.38}
 _SAMPLING_US = 0.0035  # times d^2
 _WATCHED = 2048
-# Decoding time of memories, roughly, in units of "mwpm"; decides how many shots a decoder is given.
-_DECODER_COST = {
-    "mwpm": 1.0,
-    "pymatching": 4.0,
-    "pymatching-correlated": 15.0,
-    "mwpm-correlated": 20.0,
-    "belief-matching": 20.0,
-    "ensemble": 1300.0,
-}
-_SLOW = 200.0
-_ENOUGH = 25.0
+# Decoders of up to twice this many times the cost of "mwpm" decode all shots, slower ones fewer.
+_ENOUGH = 40.0
+_REFERENCE_DISTANCE = 7
 
 
 def job(
@@ -126,10 +109,8 @@ def stream(seed: int, *what: object) -> int:
 
 def cycle_us(distance: int, decoder: str, *, cycles: int) -> float:
     """Estimate the time to simulate and decode a cycle, in microseconds."""
-    if decoder in _COST_US:
-        decoding = _COST_US[decoder][distance] * math.pow(cycles / 30, _GROWTH.get(decoder, 0.0))
-    else:
-        decoding = _COST_US["mwpm"][distance] * _cost(decoder)
+    found = decoder_class(decoder)
+    decoding = found.rough_cost_us[distance] * math.pow(cycles / 30, found.rough_cost_growth)
     return decoding + _SAMPLING_US * distance**2
 
 
@@ -154,4 +135,6 @@ def affordable(decoder: str, shots: int) -> int:
 
 
 def _cost(decoder: str) -> float:
-    return _DECODER_COST.get(decoder, _SLOW)
+    """Decoding time in units of "mwpm"."""
+    costs = [decoder_class(name).rough_cost_us[_REFERENCE_DISTANCE] for name in (decoder, "mwpm")]
+    return costs[0] / costs[1]

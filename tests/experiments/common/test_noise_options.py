@@ -14,7 +14,7 @@ from experiments.common.noise_options import noise_names
 from experiments.common.points import Point
 from experiments.common.sampling import MemorySampler
 from qec.sampling import LeakageSampler
-from realtime.recording import read_recording
+from realtime.source.recording import read_recording
 
 _DEVICE = """\
 name = "{name}"

@@ -11,7 +11,7 @@ from decoders import StreamingDecoder
 from experiments.common.points import Point
 from experiments.loop.measurement import shots_of_length, timed_lengths
 from experiments.loop.shots import prepare, simulate, with_endings_of
-from realtime.playlist import Playlist
+from realtime.source.playlist import Playlist
 
 
 def shots(cycles: int, *, count: int, seed: int) -> Playlist:

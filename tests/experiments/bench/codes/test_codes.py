@@ -151,7 +151,7 @@ def test_verdicts() -> None:
         "mwpm": run_of(list(range(10)), 100),
         "mwpm-correlated": run_of(list(range(5, 12)), 100),
         "belief-matching": run_of(list(range(20)), 100),
-        "ensemble": Run(note="refuses the model: why"),
+        "trellis": Run(note="refuses the model: why"),
         "pymatching-correlated": run_of([5], 100),
     }
     scores = score_cell(cell, runs)
@@ -170,7 +170,7 @@ def test_verdicts() -> None:
         line.split() for line in words.splitlines() if line.split()[:4] == ["toric", "3", "0.01", "10"]
     )
     assert summary[4:] == ["(0.70!)", "(2.0!)", "-", "(0.10)"]
-    assert "toric, d = 3, p = 0.01, ensemble: refuses the model: why" in words
+    assert "toric, d = 3, p = 0.01, trellis: refuses the model: why" in words
     assert "1 of 1 cells have a decoder that is compared on fewer than 1000 errors" in words
     refusing = Score(cell, "mwpm", 3, 1.0, scores[0].pairs, "")
     assert "mwpm: refused 3 shots (counted as errors)" in text([refusing], errors=5)
@@ -214,7 +214,7 @@ def test_refused_shots_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_random_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["mwpm", "ensemble"]
+    names = ["mwpm", "trellis"]
     assert bench(tmp_path, "--random_models", "6", "--seed", "3", "--decoders", *names) == 0
     out = capsys.readouterr().out
     assert "Exact logical error rates on 6 random models, seeds 3 to 8" in out
@@ -231,17 +231,17 @@ def test_random_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_table_of_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     outcomes = [
-        Outcome(1, 0.1, {"mwpm": 0.1, "ensemble": 0.2}, {"mwpm": 0, "ensemble": 0}),
-        Outcome(2, 0.3, {"mwpm": 0.6, "ensemble": 0.3}, {"mwpm": 4, "ensemble": 0}),
-        Outcome(3, 0.0, {"mwpm": 0.0, "ensemble": 0.2}, {"mwpm": 1, "ensemble": 0}),
+        Outcome(1, 0.1, {"mwpm": 0.1, "trellis": 0.2}, {"mwpm": 0, "trellis": 0}),
+        Outcome(2, 0.3, {"mwpm": 0.6, "trellis": 0.3}, {"mwpm": 4, "trellis": 0}),
+        Outcome(3, 0.0, {"mwpm": 0.0, "trellis": 0.2}, {"mwpm": 1, "trellis": 0}),
     ]
     lines = exact_rates.text(outcomes).splitlines()
-    plain, ensemble = (
+    plain, trellis = (
         next(line.split() for line in lines if line.split()[:1] == [n]) for n in outcomes[0].rates
     )
     # mean / mean, median, 99th percentile, worst, its seed, above the optimum, above 0, above mwpm, refused
     assert plain == ["mwpm", "1.750000", "2.000", "2.000", "2.000", "2", "1", "0", "5", "in", "2", "models"]
-    assert ensemble == ["ensemble", "1.750000", "2.000", "2.000", "2.000", "1", "2", "1", "2", "0"]
+    assert trellis == ["trellis", "1.750000", "2.000", "2.000", "2.000", "1", "2", "1", "2", "0"]
 
 
 def test_one_model_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

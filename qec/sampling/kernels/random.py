@@ -1,0 +1,72 @@
+"""Random numbers: one generator per stream, so that a result does not depend on who computes it.
+
+xoshiro256++ (Blackman and Vigna, arXiv 1805.01407), its state filled by SplitMix64 from a seed and the number
+of a stream (a shot, a chain): streams can be drawn in any order, by any number of threads.
+"""
+
+import math
+
+import numpy as np
+
+from qec.sampling.kernels.jit import kernel
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_ONE, _R23, _R45, _R11 = np.uint64(1), np.uint64(23), np.uint64(45), np.uint64(11)
+_R17, _R19, _R41, _R27, _R30, _R31 = (np.uint64(r) for r in (17, 19, 41, 27, 30, 31))
+_STEP = 2.0**-53
+
+
+@kernel
+def mixed(word):
+    """SplitMix64's finalizer: every bit of the result depends on every bit of the word."""
+    word = (word ^ (word >> _R30)) * _MIX_1
+    word = (word ^ (word >> _R27)) * _MIX_2
+    return word ^ (word >> _R31)
+
+
+@kernel
+def start_stream(state, seed, stream):
+    """Put a generator, uint64 (4,), at the start of a stream of a seed."""
+    word = mixed(np.uint64(seed) + _GOLDEN) ^ mixed(~(np.uint64(stream) * _GOLDEN))
+    for at in range(4):
+        word += _GOLDEN
+        state[at] = mixed(word)
+
+
+@kernel
+def next_word(state):
+    """64 random bits."""
+    a, b, c, d = state[0], state[1], state[2], state[3]
+    total = a + d
+    result = ((total << _R23) | (total >> _R41)) + a
+    shifted = b << _R17
+    c ^= a
+    d ^= b
+    state[1] = b ^ c
+    state[0] = a ^ d
+    state[2] = c ^ shifted
+    state[3] = (d << _R45) | (d >> _R19)
+    return result
+
+
+@kernel
+def next_float(state):
+    """A number between 0 and 1, neither end included, in steps of 2^-53."""
+    return (np.float64(next_word(state) >> _R11) + 0.5) * _STEP
+
+
+@kernel
+def next_below(state, limit):
+    """An integer from 0 to limit - 1; the bias is below limit / 2^53."""
+    return np.int64(next_float(state) * limit)
+
+
+@kernel
+def next_skip(state, inverse_log, limit):
+    """How many trials fail before the next success, `limit` if as many or more.
+
+    `inverse_log` is 1 / ln(1 - p), zero for p = 1.
+    """
+    skip = math.log(next_float(state)) * inverse_log
+    return np.int64(skip) if skip < limit else np.int64(limit)

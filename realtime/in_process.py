@@ -1,0 +1,90 @@
+"""The loop in one process: source and decoder are threads without the GIL, with rings between them.
+
+For machines with too few cores for threads that spin in several processes, and for tests. Nothing is
+sent over a socket; frames and answers are the same bytes.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from decoders import StreamingDecoder
+from decoders.streaming.frames import Kind
+from realtime.latency import Histogram
+from realtime.service.admission import Admission
+from realtime.service.session import Policy, Session, SessionLimits
+from realtime.service.worker import Placement, Worker
+from realtime.source.player import Link
+
+
+class LocalLoop:
+    """A decoder that serves one session in a thread, between entering and leaving a `with` block.
+
+    Args:
+        decoder: taken over; do not push to it.
+        kind, cycle_ns, commits, commit_gap_ns, policy: see `Session.begin`.
+        limits: see `SessionLimits`.
+        stream: number of the logical qubit.
+        core: where the thread runs; None leaves it to the system.
+        max_load: part of a core that decoding may need at this cycle_ns (see `Admission`); 0: any.
+    """
+
+    def __init__(
+        self,
+        *,
+        decoder: StreamingDecoder,
+        kind: Kind = "events",
+        cycle_ns: int = 0,
+        commits: bool = False,
+        commit_gap_ns: int = 0,
+        policy: Policy = "drop-shot",
+        limits: SessionLimits | None = None,
+        stream: int = 0,
+        core: int | None = None,
+        max_load: float = 0.0,
+    ) -> None:
+        self._worker = Worker(
+            session=Session(decoder=decoder, stream=stream, limits=limits),
+            hub=None,
+            placement=Placement(core=core, spin=True),
+        )
+        self._kind, self._cycle_ns, self._policy = kind, cycle_ns, policy
+        self._commits, self._commit_gap_ns = commits, commit_gap_ns
+        self._admission = Admission(most_load=max_load, cores=1)
+        self.link = Link.over_rings(self._worker.data_ring, self._worker.results_ring)
+        #: Number of the session, for the frames; 0 outside the `with` block.
+        self.session = 0
+
+    def __enter__(self) -> Self:
+        self._worker.start()
+        try:
+            pace = 0 if self._policy == "block" else self._cycle_ns
+            self._admission.check(stream=0, service_ns=self._worker.service_ns, cycle_ns=pace)
+            self.session = self._worker.begin(
+                kind=self._kind,
+                cycle_ns=self._cycle_ns,
+                commits=self._commits,
+                commit_gap_ns=self._commit_gap_ns,
+                policy=self._policy,
+            ).session
+        except BaseException:
+            self._worker.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.stop()
+        self.session = 0
+
+    def counters(self) -> dict[str, int]:
+        """What happened so far; see `realtime.protocol.session_record.COUNTERS`."""
+        return self._worker.session.counters()
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Latencies so far; see `Session.histograms`."""
+        return self._worker.session.histograms()
+
+    def reset_latencies(self) -> None:
+        """Forget the latencies so far."""
+        self._worker.reset_latencies()

@@ -1,0 +1,49 @@
+"""Atomic loads and stores of words that two threads share."""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from realtime.kernels.jit import interpreted, kernel
+
+if interpreted:
+
+    def load_word(words: Any, at: Any) -> int:
+        """Read a word that another thread writes (the interpreter's lock orders it)."""
+        return int(words[at])
+
+    def store_word(words: Any, at: Any, value: Any) -> None:
+        """Write a word that another thread reads."""
+        words[at] = value
+
+else:
+
+    @intrinsic
+    def _load_acquire(typing_context, address):
+        def generate(context, builder, signature, arguments):
+            word = context.get_value_type(types.int64)
+            return builder.load_atomic(builder.inttoptr(arguments[0], word.as_pointer()), "acquire", 8)
+
+        return types.int64(types.int64), generate
+
+    @intrinsic
+    def _store_release(typing_context, address, value):
+        def generate(context, builder, signature, arguments):
+            word = context.get_value_type(types.int64)
+            pointer = builder.inttoptr(arguments[0], word.as_pointer())
+            builder.store_atomic(arguments[1], pointer, "release", 8)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    @kernel
+    def load_word(words, at):  # type: ignore[misc]
+        """Read a word that another thread writes; nothing after it is read earlier."""
+        return _load_acquire(np.int64(words.ctypes.data + 8 * at))  # type: ignore[call-arg]
+
+    @kernel
+    def store_word(words, at, value):  # type: ignore[misc]
+        """Write a word that another thread reads; nothing before it is written later."""
+        _store_release(np.int64(words.ctypes.data + 8 * at), np.int64(value))  # type: ignore[call-arg]

@@ -1,0 +1,42 @@
+"""Monotonic clock, int64 nanoseconds: the only module of the loop that reads the time.
+
+CLOCK_MONOTONIC is one clock for all processes of a machine, so that times in frames can be compared.
+"""
+
+import sys
+import time
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from realtime.kernels.jit import interpreted, kernel
+
+_MONOTONIC = int(getattr(time, "CLOCK_MONOTONIC", 1))
+
+
+@intrinsic
+def _read_clock(typing_context, clock):
+    """Read one of the system's clocks, ns (POSIX clock_gettime)."""
+
+    def generate(context, builder, signature, arguments):
+        word, number = context.get_value_type(types.int64), context.get_value_type(types.int32)
+        pair = cgutils.alloca_once(builder, word, size=2)
+        prototype = ir.FunctionType(number, [number, word.as_pointer()])
+        function = cgutils.get_or_insert_function(builder.module, prototype, "clock_gettime")
+        builder.call(function, [builder.trunc(arguments[0], number), pair])
+        seconds, rest = builder.load(pair), builder.load(builder.gep(pair, [number(1)]))
+        return builder.add(builder.mul(seconds, word(1_000_000_000)), rest)
+
+    return types.int64(types.int64), generate
+
+
+if interpreted or sys.platform == "win32":
+    now_ns = time.monotonic_ns
+else:
+
+    @kernel
+    def now_ns() -> int:
+        """Read the monotonic clock, ns; callable from kernels and from Python."""
+        return int(_read_clock(_MONOTONIC))  # type: ignore[call-arg]

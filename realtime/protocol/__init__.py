@@ -1,0 +1,1 @@
+"""Frames on the wire, control messages and the record of a session."""

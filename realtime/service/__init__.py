@@ -1,0 +1,1 @@
+"""Decoding service: daemon, sessions, admission control, client."""

@@ -1,0 +1,1 @@
+"""Syndrome source: playlists, frame scheduling, recordings."""

@@ -1,0 +1,245 @@
+"""Streams in a file: a line of JSON, then the data frames as they were sent, one behind the other."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from realtime.protocol.wire import (
+    HEADER,
+    MAX_CYCLES,
+    Flags,
+    Frame,
+    Payload,
+    WireError,
+    encode_frame,
+    parse_frame,
+    payload_bytes,
+)
+from realtime.source.playlist import Playlist
+
+FORMAT = "qec-stream"
+VERSION = 1
+_MAX_HEAD = 1 << 20
+_KINDS = {Payload.EVENTS: "events", Payload.MEASUREMENTS: "measurements"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A file of frames, read.
+
+    Attributes:
+        playlist: its shots.
+        cycle_ns: time between two cycles when it was recorded.
+        notes: what else its first line says.
+    """
+
+    playlist: Playlist
+    cycle_ns: int
+    notes: dict[str, Any]
+
+
+class RecordingWriter:
+    """Writes frames as they are sent; the file gets its name when it is complete.
+
+    Args:
+        path: file to write.
+        cycle_ns: time between two cycles.
+        notes: more for the first line, for example where the data come from.
+    """
+
+    def __init__(self, path: Path | str, *, cycle_ns: int, notes: dict[str, Any] | None = None) -> None:
+        self._path = Path(path)
+        self._partial = self._path.with_name(self._path.name + ".partial")
+        head = {**(notes or {}), "format": FORMAT, "version": VERSION, "cycle_ns": cycle_ns}
+        self._head = json.dumps(head, sort_keys=True).encode() + b"\n"
+        if len(self._head) > _MAX_HEAD:
+            raise ValueError(f"notes of {len(self._head)} bytes: at most {_MAX_HEAD}")
+
+    def __enter__(self) -> Self:
+        self._file = self._partial.open("wb")
+        self._file.write(self._head)
+        return self
+
+    def write(self, message: bytes) -> None:
+        """Append one data frame.
+
+        Raises:
+            WireError: it is none.
+        """
+        parse_frame(message)
+        self._file.write(message)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink()
+
+
+def frames_of(
+    playlist: Playlist,
+    *,
+    frame_cycles: int,
+    cycle_ns: int,
+    session: int = 1,
+    stream: int = 0,
+    start_ns: int = 0,
+    shots: range | None = None,
+) -> Iterator[bytes]:
+    """The data frames of a playlist, as a source sends them; the readout travels with the last cycles.
+
+    Args:
+        playlist: what to send.
+        frame_cycles: cycles of a frame, 1 to 64.
+        cycle_ns: time between two cycles.
+        session, stream: numbers for the headers.
+        start_ns: when the first cycle of the first shot begins; 0 sets all due times to 0, unknown.
+        shots: which shots; None for all.
+
+    Raises:
+        ValueError: a number of cycles that no frame can hold.
+    """
+    if not 1 <= frame_cycles <= MAX_CYCLES:
+        raise ValueError(f"{frame_cycles} cycles in a frame: 1 to {MAX_CYCLES}")
+    kind = Payload.EVENTS if playlist.kind == "events" else Payload.MEASUREMENTS
+    sequence = 0
+    total = playlist.num_cycles
+    for shot in range(playlist.num_shots) if shots is None else shots:
+        for first in range(0, max(1, total), frame_cycles):
+            stop = min(first + frame_cycles, total)
+            last = stop == total
+            passed = (shot * total + stop) * cycle_ns
+            yield encode_frame(
+                session=session,
+                stream=stream,
+                shot=shot,
+                sequence=sequence,
+                first_cycle=first,
+                due_ns=start_ns + passed if start_ns else 0,
+                kind=kind,
+                rows=playlist.rows[shot, first:stop],
+                bits_per_cycle=playlist.bits,
+                final=playlist.last[shot] if last else None,
+                final_bits=playlist.last_bits if last else 0,
+                flags=Flags.FIRST if first == 0 else 0,
+            )
+            sequence += 1
+
+
+def write_recording(
+    path: Path | str,
+    playlist: Playlist,
+    *,
+    frame_cycles: int,
+    cycle_ns: int,
+    notes: dict[str, Any] | None = None,
+) -> Path:
+    """Write a playlist as a file of frames; what a perfect decoder would answer goes into the notes."""
+    notes = dict(notes or {})
+    if playlist.observable_flips is not None:
+        notes["observable_flips"] = [row.tobytes().hex() for row in playlist.observable_flips]
+    with RecordingWriter(path, cycle_ns=cycle_ns, notes=notes) as writer:
+        for message in frames_of(playlist, frame_cycles=frame_cycles, cycle_ns=cycle_ns):
+            writer.write(message)
+    return Path(path)
+
+
+def read_recording(path: Path | str) -> Recording:
+    """Read a file of frames.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: not such a file, a damaged frame, a shot that is not whole, shots of different form.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.readline(_MAX_HEAD)
+        data = memoryview(file.read())
+    notes = _notes(path, head)
+    shots: list[tuple[np.ndarray[Any, np.dtype[np.uint8]], ...]] = []
+    parts: list[Frame] = []
+    form: tuple[int, int, int] | None = None
+    for number, frame in enumerate(_frames(path, data)):
+        header = frame.header
+        flags = int(header["flags"])
+        where = f"{path}: frame {number}"
+        wanted = int(parts[-1].header["first_cycle"] + parts[-1].header["cycles"]) if parts else 0
+        if flags & Flags.ABORT:
+            parts = []  # given up by its source: not a shot to play
+            continue
+        if bool(flags & Flags.FIRST) != (not parts) or int(header["first_cycle"]) != wanted:
+            raise ValueError(f"{where} begins with cycle {header['first_cycle']}, expected {wanted}")
+        this = (int(header["kind"]), int(header["bits_per_cycle"]))
+        if form is not None and this != form[:2]:
+            raise ValueError(
+                f"{where} has {this[1]} bits of kind {this[0]}, the ones before {form[:2][::-1]}"
+            )
+        form = (*this, int(header["final_bits"]))
+        parts.append(frame)
+        if flags & Flags.LAST:
+            shots.append((np.concatenate([part.rows for part in parts]), frame.final.copy()))
+            parts = []
+    if parts or not shots or form is None:
+        raise ValueError(f"{path}: the last shot is not whole" if parts else f"{path}: no shot in it")
+    lengths = sorted({len(rows) for rows, _ in shots})
+    if len(lengths) > 1 or len({final.size for _, final in shots}) > 1:
+        raise ValueError(f"{path}: shots of {lengths[0]} and of {lengths[-1]} cycles; one length is needed")
+    answers = notes.pop("observable_flips", None)
+    try:
+        flips = (
+            None if answers is None else np.array([list(bytes.fromhex(a)) for a in answers], dtype=np.uint8)
+        )
+        playlist = Playlist(
+            rows=np.stack([rows for rows, _ in shots]),
+            last=np.stack([final for _, final in shots]),
+            observable_flips=flips,
+            kind="events" if form[0] == Payload.EVENTS else "measurements",
+            bits=form[1],
+            last_bits=form[2],
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return Recording(playlist=playlist, cycle_ns=notes.pop("cycle_ns"), notes=notes)
+
+
+def _notes(path: Path, head: bytes) -> dict[str, Any]:
+    try:
+        notes = json.loads(head)
+        known = notes["format"] == FORMAT and notes["version"] == VERSION
+        cycle_ns = notes["cycle_ns"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        known, notes, cycle_ns = False, {}, 0
+    if not known or not isinstance(cycle_ns, int) or cycle_ns < 1:
+        raise ValueError(
+            f'{path}: not a recorded stream; its first line must be JSON with "format": "{FORMAT}", '
+            f'"version": {VERSION} and "cycle_ns"'
+        )
+    return {name: value for name, value in notes.items() if name not in ("format", "version")}
+
+
+def _frames(path: Path, data: memoryview) -> Iterator[Frame]:
+    """Frames one behind the other; each header says how long its frame is."""
+    at = number = 0
+    while at < len(data):
+        size = HEADER.itemsize
+        if at + size <= len(data):
+            header = np.frombuffer(data, dtype=HEADER, count=1, offset=at)[0]
+            size += payload_bytes(
+                cycles=int(header["cycles"]),
+                bits_per_cycle=int(header["bits_per_cycle"]),
+                final_bits=int(header["final_bits"]),
+            )
+        try:
+            yield parse_frame(data[at : at + size])
+        except WireError as error:
+            raise ValueError(f"{path}: frame {number}: {error}") from None
+        at += size
+        number += 1
