@@ -137,13 +137,15 @@ def folder(text: str) -> Path:
 
 
 def decoder(text: str) -> str:
-    """Accept the name of a decoder."""
-    import decoders  # takes a while, and `qec --help` does not need it
+    """Accept the name of a decoder, or `module:Class`."""
+    from decoders import registry  # takes a while, and `qec --help` does not need it
 
-    if text not in decoders.names():
-        close = difflib.get_close_matches(text, decoders.names(), n=1)
-        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(decoders.names())}"
-        raise argparse.ArgumentTypeError(f"no decoder is named {text!r}: {hint}")
+    try:
+        registry.decoder_class(text)
+    except ValueError as error:
+        close = difflib.get_close_matches(text, registry.names(), n=1)
+        hint = f"no decoder is named {text!r}: did you mean {close[0]}?" if close else str(error)
+        raise argparse.ArgumentTypeError(hint) from None
     return text
 
 
