@@ -1,13 +1,13 @@
 """Decoders for detector error models. Knows stim, knows no code and no noise model.
 
-`from_dem(name, dem)` makes a decoder, `names()` lists them, `sinter_decoders()` is what sinter takes.
+`from_dem(name, dem)` makes a decoder, `names()` lists them, `sinter_decoders()` returns them for sinter.
 Importing this package compiles nothing and imports no decoder.
 """
 
 from decoders.base import Decoder
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.rounds import Rounds
-from decoders.registry import from_dem, names
+from decoders.registry import from_dem, names, with_gaps
 from decoders.sinter_adapter import sinter_decoders
 from decoders.streaming.decoder import StreamingDecoder
 from decoders.streaming.parallel import ParallelStreamingDecoder
@@ -21,4 +21,5 @@ __all__ = [
     "from_dem",
     "names",
     "sinter_decoders",
+    "with_gaps",
 ]

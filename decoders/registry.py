@@ -1,42 +1,66 @@
-"""Names of decoders, and making one by its name."""
+"""Decoders by name: those of this package, plug-ins, and classes given as `module:Class`."""
 
 import inspect
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 import stim
 
 from decoders.base import Decoder
 
-# name -> module and class. A module is imported when its decoder is first asked for, so that nobody
-# pays for, or needs, a library that only another decoder uses.
-_DECODERS = {
-    "mwpm": ("decoders.matching.decoder", "MWPM"),
-    "mwpm-correlated": ("decoders.correlated.decoder", "CorrelatedMWPM"),
-    "mwpm-stream": ("decoders.streaming.whole_shot", "StreamingMWPM"),
-    "belief-matching": ("decoders.belief_matching.decoder", "BeliefMatching"),
-    "ensemble": ("decoders.trellis.decoder", "Ensemble"),
-    "pymatching": ("decoders.external.pymatching", "PyMatching"),
-    "pymatching-correlated": ("decoders.external.pymatching", "CorrelatedPyMatching"),
+#: Entry point group in which other distributions register decoders: name = "module:Class".
+ENTRY_POINTS = "qec.decoders"
+
+# A module is imported when its decoder is first asked for, so that nobody pays for, or needs, a library that
+# only another decoder uses.
+_OWN = {
+    "mwpm": "decoders.matching.decoder:MWPM",
+    "mwpm-correlated": "decoders.correlated.decoder:CorrelatedMWPM",
+    "mwpm-stream": "decoders.streaming.whole_shot:StreamingMWPM",
+    "belief-matching": "decoders.belief_matching.decoder:BeliefMatching",
+    "trellis": "decoders.trellis.decoder:Trellis",
+    "pymatching": "decoders.external.pymatching:PyMatching",
+    "pymatching-correlated": "decoders.external.pymatching:CorrelatedPyMatching",
 }
+# Names of earlier versions, for the message.
+_FORMER = {"ensemble": "trellis"}
+
+
+@cache
+def _known() -> dict[str, str]:
+    plug_ins = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    return _OWN | {name: value for name, value in sorted(plug_ins.items()) if name not in _OWN}
 
 
 def names() -> list[str]:
-    """The names that `from_dem` knows, in the order of listing."""
-    return list(_DECODERS)
+    """List the decoders that `from_dem` knows: our own, then installed plug-ins by name."""
+    return list(_known())
+
+
+def with_gaps() -> list[str]:
+    """List the decoders that give complementary gaps. Imports all decoders."""
+    return [name for name in names() if decoder_class(name).gives_gaps]
 
 
 def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder:
     """Make a decoder for a DEM.
 
     Args:
-        name: one of `names()`.
-        dem: for matching decoders made with `decompose_errors=True`; "ensemble" takes any.
-        options: those of the decoder, see its class's `from_dem`.
+        name: One of `names()`, or `module:Class` for a class of your own, a subclass of `Decoder`.
+        dem: For matching decoders made with `decompose_errors=True`; "trellis" takes any.
+        options: Those of the decoder, see its class's `from_dem`.
 
     Raises:
-        ValueError: an unknown name or option (the message lists the known ones), a DEM that this
+        ValueError: An unknown name or option (the message lists the known ones), a DEM that this
             decoder cannot take, or something that is no DEM.
+
+    Example:
+        >>> import decoders, stim
+        >>> decoder = decoders.from_dem("mwpm", stim.DetectorErrorModel("error(0.1) D0 L0"))
+        >>> decoder.decode([True])
+        array([ True])
     """
     decoder = decoder_class(name)
     known = known_options(name)
@@ -47,7 +71,7 @@ def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder
     if isinstance(dem, stim.Circuit):
         raise ValueError(
             "expected a DEM, got a circuit: pass circuit.detector_error_model(decompose_errors=True), or "
-            "for 'ensemble' also circuit.detector_error_model()"
+            "for 'trellis' also circuit.detector_error_model()"
         )
     if not isinstance(dem, stim.DetectorErrorModel):
         raise ValueError(f"expected a stim.DetectorErrorModel, got {type(dem).__name__}")
@@ -55,23 +79,35 @@ def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder
 
 
 def decoder_class(name: str) -> type[Decoder]:
-    """The class behind a name; imports its module.
+    """Import the class of a decoder.
+
+    Args:
+        name: One of `names()`, or `module:Class`.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: An unknown name, a module or class that cannot be imported, or no subclass of `Decoder`.
     """
-    if name not in _DECODERS:
-        raise ValueError(f"no decoder is named '{name}': choose from {', '.join(_DECODERS)}")
-    module, attribute = _DECODERS[name]
-    found: type[Decoder] = getattr(import_module(module), attribute)
+    place = _known().get(name, name)
+    module, colon, attribute = place.partition(":")
+    if not colon:
+        renamed = f" ('{name}' is now called '{_FORMER[name]}')" if name in _FORMER else ""
+        raise ValueError(f"no decoder is named '{name}'{renamed}: choose from {', '.join(names())}")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        if name in _OWN:
+            raise
+        raise ValueError(f"decoder '{name}' cannot be imported from '{place}': {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Decoder)):
+        raise ValueError(f"decoder '{name}': {place} must be a subclass of decoders.Decoder")
     return found
 
 
 def known_options(name: str) -> list[str]:
-    """The options that the decoder of this name takes.
+    """List the options that the decoder of this name takes.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: As `decoder_class`.
     """
     parameters = inspect.signature(decoder_class(name).from_dem).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]

@@ -10,7 +10,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders import registry
-from decoders.base import WITH_GAPS, Decoder
+from decoders.base import Decoder
 
 # Between a decoder's name and the threshold of its gap, in the names that sinter sees.
 _GAP = "-gap-"
@@ -67,7 +67,7 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
     ours refuse a DEM with undecomposed hyperedges, where PyMatching would leave these errors out.
 
     sinter decomposes the errors of a task's circuit, which fails for some (colour codes). Give such a
-    task its model, `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())`, for "ensemble".
+    task its model, `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())`, for "trellis".
 
     Args:
         gap_thresholds: for each of them and each decoder that gives gaps one decoder more, such as
@@ -79,8 +79,7 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
     """
     names = registry.names()
     for threshold in gap_thresholds:
-        able = (name for name in registry.names() if registry.decoder_class(name).gives_gaps)
-        names += [f"{name}{_GAP}{threshold:.15g}" for name in able]
+        names += [f"{name}{_GAP}{threshold:.15g}" for name in registry.with_gaps()]
     return {name: sinter_decoder(name) for name in names}
 
 
@@ -96,7 +95,8 @@ def sinter_decoder(name: str) -> SinterDecoder:
             registry.decoder_class(name)
         return SinterDecoder(name)
     if not registry.decoder_class(base).gives_gaps:
-        raise ValueError(f"decoder '{base}' gives no gaps, as '{name}' needs: {', '.join(WITH_GAPS)} do")
+        able = ", ".join(registry.with_gaps())
+        raise ValueError(f"decoder '{base}' gives no gaps, as '{name}' needs: {able} do")
     try:
         threshold = float(words)
     except ValueError:

@@ -4,45 +4,45 @@ import argparse
 import difflib
 import importlib
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+
+from experiments.common.parser import USAGE_ERROR, Parser, project_version, wrap_epilog
 
 # Command -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary). The module is
 # imported when its command runs and not before: `qec --help` stays quick.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("experiments.demo", "the main job in a minute: simulate, decode, fit Lambda, draw"),
     "sweep": (
-        "experiments.sweep",
+        "experiments.sweep.command",
         "codes x distances x noise x decoders into a CSV, in processes",
     ),
     "decode": ("experiments.decode", "a detector error model and a file of shots -> a file of predictions"),
     "hardware": (
-        "experiments.hardware",
+        "experiments.hardware.command",
         "decode recorded experiments, compare with published predictions",
     ),
-    "learn": ("experiments.learn", "error rates learned from detection events -> a detector error model"),
-    "plot": ("experiments.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
-    "gap": ("experiments.gap", "how sure the decoder was of each shot: calibration, post-selection"),
+    "learn": (
+        "experiments.hardware.learn",
+        "error rates learned from detection events -> a detector error model",
+    ),
+    "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
     "realtime": (
-        "experiments.realtime",
+        "experiments.loop.realtime",
         "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
     ),
-    "soak": ("experiments.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
-    "serve": ("experiments.serve", "a decoder daemon for sources of your own"),
-    "stream": ("experiments.stream", "play simulated or recorded shots to a daemon, or record them"),
-    "keygen": ("experiments.keygen", "keys for daemons and sources on different machines"),
+    "soak": ("experiments.loop.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
+    "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
+    "stream": ("experiments.loop.stream", "play simulated or recorded shots to a daemon, or record them"),
+    "keygen": ("experiments.loop.keygen", "keys for daemons and sources on different machines"),
     "reproduce": (
         "experiments.reproduce.command",
         "the published results in simulation, figure by figure",
     ),
-    "bench": ("experiments.bench", "measurements of speed against PyMatching, with CSV and figure"),
+    "bench": ("experiments.bench.command", "measurements of speed against PyMatching, with CSV and figure"),
 }
 
-USAGE_ERROR = 2
 INTERRUPTED = 130
 
 _EXAMPLES = """\
@@ -55,33 +55,10 @@ Exit code 2: wrong use, 130: stopped by Ctrl-C.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line; flags are never guessed from their beginning."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where to read what would be right."""
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def wrap_epilog(parser: argparse.ArgumentParser) -> None:
-    """Fill the paragraphs after a command's options to the width of the terminal; lists stay as they are."""
-    width = shutil.get_terminal_size().columns - 2  # as argparse fills the options
-    paragraphs = (parser.epilog or "").split("\n\n")
-    parser.epilog = "\n\n".join(text if "\n " in text else textwrap.fill(text, width) for text in paragraphs)
-
-
-def project_version() -> str:
-    """Version of the installed distribution."""
-    try:
-        return version("below-threshold")
-    except PackageNotFoundError:
-        return "unknown (not installed)"
-
-
 def _overview() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     listing = "\n".join(f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items())
-    parser = _Parser(
+    parser = Parser(
         prog="qec",
         usage="qec COMMAND [options]    (qec COMMAND --help explains the options)",
         description=f"Quantum error correction below threshold.\n\ncommands:\n{listing}",
@@ -102,7 +79,7 @@ def _unknown(command: str) -> str:
 def _run_command(command: str, arguments: Sequence[str]) -> int:
     module_name, summary = COMMANDS[command]
     module = importlib.import_module(module_name)
-    parser = _Parser(
+    parser = Parser(
         prog=f"qec {command}",
         description=f"{summary[0].upper()}{summary[1:]}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

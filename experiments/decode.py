@@ -12,11 +12,18 @@ import numpy as np
 import stim
 
 import decoders
-from experiments.preparation import preparation
-from experiments.progress import Progress
-from experiments.settings import DEFAULT_DECODER
-from experiments.shots import FORMATS, PackedBits, PredictionWriter, ShotReader, format_of, shots_per_piece
-from experiments.tables import estimate
+from experiments.common.preparation import preparation
+from experiments.common.progress import Progress
+from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.shot_files import (
+    FORMATS,
+    PackedBits,
+    PredictionWriter,
+    ShotReader,
+    format_of,
+    shots_per_piece,
+)
+from experiments.common.tables import estimate
 from qec import statistics
 
 

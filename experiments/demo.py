@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 import decoders
-from experiments import fits
-from experiments.noise_options import add_noise, has_own_rates, noise_name
-from experiments.points import Point, decoding_model
-from experiments.preparation import compile_kernels
-from experiments.progress import Progress
-from experiments.sampling import MemorySampler
-from experiments.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
-from experiments.shots import shots_per_piece
-from experiments.tables import estimate, table
+from experiments.common import fits
+from experiments.common.noise_options import add_noise, has_own_rates, noise_name
+from experiments.common.points import Point, decoding_model
+from experiments.common.preparation import compile_kernels
+from experiments.common.progress import Progress
+from experiments.common.sampling import MemorySampler
+from experiments.common.settings import DEFAULT_DECODER, PUBLISHED_LAMBDA
+from experiments.common.shot_files import shots_per_piece
+from experiments.common.tables import estimate, table
 
 # SI1000 of this strength, decoded by matching, comes near the published chip's epsilon_d and Lambda.
 DEFAULT_P = 0.0025
@@ -124,12 +124,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(out: Path, counts: Sequence[fits.Count], found: fits.Fits, *, decoder: str, title: str) -> Path:
     # Matplotlib takes a while to import, and `qec demo --help` does not need it.
-    from experiments import figures, pictures
+    from experiments.plotting import figures, overview
 
     return figures.draw_overview(
         path=out,
-        suppression=[pictures.suppression_series(decoder, found)],
-        cycles=pictures.cycle_series(counts, found),
+        suppression=[overview.suppression_series(decoder, found)],
+        cycles=overview.cycle_series(counts, found),
         title=f"Rotated surface code, {title}",
     )
 

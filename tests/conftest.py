@@ -20,7 +20,7 @@ settings.load_profile("suite")
 _FIRST = [
     "tests/decoders/test_every_decoder.py",
     "tests/decoders/test_kernels_lanes.py",
-    "tests/experiments/test_realtime.py",
+    "tests/experiments/loop/test_realtime.py",
     "tests/test_installed_wheel.py",
 ]
 

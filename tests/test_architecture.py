@@ -6,6 +6,7 @@ Every import statement counts, also inside functions and under TYPE_CHECKING.
 import ast
 import sys
 from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,12 +107,38 @@ ROOMS: Mapping[str, Room] = {
     "realtime.in_process": Room(
         "realtime.service realtime.source realtime.kernels realtime.latency decoders", ""
     ),
-    "experiments": Room("experiments qec decoders realtime", "stim sinter numpy scipy numba pymatching dask"),
-    "experiments.figures": Room("experiments qec decoders realtime", "numpy matplotlib"),
-    "experiments.figures_frame": Room("experiments qec decoders realtime", "numpy matplotlib PIL"),
-    "experiments.figures_reproduce": Room("experiments qec decoders realtime", "numpy matplotlib"),
-    "experiments.figures_accuracy": Room("experiments qec decoders realtime", "numpy matplotlib"),
-    "experiments.figures_gap": Room("experiments qec decoders realtime", "numpy matplotlib"),
+    "experiments.common": Room("qec decoders", "stim sinter numpy"),
+    "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
+    "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
+    "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
+    "experiments.loop": Room(
+        "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
+    ),
+    "experiments.bench": Room("experiments.common", ""),
+    "experiments.bench.speed": Room(
+        "experiments.common experiments.plotting qec decoders", "stim numpy pymatching"
+    ),
+    "experiments.bench.accuracy": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
+    "experiments.bench.codes": Room(
+        "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
+    ),
+    "experiments.bench.streaming": Room(
+        "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
+    ),
+    "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
+    "experiments.reproduce.engine": Room("experiments.common qec", "stim"),
+    "experiments.reproduce.work": Room(
+        "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"
+    ),
+    "experiments.reproduce.figures": Room(
+        "experiments.common experiments.plotting experiments.loop experiments.reproduce.engine "
+        "experiments.reproduce.work qec decoders",
+        "numpy",
+    ),
+    "experiments.cli": Room("experiments.common", ""),
+    "experiments.decode": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),
 }
 
 
@@ -247,12 +274,24 @@ def test_only_the_arrows_of_the_design() -> None:
     assert wrong_arrows(ROOT) == []
 
 
+def test_packages_of_experiments_can_be_put_in_order() -> None:
+    """Rules that allow a circle of packages are no rules."""
+    rooms = {name: room for name, room in ROOMS.items() if within(name, "experiments")}
+    arrows = {name: {one for one in room.rooms.split() if one in rooms} for name, room in rooms.items()}
+    order = list(TopologicalSorter(arrows).static_order())
+    assert (
+        order.index("experiments.common")
+        < order.index("experiments.plotting")
+        < order.index("experiments.loop")
+    )
+
+
 def test_no_circles() -> None:
     assert circles(ROOT) == []
 
 
 def test_drawing_and_sockets_stand_in_one_place() -> None:
-    assert all(module.startswith("experiments.figures") for module in users_of(ROOT, "matplotlib"))
+    assert all(within(module, "experiments.plotting") for module in users_of(ROOT, "matplotlib"))
     assert all(module.startswith("realtime.transport") for module in users_of(ROOT, "zmq"))
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import decoders
 from experiments import cli
+from experiments.common.parser import Parser
 from tests.support.documentation import ROOT, blocks
 
 _CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -38,7 +39,7 @@ def collect_tests(words: list[str], variables: dict[str, str]) -> None:
 def parse_arguments(words: list[str]) -> None:
     """The command line takes these options."""
     module = importlib.import_module(cli.COMMANDS[words[0]][0])
-    parser = cli._Parser(prog="qec")
+    parser = Parser(prog="qec")
     module.add_arguments(parser)
     parser.parse_args(words[1:])
 
@@ -74,7 +75,7 @@ def test_the_guide_shows_the_linters_of_ci() -> None:
 
 def test_python_of_the_guide_runs(tmp_path: Path) -> None:
     found = blocks(_CONTRIBUTING, "python")
-    assert len(found) == 2
+    assert len(found) == 1
     for block in found:
         done = subprocess.run(
             [sys.executable, "-c", block],

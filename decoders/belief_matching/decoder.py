@@ -1,9 +1,9 @@
 """Belief propagation on the errors as they are, then matching on the weights that it finds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import stim
@@ -63,6 +63,7 @@ class BeliefMatching(Decoder):
     uses_threads = True
     gives_weights = False
     gives_gaps = True
+    rough_cost_us: ClassVar[Mapping[int, float]] = {3: 0.8, 5: 3.9, 7: 10.0, 9: 25.0, 11: 50.0}
 
     def __init__(
         self,

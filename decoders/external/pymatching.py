@@ -1,6 +1,7 @@
 """PyMatching 2 as a decoder of this package, for comparison with the others."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
@@ -33,6 +34,7 @@ class PyMatching(Decoder):
     _name: ClassVar[str] = "pymatching"
     _correlated: ClassVar[bool] = False
     gives_gaps = True
+    rough_cost_us: ClassVar[Mapping[int, float]] = {3: 0.12, 5: 0.56, 7: 1.7, 9: 6.0, 11: 14.0}
 
     def __init__(self, *, dem: stim.DetectorErrorModel) -> None:
         super().__init__(
@@ -165,6 +167,7 @@ class CorrelatedPyMatching(PyMatching):
     _name: ClassVar[str] = "pymatching-correlated"
     _correlated: ClassVar[bool] = True
     gives_gaps = False
+    rough_cost_us: ClassVar[Mapping[int, float]] = {3: 0.45, 5: 2.1, 7: 6.5, 9: 22.0, 11: 51.0}
 
 
 class _Plain:

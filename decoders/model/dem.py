@@ -239,7 +239,7 @@ def _describe_hyperedge(line: str, *, shift: int) -> str:
     return (
         f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: make "
         "the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose this "
-        "circuit's errors, decode with 'ensemble', which takes whole errors"
+        "circuit's errors, decode with 'trellis', which takes whole errors"
     )
 
 

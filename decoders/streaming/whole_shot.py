@@ -1,10 +1,10 @@
 """The streaming decoder behind the interface of whole-shot decoders, for comparison shot by shot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import stim
@@ -23,6 +23,7 @@ class StreamingMWPM(Decoder):
 
     uses_threads = True
     gives_weights = False
+    rough_cost_us: ClassVar[Mapping[int, float]] = {3: 0.1, 5: 0.4, 7: 1.2, 9: 4.0, 11: 9.0}
 
     def __init__(self, *, model: LayeredModel, plan: WindowPlan) -> None:
         super().__init__(

@@ -1,10 +1,10 @@
 """Most likely logical class: by matching where that is certain, else by sums over whole errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import stim
@@ -28,7 +28,7 @@ _PORTION = 64
 _CHECK_BEAM, _CHECK_SPREAD = 8, 6.0
 
 
-class Ensemble(Decoder):
+class Trellis(Decoder):
     """Choose the class of errors (those with the same observables) of greatest total likelihood.
 
     Errors are taken whole, not as edges. The likelihoods of small models are tabulated for all syndromes
@@ -55,6 +55,7 @@ class Ensemble(Decoder):
     uses_threads = True
     gives_weights = False
     gives_gaps = True
+    rough_cost_us: ClassVar[Mapping[int, float]] = {3: 55.0, 5: 280.0, 7: 900.0, 9: 3000.0, 11: 8000.0}
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Ensemble(Decoder):
         sweeps: int = 2,
     ) -> None:
         super().__init__(
-            name="ensemble", num_detectors=model.num_detectors, num_observables=model.num_observables
+            name="trellis", num_detectors=model.num_detectors, num_observables=model.num_observables
         )
         _check_options(gap=gap, beam=beam, spread=spread, sweeps=sweeps)
         self.gap, self.beam, self.spread, self.sweeps = gap, beam, spread, sweeps

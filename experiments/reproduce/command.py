@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import decoders
-from experiments.cli import project_version
-from experiments.machine import description
-from experiments.progress import Progress
-from experiments.reproduce import report
-from experiments.reproduce.figure import FULL, QUICK, Job, Settings
-from experiments.reproduce.records import RecordsFile
+from experiments.common.machine import description
+from experiments.common.parser import project_version
+from experiments.common.progress import Progress
+from experiments.common.tables import duration, table
+from experiments.common.timing import usable_cores
+from experiments.reproduce.engine import report
+from experiments.reproduce.engine.figure import FULL, QUICK, Job, Settings
+from experiments.reproduce.engine.records import RecordsFile
+from experiments.reproduce.engine.runner import Runner
 from experiments.reproduce.registry import FIGURES, figure_by_name
-from experiments.reproduce.runner import Runner
-from experiments.tables import duration, table
-from experiments.timing import usable_cores
 
 _ALL = "all"
 _WORKHORSE = "mwpm-correlated"

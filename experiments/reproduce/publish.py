@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from experiments.reproduce.figure import FULL
+from experiments.reproduce.engine.figure import FULL
 from experiments.reproduce.registry import FIGURES
 
 _TARGET = Path(__file__).resolve().parents[2] / "docs" / "pages" / "reproduced"
@@ -35,7 +35,7 @@ def publish(folder: Path, target: Path = _TARGET) -> int:
     missing = [name for name in FIGURES if name not in results["figures"]]
     if missing:
         raise ValueError(f"{folder} has no {', '.join(missing)}: finish it with qec reproduce all")
-    from experiments.figures_frame import shrink
+    from experiments.plotting.frame import shrink
 
     part = target.with_name(target.name + ".partial")
     shutil.rmtree(part, ignore_errors=True)

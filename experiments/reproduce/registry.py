@@ -3,18 +3,18 @@
 from importlib import import_module
 from typing import cast
 
-from experiments.reproduce.figure import Figure
+from experiments.reproduce.engine.figure import Figure
 
 # name -> module; a module is imported when its figure is asked for.
 FIGURES = {
-    "memory": "experiments.reproduce.memory",
-    "budget": "experiments.reproduce.budget",
-    "injection": "experiments.reproduce.injection",
-    "repetition": "experiments.reproduce.repetition",
-    "bursts": "experiments.reproduce.bursts",
-    "leakage": "experiments.reproduce.leakage",
-    "stability": "experiments.reproduce.stability",
-    "realtime": "experiments.reproduce.live",
+    "memory": "experiments.reproduce.figures.memory",
+    "budget": "experiments.reproduce.figures.budget",
+    "injection": "experiments.reproduce.figures.injection",
+    "repetition": "experiments.reproduce.figures.repetition",
+    "bursts": "experiments.reproduce.figures.bursts",
+    "leakage": "experiments.reproduce.figures.leakage",
+    "stability": "experiments.reproduce.figures.stability",
+    "realtime": "experiments.reproduce.figures.realtime",
 }
 
 

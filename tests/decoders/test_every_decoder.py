@@ -20,7 +20,7 @@ NAMES = decoders.names()
 # Reweighting after a first matching may go wrong where exact matching does not.
 HEURISTIC = {"pymatching-correlated"}
 # Errors as they are, not as edges.
-WHOLE = {"belief-matching", "ensemble"}
+WHOLE = {"belief-matching", "trellis"}
 # Streams of cycles: detectors need a place and a time, errors are no more likely than not.
 LAYERED = {"mwpm-stream"}
 
@@ -153,10 +153,10 @@ def test_odd_parity_without_boundary_names_the_shot(name: str) -> None:
 
 def test_a_hyperedge_is_refused_or_taken_whole(name: str) -> None:
     dem = dem_of("error(0.1) D0\nerror(0.1) D0 D1 D2 L0")
-    if name == "ensemble":
+    if name == "trellis":
         assert decoders.from_dem(name, dem).decode([1, 1, 1]).tolist() == [True]
         return
-    with pytest.raises(ValueError, match=r"3 detectors, .*decompose_errors=True.*'ensemble'") as caught:
+    with pytest.raises(ValueError, match=r"3 detectors, .*decompose_errors=True.*'trellis'") as caught:
         decoders.from_dem(name, dem)
     assert "\n" not in str(caught.value)
 

@@ -10,10 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: Small graphs without hypothesis, and a few shots and streams of small codes.
 PART = [
-    "tests/decoders/trellis/test_ensemble.py::test_every_syndrome_gets_its_likeliest_class",
-    "tests/decoders/trellis/test_ensemble.py::test_without_coordinates_or_boundaries",
-    "tests/decoders/trellis/test_ensemble.py::test_gaps_of_sums_are_those_of_the_likelihoods",
-    "tests/decoders/trellis/test_ensemble_models.py::test_nothing_explains_a_shot_of_whole_errors",
+    "tests/decoders/trellis/test_trellis.py::test_every_syndrome_gets_its_likeliest_class",
+    "tests/decoders/trellis/test_trellis.py::test_without_coordinates_or_boundaries",
+    "tests/decoders/trellis/test_trellis.py::test_gaps_of_sums_are_those_of_the_likelihoods",
+    "tests/decoders/trellis/test_trellis_models.py::test_nothing_explains_a_shot_of_whole_errors",
     "tests/decoders/gaps/test_gap.py::test_strips[0]",
     "tests/decoders/gaps/test_gap.py::test_an_error_that_no_detector_sees_changes_the_class",
     "tests/decoders/belief_matching/test_belief_matching.py::test_copies_decode_alike",

@@ -1,7 +1,9 @@
 """Names, options and lazy imports."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -30,7 +32,7 @@ class _WithOptions(Decoder):
 
 @pytest.fixture
 def with_options(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(registry._DECODERS, "with-options", (__name__, "_WithOptions"))
+    monkeypatch.setitem(registry._known(), "with-options", f"{__name__}:_WithOptions")
     return "with-options"
 
 
@@ -49,6 +51,68 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         decoders.from_dem("pymatcing", DEM)
     for name in decoders.names():
         assert name in str(caught.value)
+
+
+def test_a_former_name_says_the_present_one() -> None:
+    with pytest.raises(ValueError, match="'ensemble' is now called 'trellis'"):
+        decoders.from_dem("ensemble", DEM)
+
+
+def test_a_class_by_its_place() -> None:
+    place = f"{__name__}:_WithOptions"
+    made = decoders.from_dem(place, DEM, depth=4)
+    assert made.options == (4, False)  # type: ignore[attr-defined]
+    assert decoders.sinter_adapter.sinter_decoder(place).name == place
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        ("no_such_module:Decoder", "cannot be imported from 'no_such_module:Decoder': No module named"),
+        (f"{__name__}:Missing", "has no attribute 'Missing'"),
+        ("stim:Circuit", "must be a subclass of decoders.Decoder"),
+        ("stim:", "cannot be imported|must be a subclass"),
+    ],
+)
+def test_a_class_that_is_no_decoder(place: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        decoders.from_dem(place, DEM)
+
+
+def test_a_plug_in_is_found(tmp_path: Path) -> None:
+    """A distribution with an entry point: found by the registry, the command line and sinter."""
+    (tmp_path / "own_decoder.py").write_text(_OWN_DECODER)
+    information = tmp_path / "own_decoder-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: own-decoder\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[qec.decoders]\nzero = own_decoder:Zero\n")
+    program = """
+import decoders, stim
+print(decoders.names()[-1], "zero" in decoders.sinter_decoders())
+print(decoders.from_dem("zero", stim.DetectorErrorModel("error(0.1) D0 L0")).decode([True]))
+"""
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:2] == ["zero True", "[False]"]
+
+
+_OWN_DECODER = """
+import numpy as np
+from decoders import Decoder
+
+class Zero(Decoder):
+    gives_weights = False
+
+    @classmethod
+    def from_dem(cls, dem):
+        return cls(name="zero", num_detectors=dem.num_detectors, num_observables=dem.num_observables)
+
+    def _decode_packed(self, packed, *, weights, threads):
+        return np.zeros((len(packed), (self.num_observables + 7) // 8), dtype=np.uint8), None
+"""
 
 
 def test_options_reach_the_decoder(with_options: str) -> None:

@@ -12,8 +12,9 @@ import sinter
 import stim
 
 import decoders
-from decoders.base import WITH_GAPS
 from decoders.sinter_adapter import sinter_decoder
+
+WITH_GAPS = decoders.with_gaps()
 
 
 def circuit(p: float = 0.08) -> stim.Circuit:
@@ -79,7 +80,7 @@ def test_collect_with_errors_that_are_no_edges() -> None:
         "color_code:memory_xyz", distance=3, rounds=2, after_clifford_depolarization=0.01
     )
     task = sinter.Task(
-        circuit=circuit, detector_error_model=circuit.detector_error_model(), decoder="ensemble"
+        circuit=circuit, detector_error_model=circuit.detector_error_model(), decoder="trellis"
     )
     (row,) = sinter.collect(
         num_workers=1, tasks=[task], max_shots=2000, custom_decoders=decoders.sinter_decoders()

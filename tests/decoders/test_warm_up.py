@@ -44,9 +44,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("mwpm-stream", {"decoder": "mwpm-correlated"}, "surface"),
     ("mwpm", {"verify": True}, "repetition"),
     ("mwpm-correlated", {"compare": False}, "surface"),
-    ("ensemble", {}, "colour"),
-    ("ensemble", {"gap": 0}, "surface"),
-    ("ensemble", {"gap": np.inf, "sweeps": 3}, "surface"),
+    ("trellis", {}, "colour"),
+    ("trellis", {"gap": 0}, "surface"),
+    ("trellis", {"gap": np.inf, "sweeps": 3}, "surface"),
 ]
 
 
@@ -60,7 +60,7 @@ def test_no_kernel_is_compiled_after_the_warm_up(
     dem = {**MODELS, "colour": COLOUR}[model]
     decoder = decoders.from_dem(name, dem, **options)
     forget()
-    if gaps and ((model == "loop" and name != "ensemble") or not decoder.gives_gaps):
+    if gaps and ((model == "loop" and name != "trellis") or not decoder.gives_gaps):
         with pytest.raises(ValueError, match="no gap"):
             decoder.warm_up(gaps=True)
         return

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from experiments import cli
-from experiments.bench import BENCHMARKS
+from experiments.bench.command import BENCHMARKS
+from experiments.common.parser import project_version
 
 
 def run_qec(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -96,7 +97,7 @@ def test_overview_imports_nothing_heavy() -> None:
 
 def test_version_is_that_of_the_distribution() -> None:
     done = run_qec("--version")
-    assert (done.returncode, done.stdout) == (0, f"qec {cli.project_version()}\n")
+    assert (done.returncode, done.stdout) == (0, f"qec {project_version()}\n")
     assert done.stdout.split()[1][0].isdigit()
 
 

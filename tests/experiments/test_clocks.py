@@ -12,11 +12,12 @@ import stim
 import decoders
 from decoders import StreamingDecoder
 from decoders.base import Decoder
-from experiments import bench_codes_runs, cli, preparation
-from experiments.bench_codes_runs import Cell, Limits, Run
-from experiments.loop_shots import prepare, simulate
-from experiments.points import Point
-from experiments.progress import Progress
+from experiments import cli
+from experiments.bench.codes.runs import Cell, Limits, Run, measure
+from experiments.common import preparation
+from experiments.common.points import Point
+from experiments.common.progress import Progress
+from experiments.loop.shots import prepare, simulate
 from tests.support.compilations import JUMP, CompilationClock, compiled, forget
 from tests.support.streams import compiled_only
 
@@ -73,7 +74,7 @@ def accuracy_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) 
 
 def codes_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
     runs: dict[str, Run] = {}
-    bench_codes_runs.measure(
+    measure(
         Cell("surface-uniform", 3, 0.0001),
         ["mwpm", decoder],
         runs,
@@ -87,7 +88,7 @@ def codes_us(folder: Path, decoder: str, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @compiled_only
-@pytest.mark.parametrize("decoder", ["mwpm-correlated", "belief-matching", "ensemble"])
+@pytest.mark.parametrize("decoder", ["mwpm-correlated", "belief-matching", "trellis"])
 @pytest.mark.parametrize("reported_us", [decode_us, demo_us, gap_us, accuracy_us, codes_us])
 def test_no_reported_time_includes_a_compilation(
     reported_us: Callable[..., list[float]],
@@ -97,7 +98,7 @@ def test_no_reported_time_includes_a_compilation(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """By a clock that compilations move; in most shots nothing happens, so that they compile nothing."""
-    for module in ("decode", "demo", "gap", "bench_accuracy", "bench_codes_runs"):
+    for module in ("decode", "demo", "gap.command", "bench.accuracy.command", "bench.codes.runs"):
         monkeypatch.setattr(f"experiments.{module}.time", CompilationClock())
     forget()
     times = reported_us(tmp_path, decoder, capsys)
@@ -117,7 +118,7 @@ def test_the_offline_decoder_of_the_loop_is_timed_without_compiling_and_building
     decoder = StreamingDecoder.from_circuit(circuit)
     endings: dict[Any, Any] = decoder._endings
     clock = CompilationClock()
-    monkeypatch.setattr("experiments.loop_shots.time", clock)
+    monkeypatch.setattr("experiments.loop.shots.time", clock)
     look = clock.perf_counter_ns
     monkeypatch.setattr(clock, "perf_counter_ns", lambda: look() + JUMP * len(endings))
     forget()

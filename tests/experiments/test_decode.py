@@ -11,7 +11,7 @@ import pytest
 import stim
 
 from experiments import cli
-from experiments.shots import FORMATS
+from experiments.common.shot_files import FORMATS
 
 _SHOTS = 640
 
@@ -197,8 +197,8 @@ def test_errors_that_are_no_edges(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main([*arguments, "mwpm"]) != 0
     message = capsys.readouterr().err
     assert "detectors, but matching takes at most two" in message
-    assert "'ensemble'" in message
-    assert cli.main([*arguments, "ensemble"]) == 0
+    assert "'trellis'" in message
+    assert cli.main([*arguments, "trellis"]) == 0
     found = re.search(r"(\d+) errors", capsys.readouterr().out)
     assert found is not None
     assert 0 < int(found[1]) < 50

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import stim
 
-from experiments import cli, fits
+from experiments import cli
+from experiments.common import fits
+from experiments.common.settings import DEFAULT_DECODER
 from experiments.demo import DEFAULT_P
-from experiments.settings import DEFAULT_DECODER
 
 _QUICK = ["--distances", "3", "5", "--rounds", "4", "8", "--shots", "2000"]
 
@@ -152,8 +153,8 @@ def test_fits_average_the_bases_and_keep_them_apart() -> None:
 
 
 def test_decoding_time_and_events_are_those_of_the_shots() -> None:
+    from experiments.common.points import Point
     from experiments.demo import _measure
-    from experiments.points import Point
 
     point = Point("surface_zxxz", "cz", 3, 5, "x", "si1000", 0.003)
     result = _measure(point, decoder_name="pymatching", shots=5000, seed=3)

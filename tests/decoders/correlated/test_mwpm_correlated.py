@@ -11,7 +11,7 @@ import decoders
 from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.matching.decoder import MWPM
 from decoders.matching.failure import unexplained
-from experiments.exact import ExactModel
+from experiments.bench.codes.exact_model import ExactModel
 from tests.support.correlated_twin import Twin, with_uneven_errors
 from tests.support.strategies import dems
 

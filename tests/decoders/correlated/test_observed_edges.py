@@ -15,7 +15,7 @@ from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.correlated.observed_edges import LEAST_PROBABILITY, find_observed
 from decoders.kernels.jit import interpreted
-from experiments.exact import ExactModel
+from experiments.bench.codes.exact_model import ExactModel
 from qec import families
 from tests.support.correlated_twin import Twin
 

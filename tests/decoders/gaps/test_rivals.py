@@ -173,5 +173,5 @@ def test_after_discarding_the_least_certain_fewer_errors_are_left_than_by_matchi
 
     plain = left("mwpm")
     assert plain[1] > 50
-    for name in (*NAMES, "ensemble"):
+    for name in (*NAMES, "trellis"):
         assert (left(name) < 0.75 * plain).all(), name

@@ -1,0 +1,1 @@
+"""`qec bench`: measurements of speed and accuracy."""

@@ -1,0 +1,1 @@
+"""`qec bench accuracy`: logical errors against decoding time."""

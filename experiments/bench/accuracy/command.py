@@ -1,0 +1,173 @@
+"""`qec bench accuracy`: logical errors against decoding time, for our decoders and for other libraries."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.bench.accuracy import report
+from experiments.bench.accuracy.peers import REFERENCE, Contender, Decode, contenders
+from experiments.bench.accuracy.runs import PIECE, Run, RunFile, Shots, cell_name
+from experiments.common import machine
+from experiments.common.points import Point
+from experiments.common.progress import Progress
+from experiments.common.timing import on_one_core
+
+_CELLS = ("5:0.003", "7:0.003", "7:0.005")
+# Decoders take turns of about so many seconds.
+_TURN = 1.0
+_WARM_UP = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec bench accuracy`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "Rotated surface code, CX gates, basis Z, uniform noise, as many cycles as the distance. Decoders\n"
+        "take turns on one core, each for about the same time, on the same shots from the first on, until\n"
+        "--shots or --minutes is reached: slow ones decode fewer shots, and are compared with plain\n"
+        "matching on those. The data file is continued when it exists."
+    )
+    add("--cells", nargs="+", default=list(_CELLS), metavar="D:P", help=f"default: {' '.join(_CELLS)}")
+    add("--decoders", nargs="+", metavar="NAME", help="default: all of the registry")
+    add("--no_peers", action="store_true", help="leave out other libraries (but PyMatching)")
+    add("--shots", type=int, default=1_000_000, metavar="N", help="most in a cell; default: %(default)s")
+    add("--minutes", type=float, default=10.0, metavar="M", help="of all cells; default: %(default)s")
+    add("--seed", type=int, default=1, metavar="N", help="default: %(default)s")
+    add("--again", nargs="+", default=[], metavar="NAME", help="measure these decoders anew")
+    add("--data", default="bench_accuracy.jsonl", metavar="FILE", help="default: %(default)s")
+    add("--json", metavar="FILE", help="write the comparison there")
+    add("--out", default="bench_accuracy.png", metavar="PNG", help="figure; default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print and write; see `add_arguments`."""
+    points = _check(args)
+    taking_part, notes = contenders(names=args.decoders, peers=not args.no_peers)
+    for name in args.again:
+        if name not in [one.name for one in taking_part]:
+            raise ValueError(
+                f"--again {name}: it takes no part; {', '.join(one.name for one in taking_part)} do"
+            )
+    print(machine.description(), flush=True)
+    for note in notes:
+        print(note)
+    cells: list[report.CellScores] = []
+    stopped = False
+    with RunFile(Path(args.data), again=args.again) as file, Progress() as progress:
+        for point in points:
+            runs = {one.name: file.run(cell_name(point), one.name) for one in taking_part}
+            try:
+                if not stopped:
+                    seconds = 60 * args.minutes / len(points)
+                    _measure(point, taking_part, file, args, seconds=seconds, progress=progress)
+            except KeyboardInterrupt:
+                stopped = True
+            if runs[REFERENCE].shots:
+                peers = {one.name for one in taking_part if one.peer}
+                cells.append(report.score_cell(point, runs, peers=peers, reference=REFERENCE))
+    if cells:
+        print(f"\nErrors relative to plain matching ({REFERENCE}) on the same shots")
+        print(f"\n{report.text(cells)}")
+        if args.json:
+            data = {"machine": machine.description(), "cells": report.plain_data(cells)}
+            Path(args.json).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            print(f"\nJSON: {args.json}")
+        # Matplotlib takes a while to import, and `qec bench --help` does not need it.
+        from experiments.plotting import accuracy
+
+        print(f"\nFigure: {accuracy.draw(path=args.out, panels=report.panels(cells))}")
+    if stopped:
+        print(f"qec bench: stopped; the same command goes on from {args.data}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _check(args: argparse.Namespace) -> list[Point]:
+    """The cells to measure; raises before any work begins."""
+    points = []
+    for words in dict.fromkeys(args.cells):
+        distance, _, p = words.partition(":")
+        try:
+            points.append(Point("surface", "cx", int(distance), int(distance), "z", "uniform", float(p)))
+        except ValueError:
+            raise ValueError(f"--cells {words!r}: give distance and noise such as 7:0.003") from None
+        points[-1].metadata()
+    if args.shots < 1:
+        raise ValueError(f"--shots is {args.shots}: it must be at least 1")
+    if not args.minutes > 0:
+        raise ValueError(f"--minutes is {args.minutes}: it must be above zero")
+    for flag in ("data", "json", "out"):
+        name = getattr(args, flag)
+        if name is not None and not Path(name).parent.is_dir():
+            raise FileNotFoundError(f"--{flag} {name}: no folder {Path(name).parent}, make it first")
+    if Path(args.out).suffix != ".png":
+        raise ValueError(f"--out {args.out}: the figure is a PNG file, give a name that ends in .png")
+    return points
+
+
+def _measure(
+    point: Point,
+    taking_part: Sequence[Contender],
+    file: RunFile,
+    args: argparse.Namespace,
+    *,
+    seconds: float,
+    progress: Progress,
+) -> None:
+    """Let the decoders of one cell take turns until the time is up or all have decoded enough."""
+    name = cell_name(point)
+    circuit = point.circuit()
+    shots = Shots(circuit, seed=args.seed)
+    file.check(name, shots.fingerprint())
+    ready: dict[str, Decode] = {}
+    for one in taking_part:
+        run = file.run(name, one.name)
+        if run.shots >= args.shots:
+            continue
+        progress.show(f"d = {point.distance}, p = {point.p:g}: making {one.name}")
+        try:
+            ready[one.name] = one.make(circuit)
+            ready[one.name](shots.piece(0)[0][:_WARM_UP])
+        except ValueError as error:
+            run.note = f"left out: {' '.join(str(error).split())}"
+            ready.pop(one.name, None)
+    spent = dict.fromkeys(ready, 0.0)
+    deadline = time.monotonic() + seconds
+    with on_one_core():
+        while ready and time.monotonic() < deadline:
+            chosen = min(ready, key=lambda decoder: spent[decoder])
+            reference = file.run(name, REFERENCE)
+            if chosen != REFERENCE and reference.shots <= file.run(name, chosen).shots:
+                if REFERENCE not in ready:
+                    break  # what is compared ends with it
+                chosen = REFERENCE
+            run = file.run(name, chosen)
+            progress.show(
+                f"d = {point.distance}, p = {point.p:g}: {chosen} at {run.shots:,} of {args.shots:,} shots, "
+                f"{deadline - time.monotonic():.0f} s left"
+            )
+            start = time.monotonic()
+            _turn(name, chosen, ready[chosen], run, file, shots, most=args.shots)
+            spent[chosen] += time.monotonic() - start
+            if run.shots >= args.shots:
+                del ready[chosen]
+
+
+def _turn(
+    cell: str, decoder: str, decode: Decode, run: Run, file: RunFile, shots: Shots, *, most: int
+) -> None:
+    """Decode the next shots, for about a second, at most to the end of a piece."""
+    offset = run.shots % PIECE
+    events, flips = shots.piece(run.shots // PIECE)
+    size = _WARM_UP if not run.shots else max(1, round(_TURN * 1e6 / max(run.microseconds, 1e-3)))
+    end = min(PIECE, offset + size, offset + most - run.shots)
+    start = time.perf_counter_ns()
+    predictions = decode(events[offset:end])
+    time_ns = time.perf_counter_ns() - start
+    wrong = np.flatnonzero(np.any(predictions != flips[offset:end], axis=1)) + run.shots
+    file.add(cell, decoder, failed=wrong, last=run.shots + end - offset, time_ns=time_ns)

@@ -1,0 +1,1 @@
+"""`qec bench decoders` and `qec bench build`: decoding and construction times against PyMatching."""

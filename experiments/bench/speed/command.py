@@ -1,0 +1,183 @@
+"""`qec bench decoders`: how many times faster than PyMatching our decoders are, and what else they cost."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import decoders
+from experiments.bench.speed import costs, report
+from experiments.bench.speed.cells import BARS, Cell, measure
+from experiments.bench.speed.costs import Cost
+from experiments.bench.speed.probe import in_new_process
+from experiments.common import machine
+from experiments.common.points import Point
+from experiments.common.progress import Progress
+
+_PARTS = ("decoding", "build", "memory", "threads", "compile")
+_CODES = ("surface", "repetition")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec bench decoders`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "Writes bench_decoders.csv (the table), bench_decoders_times.csv (each single time),\n"
+        "bench_decoders_costs.csv and bench_decoders.png. Uniform noise, CX gates, basis Z, as many cycles\n"
+        "as the distance. Times of a cell are taken in turns on one core; each library is judged by the\n"
+        "faster of its two batch calls, bit-packed and bool."
+    )
+    add(
+        "--codes",
+        nargs="+",
+        choices=_CODES,
+        default=list(_CODES),
+        metavar="CODE",
+        help=f"default: {_joined(_CODES)}",
+    )
+    add(
+        "--distances",
+        nargs="+",
+        type=int,
+        default=list(range(3, 22, 2)),
+        metavar="D",
+        help="of the surface code; default: 3 5 ... 21",
+    )
+    add(
+        "--repetition_distances",
+        nargs="+",
+        type=int,
+        default=[29],
+        metavar="D",
+        help="of the repetition code; default: 29",
+    )
+    add("--p", nargs="+", type=float, default=list(BARS), metavar="P", help=f"default: {_joined(BARS)}")
+    add("--decoders", nargs="+", default=["mwpm"], metavar="NAME", help="default: mwpm")
+    add("--repeats", type=int, default=7, metavar="N", help="turns per cell; default: %(default)s")
+    add(
+        "--seconds",
+        type=float,
+        default=0.1,
+        metavar="S",
+        help="about how long PyMatching decodes in one turn; default: %(default)s",
+    )
+    add(
+        "--parts",
+        nargs="+",
+        choices=_PARTS,
+        default=list(_PARTS),
+        metavar="PART",
+        help=f"what to measure; default: {_joined(_PARTS)}",
+    )
+    add("--build_distance", type=int, default=11, metavar="D", help="of build, threads; default: 11")
+    add("--memory_cycles", type=int, default=500, metavar="N", help="of memory; default: %(default)s")
+    add("--out", default=".", metavar="FOLDER", help="where the files go; default: here")
+
+
+def _joined(values: Iterable[object]) -> str:
+    return " ".join(map(str, values))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print and write; see `add_arguments`."""
+    points = _check(args)
+    cells: list[Cell] = []
+    found: list[Cost] = []
+    folder = Path(args.out)
+    print(machine.description(), flush=True)
+    stopped = False
+    try:
+        if "decoding" in args.parts:
+            _measure_cells(points, args, folder, cells)
+        _measure_costs(args, folder, found)
+    except KeyboardInterrupt:
+        stopped = True
+    if cells:
+        print(f"\n{report.cell_table(cells)}")
+    if found:
+        print(f"\n{report.cost_table(found)}")
+    if cells:
+        print(f"\nFigure: {report.draw(cells, folder / 'bench_decoders.png')}")
+    if stopped:
+        print(f"qec bench: stopped; {folder} holds what was measured", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _check(args: argparse.Namespace) -> list[Point]:
+    """The points to measure; raises before any work begins."""
+    folder = Path(args.out)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--out {folder}: no such folder, make it first")
+    if args.repeats < 1:
+        raise ValueError(f"--repeats is {args.repeats}: it must be at least 1")
+    if not 0 < args.seconds < 60:
+        raise ValueError(f"--seconds is {args.seconds}: it must lie between 0 and 60")
+    if args.memory_cycles < 1:
+        raise ValueError(f"--memory_cycles is {args.memory_cycles}: it must be at least 1")
+    for name in args.decoders:
+        if name not in decoders.names():
+            raise ValueError(f"unknown decoder {name!r}; known: {', '.join(decoders.names())}")
+    distances = {"surface": args.distances, "repetition": args.repetition_distances}
+    points = [
+        Point(code, "cx", distance, distance, "z", "uniform", p)
+        for code in dict.fromkeys(args.codes)
+        for p in dict.fromkeys(args.p)
+        for distance in dict.fromkeys(distances[code])
+    ]
+    for point in [*points, Point("surface", "cx", args.build_distance, 1, "z", "uniform", 0.001)]:
+        point.metadata()
+    return points
+
+
+def _measure_cells(points: list[Point], args: argparse.Namespace, folder: Path, cells: list[Cell]) -> None:
+    names = list(dict.fromkeys(args.decoders))
+    with (
+        Progress() as progress,
+        (folder / "bench_decoders.csv").open("w", newline="") as summary_file,
+        (folder / "bench_decoders_times.csv").open("w", newline="") as times_file,
+    ):
+        progress.show("compiling")
+        for name in names:
+            # Kernels that this process compiled itself run up to 25 % slower than the same ones from the
+            # cache, where all processes but a machine's first have them from.
+            in_new_process("first_call", name, points[0].circuit())
+        _write(summary_file, [report.COLUMNS])
+        _write(times_file, [report.TIME_COLUMNS])
+        for index, point in enumerate(points):
+            progress.show(f"{index + 1} of {len(points)}: {point.code} d = {point.distance}, p = {point.p:g}")
+            found = measure(point, names=names, repeats=args.repeats, seconds=args.seconds)
+            _write(summary_file, [report.cell_row(cell) for cell in found])
+            _write(times_file, report.time_rows(found))
+            cells += found
+
+
+def _measure_costs(args: argparse.Namespace, folder: Path, found: list[Cost]) -> None:
+    names = list(dict.fromkeys(args.decoders))
+    distance, repeats = args.build_distance, args.repeats
+    parts = {
+        "build": costs.build(names, distance=distance, repeats=repeats),
+        "memory": costs.memory(names, cycles=args.memory_cycles),
+        "threads": costs.threads(
+            names, distance=distance, repeats=repeats, shots=max(1000, round(5e5 * args.seconds))
+        ),
+        "compile": costs.first_call(names),
+    }
+    wanted = [part for part in parts if part in args.parts]
+    if not wanted:
+        return
+    with Progress() as progress, (folder / "bench_decoders_costs.csv").open("w", newline="") as file:
+        _write(file, [report.COST_COLUMNS])
+        for part in wanted:
+            progress.show(f"measuring {part}")
+            for cost in parts[part]:
+                _write(file, [report.cost_row(cost)])
+                found.append(cost)
+
+
+def _write(file: TextIO, rows: Sequence[Sequence[object]]) -> None:
+    """Write rows at once: what was measured survives Ctrl-C."""
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    file.flush()

@@ -1,0 +1,1 @@
+"""`qec bench streaming`: long shots decoded as a stream."""

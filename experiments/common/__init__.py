@@ -1,0 +1,1 @@
+"""Options, files, numbers and processes that several commands share."""

@@ -1,0 +1,1 @@
+"""`qec gap`: calibration of complementary gaps and postselection."""

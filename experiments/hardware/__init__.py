@@ -1,0 +1,1 @@
+"""Recorded experiments: `qec hardware` and `qec learn`."""

@@ -1,0 +1,334 @@
+"""`qec hardware`: decode recorded experiments and set the errors beside the published predictions'."""
+
+import argparse
+import csv
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import stim
+
+import decoders
+from experiments.common.preparation import compile_kernels
+from experiments.common.progress import Progress
+from experiments.common.settings import DEFAULT_DECODER
+from experiments.hardware.report import report
+from experiments.hardware.results import (
+    DECODED,
+    PUBLISHED,
+    Result,
+    fits,
+    patch_name,
+    release_folder,
+    suppression,
+    totals,
+)
+from qec import priors, statistics
+from qec.datasets import Experiment, find_experiments, read_experiment
+from qec.resources import data_path
+
+SAMPLE = "samples"
+CROSS_FITTED = "pij"
+LEARNED = " + learned"
+# Model learned from the shots of one parity -> for the shots of the other; shots are counted from 0.
+_HALVES = {"pij_from_odd_for_even": 0, "pij_from_even_for_odd": 1}
+_SHOTS_AT_ONCE = 16384
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec hardware`."""
+    add = parser.add_argument
+    add(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="an experiment folder or a tree of them, in the layout of Google's 2022/2023 or 2024 data; "
+        "default: the simulated sample that ships with the project",
+    )
+    add(
+        "--decoder",
+        action="append",
+        metavar="NAME",
+        help=f"decoder to use, may be repeated; default: {DEFAULT_DECODER}",
+    )
+    add(
+        "--model",
+        metavar="NAME",
+        help="error model to decode with: the name of a .dem file or of a folder in decoding_results, "
+        "circuit_noisy... for that of the noisy circuit, or pij for two models that were each learned from "
+        "the other half of the shots; default: the shipped model of the circuit, else the SI1000 prior, else "
+        "another published prior, else the noisy circuit's",
+    )
+    add(
+        "--learn",
+        action="store_true",
+        help="refine the error model's rates on the detection events of the even shots to decode the odd "
+        "ones, and back; observable flips are not used",
+    )
+    add("--shots", type=int, metavar="N", help="use only the first N shots of each experiment")
+    add(
+        "--fit_from",
+        type=int,
+        default=2,
+        metavar="CYCLES",
+        help="leave experiments of fewer cycles out of the fits; default: %(default)s, since a single cycle "
+        "is all beginning and end",
+    )
+    add(
+        "--verify",
+        action="store_true",
+        help="first recompute detection events and observable flips from the measurements and compare",
+    )
+    add("--json", metavar="FILE", help="write results, fits, totals and Lambda")
+    add("--csv", metavar="FILE", help="write one row for each experiment and decoder")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decode the experiments; see `add_arguments`."""
+    names = list(dict.fromkeys(args.decoder or [DEFAULT_DECODER]))
+    _check(args, names)
+    # Absolute, so that folders above "." can be told from their names.
+    root = data_path(SAMPLE) if args.path is None else Path(os.path.abspath(args.path))
+    folders = find_experiments(root)
+    if not folders:
+        raise ValueError(
+            f"{root}: no experiment in it (a folder with properties.yml or metadata.json and shots)"
+        )
+    root = Path(os.path.commonpath([release_folder(folder) for folder in folders]))
+    results: list[Result] = []
+    seen: dict[tuple[str, int, int, str], list[Experiment]] = {}
+    done = 0
+    try:
+        with Progress() as progress:
+            compile_kernels("qec hardware", names, progress=progress)
+            for folder in folders:
+                progress.show(f"{done} of {len(folders)} experiments, now {folder}")
+                experiment = read_experiment(folder)
+                _check_repeated(experiment, seen, root=root)
+                results += _evaluate(experiment, root=root, names=names, args=args)
+                done += 1
+    finally:
+        if results:
+            _write(args, results)
+            if done < len(folders) and (args.json or args.csv):
+                print(f"kept the results of {done} of {len(folders)} experiments", file=sys.stderr)
+    what = "the simulated sample that ships with the project" if args.path is None else args.path
+    print(f"{len(folders)} experiment{'s' * (len(folders) > 1)} in {what}")
+    fitted = fits(results, fit_from=args.fit_from)
+    print(report(results, fitted, totals(results, fitted)))
+    if args.json or args.csv:
+        print("\n" + "\n".join(filter(None, (args.json, args.csv))))
+    return 0
+
+
+def error_models(experiment: Experiment) -> list[str]:
+    """Names that `--model` takes for an experiment.
+
+    Those of `Experiment.error_models`, with the two models that were each learned from half of the shots
+    replaced by "pij", which uses either on the other half only: on its own half a model would have seen the
+    answers.
+    """
+    names = [name for name in experiment.error_models if name not in _HALVES]
+    return [*names, CROSS_FITTED] if set(_HALVES) <= set(experiment.error_models) else names
+
+
+def _check(args: argparse.Namespace, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in decoders.names():
+            raise ValueError(f"no decoder is named {name!r}: choose from {', '.join(decoders.names())}")
+    if args.shots is not None and args.shots < 1:
+        raise ValueError(f"--shots is {args.shots}: it must be at least 1")
+    if args.fit_from < 1:
+        raise ValueError(f"--fit_from is {args.fit_from}: it must be at least 1")
+    for flag, file in (("--json", args.json), ("--csv", args.csv)):
+        if file is not None and (Path(file).is_dir() or not Path(file).parent.is_dir()):
+            raise ValueError(f"{flag} {file}: not a file in an existing folder")
+
+
+def _check_repeated(
+    experiment: Experiment, seen: dict[tuple[str, int, int, str], list[Experiment]], *, root: Path
+) -> None:
+    """Compare an experiment with earlier ones of the same patch, distance, cycles and basis.
+
+    Folders `r1` and `r01` may hold two runs, which both count, or one run copied under two names.
+
+    Args:
+        experiment: the experiment that was just read.
+        seen: the earlier ones; `experiment` is added.
+        root: folder that patches are named from.
+
+    Raises:
+        ValueError: another folder has the same shots.
+    """
+    metadata = experiment.metadata
+    key = (patch_name(experiment, root=root), metadata.distance, metadata.rounds, metadata.basis)
+    others = seen.setdefault(key, [])
+    for other in others:
+        if all(
+            np.array_equal(getattr(experiment, name), getattr(other, name))
+            for name in ("detection_events", "observable_flips")
+        ):
+            raise ValueError(
+                f"{other.path} and {experiment.path} hold the same shots, which would count twice: remove one"
+            )
+    if others:
+        print(
+            f"qec hardware: {others[0].path} and {experiment.path} have the same patch, distance, cycles and "
+            "basis: counted as two runs",
+            file=sys.stderr,
+        )
+    others.append(experiment)
+
+
+def _evaluate(
+    experiment: Experiment, *, root: Path, names: Sequence[str], args: argparse.Namespace
+) -> list[Result]:
+    if args.verify:
+        experiment.verify()
+    shots = experiment.shots if args.shots is None else min(args.shots, experiment.shots)
+    if shots == 0:
+        raise ValueError(f"{experiment.path}: no shots")
+    metadata = experiment.metadata
+    fraction = math.nan
+    if experiment.num_detectors:
+        fraction = statistics.detection_fraction(
+            detection_events=experiment.detection_events[:shots],
+            num_detectors=experiment.num_detectors,
+            bit_packed=True,
+        ).value
+    model = experiment.default_model if args.model is None else args.model
+    parts = _models(experiment, model)
+    if args.learn:
+        parts = learned_parts(experiment, parts, shots=shots)
+        model += LEARNED
+
+    def result(source: str, decoder: str, errors: int) -> Result:
+        return Result(
+            folder=experiment.path.relative_to(root).as_posix(),
+            patch=patch_name(experiment, root=root),
+            distance=metadata.distance,
+            cycles=metadata.rounds,
+            basis=metadata.basis,
+            shots=shots,
+            detection_fraction=fraction,
+            source=source,
+            decoder=decoder,
+            model=model if source == DECODED else "",
+            errors=errors,
+        )
+
+    found = [result(DECODED, name, _decoding_errors(experiment, name, parts, shots)) for name in names]
+    for name, predictions in experiment.predictions.items():
+        wrong = (predictions[:shots] != experiment.observable_flips[:shots]).any(axis=1)
+        found.append(result(PUBLISHED, name, int(wrong.sum())))
+    return found
+
+
+def _models(experiment: Experiment, name: str) -> list[tuple[stim.DetectorErrorModel, slice]]:
+    """The error models that the name stands for, each with the shots that it is for."""
+    known = error_models(experiment)
+    if name not in known:
+        raise ValueError(f"{experiment.path}: no error model {name!r}: choose from {', '.join(known)}")
+    if name == CROSS_FITTED:
+        return [(experiment.error_model(half), slice(start, None, 2)) for half, start in _HALVES.items()]
+    return [(experiment.error_model(name), slice(None))]
+
+
+def learned_parts(
+    experiment: Experiment, parts: Sequence[tuple[stim.DetectorErrorModel, slice]], *, shots: int
+) -> list[tuple[stim.DetectorErrorModel, slice]]:
+    """Refined models, one for even shots learned from the odd ones, and one the other way round.
+
+    Args:
+        experiment: whose detection events to learn from.
+        parts: where to start: one model for all shots, or one for the even and one for the odd shots, each of
+            which saw only the others.
+        shots: only the first so many are used.
+    """
+    even, odd = parts[0][0], parts[-1][0]
+    try:
+        for_even, for_odd = priors.learn_halves(
+            detection_events=experiment.detection_events[:shots],
+            error_models=(even, odd),
+            coordinates=experiment.circuit.get_detector_coordinates(),
+        )
+    except ValueError as error:
+        raise ValueError(f"{experiment.path}: {error}") from None
+    return [(for_even.error_model, slice(0, None, 2)), (for_odd.error_model, slice(1, None, 2))]
+
+
+def _decoding_errors(
+    experiment: Experiment,
+    name: str,
+    parts: Sequence[tuple[stim.DetectorErrorModel, slice]],
+    shots: int,
+) -> int:
+    errors = 0
+    for model, part in parts:
+        try:
+            decoder = decoders.from_dem(name, model)
+        except ValueError as error:
+            raise ValueError(f"{experiment.path}: {error}") from None
+        events = experiment.detection_events[:shots][part]
+        flips = experiment.observable_flips[:shots][part]
+        for start in range(0, len(events), _SHOTS_AT_ONCE):
+            piece = slice(start, start + _SHOTS_AT_ONCE)
+            predictions = decoder.decode_batch(np.ascontiguousarray(events[piece]), bit_packed=True)
+            errors += int((predictions != flips[piece]).any(axis=1).sum())
+    return errors
+
+
+def _write(args: argparse.Namespace, results: Sequence[Result]) -> None:
+    rows = [_row(result) for result in results]
+    if args.json is not None:
+        fitted = fits(results, fit_from=args.fit_from)
+        summed = totals(results, fitted)
+        document = {
+            "results": rows,
+            "fits": [dataclasses.asdict(fit) for fit in fitted],
+            "by_distance": [dataclasses.asdict(total) for total in summed],
+            "suppression": [
+                {"source": source, "decoder": decoder, **dataclasses.asdict(fit)}
+                for (source, decoder), fit in suppression(summed).items()
+            ],
+        }
+        text = json.dumps(_finite(document), indent=1, allow_nan=False)
+        _replace(Path(args.json), text + "\n")
+    if args.csv is not None:
+        partial = Path(args.csv + ".partial")
+        with partial.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(args.csv)
+
+
+def _row(result: Result) -> dict[str, object]:
+    epsilon = result.epsilon
+    return {
+        **dataclasses.asdict(result),
+        "error_per_cycle": epsilon.value,
+        "error_per_cycle_low": epsilon.low,
+        "error_per_cycle_high": epsilon.high,
+    }
+
+
+def _finite(value: object) -> object:
+    """The same with null for NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _replace(path: Path, text: str) -> None:
+    # Whoever reads the file meanwhile sees the old one or the new one, never half of one.
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,1 @@
+"""The commands of the real-time loop: `qec realtime`, `serve`, `stream`, `soak`, `keygen`."""

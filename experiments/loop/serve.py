@@ -1,0 +1,93 @@
+"""`qec serve`: a decoder daemon for sources of one's own."""
+
+import argparse
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from experiments.common.noise_options import noise_name
+from experiments.common.points import Point
+from experiments.common.preparation import preparation
+from experiments.common.progress import Progress
+from experiments.loop import options
+from experiments.loop.options import strength
+from realtime.placement import choose_cores
+from realtime.service.daemon import DaemonConfig, main
+
+_CODE = "surface_zxxz"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec serve`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "Compiles everything, then writes one line of JSON with its address, and serves until Ctrl-C.\n"
+        "Addresses that other machines can reach need keys (qec keygen). docs/pages/protocol.md describes\n"
+        "what a source sends."
+    )
+    add("--model", metavar="FILE", help="circuit (.stim) or error model (.dem) to decode, of any length")
+    add("--distance", type=int, metavar="D", help="instead of a model: the rotated surface code (ZXXZ)")
+    add("--basis", choices=["x", "z"], default="z", help="of that memory; default: z")
+    options.add_memory(parser)
+    options.add_decoder(parser)
+    add(
+        "--bind",
+        metavar="ADDRESS",
+        help="ipc:///path or tcp://host:port, port * takes any; default: a new private ipc address",
+    )
+    add("--streams", type=int, default=1, metavar="N", help="logical qubits, a thread each; default: 1")
+    add(
+        "--policy",
+        choices=["drop-shot", "block"],
+        default="drop-shot",
+        help="in overload; default: drop-shot",
+    )
+    add("--spin", action="store_true", help="wait without sleeping, on cores of their own")
+    add("--fifo", type=int, metavar="N", help="real-time priority of the decoding threads, 1 to 99")
+    add("--secret_key", metavar="FILE", help="of this daemon")
+    add("--client_keys", metavar="FOLDER", help="public keys of those who may connect")
+    add("--insecure", action="store_true", help="allow addresses that others can reach, without keys")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until stopped."""
+    if (args.model is None) == (args.distance is None):
+        raise ValueError("what to decode: give either --model FILE or --distance D")
+    if args.model is not None and args.bias is not None:
+        raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
+    with tempfile.TemporaryDirectory(prefix="qec-serve-") as folder:
+        model = args.model
+        if model is None:
+            noise = noise_name(args.noise, args.bias)
+            point = Point(_CODE, "cz", args.distance, 30, args.basis, noise, strength(noise, args.p))
+            model = str(Path(folder) / "model.stim")
+            point.circuit().to_file(model)
+        placement = choose_cores(streams=args.streams) if args.spin else None
+        if placement is not None and len(placement.decoders) < args.streams:
+            raise ValueError(f"--spin needs a core for each stream: {placement.note}")
+        config = DaemonConfig(
+            model=model,
+            streams=args.streams,
+            decoder=args.decoder,
+            max_load=args.max_load,
+            commit=args.commit,
+            buffer=args.buffer,
+            bind=args.bind,
+            policy=args.policy,
+            cores=placement.decoders if placement else (),
+            io_core=placement.messages if placement else None,
+            keeper_core=placement.system if placement else None,
+            spin=args.spin,
+            fifo=args.fifo,
+            insecure=args.insecure,
+            secret_key=args.secret_key,
+            client_keys=args.client_keys,
+        )
+        with Progress() as progress, ExitStack() as preparing:
+            preparing.enter_context(preparation("qec serve", args.decoder, progress=progress))
+
+            def say(text: str) -> None:
+                preparing.close()  # the first line is the ready line
+                print(text, flush=True)
+
+            return main(config, say=say)

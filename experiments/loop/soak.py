@@ -1,0 +1,196 @@
+"""`qec soak`: the real-time loop for minutes; nothing may be lost, nothing may grow."""
+
+import argparse
+import contextlib
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.common.machine import description
+from experiments.common.noise_options import noise_name
+from experiments.common.points import Point
+from experiments.common.progress import Progress
+from experiments.common.tables import duration, number
+from experiments.loop import options
+from experiments.loop.measurement import CODE, control_beside, shot_of, spread
+from experiments.loop.options import strength
+from experiments.loop.parts import LoopSetting, open_loop
+from experiments.loop.results import Shot, Spread
+from experiments.loop.shots import prepare, simulate
+from realtime.latency import Histogram
+from realtime.source.jobs import Job
+
+# Growth that is no leak: caches, a first look at a file.
+_GROWTH_KB = 4096
+
+
+@dataclass
+class _Stream:
+    """What came of one stream."""
+
+    shots: list[Shot] = field(default_factory=list)
+    final: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    windows: Histogram = field(default_factory=Histogram)
+
+    @property
+    def lost(self) -> int:
+        """Shots without a valid answer."""
+        return sum(shot.status != "OK" for shot in self.shots)
+
+    @property
+    def unlike(self) -> int:
+        """Shots answered unlike offline."""
+        return sum(shot.same is False for shot in self.shots)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec soak`."""
+    add = parser.add_argument
+    parser.epilog = "Exit code 1 if a shot was lost or answered unlike offline, or if memory grew."
+    add("--minutes", type=float, default=10.0, metavar="N", help="how long to stream; default: 10")
+    add("--distance", type=int, default=5, metavar="D", help="default: 5")
+    add("--cycles", type=int, default=1_000_000, metavar="N", help="cycles of a shot; default: 1000000")
+    add("--shots", type=int, default=8, metavar="N", help="different shots, played in turns; default: 8")
+    options.add_loop(parser)
+    add("--json", metavar="FILE", help="write what was measured")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Stream and watch; see `add_arguments`."""
+    if not args.minutes > 0:
+        raise ValueError(f"--minutes is {args.minutes:g}: more than 0")
+    options.check_loop(args)
+    setting = options.setting_of(args)
+    noise = noise_name(args.noise, args.bias)
+    model = Point(CODE, "cz", args.distance, 30, "z", noise, strength(noise, args.p))
+    circuit = model.circuit()
+    streams = [_Stream() for _ in range(setting.streams)]
+    memory: list[int] = []
+    meter = control_beside(setting)
+    with Progress() as progress, tempfile.TemporaryDirectory(prefix="qec-soak-") as folder:
+        prepared = prepare(
+            simulate(
+                replace(model, rounds=args.cycles), shots=args.shots, seed=args.seed, progress=progress.show
+            ),
+            decoder=setting.make_decoder(circuit),
+            folder=Path(folder) / "shots",
+            progress=progress.show,
+        )
+        with (
+            open_loop(setting, circuit=circuit, playlists=[prepared.folder]) as loop,
+            meter or contextlib.nullcontext(),
+        ):
+            job = Job(folder=str(prepared.folder), shots=1 << 40, seconds=60 * args.minutes)
+            for report in loop.play([job]):
+                stream = streams[report["stream"]]
+                if report["type"] == "job":
+                    stream.final = report
+                    continue
+                stream.shots.append(shot_of(report, prepared))
+                if (resident := loop.memory_kb()) is not None:
+                    memory.append(resident)
+                played, lost = (sum(values) for values in zip(*map(_progress, streams), strict=True))
+                progress.show(f"{played * args.cycles:,} cycles, {lost} shots lost")
+            for at, stream in enumerate(streams):
+                stream.counters, stream.windows = loop.counters(at), loop.windows(at)
+    return _conclude(args, setting, streams, memory, None if meter is None else spread(meter.histogram))
+
+
+def _progress(stream: _Stream) -> tuple[int, int]:
+    return len(stream.shots), stream.lost
+
+
+def _conclude(
+    args: argparse.Namespace,
+    setting: LoopSetting,
+    streams: list[_Stream],
+    memory: list[int],
+    beside: Spread | None,
+) -> int:
+    # The first shots still touch memory for the first time.
+    settled = memory[len(memory) // 4 :]
+    growth = max(0, settled[-1] - settled[0]) if settled else 0
+    played = sum(len(stream.shots) for stream in streams)
+    print(
+        f"Soak: d = {args.distance}, {played} shots of {args.cycles:,} cycles in "
+        f"{duration(streams[0].final['seconds'])}, {setting.transport}\n{description()}\n"
+        f"{setting.placement.note}\n\n"
+        f"cycles streamed       {played * args.cycles:,}\n"
+        f"memory of the decoder {memory[-1] if memory else 0:,} kB, grown by {growth:,} kB"
+    )
+    for at, stream in enumerate(streams):
+        if len(streams) > 1:
+            print(f"\nstream {at}")
+        print(_account(stream))
+    if beside is not None:
+        print(f"machine beside (us)   {_times(beside)}")
+    passed = bool(played) and growth <= _GROWTH_KB and not any(s.lost or s.unlike for s in streams)
+    print("\npassed" if passed else "\nNOT passed: shots were lost or differ, or memory grew")
+    if args.json:
+        data = {
+            "shots": played,
+            "cycles": played * args.cycles,
+            "seconds": streams[0].final["seconds"],
+            "memory_kb": memory,
+            "machine_beside": None if beside is None else beside.to_json(),
+            "streams": [_to_json(stream) for stream in streams],
+            "passed": passed,
+        }
+        Path(args.json).write_text(json.dumps(data, indent=1) + "\n")
+    return 0 if passed else 1
+
+
+def _account(stream: _Stream) -> str:
+    """What became of a stream, a line for each kind of thing."""
+    decision, loop = _latencies(stream)
+    late = spread(Histogram.from_json(stream.final["lateness"]))
+    known = [shot.decision_ns for shot in stream.shots if shot.decision_ns is not None]
+    early, later = (np.mean(half) / 1e3 if half else float("nan") for half in _halves(known))
+    statuses = Counter(shot.status for shot in stream.shots)
+    words = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
+    return (
+        f"shots                 {words}\n"
+        f"unlike offline        {stream.unlike}\n"
+        f"frames                {stream.final['frames']:,} sent, {stream.counters['accepted']:,} accepted\n"
+        f"most backlog          {max((shot.max_backlog for shot in stream.shots), default=0):,} cycles\n"
+        f"decision latency (us) {_times(decision)}; first half {number(float(early))}, second half "
+        f"{number(float(later))}\n"
+        f"loop latency (us)     {_times(loop)}\n"
+        f"window latency (us)   {_times(spread(stream.windows))}\n"
+        f"source late (us)      {_times(late)}"
+    )
+
+
+def _latencies(stream: _Stream) -> tuple[Spread, Spread]:
+    return (
+        Spread.of([shot.decision_ns for shot in stream.shots]),
+        Spread.of([shot.loop_ns for shot in stream.shots]),
+    )
+
+
+def _times(found: Spread) -> str:
+    return f"mean {number(found.mean)}, p99 {number(found.percentiles[2])}, max {number(found.maximum)}"
+
+
+def _to_json(stream: _Stream) -> dict[str, Any]:
+    decision, loop = _latencies(stream)
+    return {
+        "shots": len(stream.shots),
+        "lost": stream.lost,
+        "unlike_offline": stream.unlike,
+        "counters": stream.counters,
+        "decision": decision.to_json(),
+        "loop": loop.to_json(),
+        "windows": spread(stream.windows).to_json(),
+        "source_lateness": spread(Histogram.from_json(stream.final["lateness"])).to_json(),
+    }
+
+
+def _halves(values: list[int]) -> tuple[list[int], list[int]]:
+    return values[: len(values) // 2], values[len(values) // 2 :]

@@ -1,0 +1,1 @@
+"""Jobs, their records on disk, and the report of `qec reproduce`."""

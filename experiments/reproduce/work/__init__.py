@@ -1,0 +1,1 @@
+"""Simulations and evaluations that the figures share."""

@@ -1,0 +1,234 @@
+"""`qec sweep`: counts errors for a grid of memory experiments, in processes, into a growing CSV file."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import sinter
+
+from decoders.sinter_adapter import sinter_decoder
+from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
+from experiments.common.points import Point, decoding_model, grid
+from experiments.common.preparation import compile_kernels
+from experiments.common.progress import Progress
+from experiments.common.sampling import leakage_sampler
+from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.workers import Guarded, interrupts_kept_from_workers
+from experiments.sweep import counts
+from experiments.sweep.eta import Tracker
+from experiments.sweep.task_sampler import TaskSampler
+
+# A worker reports at least so often: no more than this is lost when a sweep is stopped.
+_REPORT_SECONDS = 20
+
+_DEFAULTS: dict[str, Any] = {
+    "codes": ["surface_zxxz"],
+    "gates": "cz",
+    "distances": [3, 5, 7],
+    "rounds": ["10", "30"],
+    "bases": ["x", "z"],
+    "noise": ["si1000"],
+    "bias": [],
+    "p": [0.002, 0.003, 0.004],
+    "decoders": [DEFAULT_DECODER],
+    "max_shots": 20_000,
+    "max_errors": None,
+    "processes": "auto",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec sweep`."""
+
+    def several(flag: str, *, help: str, metavar: str, kind: type = str) -> None:
+        default = " ".join(map(str, _DEFAULTS[flag])) or "none"
+        parser.add_argument(
+            f"--{flag}", nargs="+", type=kind, metavar=metavar, help=f"{help}; default: {default}"
+        )
+
+    parser.epilog = (
+        "A point is one combination; rounds 3d are three times the distance. The CSV has sinter's format.\n"
+        "Run the same command again to go on after a stop; what the CSV holds counts towards the limits."
+    )
+    several("codes", metavar="CODE", help="surface, surface_zxxz, repetition")
+    parser.add_argument("--gates", choices=["cz", "cx"], help="two-qubit gate; default: cz")
+    several("distances", metavar="D", kind=int, help="code distances")
+    several("rounds", metavar="R", help="numbers of cycles, such as 30 or 3d")
+    several("bases", metavar="B", help="x, z")
+    several("noise", metavar="MODEL", help=MODELS)
+    several("bias", metavar="ETA", kind=float, help=BIAS_HELP)
+    several(
+        "p", metavar="P", kind=float, help="strengths of the noise model, 0.002 is 0.2 %%; not for devices"
+    )
+    several("decoders", metavar="NAME", help="decoder names; mwpm-gap-5 discards gaps below 5")
+    parser.add_argument("--max_shots", type=int, metavar="N", help="shots per point; default: 20000")
+    parser.add_argument("--max_errors", type=int, metavar="N", help="stop a point after about N errors")
+    parser.add_argument(
+        "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
+    )
+    parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="default: %(default)s")
+    parser.add_argument(
+        "--merge",
+        nargs="+",
+        metavar="CSV",
+        help="no sampling: write the totals of these files to --out, a new file",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Collect or merge; see `add_arguments`."""
+    if args.merge is not None:
+        return _merge(args)
+    if args.p is not None and args.noise and all(map(has_own_rates, args.noise)):
+        raise ValueError("--p with devices only: a device has rates of its own, leave --p out")
+    for name, default in _DEFAULTS.items():
+        if getattr(args, name) is None:
+            setattr(args, name, default)
+    points = _points(args)
+    num_workers = _num_workers(args.processes)
+    if args.max_shots < 1:
+        raise ValueError(f"--max_shots is {args.max_shots}: it must be at least 1")
+    if args.max_errors is not None and args.max_errors < 1:
+        raise ValueError(f"--max_errors is {args.max_errors}: it must be at least 1")
+    for name in args.decoders:
+        sinter_decoder(name)
+    with counts.CountsFile(Path(args.out)) as file:
+        for note in file.notes:
+            print(f"qec sweep: {note}", file=sys.stderr)
+        return _collect(args, points, file, num_workers)
+
+
+def _merge(args: argparse.Namespace) -> int:
+    ignored = [name for name in _DEFAULTS if getattr(args, name) is not None]
+    if ignored:
+        raise ValueError(
+            f"--merge takes no samples, so leave out {', '.join('--' + name for name in ignored)}"
+        )
+    rows, notes = counts.read([Path(name) for name in args.merge])
+    for note in notes:
+        print(f"qec sweep: {note}", file=sys.stderr)
+    counts.write(Path(args.out), rows)
+    _report(rows, Path(args.out))
+    return 0
+
+
+def _points(args: argparse.Namespace) -> list[Point]:
+    points = list(
+        grid(
+            codes=args.codes,
+            gates=args.gates,
+            distances=args.distances,
+            rounds=args.rounds,
+            bases=args.bases,
+            noise=noise_names(args.noise, args.bias),
+            p=args.p,
+        )
+    )
+    for point in points:
+        point.metadata()  # raises for unknown names before any work begins
+    return points
+
+
+def _num_workers(processes: str) -> int:
+    if processes == "auto":
+        return len(_usable_cores())
+    if not (processes.isascii() and processes.isdigit()) or int(processes) == 0:
+        raise ValueError(f"--processes {processes!r}: give a positive number, or auto")
+    return int(processes)
+
+
+def _usable_cores() -> Sequence[int]:
+    # sinter pins worker k to core k of this list; without it, it would leave the cores we were given.
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return range(os.cpu_count() or 1)
+
+
+def _tasks(points: Iterable[Point], names: Sequence[str], progress: Progress, total: int) -> list[Any]:
+    tasks = []
+    for number, point in enumerate(points):
+        progress.show(f"preparing point {number + 1} of {total}")
+        circuit = point.circuit()
+        if (leakage := point.leakage) is not None:
+            leakage_sampler(circuit, leakage)  # raises for what cannot be sampled, before any work begins
+        dem = decoding_model(circuit)
+        tasks += [
+            sinter.Task(
+                circuit=circuit, detector_error_model=dem, decoder=name, json_metadata=point.metadata()
+            )
+            for name in dict.fromkeys(names)
+        ]
+    return tasks
+
+
+def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsFile, num_workers: int) -> int:
+    tracker = Tracker(max_shots=args.max_shots, max_errors=args.max_errors, num_workers=num_workers)
+    existing = {row.strong_id: row for row in file.rows}
+    totals = dict(existing)
+    with Progress() as progress:
+        tasks = _tasks(points, args.decoders, progress, len(points))
+        wanted = []
+        for task in tasks:
+            wanted.append(task.strong_id())
+            before = existing.get(wanted[-1])
+            tracker.expect(
+                strong_id=wanted[-1],
+                decoder=task.decoder,
+                num_detectors=task.detector_error_model.num_detectors,
+                shots=0 if before is None else before.shots,
+                errors=0 if before is None else before.errors,
+            )
+        try:
+            if tracker.num_done < tracker.num_tasks:
+                _compile(args.decoders, progress)
+                with interrupts_kept_from_workers():
+                    for step in sinter.iter_collect(
+                        num_workers=num_workers,
+                        tasks=tasks,
+                        additional_existing_data=existing,
+                        max_shots=args.max_shots,
+                        max_errors=args.max_errors,
+                        max_batch_seconds=_REPORT_SECONDS,
+                        custom_decoders=_custom_decoders(args.decoders, points),
+                        allowed_cpu_affinity_ids=_usable_cores(),
+                    ):
+                        for row in step.new_stats:
+                            file.append(row)
+                            tracker.add(row)
+                            known = totals.get(row.strong_id)
+                            totals[row.strong_id] = row if known is None else known + row
+                        progress.show(tracker.message())
+        except KeyboardInterrupt:
+            progress.clear()
+            print(
+                f"qec sweep: stopped; {file.path} keeps {tracker.new_shots:,} shots of this run, "
+                "the same command goes on from there",
+                file=sys.stderr,
+            )
+            return 130
+    _report([totals[strong_id] for strong_id in wanted], file.path)
+    return 0
+
+
+def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:
+    """What sinter's workers run: decoders, or samplers where a device leaks, which circuits cannot say."""
+    models = {model.text: model for point in points if (model := point.leakage) is not None}
+    if models:
+        return {name: TaskSampler(sinter_decoder(name), models) for name in names}
+    return {name: Guarded(sinter_decoder(name)) for name in names}
+
+
+def _compile(names: Sequence[str], progress: Progress) -> None:
+    """Compile once what every worker process would otherwise compile for itself."""
+    made = [sinter_decoder(name) for name in names]
+    with_gaps = {one.name for one in made if one.gap_threshold is not None}
+    compile_kernels("qec sweep", [one.name for one in made], with_gaps=with_gaps, progress=progress)
+
+
+def _report(rows: Sequence[Any], path: Path) -> None:
+    shots = sum(row.shots for row in rows)
+    errors = sum(row.errors for row in rows)
+    print(f"{path}: {len(rows)} points, {shots:,} shots, {errors:,} errors; next: qec plot {path}")

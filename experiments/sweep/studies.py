@@ -1,0 +1,149 @@
+"""Rows of a sweep's CSV, grouped into the studies that one line of a figure shows."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from experiments.common.fits import Count, Fits, fit
+from experiments.sweep.study_keys import select_keys
+
+# What tells two studies apart: (metadata key, value), in the order of reading.
+Key = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All distances, cycles and bases of one code, noise and decoder.
+
+    Attributes:
+        key: code, noise, p, the other metadata keys that separate studies, and the decoder.
+        counts: errors, one entry for each distance, number of cycles and basis.
+        fits: epsilon_d and Lambda.
+        discards: shots that were discarded; `counts` has the others.
+    """
+
+    key: Key
+    counts: list[Count]
+    fits: Fits
+    discards: int = 0
+
+
+_FIRST = ("c", "noise", "p")
+# Values that need no name beside them.
+PLAIN = ("c", "noise", "decoder")
+
+
+def _key(row: Any, names: Sequence[str]) -> Key:
+    data = row.json_metadata
+    present = [name for name in names if name in data]
+    ordered = [*(name for name in _FIRST if name in present), *sorted(set(present) - set(_FIRST))]
+    return (*((name, _text(data[name])) for name in ordered), ("decoder", row.decoder))
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _whole(name: str, value: object) -> int:
+    """Read a positive whole number that may be stored as 3, 3.0 or "3"."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
+    except (ValueError, OverflowError):
+        number = 0.0
+    if not (number >= 1 and number.is_integer()):
+        raise ValueError(f"metadata key {name} must be a positive whole number, one row has {value!r}")
+    return int(number)
+
+
+def _count(row: Any) -> Count:
+    data = row.json_metadata
+    if not isinstance(data, dict) or not {"d", "r"} <= data.keys():
+        raise ValueError(f"rows need the metadata keys d (distance) and r (cycles), one has {data!r}")
+    basis = data.get("b")
+    return Count(
+        distance=_whole("d", data["d"]),
+        basis="" if basis is None else str(basis).strip().lower(),
+        cycles=_whole("r", data["r"]),
+        shots=row.shots - row.discards,
+        errors=row.errors,
+    )
+
+
+def studies(
+    rows: Sequence[Any], *, keep: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> tuple[list[Study], list[str]]:
+    """Group and fit rows (`sinter.TaskStats`, added up).
+
+    Args:
+        rows: counts with distance `d` and number of cycles `r` in their metadata.
+        keep: metadata keys that always separate studies.
+        ignore: metadata keys that never do; of the others `experiments.sweep.study_keys` selects.
+
+    Returns:
+        The studies in the order of their keys (p by size), and notes for the user.
+
+    Raises:
+        ValueError: a row without distance or cycles in its metadata, no row with a shot that counts, or a
+            key in `keep` or `ignore` that no row has.
+    """
+    pairs = [(_count(row), row) for row in rows]
+    counted = [(count, row) for count, row in pairs if count.shots > 0]
+    if not counted:
+        raise ValueError(
+            f"no shots to fit: {sum(row.shots for row in rows)} shots in {len(rows)} rows, all discarded; "
+            "take more shots or relax the postselection"
+        )
+    notes: list[str] = []
+    if len(counted) < len(pairs):
+        notes.append(
+            f"left out {len(pairs) - len(counted)} of {len(pairs)} rows: no shots, or all of them discarded"
+        )
+    names, more_notes = select_keys(
+        [(count, row.decoder, _labels(row)) for count, row in counted], keep=keep, ignore=ignore
+    )
+    notes += more_notes
+    grouped: dict[Key, dict[tuple[int, int, str], Count]] = defaultdict(dict)
+    discards: dict[Key, int] = defaultdict(int)
+    for count, row in counted:
+        key = _key(row, names)
+        discards[key] += row.discards
+        group = grouped[key]
+        place = (count.distance, count.cycles, count.basis)
+        if place in group:
+            # Other circuits under one name: for example from two versions of the noise model.
+            notes.append(
+                f"two circuits are called d={count.distance} r={count.cycles} b={count.basis or '-'} "
+                f"{describe(key)}: their shots were added up"
+            )
+            count = replace(
+                count, shots=count.shots + group[place].shots, errors=count.errors + group[place].errors
+            )
+        group[place] = count
+    found = []
+    for key, group in sorted(grouped.items(), key=lambda item: [_sort_value(value) for _, value in item[0]]):
+        counts = [group[place] for place in sorted(group)]
+        found.append(Study(key=key, counts=counts, fits=fit(counts), discards=discards[key]))
+    return found, notes
+
+
+def _labels(row: Any) -> dict[str, str]:
+    return {name: _text(value) for name, value in row.json_metadata.items() if name not in ("d", "r", "b")}
+
+
+def _sort_value(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return 0.0, text
+
+
+def describe(key: Key) -> str:
+    """A key in words: `surface_css_cz, si1000, p = 0.003, pymatching`."""
+    return ", ".join(value if name in PLAIN else f"{name} = {value}" for name, value in key)
+
+
+def split_common(found: Sequence[Study]) -> tuple[Key, list[Key]]:
+    """What all studies have in common (for a title), and for each what is its own (for a legend)."""
+    common = tuple(part for part in found[0].key if all(part in study.key for study in found))
+    return common, [tuple(part for part in study.key if part not in common) for study in found]

@@ -1,0 +1,204 @@
+"""`qec sweep`: stopped and continued runs, what is refused, and that its numbers are those of the decoder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sinter
+from scipy.stats import fisher_exact
+
+from experiments import cli
+from experiments.sweep import counts
+
+_GRID = ["--distances", "3", "5", "7", "--p", "0.002", "0.003", "0.004", "--rounds", "5", "--bases", "z"]
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.cli", "sweep", "--processes", "2", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A group of its own: what a terminal's Ctrl-C reaches is this process and its workers.
+        start_new_session=True,
+    )
+
+
+def sweep(*arguments: str) -> tuple[str, str]:
+    process = start(*arguments)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    return out, error
+
+
+def wait_for_rows(path: Path, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_interrupted_and_resumed_gives_the_totals_of_one_run(tmp_path: Path) -> None:
+    resumed, whole = tmp_path / "resumed.csv", tmp_path / "whole.csv"
+    limits = [*_GRID, "--max_shots", "60000"]
+    process = start(*limits, "--out", str(resumed))
+    wait_for_rows(resumed, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error.splitlines()[-1].startswith(f"qec sweep: stopped; {resumed} keeps ")
+    assert "Traceback" not in error
+    kept = sum(row.shots for row in sinter.read_stats_from_csv_files(resumed))
+    assert 0 < kept < 9 * 60_000
+    sweep(*limits, "--out", str(resumed))
+    sweep(*limits, "--out", str(whole))
+
+    first = {row.strong_id: row for row in sinter.read_stats_from_csv_files(resumed)}
+    second = {row.strong_id: row for row in sinter.read_stats_from_csv_files(whole)}
+    assert first.keys() == second.keys()
+    assert len(first) == 9
+    for strong_id, row in first.items():
+        other = second[strong_id]
+        assert row.shots == other.shots == 60_000
+        assert row.json_metadata == other.json_metadata
+        # The shots are not the same ones; their error rates must be.
+        table = [[row.errors, row.shots - row.errors], [other.errors, other.shots - other.errors]]
+        assert fisher_exact(table).pvalue > 1e-7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_killed_sweep_leaves_whole_lines_and_no_workers(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    arguments = ["--distances", "3", "--rounds", "5", "--p", "0.004", "--bases", "z", "--out", str(path)]
+    process = start(*arguments, "--max_shots", str(10**9))
+    wait_for_rows(path, process)
+    workers = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and f"\nPPid:\t{process.pid}\n" in _status(entry)
+    ]
+    assert len(workers) >= 2
+    process.kill()
+    process.communicate(timeout=20)
+    deadline = time.monotonic() + 10
+    while any(_runs(worker) for worker in workers):
+        assert time.monotonic() < deadline, "workers outlive the sweep"
+        time.sleep(0.02)
+    (before,), notes = counts.read([path])
+    assert notes == []
+    with path.open("a") as file:
+        file.write("    4000,")
+    out, error = sweep(*arguments, "--max_shots", "10")
+    assert "cut off a half-written last line" in error
+    assert f"1 points, {before.shots:,} shots" in out
+
+
+def _status(entry: Path) -> str:
+    try:
+        return (entry / "status").read_text()
+    except OSError:
+        return ""
+
+
+def _runs(pid: int) -> bool:
+    status = _status(Path(f"/proc/{pid}"))
+    return bool(status) and "\nState:\tZ" not in status
+
+
+def test_what_the_file_holds_counts_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    arguments = ["--distances", "3", "--rounds", "2d", "--p", "0.005", "--bases", "Z", "--out", str(path)]
+    sweep(*arguments, "--max_shots", "300")
+    (first,), _ = counts.read([path])
+    assert first.shots == 300
+    assert first.json_metadata["d"] == 3
+    assert first.json_metadata["r"] == 6
+    assert first.json_metadata["p"] == 0.005
+    assert set(first.json_metadata) == {"d", "p", "r", "b", "noise", "c"}
+    before = path.read_bytes()
+    assert cli.main(["sweep", *arguments, "--max_shots", "300"]) == 0
+    assert path.read_bytes() == before
+    sweep(*arguments, "--max_shots", "500")
+    (second,), _ = counts.read([path])
+    assert second.shots == 500
+    assert second.strong_id == first.strong_id
+
+
+def test_decoders_codes_and_noises_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    sweep(
+        *["--codes", "repetition", "surface", "--distances", "3", "--rounds", "3", "--p", "0.01"],
+        *["--noise", "uniform", "phenomenological", "--decoders", "pymatching", "pymatching-correlated"],
+        *["--bases", "z", "--max_shots", "64", "--out", str(path)],
+    )
+    rows, _ = counts.read([path])
+    names = {(row.json_metadata["c"], row.json_metadata["noise"], row.decoder) for row in rows}
+    assert len(rows) == len(names) == 8
+    assert all(row.shots == 64 for row in rows)
+
+
+def test_max_errors_ends_a_point(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    sweep(
+        *["--distances", "3", "--rounds", "10", "--p", "0.02", "--bases", "z"],
+        *["--max_shots", "100000000", "--max_errors", "50", "--out", str(path)],
+    )
+    (row,), _ = counts.read([path])
+    assert row.errors >= 50
+    assert row.shots < 1_000_000
+
+
+def test_merge_adds_up_into_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = []
+    for index, shots in enumerate([10, 20]):
+        part = tmp_path / f"{index}.csv"
+        row = sinter.TaskStats(strong_id="a", decoder="b", json_metadata={}, shots=shots, errors=index)
+        counts.write(part, [row])
+        parts.append(str(part))
+    out = tmp_path / "all.csv"
+    assert cli.main(["sweep", "--merge", *parts, "--out", str(out)]) == 0
+    assert "1 points, 30 shots, 1 errors" in capsys.readouterr().out
+    assert [(row.shots, row.errors) for row in sinter.read_stats_from_csv_files(out)] == [(30, 1)]
+    assert cli.main(["sweep", "--merge", *parts, "--out", str(out)]) == 2
+    assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--codes", "steane"], "steane"),
+        (["--distances", "1"], "distance"),
+        (["--rounds", "3x"], "'3x'"),
+        (["--rounds", "0"], "'0'"),
+        (["--bases", "y"], "'y'"),
+        (["--noise", "pink"], "pink"),
+        (["--p", "2"], "2"),
+        (["--decoders", "guess"], "pymatching-correlated"),
+        (["--max_shots", "0"], "--max_shots is 0"),
+        (["--max_errors", "0"], "--max_errors is 0"),
+        (["--processes", "some"], "'some'"),
+        (["--processes", "0"], "'0'"),
+        (["--noise", "device:example", "--p", "0.1"], "leave --p out"),
+        (["--merge", "a.csv", "--max_shots", "5"], "leave out --max_shots"),
+        (["--merge", "a.csv"], "a.csv: no such CSV file"),
+        (["--out", "nowhere/c.csv"], "nowhere: no such folder"),
+    ],
+)
+def test_wrong_use_is_one_line_and_leaves_no_file(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
