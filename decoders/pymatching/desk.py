@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
-from decoders.matching.workspace import Pools, Workspace
+from decoders.matching.workspace import Pools
 from decoders.pymatching.kernels.desk import DESK, EDGES, PAIRS, PREDICTIONS
 
 #: Decodes the shots of a desk, given the address of its record; returns a status.
@@ -115,7 +116,7 @@ class Desk(Pools):
         super().__init__(DESK)
         self.record = np.repeat(shared.record, 4)
         self.shared = shared  # owns what the record points to
-        self.work = Workspace(shared.search_graph)
+        self.work = SecondWorkspace(shared.search_graph)
         #: uint8 (num_nodes,)
         self.syndrome = np.zeros(shared.num_nodes, dtype=np.uint8)
         #: Shape -> where the values of a syndrome of that shape go.
