@@ -4,15 +4,11 @@ An entry point gets the address of this record as its only argument. numba needs
 array argument, and as much as a small shot takes to decode for a record.
 """
 
-import ctypes
-
 import numpy as np
-from numba import carray, types  # type: ignore[attr-defined]
-from numba.extending import intrinsic
 
-from decoders.kernels.jit import interpreted, kernel
+from decoders.kernels.jit import kernel
 from decoders.kernels.layout import GRAPH, WORK
-from decoders.kernels.records import Pool, record
+from decoders.kernels.records import Pool, record, record_at
 
 _i8 = np.int64
 
@@ -56,23 +52,8 @@ DESK = record(
     num_listed=_i8,  # written by the kernel: edges, or pairs
 )
 
-if interpreted:
 
-    def desk_at(address):
-        """Return the record at an address."""
-        memory = (ctypes.c_char * DESK.itemsize).from_address(int(address))
-        return np.frombuffer(memory, dtype=DESK)[0]  # type: ignore[call-overload]
-
-else:
-
-    @intrinsic
-    def _pointer(typing_context, address):
-        def generate(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
-
-        return types.voidptr(types.int64), generate
-
-    @kernel
-    def desk_at(address):
-        """Return the record at an address."""
-        return carray(_pointer(address), (1,), DESK)[0]  # type: ignore[call-arg]
+@kernel
+def desk_at(address):
+    """Return the record at an address."""
+    return record_at(address, DESK)
