@@ -115,7 +115,7 @@ def test_tables_and_words() -> None:
     assert "8 of 8" in shots
     words = report.explanation(results, cycle_ns=1100)
     assert "d = 3: mean latency after 10,000 cycles / after 100: decision" in words
-    assert "no core was left" in words
+    assert "no core was free" in words
     assert "epsilon_3 = " in words
     assert "Lambda = " in words
     assert "63 +- 17 us" in words
