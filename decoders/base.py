@@ -23,7 +23,7 @@ class Decoder(ABC):
     Decoding has no side effects that a later call can observe. Subclasses state their capabilities in the
     class attributes below.
 
-    Example:
+    Examples:
         >>> import decoders, stim
         >>> dem = stim.DetectorErrorModel("error(0.1) D0 L0")
         >>> decoder = decoders.from_dem("mwpm", dem)

@@ -55,7 +55,7 @@ def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder
         ValueError: An unknown name or option (the message lists the known ones), a DEM that this
             decoder does not accept, or an object that is not a DEM.
 
-    Example:
+    Examples:
         >>> import decoders, stim
         >>> decoder = decoders.from_dem("mwpm", stim.DetectorErrorModel("error(0.1) D0 L0"))
         >>> decoder.decode([True])

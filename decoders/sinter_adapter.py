@@ -82,7 +82,7 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
     Raises:
         ValueError: As in `sinter_decoder`.
 
-    Example:
+    Examples:
         >>> from decoders import sinter_decoders
         >>> sorted(sinter_decoders(gap_thresholds=[5]))[:3]
         ['belief-matching', 'belief-matching-gap-5', 'mwpm']

@@ -32,7 +32,7 @@ class Histogram:
         totals: int64 (NUM_TOTALS,), see realtime.kernels.histogram; written by kernels.
         missing: events without a value, for example shots without an answer; infinite in percentiles.
 
-    Example:
+    Examples:
         >>> histogram = Histogram()
         >>> for value in (100, 200, 300):
         ...     histogram.record(value)

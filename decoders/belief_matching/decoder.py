@@ -60,7 +60,7 @@ class BeliefMatching(Decoder):
     lightest solution. Gaps rank shots by reliability, but underestimate the number of errors: in loops,
     belief propagation counts the same evidence several times.
 
-    Example:
+    Examples:
         >>> import decoders, stim
         >>> dem = stim.DetectorErrorModel("error(0.1) D0 D1 ^ D2 L0")
         >>> decoders.from_dem("belief-matching", dem).decode([True, True, True])

@@ -44,7 +44,7 @@ def record(**fields: Any) -> "np.dtype[np.record]":
     Returns:
         dtype of the record, in which addresses are int64.
 
-    Example:
+    Examples:
         >>> SHOT = record(events=Pool(np.int64, "num_events"), num_events=np.int64)
         >>> SHOT.names
         ('events', 'num_events')

@@ -34,7 +34,7 @@ class MWPM(Decoder):
 
     Weights are integers as in `MatchingGraph`; the weight found is exactly minimal in these units.
 
-    Example:
+    Examples:
         >>> import decoders, stim
         >>> decoder = decoders.from_dem("mwpm", stim.DetectorErrorModel("error(0.1) D0 D1 L0"))
         >>> decoder.decode_to_edges([True, True])

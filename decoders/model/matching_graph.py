@@ -29,7 +29,7 @@ class MatchingGraph:
     Observables are bit-packed into uint64 words: bit `o % 64` of word `o // 64` is observable `o`; there are
     `ceil(num_observables / 64)` words, none for a DEM without observables.
 
-    Example:
+    Examples:
         >>> import stim
         >>> graph = MatchingGraph.from_dem(stim.DetectorErrorModel("error(0.1) D0 D1 L0"))
         >>> graph.edge_u, graph.edge_v

@@ -129,7 +129,7 @@ class ReweightedMatching:
         graph: the matching graph.
         list_length: most detectors in the neighbour list of an event.
 
-    Example:
+    Examples:
         >>> import numpy as np, stim
         >>> from decoders.model.matching_graph import MatchingGraph
         >>> graph = MatchingGraph.from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"))

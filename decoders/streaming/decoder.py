@@ -74,7 +74,7 @@ class StreamingDecoder:
     One object serves one thread. Calls release the GIL while they decode, so that several logical qubits can
     be decoded by one thread each.
 
-    Example:
+    Examples:
         A shot is pushed cycle by cycle; `finish` takes the last layer, made from the data readout. Both are
         rows of the frames of `to_frames`, or raw measurements (`kind="measurements"`).
 

@@ -46,7 +46,7 @@ class ParallelStreamingDecoder:
 
     One object serves one caller; call `close` or use a `with` block to end its threads.
 
-    Example:
+    Examples:
         >>> import stim
         >>> from decoders import ParallelStreamingDecoder
         >>> circuit = stim.Circuit.generated(

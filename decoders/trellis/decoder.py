@@ -52,7 +52,7 @@ class Trellis(Decoder):
     The gap of an observable is log(likelihood of the best class / likelihood of the best class that differs
     in this observable): with one observable the log odds of the prediction. Undetectable errors are included.
 
-    Example:
+    Examples:
         >>> import decoders, stim
         >>> decoder = decoders.from_dem("trellis", stim.DetectorErrorModel("error(0.1) D0 D1 D2 L0"))
         >>> decoder.decode([True, True, True])

@@ -33,7 +33,7 @@ def per_shot(*, epsilon: float, cycles: float) -> float:
     Raises:
         ValueError: If epsilon is outside [0, 1/2] or cycles is not a finite number above zero.
 
-    Example:
+    Examples:
         >>> per_shot(0.01, 1)
         0.01
     """

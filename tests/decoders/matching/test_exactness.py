@@ -195,7 +195,7 @@ def test_larger_graphs(list_length: int, keep_duals: int) -> None:
                 check_certificate(graph, packed, work, weight)
                 happened["blossoms"] += int(work.record["num_blossoms"][0])
                 used = work.arrays["edges"][: int(work.record["num_edges"][0])]
-                happened["beyond"] += int((used["neighbours"] < 0).sum())
+                happened["beyond"] += int((used["neighbour"] < 0).sum())
     if keep_duals:
         assert happened["blossoms"] > 10
         assert happened["grown"] > 10

@@ -128,8 +128,8 @@ class Refuses(NeverFlips):
 def test_decoders_that_are_new_in_the_registry_take_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(decoders.registry._DECODERS, "never", (__name__, "NeverFlips"))
-    monkeypatch.setitem(decoders.registry._DECODERS, "refuses", (__name__, "Refuses"))
+    monkeypatch.setitem(decoders.registry._known(), "never", f"{__name__}:NeverFlips")
+    monkeypatch.setitem(decoders.registry._known(), "refuses", f"{__name__}:Refuses")
     assert bench(tmp_path) == 0
     score = scores_of(tmp_path)["never"]
     # Its errors are the shots whose observable flipped.
