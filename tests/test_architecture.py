@@ -19,7 +19,7 @@ MAX_FACE_LINES = 40
 
 
 class Room(NamedTuple):
-    """What modules of one room may import, beside the standard library and their own room."""
+    """What modules of one room may import, in addition to the standard library and their own room."""
 
     rooms: str
     libraries: str

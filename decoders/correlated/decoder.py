@@ -51,7 +51,7 @@ class CorrelatedMWPM(MWPM):
 
     A first matching as by "mwpm"; its edges make the edges more likely that the same errors flip (see
     `CorrelatedGraph`), and the shot is matched with those weights. The second matching is the lightest
-    with the new weights, but only that part of the shot is matched anew for which the first matching's dual
+    with the new weights, but only that part of the shot is matched again for which the first matching's dual
     solution does not prove that nothing changes (see `decoders.correlated.kernels.implied_weights`).
 
     Observed edges, which the syndrome determines, count before the first matching: it has the weights of
@@ -134,7 +134,7 @@ class CorrelatedMWPM(MWPM):
         return predictions, found if weights else None
 
     def _only_in_parts(self, packed: Packed) -> NDArray[np.bool_] | None:
-        """Which shots only the components of errors explain; None if no shot.
+        """Find the shots that only the components of errors explain; None if no shot.
 
         Raises:
             ValueError: a shot that not even those explain.

@@ -1,4 +1,4 @@
-"""What the errors of a DEM that flip several edges together say: which edges make which others likely."""
+"""Conditional edge probabilities from the errors of a DEM that flip several edges."""
 
 from typing import NamedTuple
 

@@ -27,7 +27,7 @@ FIRST, SECOND = np.int64(0), np.int64(1)
 
 @kernel
 def flips_like_first(graph, work):
-    """Whether `flips` are what the edges of the first matching flip."""
+    """Return whether `flips` are what the edges of the first matching flip."""
     second = second_of(work)
     flips, edge_flips = pool(work, "flips"), pool(graph, "edge_flips")
     first_edges = pool(second, "first_edges")
@@ -43,7 +43,7 @@ def flips_like_first(graph, work):
 
 @kernel
 def is_relevant(graph, edge):
-    """Whether an edge lies in a component that flips an observable."""
+    """Return whether an edge lies in a component that flips an observable."""
     return pool(graph, "detectors")[pool(graph, "ends")[2 * edge]].flips & IS_RELEVANT != 0
 
 
@@ -89,7 +89,7 @@ def remove_from_set(work, edge):
 
 @kernel
 def flip_alike(graph, edge, one, other):
-    """Whether two edges together flip the observables that an edge flips."""
+    """Return whether two edges together flip the observables that an edge flips."""
     flips, width = pool(graph, "edge_flips"), graph.flip_bytes
     for byte in range(width):
         if flips[edge * width + byte] != flips[one * width + byte] ^ flips[other * width + byte]:
@@ -147,7 +147,7 @@ def remove_equivalent(graph, work, edge):
 
 @kernel
 def savings(graph, work, error, applies):
-    """How much lighter the set becomes by an error; the error is applied if asked for.
+    """Return how much lighter an error makes the set; `applies`: also apply the error.
 
     Applied, the edges it adds to the set are the last `num_added` of `changed`.
     """
@@ -259,7 +259,7 @@ def weigh_prediction(graph, work, relevant, elsewhere):
 
 @kernel
 def differ_elsewhere(graph, work):
-    """Whether the two matchings differ in components without observables."""
+    """Return whether the two matchings differ in components without observables."""
     second = second_of(work)
     first_edges, second_edges = pool(second, "first_edges"), pool(second, "second_edges")
     prices = pool(second, "prices")
@@ -282,7 +282,7 @@ def differ_elsewhere(graph, work):
 
 @kernel
 def is_first_likelier(graph, work):
-    """Whether errors explain the prediction of the first matching better than that of the second.
+    """Return whether errors explain the prediction of the first matching better than that of the second.
 
     The second matching's edges are listed in `seen`; the list is empty afterwards.
     """

@@ -21,7 +21,7 @@ from decoders.matching.kernels.first_pass import match_small_shot
 
 @kernel
 def flips_alike_again(graph, work, count):
-    """Whether no second matching can flip anything else: the events do not imply edges among themselves."""
+    """Return whether no second matching can change the prediction."""
     if graph.has_own_implied:
         return False
     detectors, fired = pool(graph, "detectors"), pool(work, "fired")

@@ -1,11 +1,11 @@
-"""What a first matching implies: edges that are more likely beside those found, and so shorter.
+"""Reweight edges conditionally on the edges of the first matching.
 
-A second matching is needed only where that matters. The first one's dual solution gives every point of the
-graph a potential: how far the regions around it reach beyond it. A matching stays optimal when the weights
-of its own edges fall, for no other edge set can fall by more; and when an edge that it does not use stays at
-least as heavy as the potentials of its two ends together, for then the regions fit on it as before. If it
-does not, but only one region is near, that region reaches farther than before, and all is well as long
-as it comes to no other.
+A second matching is needed only where the dual solution of the first becomes infeasible. The potential of a
+detector is how far the regions that cover it reach beyond it. The first matching stays optimal if weights of
+its own edges fall, because no other solution falls by more, and if an edge outside it keeps a weight of at
+least the sum of the potentials of its ends, because the regions then fit on it as before. If the weight is
+less, but only one region is near, that region reaches farther; the solution stays feasible as long as the
+region meets no other. See docs/pages/second_matching.md.
 """
 
 import numpy as np
@@ -84,7 +84,7 @@ def forget_edges(work):
 
 @kernel
 def keep_first_edges(work):
-    """Remember the edges listed: they imply what they imply whatever is matched later."""
+    """Keep the listed edges as those of the first matching, which determine the implied weights."""
     second = second_of(work)
     prices, seen, first_edges = pool(second, "prices"), pool(second, "seen"), pool(second, "first_edges")
     count = 0
@@ -145,7 +145,7 @@ def own_dual(work, index):
 
 @kernel
 def share_cuts(work, count):
-    """An event and its mate share what their way has become shorter by, if their own duals are enough."""
+    """Share the reduction of a path between its two events, if their own duals are large enough."""
     second = second_of(work)
     events, halves, changes = pool(work, "events"), pool(work, "halves"), pool(second, "changes")
     for index in range(count):
@@ -224,7 +224,7 @@ def cover_all(graph, work, count):
 
 @kernel
 def forget_cover(work):
-    """No detector is covered."""
+    """Reset the cover: no region covers a detector."""
     second = second_of(work)
     covers, covered = pool(second, "covers"), pool(second, "covered")
     for at in range(second.num_covered):
@@ -275,7 +275,7 @@ def activate_raised(graph, work, owner):
 
 @kernel
 def overreach(graph, work, detector, height, owner, mate):
-    """How far a region that reaches so far beyond a detector overlaps others but its mate's, or the boundary.
+    """Return by how much a region overlaps other regions than its mate's, or the boundary.
 
     FAR if the neighbour list does not tell.
     """
@@ -330,7 +330,7 @@ def shift(graph, work, index, excess):
 
 @kernel
 def overlap(graph, work, entry):
-    """What a lighter edge does to the regions; its weight is less than the potentials of its ends together.
+    """Handle an edge that is lighter than the sum of the potentials of its ends.
 
     If only one region is near, it reaches farther, which may bring it to the next lighter edge (returns
     true). Otherwise a region withdraws in favour of its mate's, or else the edge becomes active.

@@ -19,14 +19,14 @@ COVER = record(  # how the regions of a matching cover a detector
 RAISED = record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 CHANGE = record(  # how the second matching treats an event
     is_left_out=_i8,  # the second matching does not matter there
-    chosen=_i8,  # whether it is to be matched anew
+    chosen=_i8,  # whether it is to be matched again
     cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
     is_cut=_i8,  # whether that is so for the edges counted at this event
     shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
 )
 SECOND = record(
     changes=Pool(CHANGE, "max_events"),
-    chosen=Pool(_i8, "max_events"),  # events that are matched anew
+    chosen=Pool(_i8, "max_events"),  # events that are matched again
     covers=Pool(COVER, "num_detectors + 1"),  # the last is not covered
     covered=Pool(_i8, "num_detectors"),  # what of that is
     raised=Pool(RAISED, "max_raised"),
@@ -55,7 +55,7 @@ SECOND = record(
     num_added=_i8,  # and from the end
     num_lowered=_i8,  # times that a slot was lowered, of all shots
     only_flips=_i8,  # no more is asked of a shot than what it flips: other components are matched once
-    num_rounds=_i8,  # times that part of the last shot was matched anew
+    num_rounds=_i8,  # rounds of the last second matching
     num_detectors=_i8,
     num_graph_edges=_i8,
     max_events=_i8,

@@ -1,4 +1,4 @@
-"""The second matching: only events near edges whose new weights matter are matched anew.
+"""Second matching: only events near edges whose new weights matter are matched again.
 
 Edges are lowered ("active") when regions of the present matching overlap on them. The events whose regions
 come to an active edge lose their partners and radii, together with their mates and blossoms, and search
@@ -36,7 +36,7 @@ from decoders.matching.kernels.detours import close_portals, find_ways
 
 @kernel
 def nearest_portal(graph, work, index, reach):
-    """How far it is from an event to the nearest end of an active edge, or how far there is none."""
+    """Return the distance to the nearest end of an active edge, or a distance up to which there is none."""
     detectors, neighbours, portal_at = (
         pool(graph, "detectors"),
         pool(graph, "neighbours"),
@@ -56,7 +56,7 @@ def nearest_portal(graph, work, index, reach):
 
 @kernel
 def choose(work, index):
-    """An event is to be matched anew."""
+    """Mark an event to be matched again."""
     second = second_of(work)
     changes = pool(second, "changes")
     if changes[index].chosen == 0:
@@ -67,7 +67,7 @@ def choose(work, index):
 
 @kernel
 def choose_companions(graph, work, index):
-    """An event is matched anew together with its mate and its blossom; what its way saved, others may use."""
+    """Mark the mate and the blossom of an event, and make the lowered edges of its path active."""
     second = second_of(work)
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     path = pool(work, "path")
@@ -92,7 +92,7 @@ def choose_companions(graph, work, index):
 
 @kernel
 def choose_events(graph, work, count):
-    """Find the events to be matched anew, and how far which events have to look past active edges."""
+    """Choose the events to be matched again, and the horizon up to which each needs detours."""
     second = second_of(work)
     changes = pool(second, "changes")
     events, detours, active = pool(work, "events"), pool(work, "detours"), pool(work, "active")
@@ -131,7 +131,7 @@ def choose_events(graph, work, count):
             detector = ends[2 * active[at] + end]
             if detector >= 0:
                 portal_at[detector] = NONE
-    # Events that begin anew have time to look farther while they grow.
+    # Events that start again look farther while they grow.
     for index in range(count):
         limit = detours[index]
         reach = 2 * events[index].radius
@@ -145,7 +145,7 @@ def choose_events(graph, work, count):
 
 @kernel
 def use_ways(work):
-    """What is known of ways past active edges holds for the events that searches have come to already."""
+    """Apply the known detours to the events that searches have visited already."""
     events, nodes, detours = pool(work, "events"), pool(work, "nodes"), pool(work, "detours")
     visited = pool(work, "visited")
     for at in range(work.num_visited):
@@ -226,9 +226,9 @@ def improve(graph, work, count):
 def apply_observed(graph, work, count):
     """Match a matched shot with the weights that its observed edges imply. Returns a status.
 
-    Observed edges are no guess: all solutions of the syndrome contain them. So what results is the first
-    matching, whose edges imply others. All components are matched, whatever is asked for: edges without
-    observables must imply the same in any case. `flips` and `weight` are those of this matching.
+    All solutions of the syndrome contain the observed edges. So the result is the first matching, whose edges
+    imply others. All components are matched, also if only flips are requested: edges without observables must
+    imply the same in any case. `flips` and `weight` are those of this matching.
     """
     second = second_of(work)
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")

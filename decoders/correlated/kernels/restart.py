@@ -1,4 +1,4 @@
-"""Events that are to be matched anew begin as in a first matching: with all the room that is left to them."""
+"""Reinitialise freed detection events before they are matched again."""
 
 from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import kernel
@@ -9,7 +9,7 @@ from decoders.matching.kernels.regions import scan_list, visit_event
 
 @kernel
 def free_events(graph, work):
-    """Take partners, radii and blossoms away from the events to be matched anew."""
+    """Reset partners, radii and blossoms of the chosen events."""
     second = second_of(work)
     events, nodes, chosen = pool(work, "events"), pool(work, "nodes"), pool(second, "chosen")
     spare = pool(work, "spare")
@@ -48,7 +48,7 @@ def free_events(graph, work):
 
 @kernel
 def room_along(work, half):
-    """How far an event may grow along an edge: to the other region, or half of it if both begin anew."""
+    """Return the room along an edge: up to the other region, or half of it if both start again."""
     second = second_of(work)
     distance, other = pool(work, "edges")[half >> 1].distance, pool(work, "halves")[half].to
     if pool(second, "changes")[other].chosen:
@@ -58,7 +58,7 @@ def room_along(work, half):
 
 @kernel
 def find_room(graph, work, index):
-    """Let an event that begins anew grow as far as it may; returns the edge that stops it, NONE without."""
+    """Grow a freed event as far as possible; returns the half-edge that stops it, NONE without."""
     events, detectors, halves = pool(work, "events"), pool(graph, "detectors"), pool(work, "halves")
     event = events[index]
     room = pool(work, "nodes")[index].boundary
@@ -90,7 +90,7 @@ def find_room(graph, work, index):
 
 @kernel
 def match_chosen(graph, work):
-    """Give events that begin anew their first radii, and match what is tight."""
+    """Give freed events their first radii, and match along tight edges."""
     second = second_of(work)
     events, nodes, halves = pool(work, "events"), pool(work, "nodes"), pool(work, "halves")
     edges = pool(work, "edges")

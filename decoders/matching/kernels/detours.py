@@ -1,4 +1,4 @@
-"""Shorter ways past active edges, found from neighbour lists.
+"""Detours through edges whose weight was lowered, found from neighbour lists.
 
 A way from an event to another that leads past active edges goes to an end of one (a portal), through that
 edge, on to the next portal, and so on, and from the last portal to the other event. All parts between active
@@ -179,7 +179,7 @@ def shorten(work, event, sight, here, through):
 
 @kernel
 def leave_to_boundary(work, event, exit, distance):
-    """An event has a way to the boundary past active edges and then this detector: whether it is shorter."""
+    """Store a detour from an event to the boundary if it is shorter; returns whether it is."""
     limit = pool(work, "detours")[event]
     if distance >= limit.boundary:
         return False
@@ -214,7 +214,7 @@ def find_ways_from(graph, work, event, horizon):
             distance = neighbours[at].span & ~1
         while here >= 0:
             if portals[here].other >= 0:
-                if queued == stack.size:  # what is left out is no nearer than this
+                if queued == stack.size:  # omitted portals are at least this far
                     horizon = min(horizon, distance)
                 else:
                     queued = go_through(work, here, distance, via, 1, queued)
@@ -267,7 +267,7 @@ def find_ways_from(graph, work, event, horizon):
 def find_ways(graph, work, count):
     """Make the ways past active edges known that are shorter than the horizons of the events that must look.
 
-    Those are the ones to be matched anew, and those with larger regions than their lists account for. A
+    Those are the ones to be matched again, and those with larger regions than their lists account for. A
     horizon comes nearer if there is too much to see.
     """
     detours = pool(work, "detours")
