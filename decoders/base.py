@@ -228,7 +228,9 @@ class Decoder(ABC):
             allowed = "at least 1" if self.uses_threads else "1"
             raise ValueError(f"threads={threads}: decoder '{self.name}' takes {allowed}")
         events = np.asarray(detection_events)
-        packed = self._check_packed(events) if bit_packed else pack_shots(self._check_shape(events))
+        packed = (
+            check_packed(events, self.num_detectors) if bit_packed else pack_shots(self._check_shape(events))
+        )
         gaps = None
         if return_gap:
             predictions, weights, gaps = self._decode_with_gaps(packed, threads=threads)
@@ -253,25 +255,26 @@ class Decoder(ABC):
             )
         return events
 
-    def _check_packed(self, events: NDArray[Any]) -> Packed:
-        """Return bit-packed events as a C-contiguous array if shape, dtype and padding bits are valid."""
-        width = (self.num_detectors + 7) // 8
-        if events.dtype != np.uint8:
-            raise ValueError(f"bit-packed detection events have dtype {events.dtype}, expected uint8")
-        if events.ndim != 2 or events.shape[1] != width:
+
+def check_packed(events: NDArray[Any], num_detectors: int) -> Packed:
+    """Return bit-packed events as a C-contiguous array if shape, dtype and padding bits are valid."""
+    width = (num_detectors + 7) // 8
+    if events.dtype != np.uint8:
+        raise ValueError(f"bit-packed detection events have dtype {events.dtype}, expected uint8")
+    if events.ndim != 2 or events.shape[1] != width:
+        raise ValueError(
+            f"bit-packed detection events have shape {events.shape}, expected (shots, {width}) for "
+            f"{num_detectors} detectors"
+        )
+    used = num_detectors % 8
+    if used:
+        beyond = np.flatnonzero(events[:, -1] >> used)
+        if beyond.size:
             raise ValueError(
-                f"bit-packed detection events have shape {events.shape}, expected (shots, {width}) for "
-                f"{self.num_detectors} detectors"
+                f"shot {beyond[0]} has bits set beyond its {num_detectors} detectors: pack with "
+                "bitorder='little' and zeros as padding"
             )
-        used = self.num_detectors % 8
-        if used:
-            beyond = np.flatnonzero(events[:, -1] >> used)
-            if beyond.size:
-                raise ValueError(
-                    f"shot {beyond[0]} has bits set beyond its {self.num_detectors} detectors: pack with "
-                    "bitorder='little' and zeros as padding"
-                )
-        return np.ascontiguousarray(events)
+    return np.ascontiguousarray(events)
 
 
 def pack_shots(events: NDArray[Any]) -> Packed:

@@ -35,8 +35,10 @@ def run(args: argparse.Namespace) -> int:
         for name in names:
             progress.show(f"compiling {name}")
             start = time.monotonic()
-            decoders.from_dem(name, dem).warm_up(gaps=args.gaps and classes[name].gives_gaps)
+            gaps = args.gaps and classes[name].gives_gaps
+            decoders.from_dem(name, dem).warm_up(gaps=gaps)
             progress.clear()
-            print(f"{name:<22} {time.monotonic() - start:6.1f} s", flush=True)
+            note = ", without gaps: it gives none" if args.gaps and not gaps else ""
+            print(f"{name:<22} {time.monotonic() - start:6.1f} s{note}", flush=True)
     print(f"kernels are cached in {cache_folder.parent}", file=sys.stderr)
     return 0

@@ -8,7 +8,7 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
-from decoders.base import Packed, Weights, pack_shots
+from decoders.base import Packed, Weights, check_packed, pack_shots
 from decoders.kernels import layout
 from decoders.matching.failure import explain_failure
 from decoders.matching.workspace import Pools, Workspace, read_only
@@ -108,11 +108,14 @@ class ReweightedDecoder:
             ValueError: wrong shape, dtype or value, or no error explains the detection events of a shot.
         """
         events = np.asarray(detection_events)
-        width = (self.graph.num_detectors + 7) // 8 if bit_packed else self.graph.num_detectors
-        if events.ndim != 2 or events.shape[1] != width or (bit_packed and events.dtype != np.uint8):
-            kind = "bit-packed detection events are" if bit_packed else "detection events are"
-            raise ValueError(f"{kind} {events.dtype} {events.shape}: must have the shape (shots, {width})")
-        packed = np.ascontiguousarray(events) if bit_packed else pack_shots(events)
+        if bit_packed:
+            packed = check_packed(events, self.graph.num_detectors)
+        elif events.ndim == 2 and events.shape[1] == self.graph.num_detectors:
+            packed = pack_shots(events)
+        else:
+            raise ValueError(
+                f"detection events have shape {events.shape}, expected (shots, {self.graph.num_detectors})"
+            )
         given = ShotProbabilities.of(
             edge_probabilities, num_shots=packed.shape[0], num_edges=self.graph.num_edges
         )

@@ -47,6 +47,13 @@ def test_warm_prints_a_line_for_each_decoder(capsys: pytest.CaptureFixture[str])
     assert [re.sub(r" +[\d.]+ s$", "", line) for line in lines] == ["mwpm", "pymatching"]
 
 
+def test_warm_says_which_decoders_have_no_gaps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["warm", "--gaps", "--decoders", "pymatching", "pymatching-correlated"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(" s")
+    assert second.endswith("without gaps: it gives none")
+
+
 def test_warm_refuses_unknown_names_before_it_compiles(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["warm", "--decoders", "mwpm", "mwmp"]) == 2
     captured = capsys.readouterr()

@@ -178,7 +178,7 @@ def test_erased_edges_are_free() -> None:
             scipy.sparse.coo_array(([0.1, 0.2], ([0, 0], [1, 1])), shape=(1, 3)),
             "two entries for the same shot and edge",
         ),
-        (np.zeros((1, 3), bool), np.full((1, 3), 0.1), r"must have the shape \(shots, 2\)"),
+        (np.zeros((1, 3), bool), np.full((1, 3), 0.1), r"expected \(shots, 2\)"),
     ],
 )
 def test_refusals(events: NDArray[np.bool_], probabilities: Any, message: str) -> None:
@@ -188,4 +188,20 @@ def test_refusals(events: NDArray[np.bool_], probabilities: Any, message: str) -
     with pytest.raises(ValueError, match="threads=0"):
         ReweightedDecoder.from_dem(dem).decode_batch(
             np.zeros((1, 2), bool), edge_probabilities=np.full((1, 3), 0.1), threads=0
+        )
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        (np.array([[0b100]], dtype=np.uint8), "shot 0 has bits set beyond its 2 detectors"),
+        (np.zeros((1, 2), dtype=np.uint8), r"expected \(shots, 1\)"),
+        (np.zeros((1, 1), dtype=np.int64), "have dtype int64, expected uint8"),
+    ],
+)
+def test_refusals_of_packed_shots(events: NDArray[Any], message: str) -> None:
+    dem = stim.DetectorErrorModel("error(0.01) D0 L0\nerror(0.01) D0 D1\nerror(0.1) D1")
+    with pytest.raises(ValueError, match=message):
+        ReweightedDecoder.from_dem(dem).decode_batch(
+            events, edge_probabilities=np.full((1, 3), 0.1), bit_packed=True
         )
