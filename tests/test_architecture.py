@@ -42,8 +42,8 @@ ROOMS: Mapping[str, Room] = {
     "decoders.model": Room("decoders.kernels", "stim numpy"),
     "decoders.model.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.base": Room("decoders.model decoders.kernels", "stim numpy sinter"),
-    "decoders.registry": Room("decoders.base", "stim"),
-    "decoders.sinter_adapter": Room("decoders.base decoders.registry", "sinter stim numpy"),
+    "decoders.registry": Room("decoders.base decoders.model", "stim"),
+    "decoders.sinter_adapter": Room("decoders.base decoders.model decoders.registry", "sinter stim numpy"),
     "decoders.matching": Room(
         "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy"
     ),
