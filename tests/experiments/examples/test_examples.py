@@ -29,7 +29,10 @@ def test_threshold(capsys: pytest.CaptureFixture[str]) -> None:
     *rates, last = lines_of("threshold", f"{chosen} --shots 4000 --decoder mwpm", capsys)
     assert len(rates) == 8
     assert 0.025 < float(re.findall(r"crossing at p = (\S+)", last)[0]) < 0.042
-    assert "no crossing" in lines_of("threshold", "--strengths 0.001 --distances 2 3 --shots 10 --decoder mwpm", capsys)[-1]
+    assert (
+        "no crossing"
+        in lines_of("threshold", "--strengths 0.001 --distances 2 3 --shots 10 --decoder mwpm", capsys)[-1]
+    )
 
 
 def test_suppression(capsys: pytest.CaptureFixture[str]) -> None:
