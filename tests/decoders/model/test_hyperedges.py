@@ -141,6 +141,19 @@ def test_surface_code_errors_are_those_of_stim() -> None:
         assert only_own + only_other < {"mwpm": 300, "mwpm-correlated": 80}[name]
 
 
+@pytest.mark.parametrize(("name", "distance", "p"), [("toric", 4, 0.006), ("repetition-erasure", 3, 0.2)])
+def test_predictions_are_those_with_stims_decomposition(name: str, distance: int, p: float) -> None:
+    """Nearly all decompositions are the same here, and those that differ change none of these shots."""
+    circuit = families.circuit(name, distance=distance, p=p)
+    whole = circuit.detector_error_model(approximate_disjoint_errors=True)
+    events, flips = circuit.compile_detector_sampler(seed=3).sample(3000, separate_observables=True)
+    for decoder in ("mwpm", "mwpm-correlated"):
+        own = decoders.from_dem(decoder, whole, hyperedges="decompose").decode_batch(events)
+        other = decoders.from_dem(decoder, families.error_model(circuit)).decode_batch(events)
+        assert np.array_equal((own != flips).any(axis=1), (other != flips).any(axis=1))
+        assert own.any()
+
+
 def errors_of(dem: stim.DetectorErrorModel) -> list[tuple[float, set[int], int]]:
     """Probability, detectors and observables of all errors, without their decomposition."""
     found = []
