@@ -136,7 +136,8 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
                 )
             players[0].warm_up(streams=len(players))
             threading.Thread(target=read, name="orders", daemon=True).start()
-            say({"type": "ready", "session": welcomes[0].session, "digest": welcomes[0].digest})
+            sessions = [welcome.session for welcome in welcomes]
+            say({"type": "ready", "sessions": sessions, "digest": welcomes[0].digest})
             while (line := waiting.get()) is not None:
                 play_jobs(players, [Job(**job) for job in json.loads(line)], say, stop)
                 say(_END)
@@ -145,8 +146,6 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
         finally:
             for pair in pairs:
                 pair.close(linger_ms=100)
-        for welcome in welcomes:
-            client.bye(welcome)
 
 
 def _hello(client: Client, config: SourceConfig, form: Playlist, stream: int) -> Welcome:
@@ -187,6 +186,8 @@ class SourceProcess:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        #: Numbers of its sessions, one for each stream.
+        self.sessions: list[int] = []
 
     def __enter__(self) -> Self:
         self.start()
@@ -221,7 +222,7 @@ class SourceProcess:
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
         try:
             self._order(asdict(self.config))
-            self._next(self._timeout_s)
+            self.sessions = self._next(self._timeout_s)["sessions"]
         except BaseException:
             self.stop()
             raise

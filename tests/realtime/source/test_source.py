@@ -70,8 +70,8 @@ def test_answers_are_those_of_the_offline_decoder(
     assert not alive(pid)
 
 
-def test_killed_in_the_middle_of_a_shot(daemon: DaemonProcess, source: SourceProcess, folder: str) -> None:
-    """The daemon gives the shot up, answers nothing wrong, and serves the next source."""
+def test_killed_in_the_middle_of_a_shot(daemon: DaemonProcess, folder: str) -> None:
+    """The daemon gives the shot up, answers nothing wrong, and serves the next source at once."""
     slow = SourceConfig(control=daemon.control, playlist=folder, cycle_ns=100_000_000.0, frame_cycles=1)
     with SourceProcess(slow) as dying, Client(daemon.control) as client:
 
