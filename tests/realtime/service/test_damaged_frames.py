@@ -33,7 +33,7 @@ def play(session: Session, messages: list[bytes]) -> list[tuple[int, Status]]:
 
 def with_padding(message: bytes) -> bytes:
     """A frame of a client that sets bits beyond the last column: 8 columns, said to be 7."""
-    return changed(message, bits_per_cycle=7, final_bits=7)
+    return changed(message[:64] + bytes([message[64] | 128]) + message[65:], bits_per_cycle=7, final_bits=7)
 
 
 def wrong_byte(message: bytes) -> bytes:
@@ -48,8 +48,7 @@ def test_a_shot_of_one_damaged_frame_is_answered(session: Session, damage) -> No
     one, two, three = three_shots()
     found = play(session, [damage(one), two, damage(three)])
     assert found == [(0, Status.MALFORMED), (1, Status.OK), (2, Status.MALFORMED)]
-    assert sum(session.faults().values()) >= 2
-    assert session.statuses()["MALFORMED"] >= 2
+    assert sum(session.faults().values()) == session.statuses()["MALFORMED"] == 2
 
 
 @pytest.mark.parametrize("field", ["session", "sequence", "shot", "stream"])
