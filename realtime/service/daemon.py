@@ -150,14 +150,18 @@ def make_decoder(config: DaemonConfig, text: str, *, is_circuit: bool) -> Stream
 class Daemon:
     """Streams, their threads, and the server of control messages."""
 
-    def __init__(self, config: DaemonConfig) -> None:
+    def __init__(self, config: DaemonConfig, *, write: Callable[[str], None] | None = None) -> None:
         """Bind, build decoders and compile, until every stream can be opened.
+
+        Args:
+            config: of the daemon.
+            write: receives the lines of the log; None: standard error.
 
         Raises:
             ValueError, FileNotFoundError: the configuration cannot be used.
         """
         self.config = config
-        self.log = EventLog(config.log, write=_write_error)
+        self.log = EventLog(config.log, write=write or _write_error)
         limits = SessionLimits(
             policy="block" if config.policy == "block" else "drop-shot",
             hard_ns=config.hard_ns,
@@ -256,9 +260,9 @@ class Daemon:
             before = now_ns()
             control = self._control
             if not self._server.poll(timeout_ms=_POLL_MS, answer=control.answer, undo=control.undo):
-                late_ms = (now_ns() - before) // 1_000_000 - _POLL_MS
-                if now_ns() - before > _STALL_NS:
-                    self.log.event("stall of the machine", level="warning", late_ms=int(late_ms))
+                waited = int(now_ns() - before)
+                if waited > _STALL_NS:
+                    self.log.count("stall of the machine", {"times": 1, "ms": waited // 10**6 - _POLL_MS})
             self._control.num_invalid = self._server.num_refused
             self._control.supervise()
         self.log.event("ending", reason=reason)

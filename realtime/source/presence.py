@@ -77,7 +77,7 @@ class Presence:
                 if self._beat(client):
                     answered = int(now_ns())
                 elif now_ns() - answered > _SILENCE_NS:
-                    self.reason = f"it has not answered for {_SILENCE_NS // 10**9} s"
+                    self.reason = f"it has not answered for {(now_ns() - answered) / 1e9:.1f} s"
 
     def _beat(self, client: Client) -> bool:
         """Send a heartbeat; return whether it was answered in time. The answer, too, may set the reason."""

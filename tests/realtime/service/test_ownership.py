@@ -1,7 +1,10 @@
 """Clients that may connect to one daemon cannot take, disturb or see each other's sessions."""
 
 import json
+import os
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -75,6 +78,7 @@ def test_without_keys_the_token_of_a_session_keeps_others_out(daemon: DaemonProc
 
 
 def test_with_keys_only_the_key_that_began_a_session_may_use_it(model_file: Path, tmp_path: Path) -> None:
+    """Strangers get no answer at all, and those who are known only their own sessions."""
     public, secret = write_keys(tmp_path / "server", "daemon", make=new_keys)
     clients = tmp_path / "clients"
     keys = []
@@ -90,6 +94,18 @@ def test_with_keys_only_the_key_that_began_a_session_may_use_it(model_file: Path
         # One bad file does not lock the others out.
         assert [note.count("client key skipped") for note in process.ready["notes"]] == [1, 1]
         address = process.control
+        port = int(address.rpartition(":")[2])
+        with ExitStack() as flood:
+            for _ in range(20):
+                peer = flood.enter_context(socket.create_connection(("127.0.0.1", port)))
+                peer.sendall(os.urandom(4096))
+            _, stranger = write_keys(tmp_path / "strangers", "source", make=new_keys)
+            for outside in (None, ClientKeys(secret=stranger, server=public)):
+                with (
+                    Client(address, keys=outside) as outsider,
+                    pytest.raises(TimeoutError, match="no daemon answers"),
+                ):
+                    outsider.ping(timeout_s=0.3)
         with Client(address, keys=keys[0]) as alice, Client(address, keys=keys[1]) as bob:
             with Hub(client=keys[1]) as hub:
 

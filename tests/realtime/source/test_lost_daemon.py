@@ -1,6 +1,8 @@
 """A daemon is killed under its sources: they notice, and never take a wrong answer for a right one."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from realtime.source.jobs import Job
 from realtime.source.simulation import sample_events
 from realtime.source.source import SourceConfig, SourceProcess, serve
 from tests.support.loop_shots import changed, circuit, shots, untimed
+from tests.support.waiting import until
 
 
 class InThread:
@@ -43,11 +46,15 @@ class InThread:
                 self._ending.set()
 
 
+def saved_shots(folder: Path) -> Path:
+    model = LayeredModel.from_dem(circuit().detector_error_model(decompose_errors=True))
+    return sample_events(circuit(), shots=8, seed=1, model=model).save(folder / "shots")
+
+
 def test_sources_notice_a_killed_daemon_and_may_wait_for_the_next(
     model_file: Path, short_folder: Path, tmp_path: Path
 ) -> None:
-    model = LayeredModel.from_dem(circuit().detector_error_model(decompose_errors=True))
-    folder = str(sample_events(circuit(), shots=8, seed=1, model=model).save(tmp_path / "shots"))
+    folder = str(saved_shots(tmp_path))
     config = DaemonConfig(model=str(model_file), bind=f"ipc://{short_folder}/control", streams=3)
     first = DaemonProcess(config)
     first.start()
@@ -98,3 +105,21 @@ def test_sources_notice_a_killed_daemon_and_may_wait_for_the_next(
                 pair.close()
             assert second.stop(timeout_s=60) == 0
     assert list(short_folder.iterdir()) == []
+
+
+def test_a_daemon_that_hangs_is_noticed(
+    daemon: DaemonProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.source.presence._SILENCE_NS", 300_000_000)
+    folder = str(saved_shots(tmp_path))
+    config = SourceConfig(control=daemon.control, playlist=folder, stream=1, policy="block", cycle_ns=2e6)
+    source = InThread(config, Job(folder=folder, shots=999))
+    until(lambda: any(report.get("status") == "OK" for report in source.reports))
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ConnectionError, match=r"it has not answered for [\d.]+ s"):
+            source.result()
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+    with Client(daemon.control) as client:  # and lives on
+        until(lambda: not client.stats()["streams"][1]["connected"])
