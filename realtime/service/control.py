@@ -1,5 +1,6 @@
 """Answers to control messages, and the supervision of open sessions."""
 
+import contextlib
 import difflib
 import secrets
 from collections.abc import Callable, Sequence
@@ -73,6 +74,7 @@ class Control:
         self._domains: dict[str, int] = {}
         self._refused = dict.fromkeys(range(len(workers)), 0)
         self._seen: list[dict[str, int]] = [self._troubles(worker) for worker in workers]
+        self._dead: set[int] = set()
         #: Messages that were no control message.
         self.num_invalid = 0
         self._handlers: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
@@ -95,6 +97,8 @@ class Control:
             user: public key of its sender, "" without keys.
         """
         kind = message["type"]
+        if self._hub.clients is None:
+            user = ""  # nobody has proved it
         try:
             _check_fields(message)
             reply = self._handlers[kind](message, user)
@@ -123,6 +127,11 @@ class Control:
         for refusal in self._hub.take_refusals():
             self._count_refusal(refusal)
         for stream, worker in enumerate(self._workers):
+            if not worker.is_alive and stream not in self._dead:
+                self._dead.add(stream)
+                self._log.event(
+                    "stream failed", level="warning", stream=stream, error=repr(worker.failure)[:200]
+                )
             before, after = self._seen[stream], self._troubles(worker)
             grown = {name: after[name] - before[name] for name in after}
             self._seen[stream] = after
@@ -178,7 +187,8 @@ class Control:
             )
 
     def _end(self, stream: int, reason: str) -> None:
-        self._workers[stream].end()
+        with contextlib.suppress(RuntimeError):  # the thread has ended, and its session with it
+            self._workers[stream].end()
         self._forget(stream, reason)
 
     def _forget(self, stream: int, reason: str) -> None:

@@ -172,12 +172,13 @@ class Daemon:
         self.boot = secrets.token_hex(8)
         text, is_circuit = read_model(config)
         decoders = [make_decoder(config, text, is_circuit=is_circuit)]
-        self._endpoint = endpoint = config.bind or private_endpoint()
-        check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
         reachable = register_functions()
         if config.loop == "compiled" and not reachable:
             raise ValueError("libzmq cannot be called from compiled code here: use loop 'auto' or 'python'")
         kind: LoopKind = "compiled" if reachable and config.loop != "python" else "python"
+        # After all that may refuse: a private folder is created here, and its lock marks it.
+        self._endpoint = endpoint = config.bind or private_endpoint()
+        check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
         self._stop = False
         self._workers: list[Worker] = []
         self._lock = EndpointLock(endpoint)

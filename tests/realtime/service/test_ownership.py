@@ -13,6 +13,7 @@ from realtime.protocol.wire import Status, parse_result
 from realtime.security import ClientKeys, write_keys
 from realtime.service.client import Client, DaemonProcess, Welcome
 from realtime.service.daemon import DaemonConfig
+from realtime.service.ownership import CONNECT_NS, GRACE_NS, Ownership
 from realtime.transport import Hub, Pair, connect_pair, new_keys
 from tests.support.loop_shots import untimed
 from tests.support.waiting import until
@@ -120,3 +121,35 @@ def test_with_keys_only_the_key_that_began_a_session_may_use_it(model_file: Path
                 bob.bye(welcome)
             with Client(address, keys=keys[0]) as again:  # her other process may take her stream
                 assert again.hello().session != welcome.session
+
+
+class Connections:
+    """As a Watch reports them."""
+
+    def __init__(self) -> None:
+        self.connected = self.ever = False
+
+    def is_connected(self) -> bool:
+        self.ever |= self.connected
+        return self.connected
+
+
+def test_a_session_ends_when_its_source_is_gone_for_a_while() -> None:
+    watch = Connections()
+    owned = Ownership(
+        session=5, user="", domain="", watch=watch, opened_ns=0, kind="events", policy="block", answered=0
+    )  # type: ignore[arg-type]
+    assert owned.ending(CONNECT_NS) == ""
+    assert "did not connect" in owned.ending(CONNECT_NS + 1)
+    assert not owned.is_free()
+    watch.connected = True
+    assert owned.ending(10 * CONNECT_NS) == ""
+    watch.connected = False
+    assert owned.ending(10 * CONNECT_NS) == ""  # a short break
+    assert owned.is_free()
+    watch.connected = True
+    assert owned.ending(20 * CONNECT_NS) == ""
+    watch.connected = False
+    assert owned.ending(30 * CONNECT_NS) == ""
+    assert owned.ending(30 * CONNECT_NS + GRACE_NS + 1) == "the source is gone"
+    assert [owned.may(5, ""), owned.may(4, ""), owned.may(5, "key")] == [True, False, False]
