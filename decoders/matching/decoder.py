@@ -73,6 +73,11 @@ class MWPM(Decoder):
         # The kernels' records hold addresses, which mean nothing in a copy or in another process.
         return partial(type(self), graph=self.graph, verify=self._verify), ()
 
+    @property
+    def verifies(self) -> bool:
+        """Whether every decoded shot is proved optimal."""
+        return self._verify
+
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, verify: bool = False) -> Self:
         """Construct the decoder for a DEM.

@@ -4,8 +4,6 @@ xoshiro256++ (Blackman and Vigna, arXiv 1805.01407), its state filled by SplitMi
 of a stream (a shot, a chain): streams can be drawn in any order, by any number of threads.
 """
 
-import math
-
 import numpy as np
 
 from qec.sampling.kernels.jit import kernel
@@ -60,13 +58,3 @@ def next_float(state):
 def next_below(state, limit):
     """Draw an integer from 0 to limit - 1; the bias is below limit / 2^53."""
     return np.int64(next_float(state) * limit)
-
-
-@kernel
-def next_skip(state, inverse_log, limit):
-    """Draw the number of failures before the next success, at most `limit`.
-
-    `inverse_log` is 1 / ln(1 - p), zero for p = 1.
-    """
-    skip = math.log(next_float(state)) * inverse_log
-    return np.int64(skip) if skip < limit else np.int64(limit)
