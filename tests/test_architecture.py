@@ -116,7 +116,14 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
-    "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
+    "experiments.engine": Room("qec.sampling decoders", "stim numpy"),
+    "experiments.engine.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
+        "numba numpy",
+    ),
+    "experiments.sweep": Room(
+        "experiments.common experiments.plotting experiments.engine qec decoders", "sinter stim numpy"
+    ),
     "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(

@@ -9,15 +9,17 @@ from typing import Any
 
 import sinter
 
+import decoders
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.common.parser import real, whole
 from experiments.common.points import Point, decoding_model, grid
-from experiments.common.preparation import compile_kernels
+from experiments.common.preparation import compile_kernels, preparation, small_model
 from experiments.common.sampling import leakage_sampler
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
-from experiments.common.workers import Guarded, interrupts_kept_from_workers
+from experiments.common.workers import interrupts_kept_from_workers
+from experiments.engine import Engine
 from experiments.sweep import counts
 from experiments.sweep.task_sampler import TaskSampler
 
@@ -178,7 +180,7 @@ def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsF
         new_shots = 0
         try:
             if min(finished.values()) < 1:
-                _compile(args.decoders, progress)
+                _compile(args.decoders, points, progress)
                 with interrupts_kept_from_workers():
                     for step in sinter.iter_collect(
                         num_workers=num_workers,
@@ -222,18 +224,24 @@ def _finished(row: Any | None, args: argparse.Namespace) -> float:
 
 
 def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:
-    """Make the decoders of sinter's workers, or samplers where a device leaks."""
+    """Make the samplers of sinter's workers."""
     models = {model.text: model for point in points if (model := point.leakage) is not None}
-    if models:
-        return {name: TaskSampler(sinter_decoder(name), models) for name in names}
-    return {name: Guarded(sinter_decoder(name)) for name in names}
+    return {name: TaskSampler(sinter_decoder(name), models) for name in names}
 
 
-def _compile(names: Sequence[str], progress: Progress) -> None:
+def _compile(names: Sequence[str], points: Iterable[Point], progress: Progress) -> None:
     """Compile once what every worker process would otherwise compile for itself."""
     made = [sinter_decoder(name) for name in names]
     with_gaps = {one.name for one in made if one.gap_threshold is not None}
-    compile_kernels("qec sweep", [one.name for one in made], with_gaps=with_gaps, progress=progress)
+    dem = small_model()
+    for name in dict.fromkeys(one.name for one in made if one.gap_threshold is None):
+        with preparation("qec sweep", name, progress=progress):
+            Engine(dem=dem, decoder=decoders.from_dem(name, dem)).warm_up()
+    if any(point.leakage for point in points):
+        with_batches = [one.name for one in made]
+    else:
+        with_batches = [one.name for one in made if one.gap_threshold is not None]
+    compile_kernels("qec sweep", with_batches, with_gaps=with_gaps, progress=progress)
 
 
 def _report(rows: Sequence[Any], path: Path) -> None:

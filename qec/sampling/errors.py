@@ -88,6 +88,9 @@ class ErrorList:
             line[name][:-1] = column
         line["start"][1:] = np.cumsum(line["hazard"] * line["size"] * line["repeats"])[:-1]
         parts = _PARTS_PER_GROUP * max(1, num_groups)
+        with np.errstate(divide="ignore"):
+            line["inverse"] = 1 / line["hazard"]
+        line["inverse"][-1] = parts / line["start"][-1] if line["start"][-1] > 0 else 0.0
         begin = np.arange(parts) * (line["start"][-1] / parts)
         guide = np.searchsorted(line["start"], begin, side="right") - 1
         errors = np.zeros(len(self.target_first), dtype=ERROR)

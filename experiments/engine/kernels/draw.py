@@ -9,8 +9,8 @@ import numpy as np
 
 from decoders.kernels.records import Pool, pool, record
 from experiments.engine.kernels.jit import kernel
-from qec.sampling.kernels.errors import ERROR, GROUP, error_of, find_slot, flip_targets, next_arrival
-from qec.sampling.kernels.random import next_float, start_stream
+from qec.sampling.kernels.errors import ERROR, GROUP, error_of, find_slot, flip_targets
+from qec.sampling.kernels.random import next_exponential, next_float, start_stream
 
 _i8 = np.int64
 BLOCK = 1024  # shots drawn by one generator
@@ -61,7 +61,7 @@ def begin_block(run):
     if run.shot == run.block_end:
         state = pool(run, "state")
         start_stream(state, run.seed, np.uint64(run.shot // BLOCK))
-        run.time = next_arrival(state)
+        run.time = next_exponential(state)
         run.block_end += BLOCK
 
 
@@ -88,7 +88,7 @@ def draw_errors(model, run, row, flips):
                 if number == 2:
                     apply_slot(model, first_group, first_slot, row, flips)
                 flip_targets(errors, targets, error, shift, row, flips)
-        time = groups[at].start + (slot + 1) * groups[at].hazard + next_arrival(state)
+        time = groups[at].start + (slot + 1) * groups[at].hazard + next_exponential(state)
     run.time = time - end
     run.shot += 1
     return number, first_group, first_slot

@@ -4,12 +4,10 @@ Errors stand on a line, each on a stretch as long as its hazard -ln(1 - p): at l
 process of rate one falls there with probability p. One draw leads from an error to the next.
 """
 
-import math
-
 import numpy as np
 
 from qec.sampling.kernels.jit import kernel
-from qec.sampling.kernels.random import next_float, start_stream
+from qec.sampling.kernels.random import next_exponential, next_float, start_stream
 
 
 # A group: errors of nearly the same probability, the same in each of several repeats. All have stretches of the
@@ -18,6 +16,7 @@ GROUP = np.dtype(
     [
         ("start", np.float64),  # where the group begins on the line
         ("hazard", np.float64),  # of one error; zero if its errors are certain
+        ("inverse", np.float64),  # of the hazard; of the length of a part in the last group
         ("first", np.int64),
         ("size", np.int64),
         ("repeats", np.int64),
@@ -46,22 +45,16 @@ def apply_error(target_first, targets, error, shift, events, flips):
 
 
 @kernel
-def next_arrival(state):
-    """Draw the distance to the next arrival of a Poisson process of rate one."""
-    return -math.log(next_float(state))
-
-
-@kernel
 def find_slot(groups, guide, time):
     """Return the error whose stretch includes `time`: its group, and its place in all repeats of the group.
 
     groups GROUP (groups + 1,); guide int32 (parts,): the first group in each of equal parts of the line.
     """
-    parts = len(guide)
-    at = np.int64(guide[min(np.int64(time * (parts / groups[-1].start)), parts - 1)])
+    part = np.int64(time * groups[len(groups) - 1].inverse)
+    at = np.int64(guide[min(part, len(guide) - 1)])
     while time >= groups[at + 1].start:
         at += 1
-    slot = np.int64((time - groups[at].start) / groups[at].hazard)
+    slot = np.int64((time - groups[at].start) * groups[at].inverse)
     return at, min(slot, groups[at].size * groups[at].repeats - 1)
 
 
@@ -105,10 +98,10 @@ def sample_shots(groups, guide, errors, targets, seed, first_shot, events, flips
         flipped[:] = 0
         flip_certain(groups, errors, targets, row, flipped)
         start_stream(state, seed, np.uint64(first_shot + shot))
-        time = next_arrival(state)
-        while time < groups[-1].start:
+        time = next_exponential(state)
+        while time < groups[len(groups) - 1].start:
             at, slot = find_slot(groups, guide, time)
             error, shift = error_of(groups[at], slot)
             if errors[error].keep >= 1.0 or next_float(state) < errors[error].keep:
                 flip_targets(errors, targets, error, shift, row, flipped)
-            time = groups[at].start + (slot + 1) * groups[at].hazard + next_arrival(state)
+            time = groups[at].start + (slot + 1) * groups[at].hazard + next_exponential(state)
