@@ -131,7 +131,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.bench": Room("experiments.common", ""),
     "experiments.bench.speed": Room(
-        "experiments.common experiments.plotting qec decoders", "stim numpy pymatching"
+        "experiments.common experiments.plotting experiments.engine qec decoders",
+        "stim sinter numpy pymatching",
     ),
     "experiments.bench.accuracy": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.bench.codes": Room(

@@ -37,10 +37,10 @@ class Counts(NamedTuple):
 class Engine:
     """Counts logical errors of a decoder on shots of a detector error model.
 
-    Errors are drawn, given to the decoder as a list of detection events, and the prediction is compared, one
-    shot after the other in one compiled loop that holds no GIL. Shots without errors take no time, and those
-    with a single error are decoded once for each error. That is so for `mwpm` and `mwpm-correlated`; shots for
-    other decoders are drawn in batches and decoded by `decode_batch`.
+    For `mwpm` and `mwpm-correlated`, errors are drawn and given to the decoder as a list of detection events; the
+    prediction is compared, one shot after the other in one compiled loop that holds no GIL. Shots without
+    errors take no time, and an error that is alone in its shot is decoded once. Shots for other decoders are
+    drawn in batches and decoded by `decode_batch`.
 
     Shot n of a seed is always the same, and its prediction is that of `decoder.decode_batch`.
 
@@ -64,8 +64,8 @@ class Engine:
         mine = (dem.num_detectors, dem.num_observables)
         if mine != (decoder.num_detectors, decoder.num_observables):
             raise ValueError(
-                f"the decoder takes {decoder.num_detectors} detectors and {decoder.num_observables} observables, "
-                f"the model has {mine[0]} and {mine[1]}"
+                f"the decoder takes {decoder.num_detectors} detectors and {decoder.num_observables} "
+                f"observables, the model has {mine[0]} and {mine[1]}"
             )
         self.decoder = decoder
         self._compiled = _compiled_loop(decoder)

@@ -14,8 +14,8 @@ class DetectorSampler:
     """Sampler of a DEM, whose errors are independent, as in `dem.compile_sampler()`.
 
     Absent errors take no time: the distance to the next error is drawn (see `qec.sampling.kernels.errors`).
-    Every shot has a generator, seeded by the seed and the shot's number, so any shot can be drawn again, alone, and
-    the result is the same for any split into calls and threads.
+    Every shot has a generator, seeded by the seed and the shot's number, so any shot can be drawn again
+    alone, and the result is the same for any split into calls and threads.
 
     Threads may share one sampler; `sample` releases the GIL.
     """

@@ -1,8 +1,8 @@
-"""Shots of a detector error model, drawn one after the other without visiting absent errors or empty shots.
+"""Shots of a detector error model, drawn without visiting absent errors or empty shots.
 
-The line of errors of `qec.sampling.kernels.errors` is repeated shot by shot, and one sequence of arrivals runs
-through all shots of a block: what lies beyond the end of a shot belongs to the next ones. Each block has its own
-generator, so that results do not depend on threads.
+The line of errors of `qec.sampling.kernels.errors` is repeated shot by shot, and one sequence of arrivals
+runs through all shots of a block: arrivals beyond the end of a shot belong to the next ones. Each block has a
+generator of its own, so that results do not depend on threads.
 """
 
 import numpy as np
@@ -164,7 +164,7 @@ def count_prediction(model, run, predicted):
 
 @kernel
 def draw_rows(models, runs, events, flips):
-    """Draw shots into rows: uint8 (shots, shot_bytes) and (shots, flip_bytes), those before `first` left out."""
+    """Draw shots from `first` on into rows, uint8 (shots, shot_bytes) and (shots, flip_bytes)."""
     model, run = models[0], runs[0]
     certain, certain_flips = pool(model, "certain"), pool(model, "certain_flips")
     while run.shot < run.end:

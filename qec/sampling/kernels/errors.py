@@ -9,9 +9,8 @@ import numpy as np
 from qec.sampling.kernels.jit import kernel
 from qec.sampling.kernels.random import next_exponential, next_float, start_stream
 
-
-# A group: errors of nearly the same probability, the same in each of several repeats. All have stretches of the
-# largest hazard and are kept with probability `keep`. A last group marks the end of the line.
+# A group: errors of nearly the same probability, the same in each of several repeats. All have stretches of
+# the largest hazard and are kept with probability `keep`. A last group marks the end of the line.
 GROUP = np.dtype(
     [
         ("start", np.float64),  # where the group begins on the line

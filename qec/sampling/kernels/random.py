@@ -68,8 +68,8 @@ def _ziggurat() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cut the area under exp(-x) into layers of equal area, the lowest with the tail beyond its right end.
 
     Returns:
-        Right ends of the rectangles inside the layers, the highest layer (of width zero) first, and the width of
-        the lowest layer if its tail is made a rectangle: float64 (layers + 1,); exp(-x) at the former.
+        Right ends of the rectangles inside the layers, that of the highest layer (zero) first, and the width
+        of the lowest layer with its tail made a rectangle: float64 (layers + 1,); exp(-x) at the right ends.
     """
 
     def ends(last: float) -> list[float]:
@@ -95,7 +95,8 @@ _RIGHT, _HEIGHT = _ziggurat()
 def next_exponential(state):
     """Draw from the exponential distribution of mean one.
 
-    By a ziggurat (Marsaglia and Tsang, Journal of Statistical Software 5, 8, 2000): no logarithm in 98 of 100 draws.
+    By a ziggurat (Marsaglia and Tsang, Journal of Statistical Software 5, 8, 2000): 98 of 100 draws take no
+    exponential function.
     """
     beyond = 0.0
     while True:
