@@ -149,6 +149,18 @@ def decoder(text: str) -> str:
     return text
 
 
+def add_hyperedges(parser: argparse.ArgumentParser, help: str) -> None:
+    """Declare `--hyperedges`: treatment of errors with more than two detectors, see `decoders.from_dem`."""
+    choices = ("refuse", "decompose", "decompose-or-drop", "drop")
+    parser.add_argument(
+        "--hyperedges",
+        choices=choices,
+        metavar="HOW",
+        help="errors with more than two detectors, where a decoder does not take them: "
+        f"{', '.join(choices)}; {help}",
+    )
+
+
 def wrap_epilog(parser: argparse.ArgumentParser) -> None:
     """Fill the paragraphs after a command's options to the width of the terminal; lists stay as they are."""
     width = shutil.get_terminal_size().columns - 2  # as argparse fills the options

@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.epilog = (
         "Uniform noise, CX gates, basis Z, surface code. In each turn the engine counts logical errors in\n"
-        "one thread, then one worker of sinter.collect those of PyMatching on the same circuit; sinter's\n"
-        "time is what its worker reports, without starting it and compiling. Drawing and decoding are also timed\n"
-        "apart: all shots drawn into an array, then decoded from it. Writes bench_engine.csv."
+        "one thread, then one worker of sinter.collect counts those of PyMatching on the same circuit;\n"
+        "sinter's time is what its worker reports, without starting it and compiling. Drawing and decoding\n"
+        "are also timed apart: all shots drawn into an array, then decoded. Writes bench_engine.csv."
     )
     add(
         "--decoders",
