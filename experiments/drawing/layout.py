@@ -87,26 +87,49 @@ def place_detectors(
     )
 
 
-def _coordinates(
-    graph: MatchingGraph, shown: NDArray[np.bool_], axes: Sequence[str] | None
-) -> tuple[Floats, str]:
-    """Return x, y and time, float64 (num_detectors, 3), and a note if a detector has no coordinates."""
-    given = graph.detector_coordinates
-    known = (~np.isnan(given)).sum(axis=1)
-    least = int(known[shown].min()) if shown.any() else 0
+def detector_space(coordinates: Floats, axes: Sequence[str] | None) -> Floats:
+    """Return x, y and time of detectors, zero for coordinates that no detector has.
+
+    Args:
+        coordinates: float64 (detectors, k), NaN where a detector has fewer than k.
+        axes: As in `place_detectors`.
+
+    Returns:
+        float64 (detectors, 3).
+
+    Raises:
+        ValueError: A detector without coordinates, or names that do not fit.
+    """
+    known = (~np.isnan(coordinates)).sum(axis=1)
+    least = int(known.min()) if known.size else 0
     if least == 0:
-        count = int((known[shown] == 0).sum())
-        where = "no coordinates" if count == shown.sum() else f"{count} detectors without coordinates"
-        return np.zeros((graph.num_detectors, 3)), f"{where}: positions from distances in the graph"
+        raise ValueError(
+            f"{int((known == 0).sum())} of {known.size} detectors have no coordinates: "
+            "give the circuit's DETECTOR instructions coordinates"
+        )
     names = tuple(axes) if axes is not None else ("x", "y", "t") if least > 2 else ("x", "t")[:least]
     if len(names) > least or len(set(names)) < len(names) or not set(names) <= {"x", "y", "t"}:
         raise ValueError(
             f"axes {','.join(names)}: give different names out of x, y, t for at most {least} coordinates"
         )
-    space = np.zeros((graph.num_detectors, 3))
+    space = np.zeros((len(known), 3))
     for column, name in enumerate(names):
-        space[:, "xyt".index(name)] = given[:, column]
-    return np.where(shown[:, np.newaxis], space, np.nan), ""
+        space[:, "xyt".index(name)] = coordinates[:, column]
+    return space
+
+
+def _coordinates(
+    graph: MatchingGraph, shown: NDArray[np.bool_], axes: Sequence[str] | None
+) -> tuple[Floats, str]:
+    """Return x, y and time, float64 (num_detectors, 3), and a note if a detector has no coordinates."""
+    given = graph.detector_coordinates
+    space = np.full((graph.num_detectors, 3), np.nan)
+    bare = int(np.isnan(given[shown]).all(axis=1).sum())
+    if bare:
+        where = "no coordinates" if bare == shown.sum() else f"{bare} detectors without coordinates"
+        return space, f"{where}: positions from distances in the graph"
+    space[shown] = detector_space(given[shown], axes)
+    return space, ""
 
 
 def _edges(graph: MatchingGraph, shown: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -12,14 +12,16 @@ from decoders import MatchingGraph
 from decoders.matching.failure import explain_failure
 from experiments.common.points import decoding_model
 from experiments.drawing.event_graph import EventGraph, observables_of
-from experiments.drawing.growth import NoMatchingError, Step, grow_regions
-from experiments.drawing.layout import View, place_detectors
+from experiments.drawing.growth import Growth, NoMatchingError, Step, grow_regions
+from experiments.drawing.hyperedges import Hyperedge, split_hyperedges
+from experiments.drawing.layout import View, detector_space, place_detectors
 from experiments.drawing.moments import Illustrator, background_of
+from experiments.plotting.scene import Background
 
 Model: TypeAlias = stim.Circuit | stim.DetectorErrorModel | MatchingGraph
 Components = Literal["observable", "all"]
 
-_MOST_DETECTORS = 20_000
+_MOST_DETECTORS = 8_000
 
 
 def draw_matching(
@@ -32,6 +34,7 @@ def draw_matching(
     components: Components = "observable",
     axes: Sequence[str] | None = None,
     labels: bool = False,
+    observable_flips: ArrayLike | None = None,
     at: float = 1.0,
     most_frames: int = 60,
     width: float = 6.4,
@@ -57,6 +60,8 @@ def draw_matching(
             for three or more and x, t for two, as in stim. Without coordinates, positions are computed from
             distances in the graph, and the picture says so.
         labels: Whether to write the number of each event's detector next to it.
+        observable_flips: The observables that really flipped, bool (num_observables,), if known: the picture
+            says whether the prediction is right.
         at: One frame: the fraction of the growth at which it is drawn, 0 to 1.
         most_frames: Largest number of frames of an animation.
         width: Of the picture in inches.
@@ -86,7 +91,7 @@ def draw_matching(
     if most_frames < 2:
         raise ValueError(f"most_frames={most_frames}: must be at least 2")
     graph = _graph_of(model)
-    events = _checked_events(detection_events, graph.num_detectors)
+    events = _checked_bits(detection_events, graph.num_detectors, "detection events")
     shown = _shown(graph, components)
     layout = place_detectors(graph, shown=shown, view=view, axes=axes)
     shot = EventGraph.from_shot(graph, events)
@@ -100,7 +105,8 @@ def draw_matching(
     illustrator = Illustrator(shot, growth, layout, labels=labels)
     head = [title] if title else []
     tail = [_hidden(shot, shown), layout.note]
-    last = [*head, _solution_text(shot, growth.pairs, growth.duals), *filter(None, tail)]
+    truth = None if observable_flips is None else _checked_bits(observable_flips, graph.num_observables)
+    last = [*head, _solution_text(shot, growth, truth), *filter(None, tail)]
     end = growth.steps[-1].time
     if is_animation(target):
         frames = illustrator.frames(most_frames - 1)
@@ -122,27 +128,169 @@ def draw_matching(
     )
 
 
+def draw_model(
+    model: Model,
+    *,
+    path: Path | str,
+    title: str = "",
+    view: View = "auto",
+    components: Components = "observable",
+    axes: Sequence[str] | None = None,
+    width: float = 6.4,
+) -> Path:
+    """Draw a detector error model as a graph: darker and wider edges are likelier.
+
+    Errors with more than two detectors in a component are drawn as stars, and all components are shown then.
+
+    Args:
+        model: A circuit, any DEM, or a matching graph.
+        path: PNG, SVG or PDF file to write.
+        title, view, components, axes, width: As in `draw_matching`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: A wrong argument, or a model without errors or with too many detectors.
+        FileNotFoundError: The folder of the file is missing.
+    """
+    from experiments.plotting.model import DrawnErrors, draw_errors
+
+    large: list[Hyperedge] = []
+    if isinstance(model, stim.Circuit):
+        model = _model_of(model)
+    if isinstance(model, stim.DetectorErrorModel):
+        model, connected, large = split_hyperedges(model)
+    graph = _graph_of(model)
+    shown = _shown(graph, "all" if large else components)
+    placing = _graph_of(connected) if large else graph
+    layout = place_detectors(placing, shown=shown, view=view, axes=axes)
+    edges = np.flatnonzero(shown[graph.edge_u])
+    first, second = graph.edge_u[edges], graph.edge_v[edges]
+    outer = second < 0
+    ends = np.where(outer[:, np.newaxis], layout.ends[first], layout.places[second])
+    segments = np.stack([layout.places[first], ends], axis=1)
+    stars = [layout.places[list(one.detectors)] for one in large]
+    count = f"{int(shown.sum())} detectors, {len(edges)} edges"
+    if large:
+        count += f", {len(large)} errors on three detectors or more"
+    hidden = "" if shown.all() else "components without an observable are not shown"
+    return draw_errors(
+        path=path,
+        background=Background(
+            detectors=layout.places[shown],
+            edges=np.zeros((0, 2, 2)),
+            stubs=segments[outer],
+            layers=layout.layers,
+            arrows=layout.arrows,
+        ),
+        errors=DrawnErrors(
+            segments=segments,
+            probability=graph.edge_probability[edges],
+            flips=(graph.edge_observables[edges] != 0).any(axis=1),
+            stars=[np.concatenate([places.mean(axis=0, keepdims=True), places]) for places in stars],
+            star_probability=[one.probability for one in large],
+        ),
+        lines=[line for line in (title, count, hidden, layout.note) if line],
+        width=width,
+    )
+
+
+def draw_detection_fractions(
+    model: Model,
+    fractions: ArrayLike,
+    *,
+    path: Path | str,
+    title: str = "",
+    axes: Sequence[str] | None = None,
+    skip_ends: bool = True,
+    width: float = 6.4,
+) -> Path:
+    """Draw the detection fraction of each measure qubit as a map of the chip.
+
+    A square shows the mean over the detectors with its coordinates x and y.
+
+    Args:
+        model: A circuit, any DEM, or a matching graph; its detectors have coordinates.
+        fractions: float (num_detectors,): how often each detector fires, such as `events.mean(axis=0)`.
+        path: PNG, SVG or PDF file to write.
+        title, axes, width: As in `draw_matching`.
+        skip_ends: Leave the first and the last cycle out, whose detectors compare fewer measurements; only
+            where there are three cycles or more.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: A wrong argument, or a detector without coordinates.
+        FileNotFoundError: The folder of the file is missing.
+    """
+    from experiments.plotting.chip import draw_map
+
+    values = np.asarray(fractions, dtype=np.float64)
+    space = detector_space(_coordinates_of(model), axes)
+    if values.shape != (len(space),):
+        raise ValueError(f"fractions have shape {values.shape}, expected ({len(space)},)")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("fractions must lie between 0 and 1")
+    times = np.unique(space[:, 2])
+    part = np.ones(len(space), dtype=np.bool_)
+    note = ""
+    if skip_ends and times.size > 2:
+        part = (space[:, 2] > times[0]) & (space[:, 2] < times[-1])
+        note = " without the first and the last cycle"
+    places, place = np.unique(space[part, :2], axis=0, return_inverse=True)
+    percent = 100 * np.bincount(place, weights=values[part]) / np.bincount(place)
+    text = f"mean {percent.mean():.2f} %, {percent.min():.2f} to {percent.max():.2f} %{note}"
+    lines = [line for line in (title, text) if line]
+    return draw_map(path=path, places=places, percent=percent, lines=lines, width=width)
+
+
+def _coordinates_of(model: Model) -> NDArray[np.float64]:
+    """Return the coordinates of all detectors, NaN where absent: float64 (num_detectors, at least 1)."""
+    if isinstance(model, MatchingGraph):
+        return model.detector_coordinates
+    given = model.get_detector_coordinates()
+    found = np.full((model.num_detectors, max(map(len, given.values()), default=0)), np.nan)
+    for detector, numbers in given.items():
+        found[detector, : len(numbers)] = numbers
+    return found
+
+
+def _model_of(circuit: stim.Circuit) -> stim.DetectorErrorModel:
+    """Make the DEM, with errors that stim cannot decompose left whole."""
+    try:
+        return decoding_model(circuit)
+    except ValueError:
+        return circuit.detector_error_model(approximate_disjoint_errors=True)
+
+
+def check_size(num_detectors: int) -> None:
+    """Raise ValueError if a model has no detectors, or more than can be drawn."""
+    if num_detectors == 0:
+        raise ValueError("nothing to draw: the model has no detectors")
+    if num_detectors > _MOST_DETECTORS:
+        raise ValueError(
+            f"{num_detectors} detectors: at most {_MOST_DETECTORS} can be drawn, use fewer cycles"
+        )
+
+
 def _graph_of(model: Model) -> MatchingGraph:
+    check_size(model.num_detectors)
     if isinstance(model, stim.Circuit):
         model = decoding_model(model)
     if isinstance(model, stim.DetectorErrorModel):
         model = MatchingGraph.from_dem(model)
-    if model.num_detectors == 0:
-        raise ValueError("nothing to draw: the model has no detectors")
-    if model.num_detectors > _MOST_DETECTORS:
-        raise ValueError(
-            f"{model.num_detectors} detectors: at most {_MOST_DETECTORS} can be drawn, use fewer cycles"
-        )
     return model
 
 
-def _checked_events(detection_events: ArrayLike, num_detectors: int) -> NDArray[np.bool_]:
-    events = np.asarray(detection_events)
-    if events.shape != (num_detectors,):
-        raise ValueError(f"detection events have shape {events.shape}, expected ({num_detectors},)")
-    if events.dtype != np.bool_ and not np.isin(events, (0, 1)).all():
-        raise ValueError("detection events must be bool, or integers 0 and 1")
-    return events.astype(np.bool_)
+def _checked_bits(bits: ArrayLike, size: int, name: str = "observable flips") -> NDArray[np.bool_]:
+    found = np.asarray(bits)
+    if found.shape != (size,):
+        raise ValueError(f"{name} have shape {found.shape}, expected ({size},)")
+    if found.dtype != np.bool_ and not np.isin(found, (0, 1)).all():
+        raise ValueError(f"{name} must be bool, or integers 0 and 1")
+    return found.astype(np.bool_)
 
 
 def _shown(graph: MatchingGraph, components: Components) -> NDArray[np.bool_]:
@@ -167,16 +315,21 @@ def _step_text(shot: EventGraph, step: Step, time: float) -> str:
     return f"regions have grown for {time / shot.graph.weight_scale:.2f}{text}"
 
 
-def _solution_text(
-    shot: EventGraph, pairs: tuple[tuple[int, int], ...], duals: tuple[tuple[tuple[int, ...], int], ...]
-) -> str:
+def _solution_text(shot: EventGraph, growth: Growth, truth: NDArray[np.bool_] | None) -> str:
     graph = shot.graph
-    edges = shot.solution(pairs)
+    edges = shot.solution(growth.pairs)
     weight = int(graph.edge_weight[edges].sum(dtype=np.int64)) / graph.weight_scale
-    total = sum(dual for _, dual in duals) / graph.weight_scale
-    flips = ", ".join(f"L{observable}" for observable in observables_of(graph, edges)) or "no observable"
+    total = sum(dual for _, dual in growth.duals) / graph.weight_scale
+    predicted = observables_of(graph, edges)
     proof = "" if abs(total - weight) < 1e-9 * (1 + abs(weight)) else f" {total:.2f}, with p > 1/2:"
-    return (
-        f"{len(shot.detectors)} detection events; sum of dual variables = weight ={proof} {weight:.2f}; "
-        f"flips {flips}"
-    )
+    text = f"{len(shot.detectors)} detection events; sum of dual variables = weight ={proof} {weight:.2f}; "
+    if truth is None:
+        return f"{text}flips {_names_of(predicted)}"
+    real = np.flatnonzero(truth).tolist()
+    if real == predicted:
+        return f"{text}flips {_names_of(predicted)}, which is right"
+    return f"{text}flips {_names_of(predicted)}, really flipped: {_names_of(real)}"
+
+
+def _names_of(observables: Sequence[int]) -> str:
+    return ", ".join(f"L{observable}" for observable in observables) or "no observable"

@@ -15,7 +15,10 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from experiments.plotting.style import STYLE
@@ -24,22 +27,30 @@ from experiments.plotting.style import STYLE
 ENDINGS = {".png": False, ".svg": False, ".pdf": False, ".gif": True, ".html": True}
 _LINE, _LEGEND_ROW, _MARGIN = 0.2, 0.22, 0.12  # inches
 _HIGHEST = 7.5  # inches of axes
+_LEAST_BAR = 1.6  # inches: the label of a colour bar fits
+#: Inches to keep free for a colour bar, its label and its numbers.
+BAR_ROOM = 1.0
 _COLUMN = 2.05  # inches of a legend entry
 _FRAME_MS, _LAST_MS = 400, 3000
 _FRAME_DPI = 100
 _COLORS = 64
 
 
-def check_path(path: Path | str) -> Path:
+def check_path(path: Path | str, *, frames: bool = True) -> Path:
     """Return a path whose ending is one of `ENDINGS` and whose folder exists.
+
+    Args:
+        path: File to write.
+        frames: Whether the picture has several frames, which .gif and .html are for.
 
     Raises:
         ValueError: Another ending.
         FileNotFoundError: The folder is missing.
     """
     target = Path(path)
-    if target.suffix.lower() not in ENDINGS:
-        raise ValueError(f"{target}: the name must end in one of {', '.join(ENDINGS)}")
+    endings = [ending for ending, several in ENDINGS.items() if frames or not several]
+    if target.suffix.lower() not in endings:
+        raise ValueError(f"{target}: the name must end in one of {', '.join(endings)}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: no folder {target.parent}, make it first")
     return target
@@ -67,6 +78,8 @@ def canvas(
     inner = width - 2 * _MARGIN - room
     ratio = (top - bottom) / (right - left)
     height = min(inner * ratio, _HIGHEST)
+    if room:
+        height = max(height, _LEAST_BAR)
     above = _LINE * lines + _MARGIN
     below = _LEGEND_ROW * math.ceil(entries / legend_columns(width)) + _MARGIN
     total = above + height + below
@@ -85,6 +98,22 @@ def canvas(
 def legend_columns(width: float) -> int:
     """Number of legend entries that fit next to each other."""
     return max(1, int((width - 2 * _MARGIN) / _COLUMN))
+
+
+def add_bar(figure: Figure, axes: Axes, shades: ScalarMappable, label: str) -> None:
+    """Add a colour bar on the right of the axes, with the label on its left."""
+    width, height = figure.get_size_inches()
+    box = axes.get_position(original=True)
+    tall = min(box.height, 4.0 / height)
+    bar = figure.add_axes((1 - 0.6 / width, box.y0 + (box.height - tall) / 2, 0.13 / width, tall))
+    figure.colorbar(shades, cax=bar)
+    bar.yaxis.set_label_position("left")
+    bar.set_ylabel(label, fontsize=8.5)
+    if isinstance(shades.norm, LogNorm):
+        bar.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    bar.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    bar.yaxis.set_minor_formatter(NullFormatter())
+    bar.tick_params(labelsize=7.5)
 
 
 def add_text(figure: Figure, lines: Sequence[str]) -> list[Artist]:

@@ -58,10 +58,10 @@ def draw_scene(
     target = check_path(path)
     handles = _legend(background, moments)
     lines = max(len(moment.lines) for moment in moments)
-    extent = _extent(background, width)
+    extent = extent_of(background, width)
     with canvas(extent=extent, width=width, lines=lines, entries=len(handles)) as (figure, axes):
-        scale = _points_per_unit(axes)
-        _draw_background(axes, background, scale)
+        scale = points_per_unit(axes)
+        draw_background(axes, background, scale)
         add_legend(figure, handles)
         drawn: list[Artist] = []
 
@@ -77,7 +77,8 @@ def draw_scene(
     return target
 
 
-def _extent(background: Background, width: float) -> tuple[float, float, float, float]:
+def extent_of(background: Background, width: float) -> tuple[float, float, float, float]:
+    """Return smallest and largest x, smallest and largest y of a picture of this width in inches."""
     points = [background.detectors, background.edges.reshape(-1, 2), background.stubs.reshape(-1, 2)]
     points += [outline for outline, _ in background.layers]
     everything = np.concatenate(points) if len(points[0]) else np.zeros((1, 2))
@@ -96,7 +97,7 @@ def _extent(background: Background, width: float) -> tuple[float, float, float, 
     return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
 
-def _points_per_unit(axes: Axes) -> float:
+def points_per_unit(axes: Axes) -> float:
     """Return how many points of paper an edge is long, about."""
     figure = axes.figure
     assert figure is not None
@@ -106,7 +107,8 @@ def _points_per_unit(axes: Axes) -> float:
     return float(72 * min(across, box.height * height / np.ptp(axes.get_ylim())))
 
 
-def _draw_background(axes: Axes, background: Background, scale: float) -> None:
+def draw_background(axes: Axes, background: Background, scale: float) -> None:
+    """Draw layers, edges, detectors and the directions of the axes; `scale` is from `points_per_unit`."""
     for outline, label in background.layers:
         axes.add_collection(
             PolyCollection([outline], facecolors="none", edgecolors=_FAINT, linewidths=0.9, zorder=0)
