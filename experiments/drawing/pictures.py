@@ -171,9 +171,9 @@ def draw_model(
     ends = np.where(outer[:, np.newaxis], layout.ends[first], layout.places[second])
     segments = np.stack([layout.places[first], ends], axis=1)
     stars = [layout.places[list(one.detectors)] for one in large]
-    count = f"{int(shown.sum())} detectors, {len(edges)} edges"
+    count = f"detectors: {int(shown.sum())}; edges: {len(edges)}"
     if large:
-        count += f", {len(large)} errors on three detectors or more"
+        count += f"; errors on three detectors or more: {len(large)}"
     hidden = "" if shown.all() else "components without an observable are not shown"
     return draw_errors(
         path=path,

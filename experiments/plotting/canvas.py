@@ -7,6 +7,7 @@ import base64
 import html
 import io
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ _HIGHEST = 7.5  # inches of axes
 _LEAST_BAR = 1.6  # inches: the label of a colour bar fits
 #: Inches to keep free for a colour bar, its label and its numbers.
 BAR_ROOM = 1.0
+_SIZES = (10.0, 8.5)  # points of the first line and the others
+_CHARACTER = 0.57  # average width of a character divided by its size, rather too large
 _COLUMN = 2.05  # inches of a legend entry
 _FRAME_MS, _LAST_MS = 400, 3000
 _FRAME_DPI = 100
@@ -70,7 +73,7 @@ def canvas(
     Args:
         extent: Smallest and largest x, smallest and largest y of the data.
         width: Of the figure in inches.
-        lines: Number of lines of text above the axes.
+        lines: Number of lines of text above the axes, folded.
         entries: Number of entries of the legend.
         room: Inches kept free on the right, for a colour bar.
     """
@@ -116,14 +119,22 @@ def add_bar(figure: Figure, axes: Axes, shades: ScalarMappable, label: str) -> N
     bar.tick_params(labelsize=7.5)
 
 
+def fold(lines: Sequence[str], width: float) -> list[str]:
+    """Break lines that are longer than a picture is wide; the first one is printed larger."""
+    folded: list[str] = []
+    for number, line in enumerate(lines):
+        room = 72 * (width - 2 * _MARGIN) / (_CHARACTER * _SIZES[number > 0])
+        folded += textwrap.wrap(line, int(room)) or [line]
+    return folded
+
+
 def add_text(figure: Figure, lines: Sequence[str]) -> list[Artist]:
-    """Write lines above the axes, the first one larger; long ones get a smaller font."""
+    """Write lines above the axes, the first one larger."""
     width, height = figure.get_size_inches()
     found: list[Artist] = []
-    for number, line in enumerate(lines):
-        size = 10.0 if number == 0 else 8.5
-        size = max(6.0, min(size, 142 * (width - 2 * _MARGIN) / max(len(line), 1)))
+    for number, line in enumerate(fold(lines, width)):
         y = 1 - (_MARGIN / 2 + _LINE * number) / height
+        size = _SIZES[number > 0]
         found.append(figure.text(_MARGIN / width, y, line, va="top", ha="left", fontsize=size))
     return found
 

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-from experiments.plotting.canvas import BAR_ROOM, add_bar, add_text, canvas, check_path, save_frames
+from experiments.plotting.canvas import BAR_ROOM, add_bar, add_text, canvas, check_path, fold, save_frames
 from experiments.plotting.scene import Floats
 
 # Lightness falls evenly, so that the map reads in grey.
@@ -41,7 +41,13 @@ def draw_map(
     # Equal fractions do not get the ends of the scale.
     spread = max(most - least, 0.2 * most, 1e-9)
     norm = Normalize(max(0.0, (least + most - spread) / 2), (least + most + spread) / 2)
-    shape = {"extent": extent, "width": width, "lines": len(lines), "entries": 1, "room": BAR_ROOM}
+    shape = {
+        "extent": extent,
+        "width": width,
+        "lines": len(fold(lines, width)),
+        "entries": 1,
+        "room": BAR_ROOM,
+    }
     with canvas(**shape) as (figure, axes):  # type: ignore[arg-type]
         corners = side / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
         squares = PolyCollection(

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, withStroke
 
-from experiments.plotting.canvas import add_legend, add_text, canvas, check_path, save_frames
+from experiments.plotting.canvas import add_legend, add_text, canvas, check_path, fold, save_frames
 from experiments.plotting.scene import Background, Floats, Moment
 
 _FACES = {"growing": "#F0A33C", "matched": "#CBE2F3", "shrinking": "#8F78C4"}
@@ -57,7 +57,7 @@ def draw_scene(
     """
     target = check_path(path)
     handles = _legend(background, moments)
-    lines = max(len(moment.lines) for moment in moments)
+    lines = max(len(fold(moment.lines, width)) for moment in moments)
     extent = extent_of(background, width)
     with canvas(extent=extent, width=width, lines=lines, entries=len(handles)) as (figure, axes):
         scale = points_per_unit(axes)
@@ -221,7 +221,7 @@ def _draw_moment(axes: Axes, moment: Moment, scale: float) -> list[Artist]:
             fontsize=7.5,
             zorder=6,
         )
-        text.set_path_effects([withStroke(linewidth=2, foreground="white"), Normal()])
+        text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6})
         found.append(text)
     return found
 

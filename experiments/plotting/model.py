@@ -20,6 +20,7 @@ from experiments.plotting.canvas import (
     add_text,
     canvas,
     check_path,
+    fold,
     save_frames,
 )
 from experiments.plotting.matching import draw_background, extent_of, points_per_unit
@@ -74,7 +75,13 @@ def draw_errors(
     norm = LogNorm(low / 1.05, high * 1.05)
     handles = _legend(background, errors)
     extent = extent_of(background, width - BAR_ROOM)
-    shape = {"extent": extent, "width": width, "lines": len(lines), "entries": len(handles), "room": BAR_ROOM}
+    shape = {
+        "extent": extent,
+        "width": width,
+        "lines": len(fold(lines, width)),
+        "entries": len(handles),
+        "room": BAR_ROOM,
+    }
     with canvas(**shape) as (figure, axes):  # type: ignore[arg-type]
         scale = points_per_unit(axes)
         draw_background(axes, background, scale)
