@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
     "draw": (
         "experiments.drawing.command",
-        "a shot's matching with regions and blossoms, an error model, a map of the chip",
+        "pictures of a shot's matching, an error model, detection fractions",
     ),
     "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
     "realtime": (

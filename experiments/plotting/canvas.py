@@ -32,7 +32,7 @@ _LEAST_BAR = 1.6  # inches: the label of a colour bar fits
 #: Inches to keep free for a colour bar, its label and its numbers.
 BAR_ROOM = 1.0
 _SIZES = (10.0, 8.5)  # points of the first line and the others
-_CHARACTER = 0.57  # average width of a character divided by its size, rather too large
+_CHARACTER = 0.55  # average width of a character divided by its size, rather too large
 _COLUMN = 2.05  # inches of a legend entry
 _FRAME_MS, _LAST_MS = 400, 3000
 _FRAME_DPI = 100
@@ -175,14 +175,22 @@ def save_frames(figure: Figure, path: Path, draw: Callable[[int], None], *, fram
         figure.savefig(buffer, format="png", dpi=_FRAME_DPI, metadata={"Software": None})
         with Image.open(buffer) as picture:
             pictures.append(picture.convert("RGB"))
-    few = [
-        one.quantize(_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for one in pictures
-    ]
+    few = _reduce_colors(pictures)
     if path.suffix.lower() == ".gif":
         durations = [_FRAME_MS] * (frames - 1) + [_LAST_MS]
         few[0].save(path, save_all=True, append_images=few[1:], duration=durations, loop=0, disposal=1)
     else:
         path.write_text(_page(few, title), encoding="utf-8")
+
+
+def _reduce_colors(pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Reduce frames to one small palette: what does not change then takes no room in a GIF."""
+    samples = [pictures[at] for at in sorted({0, len(pictures) // 2, len(pictures) - 1})]
+    sheet = Image.new("RGB", (samples[0].width, sum(one.height for one in samples)))
+    for number, one in enumerate(samples):
+        sheet.paste(one, (0, number * one.height))
+    palette = sheet.quantize(_COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    return [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
 
 
 def _page(pictures: Sequence[Image.Image], title: str) -> str:
