@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from experiments.drawing.event_graph import EventGraph
 from experiments.drawing.growth import Blossom, Growth, Step
@@ -13,6 +15,8 @@ from experiments.plotting.scene import Background, Matched, Moment, Region
 
 _STATES: dict[int, Literal["growing", "matched", "shrinking"]] = {1: "growing", 0: "matched", -1: "shrinking"}
 
+# Edges are about 1 long; longer ones lead around a torus.
+_LONG = 2.6
 # Blossoms are drawn a little outside their regions: distance in edges, and directions.
 _PAD = 0.06
 _SIDES = [np.array([np.cos(angle), np.sin(angle)]) for angle in np.arange(8) * np.pi / 4]
@@ -51,22 +55,25 @@ class Illustrator:
         edges = np.array(list(graph.edge_between.values()), dtype=np.int64)
         self._u, self._v = model.edge_u[edges].astype(np.int64), model.edge_v[edges].astype(np.int64)
         self._weight = np.abs(model.edge_weight[edges].astype(np.int64))
+        across = layout.places[self._u] - layout.places[self._v]
+        self._is_long = (self._v >= 0) & (np.hypot(*across.T) > _LONG)
 
     def moment(self, step: Step, time: float, *, lines: Sequence[str] = ()) -> Moment:
         """Describe the state at a time between a step and the next one."""
         radius = step.radius + step.rate * (time - step.time)
         regions: list[Region] = []
-        tips: dict[int, Floats] = {}
+        tips: dict[int, list[Floats]] = {}
         for event in self._drawn.tolist():
             tips[event] = self._covered(event, float(radius[event]))
             if radius[event] > 0:
-                regions.append(Region(outline=_hull(tips[event]), state=_STATES[int(step.rate[event])]))
+                state = _STATES[int(step.rate[event])]
+                regions += [Region(outline=_hull(part), state=state) for part in tips[event]]
         blossoms = [one for one in step.blossoms if one.events[0] in tips]
         return Moment(
             events=self._layout.places[self._graph.detectors[self._drawn]],
             names=self._names,
             regions=regions,
-            blossoms=[self._around(one, tips, blossoms) for one in blossoms],
+            blossoms=[outline for one in blossoms for outline in self._around(one, tips, blossoms)],
             cycles=self._segments(
                 edge for one in blossoms for pair in one.cycle for edge in self._graph.path(*pair)
             ),
@@ -82,11 +89,18 @@ class Illustrator:
         solution = self._graph.solution(self._growth.pairs)
         return replace(moment, cycles=np.zeros((0, 2, 2)), matched=self._matched(solution.tolist()))
 
-    def _around(self, blossom: Blossom, tips: dict[int, Floats], others: Sequence[Blossom]) -> Floats:
-        """Return the hull of a blossom's regions, outside those of the blossoms that it contains."""
+    def _around(
+        self, blossom: Blossom, tips: dict[int, list[Floats]], others: Sequence[Blossom]
+    ) -> list[Floats]:
+        """Return the hull of a blossom's regions, outside those of the blossoms that it contains.
+
+        Regions that continue at another side of a torus get outlines of their own.
+        """
         depth = sum(set(one.events) < set(blossom.events) for one in others)
-        covered = np.concatenate([tips[event] for event in blossom.events])
-        return _hull(np.concatenate([covered + (_PAD + 0.04 * depth) * side for side in _SIDES]))
+        parts = [part for event in blossom.events for part in tips[event]]
+        groups = [[part] for part in parts] if len(parts) > len(blossom.events) else [parts]
+        wide = [(_PAD + 0.04 * depth) * side for side in _SIDES]
+        return [_hull(np.concatenate([part + shift for part in group for shift in wide])) for group in groups]
 
     def _matched(self, edges: Iterable[int]) -> Matched:
         """Return the segments of edges that are used an odd number of times."""
@@ -107,20 +121,34 @@ class Illustrator:
         segments = np.stack([self._layout.places[first], ends], axis=1)
         return segments[self._layout.shown[first]] if len(chosen) else np.zeros((0, 2, 2))
 
-    def _covered(self, event: int, radius: float) -> Floats:
-        """Return the detectors within a radius of an event, and how far it covers the edges around them."""
+    def _covered(self, event: int, radius: float) -> list[Floats]:
+        """Return the detectors within a radius of an event, and how far it covers the edges around them.
+
+        One array for each part that edges of usual length connect: on a torus a region can continue at the
+        other side.
+        """
         reach = self._graph.reach[event]
         places, ends = self._layout.places, self._layout.ends
-        points = [places[np.flatnonzero(reach <= radius)]]
+        inside = np.flatnonzero(reach <= radius)
+        points, owners = [places[inside]], [inside]
         for here, there in ((self._u, self._v), (self._v, self._u)):
-            edges = np.flatnonzero((here >= 0) & (reach[here] < radius))
+            edges = np.flatnonzero((here >= 0) & (reach[here] < radius) & ~self._is_long)
             start = places[here[edges]]
             outward = there[edges] < 0
             stop = np.where(outward[:, np.newaxis], ends[here[edges]], places[there[edges]])
             weight = np.maximum(self._weight[edges], 1)
             part = np.minimum(1.0, (radius - reach[here[edges]]) / weight)
             points.append(start + part[:, np.newaxis] * (stop - start))
-        return np.concatenate(points)
+            owners.append(here[edges])
+        found, owner = np.concatenate(points), np.concatenate(owners)
+        if not self._is_long.any():
+            return [found]
+        near = (self._v >= 0) & ~self._is_long & (reach[self._u] <= radius)
+        near[near] = reach[self._v[near]] <= radius
+        size = len(places)
+        links = csr_array((np.ones(int(near.sum())), (self._u[near], self._v[near])), shape=(size, size))
+        _, part_of = connected_components(links, directed=False)
+        return [found[part_of[owner] == number] for number in np.unique(part_of[inside])]
 
     def frames(self, most: int) -> list[tuple[Step, float]]:
         """Choose steps and times for an animation: every step, with the growth in between."""

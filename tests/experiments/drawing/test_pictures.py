@@ -88,6 +88,19 @@ def test_a_region_covers_its_radius() -> None:
     assert last.matched.flipping.tolist() == [[[0, 0], pytest.approx([-0.55, 0])]]
 
 
+def test_a_region_on_a_torus_continues_at_the_other_side() -> None:
+    ring = [f"error(0.1) D{at} D{(at + 1) % 8}\ndetector({at}, 0) D{at}" for at in range(8)]
+    graph = MatchingGraph.from_dem(stim.DetectorErrorModel("\n".join(ring)))
+    layout = place_detectors(graph, shown=np.ones(8, dtype=np.bool_))
+    shot = EventGraph.from_shot(graph, np.arange(8) % 4 == 0)
+    growth = grow_regions(shot.between, shot.boundary)
+    moment = Illustrator(shot, growth, layout, labels=False).last_moment()
+    spans = sorted(
+        [outline[:, 0].min(), outline[:, 0].max()] for outline in (r.outline for r in moment.regions)
+    )
+    assert spans == [[0, 2], [2, 6], [6, 7]]
+
+
 @pytest.mark.parametrize("distance", [3, 5, 7, 9])
 def test_detectors_do_not_hide_each_other(distance: int) -> None:
     graph = MatchingGraph.from_dem(surface(distance))
