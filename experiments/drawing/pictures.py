@@ -327,8 +327,8 @@ def _solution_text(shot: EventGraph, growth: Growth, truth: NDArray[np.bool_] | 
         return f"{text}flips {_names_of(predicted)}"
     real = np.flatnonzero(truth).tolist()
     if real == predicted:
-        return f"{text}flips {_names_of(predicted)}, which is right"
-    return f"{text}flips {_names_of(predicted)}, really flipped: {_names_of(real)}"
+        return f"{text}flips {_names_of(predicted)} (correct)"
+    return f"{text}flips {_names_of(predicted)} (actual: {_names_of(real)})"
 
 
 def _names_of(observables: Sequence[int]) -> str:

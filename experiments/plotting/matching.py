@@ -89,7 +89,7 @@ def extent_of(background: Background, width: float) -> tuple[float, float, float
     if background.arrows:
         # The corner below the first layer is empty.
         left = min(((*outline[outline[:, 0].argmin()],) for outline, _ in background.layers), default=low)
-        low[1] = min(low[1], left[1] - 0.65 * inch)
+        low[1] = min(low[1], left[1] - 0.9 * inch)
     # Neither a chain nor a tower becomes a thin strip.
     size, middle = high - low, (high + low) / 2
     size = np.maximum(size, (0.6 * size[1], 0.22 * size[0]))

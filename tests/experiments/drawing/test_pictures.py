@@ -1,7 +1,6 @@
 """Pictures of matchings, models and chips: their geometry, their text, and files of every kind."""
 
 import doctest
-import itertools
 import re
 from pathlib import Path
 
@@ -144,11 +143,11 @@ def test_coordinates_of_any_dimension(declared: str, axes: tuple[str, ...] | Non
 
 
 def test_every_kind_of_file(tmp_path: Path) -> None:
-    dem = surface(3)
+    dem = stim.DetectorErrorModel(_PLACED)
     starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".gif": b"GIF8", ".html": b"<!DOCTYPE"}
     assert set(starts) == set(canvas.ENDINGS)
     for ending, start in starts.items():
-        path = draw_matching(dem, shot_of(dem), path=tmp_path / f"a{ending}", title="<&>", most_frames=5)
+        path = draw_matching(dem, [True, True], path=tmp_path / f"a{ending}", title="<&>", most_frames=5)
         assert path.read_bytes().startswith(start)
     with Image.open(tmp_path / "a.gif") as picture:
         assert picture.n_frames == 5
@@ -162,7 +161,7 @@ def test_every_kind_of_file(tmp_path: Path) -> None:
 def test_text_and_legend_leave_the_data_free(width: float, figures: list[Figure], tmp_path: Path) -> None:
     """Checked by the fixture; a shot with regions of all states, blossoms and a matched observable."""
     dem = surface(5)
-    for at, view in itertools.product((0.5, 0.8, 1.0), ("3d", "top")):
+    for at, view in ((0.6, "3d"), (1.0, "top")):
         events = shot_of(dem, seed=3)
         draw_matching(
             dem, events, path=tmp_path / "a.png", at=at, view=view, width=width, components="all", title="T"
@@ -171,7 +170,7 @@ def test_text_and_legend_leave_the_data_free(width: float, figures: list[Figure]
     draw_detection_fractions(
         dem, np.linspace(0, 0.1, dem.num_detectors), path=tmp_path / "c.png", width=width
     )
-    assert len(figures) == 8
+    assert len(figures) == 4
 
 
 def test_what_a_picture_says(tmp_path: Path) -> None:
@@ -180,12 +179,12 @@ def test_what_a_picture_says(tmp_path: Path) -> None:
     both = [*events, True, False]
     path = draw_matching(model, both, path=tmp_path / "a.svg", labels=True, observable_flips=[True])
     text = texts_of(path)
-    assert "2 detection events; sum of dual variables = weight = 4.20; flips L0, which is right" in text
+    assert "2 detection events; sum of dual variables = weight = 4.20; flips L0 (correct)" in text
     assert "1 of 2 detection events not shown: no observable in their components" in text
     assert all(words in text for words in (" D0 ", " matched, flips an observable ", " boundary"))
     draw_matching(model, both, path=path, components="all", observable_flips=[False])
     text = texts_of(path)
-    assert "flips L0, really flipped: no observable" in text
+    assert "flips L0 (actual: no observable)" in text
     assert "not shown" not in text
 
 
