@@ -24,8 +24,7 @@ Bits = NDArray[np.bool_]
 _SEARCHED = 1000
 _DISTANCE, _MOST_DISTANCE, _P = 5, 49, 0.003
 _MEMORY = ("code", "distance", "rounds", "basis", "noise", "p", "bias")
-# Sizes beyond which a picture cannot be read, or takes very long.
-_MOST_FRAMES, _WIDTHS = 1000, (1.5, 40)
+_MOST_FRAMES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +126,7 @@ def _draw_matching(
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that contradict each other, before any work."""
     # Matplotlib takes a while to import, and `qec draw --help` does not need it.
-    from experiments.plotting.canvas import check_path, is_animation
+    from experiments.plotting.canvas import WIDTHS, check_path, is_animation
 
     check_path(args.out, frames=args.picture == "matching")
     given = [f"--{name}" for name in _MEMORY if getattr(args, name) not in (None, "si1000")]
@@ -147,8 +146,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--at is for one frame of --picture matching: .png, .svg or .pdf")
     if args.at is not None and not 0 <= args.at <= 1:
         raise ValueError(f"--at {args.at:g}: must lie between 0 and 1")
-    if not _WIDTHS[0] <= args.width <= _WIDTHS[1]:
-        raise ValueError(f"--width {args.width:g}: must lie between {_WIDTHS[0]} and {_WIDTHS[1]} inches")
+    if not WIDTHS[0] <= args.width <= WIDTHS[1]:
+        raise ValueError(f"--width {args.width:g}: must lie between {WIDTHS[0]:g} and {WIDTHS[1]:g} inches")
     if args.frames > _MOST_FRAMES:
         raise ValueError(f"--frames {args.frames}: at most {_MOST_FRAMES}")
 

@@ -26,6 +26,8 @@ from experiments.plotting.style import STYLE
 
 #: Endings of files, and whether several frames go into them.
 ENDINGS = {".png": False, ".svg": False, ".pdf": False, ".gif": True, ".html": True}
+#: Smallest and largest width of a picture in inches.
+WIDTHS = (1.5, 40.0)
 _LINE, _LEGEND_ROW, _MARGIN = 0.2, 0.22, 0.12  # inches
 _HIGHEST = 7.5  # inches of axes
 _LEAST_BAR = 1.6  # inches: the label of a colour bar fits
@@ -76,7 +78,12 @@ def canvas(
         lines: Number of lines of text above the axes, folded.
         entries: Number of entries of the legend.
         room: Inches kept free on the right, for a colour bar.
+
+    Raises:
+        ValueError: A width that leaves no room, or is no picture's.
     """
+    if not WIDTHS[0] <= width <= WIDTHS[1]:
+        raise ValueError(f"width={width:g}: must lie between {WIDTHS[0]:g} and {WIDTHS[1]:g} inches")
     left, right, bottom, top = extent
     inner = width - 2 * _MARGIN - room
     ratio = (top - bottom) / (right - left)

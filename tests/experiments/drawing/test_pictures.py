@@ -225,6 +225,7 @@ def test_fractions_are_means_over_cycles(tmp_path: Path) -> None:
         ("at least 2", {"most_frames": 1}),
         ("at most 2 coordinates", {"axes": ("x", "y", "t")}),
         ("must end in one of", {"path": "a.jpg"}),
+        ("width=0.5: must lie between 1.5 and 40 inches", {"width": 0.5}),
         ("expected (1,)", {"observable_flips": [True, True]}),
     ],
 )
@@ -233,6 +234,13 @@ def test_wrong_arguments(words: str, options: dict[str, object], tmp_path: Path)
     with pytest.raises(ValueError, match=re.escape(words)):
         draw_matching(stim.DetectorErrorModel(_PLACED), **arguments)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".svg", ".gif"])
+def test_shots_without_events_are_drawn(ending: str, tmp_path: Path) -> None:
+    path = draw_matching(stim.DetectorErrorModel(_PLACED), [False, False], path=tmp_path / f"a{ending}")
+    if ending == ".svg":
+        assert "0 detection events; sum of dual variables = weight = 0.00" in texts_of(path)
 
 
 def test_shots_that_no_error_explains() -> None:
