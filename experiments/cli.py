@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "error rates learned from detection events -> a detector error model",
     ),
     "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "draw": (
+        "experiments.drawing.command",
+        "pictures of a shot's matching, an error model, detection fractions",
+    ),
     "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
     "realtime": (
         "experiments.loop.realtime",

@@ -127,6 +127,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
+    "experiments.drawing": Room("experiments.common experiments.plotting decoders", "stim numpy scipy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(
         "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
