@@ -118,6 +118,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
     "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
     "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.examples": Room("qec decoders", "numpy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(
         "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
