@@ -1,4 +1,4 @@
-"""Threshold with half of the errors heralded: with the flags, and without.
+"""Threshold with half of the errors heralded: with the flags, as correlations, and without.
 
 python -m experiments.examples.erasure --distances 5 7 --strengths 0.03 0.04 0.05 0.06 --shots 10000
 
@@ -15,25 +15,25 @@ from qec.families.erasure import with_erasure
 from qec.statistics import Estimate, logical_error_rate
 from qec.statistics.crossing import crossing
 
-WAYS = ("flags", "no flags")
+WAYS = ("flags", "correlated", "no flags")
 
 
 def count_errors(distance: int, p: float, shots: int, *, seed: int, batch: int = 10_000) -> list[int]:
-    """Decode the same shots with and without flags."""
+    """Decode the same shots in the three ways."""
     noise = qec.noise.phenomenological(p / 2).scaled({"readout": 2})
     clean = qec.memory_circuit(qec.RotatedSurfaceCode(distance), rounds=distance, basis="z", noise=noise)
     circuit = with_erasure(clean, 2 * p / 3)
     side = decoders.SideInformation(circuit)
     with_flags = decoders.ReweightedDecoder(graph=side.graph)
     model = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-    without = decoders.from_dem("mwpm", model)
+    others = [decoders.from_dem(name, model) for name in ("mwpm-correlated", "mwpm")]
     sampler = circuit.compile_detector_sampler(seed=seed)
-    errors = [0, 0]
+    errors = [0, 0, 0]
     for start in range(0, shots, batch):
         events, flips = sampler.sample(min(batch, shots - start), separate_observables=True)
-        found = with_flags.decode_batch(events, edge_probabilities=side.edge_probabilities(events))
-        errors[0] += int((found != flips).sum())
-        errors[1] += int((without.decode_batch(events) != flips).sum())
+        found = [with_flags.decode_batch(events, edge_probabilities=side.edge_probabilities(events))]
+        found += [decoder.decode_batch(events) for decoder in others]
+        errors = [count + int((each != flips).sum()) for count, each in zip(errors, found, strict=True)]
     return errors
 
 
@@ -44,13 +44,11 @@ if __name__ == "__main__":
     parser.add_argument("--shots", type=int, default=10_000)
     options = parser.parse_args()
     rates: dict[tuple[str, int], list[Estimate]] = defaultdict(list)
-    print("    p  distance    flags  no flags")
+    print("    p  distance  " + "  ".join(f"{way:>10}" for way in WAYS))
     for p in options.strengths:
         for distance in options.distances:
             errors = count_errors(distance, p, options.shots, seed=distance)
-            print(
-                f"{p:.3f}  {distance:8}  {errors[0] / options.shots:7.5f}  {errors[1] / options.shots:8.5f}"
-            )
+            print(f"{p:.3f}  {distance:8}  " + "  ".join(f"{n / options.shots:10.5f}" for n in errors))
             for way, count in zip(WAYS, errors, strict=True):
                 rate = logical_error_rate(errors=count, shots=options.shots, likelihood_factor=6.83)
                 rates[way, distance].append(rate)

@@ -25,6 +25,7 @@ from decoders.matching.kernels.first_pass import (
 )
 from decoders.reweighted.kernels.event_lists import build_event_lists, store_found_boundary_path
 
+
 @kernel
 def load_weights(graph, reweight, weights):
     """Set the weight of every edge; edges of negative weight are assumed present.

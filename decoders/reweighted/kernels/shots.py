@@ -92,7 +92,7 @@ def keeps_scale(given, first, last):
 
 @kernel
 def set_steps(graph, reweight, edge, steps, is_changed):
-    """Give an edge that has no twin another weight, not negative; `is_changed`: another than its base weight."""
+    """Give an edge that has no twin another weight, not negative; `is_changed`: other than its own."""
     positions, ends = pool(reweight, "positions"), pool(graph, "ends")
     changed = pool(reweight, "is_changed")
     for end in range(2):

@@ -43,7 +43,7 @@ def rebuilt(graph: MatchingGraph, weights: NDArray[np.float64]) -> pymatching.Ma
 
 def random_rows(rng: np.random.Generator, graph: MatchingGraph, shots: int, *, least: float) -> Any:
     """Sparse probabilities: erasures, soft values, sometimes many, sometimes none."""
-    chosen = rng.random((shots, graph.num_edges)) < rng.choice([0, 0.05, 0.5, 1], (shots, 1))
+    chosen = rng.random((shots, graph.num_edges)) < rng.choice([0, 0.005, 0.05, 0.5, 1], (shots, 1))
     erased = rng.random(chosen.shape) < rng.choice([0, 0.1, 1], (shots, 1))
     values = np.where(erased, 0.5, rng.uniform(least, 0.5, chosen.shape))
     return scipy.sparse.csr_array(np.where(chosen, values, 0))

@@ -16,6 +16,6 @@ def test_side_information_helps(
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["p", "distance"]
     for row, distance in zip(rows[:2], (3, 5), strict=True):
-        p, size, informed, uninformed = map(float, row.split())
+        p, size, informed, *_, uninformed = map(float, row.split())
         assert (p, size) == (0.03, distance)
         assert 0 < informed < 0.8 * uninformed
