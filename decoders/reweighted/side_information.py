@@ -105,16 +105,18 @@ class SideInformation:
         graph, edge_of = MatchingGraph.from_arrays(arrays)
         component_tag = tags[arrays.component_error]
         edges_of_tag: dict[str, _Set] = {}
-        for tag, edge in zip(component_tag.tolist(), edge_of.tolist(), strict=True):
-            # Errors that no detector sees are no edges; unlikely ones are never predicted.
-            edges_of_tag[tag] = edges_of_tag.get(tag, _NONE) ^ ({edge} if edge >= 0 else _NONE)
+        # Errors that no detector sees are no edges; unlikely ones are never predicted.
+        is_seen, is_tagged = edge_of >= 0, component_tag != ""
+        seen = np.flatnonzero(is_seen & is_tagged)
+        for tag, edge in zip(component_tag[seen].tolist(), edge_of[seen].tolist(), strict=True):
+            edges_of_tag[tag] = edges_of_tag.get(tag, _NONE) ^ {edge}
 
         # log|1 - 2p| of each edge, and whether 1 - 2p is negative: of other errors, then with heralded ones.
         self._logarithm = np.zeros(graph.num_edges)
         self._negative = np.zeros(graph.num_edges, dtype=np.bool_)
-        others = (component_tag == "") & (edge_of >= 0)
+        others = is_seen & ~is_tagged
         self._multiply(edge_of[others], 1 - 2 * arrays.component_probability[others])
-        _check_undetectable(tagged, component_tag[edge_of < 0].tolist())
+        _check_undetectable(tagged, component_tag[~is_seen].tolist())
         heralds = frozenset(self.herald_detectors.tolist())
         sources = [
             *_channels(tagged, symptoms, edges_of_tag, heralds),
@@ -126,18 +128,9 @@ class SideInformation:
         for table in [*tables, *(make_table([source]) for source in unheralded)]:
             self._multiply(table.edges, table.bias[0])
 
-        pairs = sorted(
-            (edge, int(tag.partition(":")[0]))
-            for tag, edges in edges_of_tag.items()
-            if tag.endswith(READOUT)
-            for edge in edges
-        )
-        self._readout_edges, self._readout_start = np.unique(
-            np.array([edge for edge, _ in pairs], dtype=np.int64), return_index=True
-        )
-        self._readouts = np.array([measurement for _, measurement in pairs], dtype=np.int64)
-        logarithm, negative = self._with_readout(self.readout_probability[np.newaxis])
-        probability = _probability(logarithm[0], negative[0])
+        self._readouts = _rank_readouts(edges_of_tag)
+        bias = self._with_readout(self.readout_probability[np.newaxis])[0]
+        probability = _probability(log_bias(bias), bias < 0)
         self.graph = replace(graph.reweighted(probability), edge_probability=probability)
 
     def _multiply(self, edges: NDArray[Any], bias: NDArray[np.float64]) -> None:
@@ -174,10 +167,11 @@ class SideInformation:
         shot, edge, change, turns = self._changes.of_shots(fired)
         shape = (fired.shape[0], self.graph.num_edges)
         if self._soft_readout:
-            logarithm, negative = self._with_readout(self._check_readout(readout_probabilities, shape[0]))
-            np.add.at(logarithm, (shot, edge), change)
-            np.logical_xor.at(negative, (shot, edge), turns)
-            return _probability(logarithm, negative)
+            bias = self._with_readout(self._check_readout(readout_probabilities, shape[0]))
+            np.multiply.at(bias, (shot, edge), np.exp(change) * np.where(turns, -1, 1))
+            np.subtract(1, bias, out=bias)
+            bias /= 2
+            return np.clip(bias, _IMPOSSIBLE, _CERTAIN, out=bias)
         if readout_probabilities is not None:
             raise ValueError("readout_probabilities need SideInformation(circuit, soft_readout=True)")
         place, inverse = np.unique(shot * shape[1] + edge, return_inverse=True)
@@ -220,18 +214,31 @@ class SideInformation:
             )
         return found
 
-    def _with_readout(
-        self, probabilities: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Logarithms and signs (shots, edges) with readouts."""
-        logarithm = np.tile(self._logarithm, (probabilities.shape[0], 1))
-        negative = np.tile(self._negative, (probabilities.shape[0], 1))
-        if self._readouts.size:
-            bias = 1 - 2 * probabilities[:, self._readouts]
-            start = self._readout_start
-            logarithm[:, self._readout_edges] += np.add.reduceat(log_bias(bias), start, axis=1)
-            negative[:, self._readout_edges] ^= np.logical_xor.reduceat(bias < 0, start, axis=1)
-        return logarithm, negative
+    def _with_readout(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 - 2p of each edge (shots, edges), without heralds that fired."""
+        bias = np.tile(np.exp(self._logarithm) * np.where(self._negative, -1, 1), (len(probabilities), 1))
+        if self._readouts:
+            of_readout = 1 - 2 * probabilities
+            for edges, readouts in self._readouts:
+                bias[:, edges] *= of_readout[:, readouts]
+        return bias
+
+
+def _rank_readouts(edges_of_tag: dict[str, _Set]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """List the edges that readouts flip: first one readout of each edge, then the second, and so on."""
+    readouts_of: dict[int, list[int]] = {}
+    for tag, edges in edges_of_tag.items():
+        number, _, kind = tag.partition(":")
+        for edge in edges if kind == READOUT else ():
+            readouts_of.setdefault(edge, []).append(int(number))
+    found = []
+    for rank in range(max(map(len, readouts_of.values()), default=0)):
+        pairs = sorted(
+            (edge, readouts[rank]) for edge, readouts in readouts_of.items() if rank < len(readouts)
+        )
+        columns = np.array(pairs, dtype=np.int64)
+        found.append((columns[:, 0], columns[:, 1]))
+    return found
 
 
 def _channels(
