@@ -27,6 +27,7 @@ from decoders.reweighted.tagged_circuit import (
     Symptom,
     TaggedCircuit,
     X,
+    Y,
     Z,
     find_herald_detectors,
 )
@@ -248,7 +249,8 @@ def _channels(
     heralds_of = {symptom.tag: symptom.detectors & heralds for symptom in symptoms if symptom.tag}
     for number, channel in enumerate(tagged.channels):
         outcomes = [Outcome(1 - channel.fires, _NONE, _NONE)]
-        for probability, kinds in zip(channel, ((), (X,), (X, Z), (Z,)), strict=True):
+        # Of Y, either the tags X and Z exist or the tag Y.
+        for probability, kinds in zip(channel, ((), (X,), (X, Y, Z), (Z,)), strict=True):
             flipped_heralds, flipped_edges = _NONE, _NONE
             for kind in (REPORT, *kinds):
                 flipped_heralds ^= heralds_of.get(f"{number}:{kind}", _NONE)
@@ -261,7 +263,7 @@ def _false_reports(tagged: TaggedCircuit, symptoms: list[Symptom], heralds: _Set
     """List the errors other than heralded ones that flip herald detectors; they flip nothing else."""
     for symptom in symptoms:
         number, _, kind = symptom.tag.partition(":")
-        if kind in (REPORT, X, Z) or not symptom.detectors & heralds:
+        if kind in (REPORT, X, Y, Z) or not symptom.detectors & heralds:
             continue
         p = tagged.readout_probability[int(number)] if kind == READOUT else symptom.probability
         yield [Outcome(1 - p, _NONE, _NONE), Outcome(p, symptom.detectors, _NONE)]
@@ -271,9 +273,9 @@ def _check_undetectable(tagged: TaggedCircuit, tags: list[str]) -> None:
     """Refuse reports after which an observable is more likely than not flipped and no detector sees it."""
     for tag in tags:
         number, _, kind = tag.partition(":")
-        if kind in (X, Z):
+        if kind in (X, Y, Z):
             channel = tagged.channels[int(number)]
-            if channel.p_y + (channel.p_x if kind == X else channel.p_z) > channel.fires / 2:
+            if channel.p_y + {X: channel.p_x, Y: 0, Z: channel.p_z}[kind] > channel.fires / 2:
                 raise ValueError(
                     f"heralded channel {number} flips observables by {kind}, more likely than not, and no "
                     "detector sees it: add detectors, or lower its probability"

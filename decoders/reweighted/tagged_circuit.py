@@ -12,7 +12,7 @@ HERALDED = ("HERALDED_ERASE", "HERALDED_PAULI_CHANNEL_1")
 #: Probability in the DEM of an error with a tag; the true one is known by the tag.
 _MARK = 0.25
 #: What an error with a tag flips: the report of a channel, its qubit, or an outcome.
-REPORT, X, Z, READOUT = "report", "X", "Z", "readout"
+REPORT, X, Y, Z, READOUT = "report", "X", "Y", "Z", "readout"
 
 
 class Channel(NamedTuple):
@@ -34,6 +34,13 @@ class Channel(NamedTuple):
         """Probability of a report."""
         return sum(self)
 
+    @property
+    def paulis(self) -> tuple[str, ...]:
+        """Paulis whose products are the errors of the channel."""
+        if self.p_x == 0 and self.p_z == 0:
+            return (Y,) if self.p_y > 0 else ()
+        return (X,) * (self.p_x + self.p_y > 0) + (Z,) * (self.p_z + self.p_y > 0)
+
 
 class Symptom(NamedTuple):
     """An error of the DEM: its tag, if this module gave it one, probability, detectors, observables."""
@@ -47,8 +54,9 @@ class Symptom(NamedTuple):
 class TaggedCircuit:
     """A flat circuit in which each heralded channel c and each readout m has errors of its own.
 
-    The tags are `c:report`, `c:X`, `c:Z` and `m:readout`; Y is X and Z. Reports keep their places in the
-    measurement record, but become constants with an error.
+    The tags are `c:report`, `c:X`, `c:Z` and `m:readout`; Y is X and Z, so that each of its parts is on the
+    edges of X or Z. A channel without X and Z has `c:Y` instead. Reports keep their places in the measurement
+    record, but become constants with an error.
 
     Attributes:
         circuit: the circuit; other instructions have no tags.
@@ -87,7 +95,7 @@ class TaggedCircuit:
             number = len(self.channels)
             self.channels.append(channel)
             self.circuit.append("MPAD", [0], [_MARK], tag=f"{number}:{REPORT}")
-            for pauli in (X, Z):
+            for pauli in channel.paulis:
                 self.circuit.append(f"{pauli}_ERROR", [target], [_MARK], tag=f"{number}:{pauli}")
 
     def _add_measurements(self, instruction: stim.CircuitInstruction, first: int) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import decoders
 import qec
 from decoders import ReweightedDecoder, SideInformation
+from decoders.reweighted.tagged_circuit import Channel
 from qec.families.erasure import with_erasure
 from qec.families.toric import toric_circuit
 
@@ -212,6 +213,25 @@ def test_known_heralds_lead_to_the_likeliest_class() -> None:
     assert best <= 1 + 1e-12
     assert 1 - ours < 1.01 * (1 - best)
     assert 1 - ignoring > 1.5 * (1 - best)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "paulis"),
+    [((0.1, 0, 0, 0), ""), ((0, 0.1, 0, 0), "X"), ((0, 0, 0.2, 0), "Y"), ((0, 0, 0.1, 0.1), "XZ")],
+)
+def test_only_the_paulis_of_a_channel_are_followed(probabilities: tuple[float, ...], paulis: str) -> None:
+    """Another Pauli might not be made of edges."""
+    circuit = stim.Circuit()
+    circuit.append("HERALDED_PAULI_CHANNEL_1", [0], probabilities)
+    assert Channel.of(circuit[0]).paulis == tuple(paulis)
+    circuit += stim.Circuit("DETECTOR rec[-1]\nX_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]")
+    side = SideInformation(circuit)
+    rows = side.edge_probabilities([[True, False]])
+    found = side.graph.edge_probability.copy()
+    found[rows.indices] = rows.data
+    reported = (probabilities[1] + probabilities[2]) / sum(probabilities)
+    flips = reported * 0.9 + (1 - reported) * 0.1
+    assert np.isclose(found[1], flips, rtol=0, atol=1e-12)
 
 
 def test_a_detector_with_other_measurements_is_no_herald_detector() -> None:
