@@ -19,7 +19,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "build": ("experiments.bench.speed.build", "time and memory of building decoders for long memories"),
     "engine": (
         "experiments.bench.speed.engine",
-        "shots per second of sweeps: drawing, decoding and counting, against sinter with PyMatching",
+        "time of a shot in a sweep: our engine against sinter with PyMatching",
     ),
     "streaming": (
         "experiments.bench.streaming.command",

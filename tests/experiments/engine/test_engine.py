@@ -86,6 +86,13 @@ def test_a_decoder_of_another_model() -> None:
         unexplained.count(shots=5000, seed=1)
 
 
+@pytest.mark.parametrize("name", ["mwpm", "mwpm-correlated"])
+def test_a_few_shots(name: str) -> None:
+    """Also run uncompiled (tests/decoders/test_interpreted_kernels.py)."""
+    engine = Engine(dem=MODELS["rare"], decoder=decoders.from_dem(name, MODELS["rare"]))
+    assert engine.count(shots=150, seed=4).errors == failures(engine, 150, seed=4)
+
+
 def bits(packed: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return np.unpackbits(packed, axis=1, count=count, bitorder="little")
 
