@@ -3,8 +3,10 @@
 import argparse
 import difflib
 import importlib
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from experiments.common.parser import USAGE_ERROR, Parser, UsageError, project_version, wrap_epilog
@@ -122,6 +124,16 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+def _keep_figures_quiet() -> None:
+    """Draw into files for any environment, without messages from the plotting library.
+
+    The backend of a notebook (MPLBACKEND) may not be installed here, and importing matplotlib would fail.
+    """
+    os.environ.pop("MPLBACKEND", None)
+    warnings.filterwarnings("ignore", module=r"(matplotlib|experiments\.plotting)\b")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `qec`.
 
@@ -131,6 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: that of the command, 2 for wrong use, 130 after Ctrl-C.
     """
+    if arguments is None:
+        _keep_figures_quiet()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:

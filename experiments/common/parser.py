@@ -4,6 +4,7 @@ import argparse
 import difflib
 import math
 import shutil
+import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -113,20 +114,53 @@ def real(above: float = -math.inf, below: float = math.inf) -> Callable[[str], f
     return parse
 
 
-def output(suffix: str = "") -> Callable[[str], str]:
-    """Accept a file to write, in a folder that exists, with a name that ends in `suffix`."""
+def output(*suffixes: str) -> Callable[[str], str]:
+    """Accept a file to write, in a folder that exists, with a name that has one of these endings."""
 
     def parse(text: str) -> str:
         path = Path(text)
-        if path.suffix != suffix and suffix:
-            raise argparse.ArgumentTypeError(f"{text}: must end in {suffix}")
+        if suffixes and path.suffix not in suffixes:
+            raise argparse.ArgumentTypeError(f"{text}: must end in {' or '.join(suffixes)}")
         if not path.parent.is_dir():
             raise argparse.ArgumentTypeError(f"{text}: no folder {path.parent}, make it first")
-        if path.is_dir():
-            raise argparse.ArgumentTypeError(f"{text}: is a folder, give a file")
+        try:
+            check_writable(path)
+        except OSError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
         return text
 
     return parse
+
+
+#: Accept a figure to write.
+figure = output(".png", ".svg", ".pdf")
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError unless a file can be written there; found before the work, not after it."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, give a file")
+    if path.exists() and not path.is_file():
+        return  # such as /dev/null or a pipe
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.exists():
+            path.open("ab").close()
+    except OSError as error:
+        raise PermissionError(f"{path}: cannot be written there ({error.strerror})") from None
+
+
+def new_folder(text: str) -> Path:
+    """Accept a folder, which is made if only the last part of its path is missing."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no folder {path.parent}, make it first")
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: cannot be made ({error.strerror})") from None
+    return path
 
 
 def folder(text: str) -> Path:
