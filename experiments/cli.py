@@ -124,14 +124,15 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def _keep_figures_quiet() -> None:
-    """Draw into files for any environment, without messages from the plotting library.
+def _settle_messages() -> None:
+    """Draw into files for any environment, without messages of matplotlib; warnings are one line.
 
     The backend of a notebook (MPLBACKEND) may not be installed here, and importing matplotlib would fail.
     """
     os.environ.pop("MPLBACKEND", None)
     warnings.filterwarnings("ignore", module=r"(matplotlib|experiments\.plotting)\b")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    warnings.formatwarning = lambda message, *_, **__: f"qec: {message}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: that of the command, 2 for wrong use, 130 after Ctrl-C.
     """
     if arguments is None:
-        _keep_figures_quiet()
+        _settle_messages()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:

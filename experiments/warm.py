@@ -10,6 +10,7 @@ import decoders
 from decoders.kernels.jit import cache_folder
 from decoders.registry import decoder_class
 from experiments.common.terminal import Progress
+from experiments.kernel_caches import UNUSED_DAYS, remove_unused
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decoders", nargs="+", default=None, metavar="NAME", help="default: all that compile anything"
     )
     parser.add_argument("--gaps", action="store_true", help="also what return_gap=True needs")
+    parser.add_argument(
+        "--clean",
+        action="store_true",
+        help="compile nothing: remove the compiled kernels of other versions, unless used within a week",
+    )
     parser.epilog = "example:\n  qec warm --decoders mwpm mwpm-correlated"
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile each decoder with a small model, or load it from the cache, and print the seconds taken."""
+    if args.clean:
+        removed, kept = remove_unused(cache_folder)
+        recent = f"; {len(kept)} used within {UNUSED_DAYS} days remain" if kept else ""
+        print(f"{cache_folder.parent}: {len(removed)} folders of other versions removed{recent}")
+        return 0
     names = decoders.names() if args.decoders is None else list(dict.fromkeys(args.decoders))
     classes = {
         name: decoder_class(name) for name in names
