@@ -12,6 +12,8 @@ from decoders.registry import decoder_class
 from experiments.common.terminal import Progress
 from experiments.kernel_caches import UNUSED_DAYS, remove_unused
 
+_MOMENT = 3.0  # seconds without a word
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -44,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
     dem = circuit.detector_error_model(decompose_errors=True)
     with Progress() as progress:
         for name in names:
-            progress.show(f"compiling {name}")
             start = time.monotonic()
             gaps = args.gaps and classes[name].gives_gaps
-            decoders.from_dem(name, dem).warm_up(gaps=gaps)
+            with progress.remind(f"compiling {name}", after=_MOMENT):
+                decoders.from_dem(name, dem).warm_up(gaps=gaps)
             progress.clear()
             note = ", without gaps: it gives none" if args.gaps and not gaps else ""
             print(f"{name:<22} {time.monotonic() - start:6.1f} s{note}", flush=True)

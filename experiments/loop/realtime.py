@@ -13,7 +13,7 @@ from experiments.common.noise_options import noise_name
 from experiments.common.parser import figure, output, whole
 from experiments.common.points import Point
 from experiments.common.sampling import check_size
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 from experiments.loop import options, panels, report
 from experiments.loop.measurement import CODE, Plan, measure, spread, tail
 from experiments.loop.options import duration, strength
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             say=progress.show,
         )
-    print(found.text())
+    print(fold(found.text()))
     if args.json:
         write_json(args.json, found.to_json(vars(args)))
         print(f"JSON: {args.json}")

@@ -15,7 +15,7 @@ from experiments.common import machine
 from experiments.common.json_file import write_json
 from experiments.common.parser import figure, output, real, whole
 from experiments.common.points import Point
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 from experiments.common.timing import on_one_core
 
 _CELLS = ("5:0.003", "7:0.003", "7:0.005")
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(
                 f"--again {name}: it takes no part; {', '.join(one.name for one in taking_part)} do"
             )
-    print(machine.description(), flush=True)
+    print(fold(machine.description()), flush=True)
     for note in notes:
         print(note)
     cells: list[report.CellScores] = []
