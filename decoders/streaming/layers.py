@@ -226,7 +226,10 @@ class LayeredModel:
         if not self.bulk and num_layers != fixed:
             raise ValueError(f"{num_layers} layers: this model has no repeating bulk, only {fixed} fit")
         if num_layers < fixed:
-            raise ValueError(f"{num_layers} layers: the first and last cycles alone are {fixed}; use more")
+            raise ValueError(
+                f"{num_layers} layers: must be at least {fixed}, because the first {len(self.first)} and the "
+                f"last {len(self.last)} differ from the repeated ones; use more cycles"
+            )
         if (num_layers - fixed) % self.period:
             below = num_layers - (num_layers - fixed) % self.period
             raise ValueError(

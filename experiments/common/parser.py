@@ -4,6 +4,7 @@ import argparse
 import difflib
 import math
 import shutil
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser with one-line errors; flags are never guessed from their beginning.
 
     Options that take several values (`nargs="+"` with a type or choices) take them apart or with commas:
-    `3 5 7` or `3,5,7`. The help of an option ends with its default.
+    `3 5 7` or `3,5,7`. Singular and plural of a flag are the same. The help of an option ends with its
+    default.
     """
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
@@ -35,6 +37,22 @@ class Parser(argparse.ArgumentParser):
             kind, choices = options.pop("type", str), options.pop("choices", None)
             options |= {"type": _apart(kind, choices), "action": _Flat}
         return super().add_argument(*names, **options)
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse, with flags also in the other number (`--distance`, `--distances`) and with hyphens."""
+        given = list(sys.argv[1:] if args is None else args)
+        end = given.index("--") if "--" in given else len(given)
+        return super().parse_known_args([*map(self._spelling, given[:end]), *given[end:]], namespace)
+
+    def _spelling(self, word: str) -> str:
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("--") or flag in self._option_string_actions:
+            return word
+        plain = "--" + flag[2:].replace("-", "_")
+        for known in (plain, plain + "s", plain.removesuffix("s")):
+            if known in self._option_string_actions:
+                return known + equals + value
+        return word
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse; an unknown flag is an error that names a similar one."""

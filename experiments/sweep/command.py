@@ -24,6 +24,9 @@ from experiments.sweep.task_sampler import TaskSampler
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
 _REPORT_SECONDS = 20
 
+_SHOTS = 20_000
+_SHOTS_FOR_ERRORS = 10_000_000  # --max_errors is to end a point, not the shots
+
 _DEFAULTS: dict[str, Any] = {
     "codes": ["surface_zxxz"],
     "gates": "cz",
@@ -34,7 +37,7 @@ _DEFAULTS: dict[str, Any] = {
     "bias": [],
     "p": [0.002, 0.003, 0.004],
     "decoders": [DEFAULT_DECODER],
-    "max_shots": 20_000,
+    "max_shots": None,
     "max_errors": None,
     "processes": "auto",
 }
@@ -67,7 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="strengths of the noise model, such as 0.002 or 0.2%%; not for devices",
     )
     several("decoders", metavar="NAME", help="decoder names; mwpm-gap-5 discards gaps below 5")
-    parser.add_argument("--max_shots", type=whole(), metavar="N", help="shots per point; default: 20000")
+    parser.add_argument(
+        "--max_shots",
+        type=whole(),
+        metavar="N",
+        help=f"shots per point; default: {_SHOTS}, with --max_errors {_SHOTS_FOR_ERRORS}",
+    )
     parser.add_argument("--max_errors", type=whole(), metavar="N", help="stop a point after about N errors")
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
@@ -90,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     for name, default in _DEFAULTS.items():
         if getattr(args, name) is None:
             setattr(args, name, default)
+    if args.max_shots is None:
+        args.max_shots = _SHOTS if args.max_errors is None else _SHOTS_FOR_ERRORS
     points = _points(args)
     num_workers = _num_workers(args.processes)
     for name in args.decoders:

@@ -108,7 +108,7 @@ def test_version_is_that_of_the_distribution() -> None:
         (["frobnicate"], ["'frobnicate'", "demo, sweep, decode"]),
         (["--frobnicate"], ["--frobnicate", "qec --help"]),
         (["demo", "--frobnicate"], ["qec demo:", "--frobnicate", "qec demo --help"]),
-        (["demo", "--shot", "5"], ["qec demo:", "--shot", "qec demo --help"]),
+        (["demo", "--sho", "5"], ["qec demo:", "--sho", "qec demo --help"]),
         (["demo", "--shots", "many"], ["qec demo:", "--shots", "many"]),
     ],
 )

@@ -12,7 +12,7 @@ import sinter
 from scipy.stats import fisher_exact
 
 from experiments import cli
-from experiments.sweep import counts
+from experiments.sweep import command, counts
 
 _GRID = ["--distances", "3", "5", "7", "--p", "0.002", "0.003", "0.004", "--rounds", "5", "--bases", "z"]
 
@@ -151,6 +151,16 @@ def test_max_errors_ends_a_point(tmp_path: Path) -> None:
     (row,), _ = counts.read([path])
     assert row.errors >= 50
     assert row.shots < 1_000_000
+
+
+@pytest.mark.parametrize(("limits", "shots"), [([], 20_000), (["--max_errors", "500"], 10_000_000)])
+def test_errors_and_not_shots_end_a_point_if_asked(
+    limits: list[str], shots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(command, "_collect", lambda args, *_: seen.append(args.max_shots) or 0)
+    assert cli.main(["sweep", *limits, "--distances", "3", "--out", str(tmp_path / "a.csv")]) == 0
+    assert seen == [shots]
 
 
 def test_merge_adds_up_into_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
