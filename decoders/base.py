@@ -4,6 +4,8 @@ All arguments of callers are checked here, once. A decoder implements `from_dem`
 which receives bit-packed shots only: eight detectors per byte, least significant bit first.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, overload
@@ -15,6 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 Packed = NDArray[np.uint8]
 Weights = NDArray[np.float64]
 Gaps = NDArray[np.float64]
+
+
+def sizes(detectors: int, observables: int) -> str:
+    """Describe a model: `24 detectors, 1 observable`."""
+    counts = ((detectors, "detector"), (observables, "observable"))
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
 
 
 class Decoder(ABC):
@@ -48,6 +56,9 @@ class Decoder(ABC):
         self.name = name
         self.num_detectors = num_detectors
         self.num_observables = num_observables
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {sizes(self.num_detectors, self.num_observables)}>"
 
     @classmethod
     @abstractmethod
