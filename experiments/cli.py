@@ -3,11 +3,13 @@
 import argparse
 import difflib
 import importlib
+import importlib.util
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from experiments.common.parser import USAGE_ERROR, Parser, UsageError, project_version, wrap_epilog
 
@@ -49,6 +51,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 INTERRUPTED = 130
 
+
+class Shadowed(ImportError):
+    """Another module has the name of one of our packages and is found first."""
+
+
 _EXAMPLES = """\
 examples:
   qec sweep --distances 3 5 7 --p 0.001 0.002 0.003 --out results.csv
@@ -80,8 +87,26 @@ def _unknown(command: str) -> str:
     return f"no command {command!r}: {hint}"
 
 
+def _check_packages() -> None:
+    """Raise Shadowed if another folder or file of the same name hides one of our packages."""
+    here = Path(__file__).resolve().parents[1]
+    for name in ("qec", "decoders", "realtime", "experiments"):
+        found = importlib.util.find_spec(name)
+        if found is None:
+            continue
+        places = [Path(place).resolve() for place in found.submodule_search_locations or ()]
+        if here / name not in places:
+            where = found.origin or ", ".join(map(str, places))
+            raise Shadowed(
+                f"{where} hides the package {name!r} of this program in {here}: rename it, or start in "
+                "another folder (python -m looks in the current folder first, and PYTHONPATH comes before "
+                "installed packages)"
+            )
+
+
 def _run_command(command: str, arguments: Sequence[str]) -> int:
     module_name, summary = COMMANDS[command]
+    _check_packages()
     module = importlib.import_module(module_name)
     parser = Parser(
         prog=f"qec {command}",
@@ -116,6 +141,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return _run_command(command, arguments[1:])
     except BrokenPipeError:
         raise
+    except Shadowed as error:
+        print(f"qec: {error}", file=sys.stderr)
+        return USAGE_ERROR
     except (ValueError, OSError) as error:
         print(f"qec {command}: {_one_line(error)}", file=sys.stderr)
         return USAGE_ERROR

@@ -116,7 +116,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
-    "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
+    "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "stim sinter numpy"),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(
