@@ -21,20 +21,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.sweep.command",
         "codes x distances x noise x decoders into a CSV, in processes",
     ),
-    "decode": ("experiments.decode", "a detector error model and a file of shots -> a file of predictions"),
+    "decode": ("experiments.decode", "detector error model and file of shots -> file of predictions"),
     "hardware": (
         "experiments.hardware.command",
         "decode recorded experiments, compare with published predictions",
     ),
     "learn": (
         "experiments.hardware.learn",
-        "error rates learned from detection events -> a detector error model",
+        "error rates learned from detection events -> error model",
     ),
     "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
-    "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
+    "gap": ("experiments.gap.command", "certainty of each prediction: calibration, post-selection"),
     "realtime": (
         "experiments.loop.realtime",
-        "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
+        "decode a memory while it runs, 1.1 us a cycle; latencies, figure",
     ),
     "soak": ("experiments.loop.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
     "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "the published results in simulation, figure by figure",
     ),
     "info": ("experiments.info", "versions, processor, kernel cache, what the loop can promise here"),
+    "completion": ("experiments.completion", "a script for the completion of a shell"),
     "warm": ("experiments.warm", "compile the decoders now; later commands then start at once"),
     "bench": ("experiments.bench.command", "measurements of speed against PyMatching, with CSV and figure"),
 }

@@ -147,6 +147,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.decode": Room("experiments.common qec decoders", "stim numpy"),
     "experiments.info": Room("experiments.common experiments.kernel_caches realtime.placement decoders", ""),
     "experiments.warm": Room("experiments.common experiments.kernel_caches decoders", "stim"),
+    "experiments.completion": Room("experiments.common experiments.cli decoders", ""),
     "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels", ""),
     "qec.__main__": Room("experiments.cli", ""),
     "qec.version": Room("", ""),
