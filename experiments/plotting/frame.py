@@ -4,6 +4,7 @@ Nothing here touches matplotlib's global state: no pyplot, and the settings hold
 """
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -253,7 +254,10 @@ def _figure(axes: Axes) -> Figure:
 def _settle_legend(axes: Axes, figure: Figure) -> None:
     """Put a long legend below the axes; matplotlib finds the place of a short one."""
     legend = axes.get_legend()
-    if legend is None or len(legend.get_texts()) <= _MOST_INSIDE:
+    if legend is None:
+        return
+    wide = legend.get_window_extent().width > 0.8 * axes.get_window_extent().width
+    if len(legend.get_texts()) <= _MOST_INSIDE and not wide:
         return
     title = legend.get_title().get_text()
     legend.remove()
@@ -271,6 +275,12 @@ def _settle_legend(axes: Axes, figure: Figure) -> None:
         size = legend.get_window_extent()
         if size.width <= panel.width:
             break
+    else:  # labels of published decoders have up to a hundred characters
+        longest = max(len(text.get_text()) for text in legend.get_texts())
+        for text in legend.get_texts():
+            width = int(0.9 * longest * panel.width / size.width)
+            text.set_text(textwrap.fill(text.get_text(), width, break_on_hyphens=False))
+        size = legend.get_window_extent()
     # The picture grows by the legend, so that the panel keeps its size.
     figure.set_figheight(figure.get_figheight() + size.height / figure.dpi + 0.1)
     legend.set_in_layout(True)

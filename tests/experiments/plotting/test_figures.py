@@ -272,6 +272,14 @@ def test_long_legends_fit_below_their_panels(tmp_path, drawn):
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
 
 
+def test_a_wide_legend_leaves_the_axes(tmp_path, drawn):
+    draw_suppression(path=tmp_path / "f.png", series=[suppression("the name of a published decoder, " * 2)])
+    (figure,) = drawn
+    box = figure.axes[0].get_legend().get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert box.y1 < figure.axes[0].get_window_extent().y0
+
+
 def test_equal_points_are_drawn_side_by_side(tmp_path, drawn):
     equal, other = suppression("a"), suppression("c", (3000, 2000, 1000))
     draw_suppression(path=tmp_path / "f.png", series=[equal, suppression("b"), other])
