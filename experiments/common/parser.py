@@ -182,9 +182,13 @@ def new_folder(text: str) -> Path:
 
 
 def folder(text: str) -> Path:
-    """Accept a folder that exists."""
+    """Accept a folder that exists and can be written."""
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text}: no such folder, make it first")
+    try:
+        check_writable(Path(text) / "figures")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return Path(text)
 
 

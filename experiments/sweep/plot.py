@@ -122,11 +122,12 @@ def _draw(
                 yield strengths.draw_strengths(
                     path=_name(beginning, "strength", name, kind), panels=panels, title=_title(common)
                 )
-    common, own = split_common(found)
-    every = {
-        part: overview.cycle_series(study.counts, study.fits) for part, study in zip(own, found, strict=True)
-    }
-    curves = {part: series for part, series in every.items() if any(len(one.cycles) > 1 for one in series)}
+    every = [(study, overview.cycle_series(study.counts, study.fits)) for study in found]
+    drawn = [(study, series) for study, series in every if any(len(one.cycles) > 1 for one in series)]
+    if not drawn:
+        return
+    common, own = split_common([study for study, _ in drawn])
+    curves = {part: series for part, (_, series) in zip(own, drawn, strict=True)}
     parts = list(curves)
     for start in range(0, len(parts), _MOST_PANELS):
         batch = {_title(part): curves[part] for part in parts[start : start + _MOST_PANELS]}
