@@ -5,6 +5,7 @@ Importing this package compiles nothing and imports no decoder.
 """
 
 from decoders.base import Decoder
+from decoders.model.hyperedges import DroppedErrorsWarning, HyperedgeCounts, resolve_hyperedges
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.rounds import Rounds
 from decoders.registry import from_dem, names, with_gaps
@@ -15,6 +16,8 @@ from decoders.streaming.parallel import ParallelStreamingDecoder
 
 __all__ = [
     "Decoder",
+    "DroppedErrorsWarning",
+    "HyperedgeCounts",
     "MatchingGraph",
     "ParallelStreamingDecoder",
     "ReweightedDecoder",
@@ -22,6 +25,7 @@ __all__ = [
     "StreamingDecoder",
     "from_dem",
     "names",
+    "resolve_hyperedges",
     "sinter_decoders",
     "with_gaps",
 ]

@@ -14,6 +14,8 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.model.hyperedges import HyperedgeCounts
+
 Packed = NDArray[np.uint8]
 Weights = NDArray[np.float64]
 Gaps = NDArray[np.float64]
@@ -46,6 +48,8 @@ class Decoder(ABC):
     gives_weights: ClassVar[bool] = True
     #: Whether `return_gap=True` is accepted; requires `_decode_with_gaps`.
     gives_gaps: ClassVar[bool] = False
+    #: Whether errors with more than two detectors are decoded as they are.
+    takes_hyperedges: ClassVar[bool] = False
     #: Approximate decoding time per cycle in us, by code distance, for a surface-code memory at 0.3 % noise.
     #: Used only to estimate durations and to choose numbers of shots.
     rough_cost_us: ClassVar[Mapping[int, float]] = {3: 5.0, 5: 30.0, 7: 90.0, 9: 300.0, 11: 700.0}
@@ -56,6 +60,8 @@ class Decoder(ABC):
         self.name = name
         self.num_detectors = num_detectors
         self.num_observables = num_observables
+        #: Errors with more than two detectors that `decoders.from_dem` decomposed or dropped.
+        self.hyperedges = HyperedgeCounts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {sizes(self.num_detectors, self.num_observables)}>"

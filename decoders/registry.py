@@ -9,6 +9,7 @@ from typing import Any
 import stim
 
 from decoders.base import Decoder
+from decoders.model.hyperedges import Hyperedges, resolve_hyperedges
 
 #: Entry point group in which other distributions register decoders: name = "module:Class".
 ENTRY_POINTS = "qec.decoders"
@@ -43,17 +44,26 @@ def with_gaps() -> list[str]:
     return [name for name in names() if decoder_class(name).gives_gaps]
 
 
-def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder:
+def from_dem(
+    name: str, dem: stim.DetectorErrorModel, *, hyperedges: Hyperedges = "refuse", **options: Any
+) -> Decoder:
     """Construct a decoder for a DEM.
 
     Args:
         name: One of `names()`, or `module:Class` for a subclass of `Decoder`.
-        dem: For matching decoders made with `decompose_errors=True`; "trellis" accepts any DEM.
+        dem: For matching decoders best made with `decompose_errors=True`; "trellis" accepts any DEM.
+        hyperedges: Treatment of errors with more than two detectors by decoders that do not take them:
+            "refuse" the model, "decompose" them into edges of the model, "drop" them with a
+            `DroppedErrorsWarning`, or "decompose-or-drop"; see `resolve_hyperedges`. The counts are the
+            decoder's attribute `hyperedges`. Without effect on decoders that take such errors.
         options: Keyword options of the decoder, see `from_dem` of its class.
 
     Raises:
         ValueError: An unknown name or option (the message lists the known ones), a DEM that this
             decoder does not accept, or an object that is not a DEM.
+
+    Warns:
+        DroppedErrorsWarning: Errors were dropped.
 
     Examples:
         >>> import decoders, stim
@@ -70,11 +80,14 @@ def from_dem(name: str, dem: stim.DetectorErrorModel, **options: Any) -> Decoder
     if isinstance(dem, stim.Circuit):
         raise ValueError(
             "expected a DEM, got a circuit: pass circuit.detector_error_model(decompose_errors=True), or "
-            "for 'trellis' also circuit.detector_error_model()"
+            "circuit.detector_error_model() for 'trellis' or with hyperedges='decompose'"
         )
     if not isinstance(dem, stim.DetectorErrorModel):
         raise ValueError(f"expected a stim.DetectorErrorModel, got {type(dem).__name__}")
-    return decoder.from_dem(dem, **options)
+    resolved, counts = resolve_hyperedges(dem, "refuse" if decoder.takes_hyperedges else hyperedges)
+    made = decoder.from_dem(resolved, **options)
+    made.hyperedges = counts
+    return made
 
 
 def decoder_class(name: str) -> type[Decoder]:

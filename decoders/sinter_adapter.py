@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from decoders import registry
 from decoders.base import Decoder
+from decoders.model.hyperedges import TREATMENTS, Hyperedges
 
 # Separates a decoder's name from its gap threshold, in the names that sinter sees.
 _GAP = "-gap-"
@@ -47,20 +48,24 @@ class CompiledSinterDecoder(sinter.CompiledDecoder):  # type: ignore[misc]
 class SinterDecoder(sinter.Decoder):  # type: ignore[misc]
     """A decoder by name, as sinter pickles it to worker processes and compiles it once per task.
 
-    With `gap_threshold`, shots with a smaller gap of any observable are discarded.
+    With `gap_threshold`, shots with a smaller gap of any observable are discarded. `hyperedges`: see
+    `decoders.from_dem`.
     """
 
     name: str
     gap_threshold: float | None = None
+    hyperedges: Hyperedges = "refuse"
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> CompiledSinterDecoder:
         """Construct the decoder for a task's DEM and compile its kernels: sinter times decoding alone."""
-        decoder = registry.from_dem(self.name, dem)
+        decoder = registry.from_dem(self.name, dem, hyperedges=self.hyperedges)
         decoder.warm_up(gaps=self.gap_threshold is not None)
         return CompiledSinterDecoder(decoder, self.gap_threshold)
 
 
-def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter.Decoder]:
+def sinter_decoders(
+    *, gap_thresholds: Iterable[float] = (), hyperedges: Iterable[Hyperedges] = ()
+) -> dict[str, sinter.Decoder]:
     """Return all decoders for `sinter.collect(custom_decoders=...)`.
 
     From a shell: `sinter collect --custom_decoders_module_function decoders:sinter_decoders
@@ -72,12 +77,16 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
     undecomposed hyperedges, where PyMatching silently drops these errors.
 
     sinter decomposes the errors of a task's circuit, which fails for some codes (colour codes). For these,
-    pass `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())` and use "trellis".
+    pass `sinter.Task(circuit=c, detector_error_model=c.detector_error_model())` and use "trellis", or
+    a decoder such as "mwpm-decompose" of `hyperedges`.
 
     Args:
         gap_thresholds: Each adds, for every decoder with gaps, a decoder such as "mwpm-gap-5" that discards
             shots with a gap below 5. The threshold is part of the name because sinter combines results of
             equal names regardless of settings.
+        hyperedges: Treatments of errors with more than two detectors, as in `decoders.from_dem`. Each adds,
+            for every decoder that does not take such errors, one such as "mwpm-decompose", and with a
+            threshold "mwpm-decompose-gap-5".
 
     Raises:
         ValueError: As in `sinter_decoder`.
@@ -87,9 +96,13 @@ def sinter_decoders(*, gap_thresholds: Iterable[float] = ()) -> dict[str, sinter
         >>> sorted(sinter_decoders(gap_thresholds=[5]))[:3]
         ['belief-matching', 'belief-matching-gap-5', 'mwpm']
     """
-    names = registry.names()
+    names, with_gaps = registry.names(), registry.with_gaps() if gap_thresholds else []
+    for treatment in hyperedges:
+        able = [name for name in registry.names() if not registry.decoder_class(name).takes_hyperedges]
+        names += [f"{name}-{treatment}" for name in able]
+        with_gaps += [f"{name}-{treatment}" for name in able if name in with_gaps]
     for threshold in gap_thresholds:
-        names += [f"{name}{_GAP}{threshold:.15g}" for name in registry.with_gaps()]
+        names += [f"{name}{_GAP}{threshold:.15g}" for name in with_gaps]
     return {name: sinter_decoder(name) for name in names}
 
 
@@ -97,16 +110,15 @@ def sinter_decoder(name: str) -> SinterDecoder:
     """Return one decoder for sinter.
 
     Args:
-        name: As in `sinter_decoders`, with or without a threshold.
+        name: As in `sinter_decoders`, with or without a treatment of hyperedges and a threshold.
 
     Raises:
         ValueError: no decoder has this name, it gives no gaps, or the threshold is not above zero.
     """
-    base, found, words = name.rpartition(_GAP)
+    full, found, words = name.rpartition(_GAP)
     if not found:
-        if name not in registry.names():  # a known one is not imported before it is used
-            registry.decoder_class(name)
-        return SinterDecoder(name)
+        return SinterDecoder(*_split_treatment(name))
+    base, _, treatment = _split_treatment(full)
     if not registry.decoder_class(base).gives_gaps:
         able = ", ".join(registry.with_gaps())
         raise ValueError(f"'{name}': decoder '{base}' gives no gaps; choose from {able}")
@@ -115,5 +127,17 @@ def sinter_decoder(name: str) -> SinterDecoder:
     except ValueError:
         threshold = math.nan
     if not 0 < threshold < math.inf:
-        raise ValueError(f"'{name}': in '{base}{_GAP}T', the gap threshold T must be a number above zero")
-    return SinterDecoder(base, threshold)
+        raise ValueError(f"'{name}': in '{full}{_GAP}T', the gap threshold T must be a number above zero")
+    return SinterDecoder(base, threshold, treatment)
+
+
+def _split_treatment(name: str) -> tuple[str, None, Hyperedges]:
+    """Split "mwpm-decompose" into decoder and treatment of hyperedges."""
+    if name in registry.names():  # a known decoder is not imported before it is used
+        return name, None, "refuse"
+    for treatment in TREATMENTS:
+        base = name.removesuffix(f"-{treatment}")
+        if base in registry.names():
+            return base, None, treatment
+    registry.decoder_class(name)
+    return name, None, "refuse"

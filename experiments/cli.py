@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "error rates learned from detection events -> error model",
     ),
     "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "draw": (
+        "experiments.drawing.command",
+        "pictures of a shot's matching, an error model, detection fractions",
+    ),
     "gap": ("experiments.gap.command", "certainty of each prediction: calibration, post-selection"),
     "realtime": (
         "experiments.loop.realtime",

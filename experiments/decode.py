@@ -11,10 +11,9 @@ from typing import BinaryIO
 import numpy as np
 import stim
 
-import decoders
 from experiments.common.numbers import estimate
-from experiments.common.parser import decoder, whole
-from experiments.common.preparation import preparation
+from experiments.common.parser import add_hyperedges, decoder, whole
+from experiments.common.preparation import make_decoder, preparation
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.shot_files import (
     FORMATS,
@@ -46,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--obs_in_format", choices=FORMATS, metavar="FORMAT", help=f"{formats}; default: the file's ending")
     add("--decoder", type=decoder, default=DEFAULT_DECODER, metavar="NAME", help="name of the decoder")
     add("--threads", type=whole(), default=1, metavar="N", help="for decoders that use them")
+    add_hyperedges(parser, "default: refuse")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     dem = _read_dem(args.dem)
     with Progress() as progress, preparation("qec decode", args.decoder, progress=progress):
-        decoder = decoders.from_dem(args.decoder, dem)
+        decoder = make_decoder("qec decode", args.decoder, dem, hyperedges=args.hyperedges or "refuse")
         decoder.warm_up()  # compiling is not decoding time
     appended = dem.num_observables if args.in_includes_appended_observables else 0
     piece = shots_per_piece(dem.num_detectors + appended)

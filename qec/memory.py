@@ -85,8 +85,7 @@ def patch_detectors(code: Code, patch: Code, *, rounds: int) -> NDArray[np.int64
 
     Raises:
         ValueError: `patch` has a stabilizer that `code` does not measure, or not all checks of `code` have
-        known
-            values in the first cycle (surface codes), so that detectors are not a full grid.
+            known values in the first cycle (surface codes), so that detectors are not a full grid.
     """
     num_layers = _check_rounds(rounds) + 1
     if len({s.basis for s in code.stabilizers}) > 1:

@@ -30,7 +30,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """The whole suite runs in two processes, file by file; a part of it, or with -n 0 all of it, in one."""
     options = config.option
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not options.keyword
-    if not whole or options.markexpr != "not perf" or options.capture == "no" or options.usepdb:
+    whole &= options.markexpr == "not perf and not nightly"
+    if not whole or options.capture == "no" or options.usepdb:
         return
     is_worker = hasattr(config, "workerinput")
     if config.pluginmanager.hasplugin("xdist") and not is_worker and options.numprocesses is None:

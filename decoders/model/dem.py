@@ -248,8 +248,9 @@ def _describe_hyperedge(line: str, *, shift: int) -> str:
     where = f" (detector indices shifted by {shift})" if shift else ""
     return (
         f"'{shown}'{where} has a component with {max(sizes)} detectors, but matching takes at most two: "
-        "create the DEM with circuit.detector_error_model(decompose_errors=True); if stim cannot decompose "
-        "this circuit's errors, decode with 'trellis', which accepts hyperedges"
+        "create the DEM with circuit.detector_error_model(decompose_errors=True), or decompose or drop such "
+        "errors (hyperedges='decompose' or 'drop', --hyperedges, decoders.resolve_hyperedges), or decode "
+        "with 'trellis', which accepts them"
     )
 
 

@@ -8,6 +8,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders.model.dem import DemArrays, HyperedgeError, read_dem
+from decoders.model.hyperedges import DroppedErrorsWarning, without_hyperedges
 from decoders.pymatching.edges import EdgeColumns, merge_weights
 
 
@@ -40,11 +41,11 @@ def read_model(dem: stim.DetectorErrorModel, *, drop_hyperedges: bool) -> ModelE
     except HyperedgeError:
         if not drop_hyperedges:
             raise
-        clean, count = _without_hyperedges(dem)
+        clean, counts = without_hyperedges(dem)
         warnings.warn(
-            f"{count} error component{'s' if count > 1 else ''} with more than two detectors left out: make "
-            "the DEM with decompose_errors=True",
-            UserWarning,
+            f"{counts}: make the DEM with decompose_errors=True, or pass it through "
+            "decoders.resolve_hyperedges",
+            DroppedErrorsWarning,
             stacklevel=4,
         )
         arrays = read_dem(clean)
@@ -96,29 +97,3 @@ def _set_bits(words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.
     bits = np.unpackbits(words[rows].astype("<u8").view(np.uint8), axis=1, bitorder="little")
     which, place = np.nonzero(bits)
     return rows[which], place
-
-
-def _without_hyperedges(dem: stim.DetectorErrorModel) -> tuple[stim.DetectorErrorModel, int]:
-    """Leave out the components with more than two detectors; returns also how many there were."""
-    clean, count = stim.DetectorErrorModel(), 0
-    for instruction in dem.flattened():
-        if instruction.type != "error":
-            clean.append(instruction)
-            continue
-        kept: list[stim.DemTarget] = []
-        for component in instruction.target_groups():
-            detectors = [target for target in component if target.is_relative_detector_id()]
-            if sum(detectors.count(target) % 2 for target in set(detectors)) > 2:
-                count += 1
-            else:
-                kept += [*([stim.target_separator()] if kept else []), *component]
-        if kept:
-            clean.append("error", instruction.args_copy(), kept)
-    # Numbers of detectors and observables are those of the whole model.
-    for number, kind, target in (
-        (dem.num_detectors, "detector", stim.target_relative_detector_id),
-        (dem.num_observables, "logical_observable", stim.target_logical_observable_id),
-    ):
-        if number:
-            clean.append(kind, [], [target(number - 1)])
-    return clean, count

@@ -61,6 +61,7 @@ class Trellis(Decoder):
         array([ True])
     """
 
+    takes_hyperedges = True
     uses_threads = True
     gives_weights = False
     gives_gaps = True

@@ -186,9 +186,10 @@ def folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text}: no such folder, make it first")
     try:
-        check_writable(Path(text) / "figures")
+        with tempfile.TemporaryFile(dir=text):
+            pass
     except OSError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(f"{text}: cannot be written there ({error.strerror})") from None
     return Path(text)
 
 
@@ -203,6 +204,18 @@ def decoder(text: str) -> str:
         hint = f"no decoder is named {text!r}: did you mean {close[0]}?" if close else str(error)
         raise argparse.ArgumentTypeError(hint) from None
     return text
+
+
+def add_hyperedges(parser: argparse.ArgumentParser, help: str) -> None:
+    """Declare `--hyperedges`: treatment of errors with more than two detectors, see `decoders.from_dem`."""
+    choices = ("refuse", "decompose", "decompose-or-drop", "drop")
+    parser.add_argument(
+        "--hyperedges",
+        choices=choices,
+        metavar="HOW",
+        help="errors with more than two detectors, where a decoder does not take them: "
+        f"{', '.join(choices)}; {help}",
+    )
 
 
 def wrap_epilog(parser: argparse.ArgumentParser) -> None:

@@ -2,12 +2,14 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import stim
 
 import decoders
+from decoders.model.hyperedges import Hyperedges
 from experiments.common.terminal import Progress
 
 # Preparations that take less time are not worth a line, in seconds.
@@ -30,6 +32,23 @@ def preparation(command: str, what: str, *, progress: Progress) -> Iterator[None
     if seconds >= _MOMENT:
         progress.clear()
         print(f"{command}: preparing {what} took {seconds:.1f} s (outside decoding times)", file=sys.stderr)
+
+
+def make_decoder(
+    command: str, name: str, dem: stim.DetectorErrorModel, *, hyperedges: Hyperedges = "refuse"
+) -> decoders.Decoder:
+    """Construct a decoder; report on stderr what became of errors with more than two detectors.
+
+    Args:
+        command: see `preparation`.
+        name, dem, hyperedges: see `decoders.from_dem`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", decoders.DroppedErrorsWarning)  # the line below is the report
+        decoder = decoders.from_dem(name, dem, hyperedges=hyperedges)
+    if decoder.hyperedges.decomposed or decoder.hyperedges.dropped:
+        print(f"{command}: {name}: {decoder.hyperedges}", file=sys.stderr)
+    return decoder
 
 
 def compile_kernels(

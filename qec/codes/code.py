@@ -133,8 +133,7 @@ class Code(ABC):
 
         Raises:
             ValueError: the patch has a stabilizer that this code does not measure, as the boundary of a
-            surface
-                patch inside a larger surface code.
+                surface patch inside a larger surface code.
         """
         place = {(s.coordinate, s.support, s.paulis): i for i, s in enumerate(self.stabilizers)}
         indices = np.empty(patch.num_stabilizers, dtype=np.int64)

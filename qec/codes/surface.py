@@ -74,8 +74,7 @@ class RotatedSurfaceCode(Code):
 
         Raises:
             ValueError: a distance below 2, `distance` with another one or no distance, an unknown variant or
-            gate set,
-                an origin that is not two even integers.
+                gate set, an origin that is not two even integers.
         """
         if distance is not None and distance_x is None and distance_z is None:
             distance_x = distance_z = check_distance("distance", distance)

@@ -74,7 +74,7 @@ def circuit(name: str, *, distance: int, p: float, rounds: int | None = None) ->
 
     Raises:
         ValueError: an unknown name, or a distance, number of cycles or strength that the family does not
-        have.
+            have.
     """
     chosen = family(name)
     rounds = distance if rounds is None else rounds

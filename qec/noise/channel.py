@@ -61,12 +61,10 @@ class Channel:
         kind: a key of `KINDS`.
         rate: probability of the error for each qubit (or pair) and operation.
         overrides: (positions, rate) pairs: the rate of one qubit, `(((x, y),), rate)`, or of one pair in
-        either
-            order, `(((x, y), (x, y)), rate)`.
+            either order, `(((x, y), (x, y)), rate)`.
         spread: standard deviation of the rate over all positions, as a fraction of `rate`, its mean:
-        log-normal,
-            drawn for each position without override, and cut at the limit of the kind. 0: all rates are
-            equal.
+            log-normal, drawn for each position without override, and cut at the limit of the kind. 0: all
+            rates are equal.
         seed: of the spread. A position has the same rate in every circuit; other kinds draw independently.
         weights: (Pauli, weight) pairs, or a mapping: relative probabilities of the Paulis that the error can
             be, such as `{"Z": 1}` or `{"IZ": 1, "ZI": 1}` (first and second qubit of the gate). Empty: all

@@ -88,8 +88,7 @@ class NoiseModel:
 
         Raises:
             ValueError: eta is not such a number, a channel has weights already, or no channel of the model
-            has Pauli
-                errors.
+                has Pauli errors.
         """
         if not any(KINDS[channel.kind].has_paulis for channel in self.channels):
             raise ValueError(f"noise model {self.name!r} has flips only: a bias needs Pauli errors")

@@ -26,8 +26,7 @@ def by_name(name: str, p: float | None = None) -> NoiseModel:
 
     Raises:
         ValueError: an unknown name (the message lists the known ones), p missing, out of range or not
-        allowed,
-            a bias that is not a number of at least 0, or a bias for a device.
+            allowed, a bias that is not a number of at least 0, or a bias for a device.
         FileNotFoundError: no such device file.
     """
     if name.startswith(_DEVICE):

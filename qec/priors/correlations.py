@@ -74,8 +74,7 @@ def pair_correlations(
 
     Raises:
         ValueError: events of a wrong dtype or shape, no shots, pairs that are not two different detectors or
-        occur twice,
-            or all pairs of more than 4096 detectors.
+            occur twice, or all pairs of more than 4096 detectors.
     """
     chosen = _pairs(pairs, num_detectors)
     columns = event_columns(detection_events, num_detectors=num_detectors)

@@ -17,8 +17,9 @@ _MOST_SETS = 6000
 
 
 def standard_errors(learned: LearnedModel, *, detection_events: ArrayLike) -> Floats:
-    """Compute the standard error of the natural logarithm of each learned attenuation (about that of the
-    rate).
+    """Compute the standard error of the natural logarithm of each learned attenuation.
+
+    It is about the relative standard error of the rate.
 
     Overlapping windows count shots more than once, so the curvature of the composite likelihood overstates
     the precision: the covariance is that of its score over shots between two inverses of the penalised

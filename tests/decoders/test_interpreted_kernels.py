@@ -37,12 +37,19 @@ PART = [
     "tests/decoders/streaming/test_invalid_input.py::test_an_odd_number_of_events_without_boundary",
 ]
 
+#: What is compiled with bounds checks in every run; all of PART takes two minutes to compile.
+CHECKED = [
+    "tests/decoders/test_bits_and_heap.py",
+    "tests/decoders/matching/test_alternating_tree.py",
+    "tests/decoders/matching/test_against_pymatching.py::test_a_few_shots",
+]
 
-def run_part(**variables: str) -> str:
+
+def run_part(part: list[str], **variables: str) -> str:
     """Run part of this suite in a process of its own; returns what it printed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     environment["NUMBA_OPT"] = "1"  # a fifth less time to compile; bounds are checked all the same
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PART]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *part]
     done = subprocess.run(
         command, env=environment | variables, cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -51,9 +58,17 @@ def run_part(**variables: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lane", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
-def test_lanes(lane: str, tmp_path: Path) -> None:
-    printed = run_part(**{lane: "1", "NUMBA_CACHE_DIR": str(tmp_path)})
+@pytest.mark.parametrize(
+    ("lane", "part"),
+    [
+        ("NUMBA_DISABLE_JIT", PART),
+        ("NUMBA_BOUNDSCHECK", CHECKED),
+        pytest.param("NUMBA_BOUNDSCHECK", PART, marks=pytest.mark.nightly),
+    ],
+    ids=["interpreted", "checked", "all-checked"],
+)
+def test_lanes(lane: str, part: list[str], tmp_path: Path) -> None:
+    printed = run_part(part, **{lane: "1", "NUMBA_CACHE_DIR": str(tmp_path)})
     assert "skipped" not in printed
     compiled = list(tmp_path.rglob("*.nbi"))
     assert bool(compiled) == (lane == "NUMBA_BOUNDSCHECK")

@@ -114,10 +114,23 @@ def test_thresholds_stand_in_the_names() -> None:
     assert pickle.loads(pickle.dumps(made["mwpm-gap-2.5"])) == sinter_decoder("mwpm-gap-2.5")
 
 
+def test_treatments_of_hyperedges_are_in_the_names() -> None:
+    made = decoders.sinter_decoders(gap_thresholds=[5], hyperedges=["decompose", "drop"])
+    assert {"mwpm-decompose", "pymatching-drop", "mwpm-correlated-decompose-gap-5"} <= made.keys()
+    assert not any(name.startswith("trellis-d") for name in made)
+    assert made["mwpm-decompose-gap-5"] == sinter_decoder("mwpm-decompose-gap-5")
+    assert sinter_decoder("mwpm-decompose-or-drop").hyperedges == "decompose-or-drop"
+    dem = stim.DetectorErrorModel("error(0.2) D0 L0\nerror(0.2) D1 D2\nerror(0.1) D0 D1 D2 L0")
+    compiled = made["mwpm-decompose"].compile_decoder_for_dem(dem=dem)
+    packed = np.array([[7], [6]], dtype=np.uint8)
+    assert compiled.decode_shots_bit_packed(bit_packed_detection_event_data=packed).tolist() == [[1], [0]]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("mwmp", "no decoder is named 'mwmp'"),
+        ("mwmp-drop", "no decoder is named 'mwmp-drop'"),
         ("mwmp-gap-5", "no decoder is named 'mwmp'"),
         ("mwpm-stream-gap-5", "'mwpm-stream' gives no gaps"),
         ("mwpm-gap-", "a number above zero"),

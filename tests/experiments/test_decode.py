@@ -94,6 +94,27 @@ def test_appended_observables_are_counted_and_not_shown_to_the_decoder(
     assert f"{files.num_errors} errors" in capsys.readouterr().out
 
 
+def test_hyperedges_are_decomposed_or_dropped_and_counted(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_x", distance=3, rounds=4, after_clifford_depolarization=0.01
+    )
+    circuit.detector_error_model().to_file(files.dem)
+    arguments = ["decode", "--dem", str(files.dem), "--in", files.write_events("shots.b8", "b8")]
+    arguments += ["--obs_in", files.write_flips("flips.b8", "b8")]
+    assert cli.main(arguments) == 2
+    assert "--hyperedges" in capsys.readouterr().err
+    errors = {}
+    for how in ("decompose", "drop"):
+        assert cli.main([*arguments, "--hyperedges", how]) == 0
+        printed = capsys.readouterr()
+        errors[how] = int(printed.out.splitlines()[1].split()[0])
+        done = "0 dropped" if how == "decompose" else r"0 decomposed, \d+ dropped \(\S+ expected per shot\)"
+        assert re.search(f"qec decode: mwpm: [0-9]+ error components .*{done}", printed.err)
+    assert errors["decompose"] <= files.num_errors + 5 < errors["drop"] + 10
+
+
 def test_formats_given_win_over_endings(files: Files) -> None:
     shots = files.write_events("shots.b8", "01")
     arguments = ["decode", "--dem", str(files.dem), "--in", shots, "--in_format", "01"]

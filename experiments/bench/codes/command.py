@@ -10,7 +10,7 @@ from experiments.bench.codes.random_models import random_model
 from experiments.bench.codes.runs import Cell, Limits, Run, measure
 from experiments.common import machine
 from experiments.common.json_file import write_json
-from experiments.common.parser import decoder, output, real, whole
+from experiments.common.parser import add_hyperedges, decoder, output, real, whole
 from experiments.common.preparation import compile_kernels
 from experiments.common.terminal import Progress, fold
 from experiments.common.timing import on_one_core
@@ -63,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="measure random small models instead of circuits; default: 1000 of them",
     )
+    add_hyperedges(
+        parser, "models are then not decomposed by stim; default: decomposed by stim, or by families"
+    )
     add("--model", type=int, metavar="SEED", help="print one random model and what each decoder makes of it")
     add("--json", type=output(), metavar="FILE", help="write all numbers there")
 
@@ -77,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(fold(machine.description()), flush=True)
     data: dict[str, Any] = {"machine": machine.description(), "seed": args.seed}
+    if args.hyperedges is not None:
+        data["hyperedges"] = args.hyperedges
     stopped = False
     if args.random_models is not None:
         stopped = _random_models(args, names, data)
@@ -101,7 +106,7 @@ def _check_modes(args: argparse.Namespace) -> None:
         return
     if args.model is not None and args.json:
         raise ValueError("--json and --model: a single model is only printed; leave out --json")
-    for flag in ("families", "errors", "shots", "minutes"):
+    for flag in ("families", "hyperedges", "errors", "shots", "minutes"):
         if getattr(args, flag) is not None:
             raise ValueError(f"--{flag} is for circuits, {given[0]} for random models: leave out one")
 
@@ -146,7 +151,16 @@ def _circuits(args: argparse.Namespace, names: list[str], data: dict[str, Any]) 
             share = left / (len(cells) - number)
             runs: dict[str, Run] = {}
             try:
-                left -= measure(cell, names, runs, limits, seconds=share, seed=args.seed, progress=progress)
+                left -= measure(
+                    cell,
+                    names,
+                    runs,
+                    limits,
+                    seconds=share,
+                    seed=args.seed,
+                    hyperedges=args.hyperedges,
+                    progress=progress,
+                )
             except KeyboardInterrupt:
                 stopped = True
             scores += report.score_cell(cell, runs)

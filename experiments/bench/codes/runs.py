@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import decoders
+from decoders.model.hyperedges import Hyperedges
 from experiments.bench.accuracy.runs import PIECE, Packed, Shots
+from experiments.common.preparation import make_decoder
 from experiments.common.terminal import Progress
 from qec import families
 
@@ -70,6 +72,7 @@ def measure(
     *,
     seconds: float,
     seed: int,
+    hyperedges: Hyperedges | None = None,
     progress: Progress,
 ) -> float:
     """Let all decoders decode the shots of one cell.
@@ -85,6 +88,8 @@ def measure(
         limits: see there.
         seconds: decoding time of this cell.
         seed: of the shots.
+        hyperedges: decoders get the errors of the circuit as they are and treat those with more than two
+            detectors like this; None: errors are decomposed by stim or `families.graphlike_dem`.
         progress: for messages.
 
     Returns:
@@ -92,14 +97,18 @@ def measure(
     """
     title = f"{cell.family}, d = {cell.distance}, p = {cell.p:g}"
     circuit = families.circuit(cell.family, distance=cell.distance, p=cell.p)
-    dem = families.error_model(circuit)
+    if hyperedges is None:
+        dem = families.error_model(circuit)
+    else:
+        dem = circuit.detector_error_model(approximate_disjoint_errors=True)
     shots = Shots(circuit, seed=seed)
     ready: dict[str, decoders.Decoder] = {}
     for name in names:
         progress.show(f"{title}: making {name}")
         runs[name] = Run()
         try:
-            ready[name] = decoders.from_dem(name, dem)
+            progress.clear()
+            ready[name] = make_decoder("qec bench", name, dem, hyperedges=hyperedges or "refuse")
             ready[name].warm_up()  # the first shots may be quiet, and decoded without all kernels
             decode_or_refuse(ready[name], shots.piece(0)[0][:_WARM_UP])
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,18 @@ def test_table_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert cells[0]["verdict"] == ""
     assert "toric, d = 2" in out
     assert "of 2 bars met" in out
+
+
+def test_models_without_decomposition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--families", "toric:2:0.02", "colour-xyz:5:0.01", "--decoders", "trellis", "--shots", "10"]
+    assert bench(tmp_path, *chosen, "--hyperedges", "decompose") == 0
+    err = capsys.readouterr().err
+    assert re.search(r"qec bench: mwpm: \d+ error components .* 0 dropped", err)
+    data = json.loads((tmp_path / "a.json").read_text())
+    assert data["hyperedges"] == "decompose"
+    notes = {(score["family"], score["decoder"]): score["note"] for score in data["cells"]}
+    assert "cannot be made of edges" in notes["colour-xyz", "mwpm"]
+    assert [notes[family, "trellis"] for family in ("toric", "colour-xyz")] == ["", ""]
 
 
 def wrong_shots(score: dict[str, Any], name: str) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Short scripts with the public interface."""
