@@ -164,7 +164,9 @@ def test_a_cache_that_cannot_be_written_is_copied_once(
     """As a folder on a medium that is mounted read-only; numba refuses it."""
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.delenv("BELOW_THRESHOLD_PRIVATE_CACHE", raising=False)
+    # Set first, so that what the function sets is taken back too.
+    monkeypatch.setenv(cache_folder._PRIVATE, "")
+    monkeypatch.delenv(cache_folder._PRIVATE)
     kept = cache_folder.kernel_folder("a")
     assert kept == tmp_path / "cache" / "below-threshold" / "a"
     (kept / "code.nbi").touch()
