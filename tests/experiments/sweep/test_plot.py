@@ -11,7 +11,7 @@ import pytest
 import sinter
 
 from experiments import cli
-from experiments.sweep import counts
+from experiments.sweep import counts, plot
 from experiments.sweep.studies import describe, plain_words, split_common, studies
 
 
@@ -207,8 +207,9 @@ def test_missing_files_and_folders_are_one_line(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_key_that_changes_with_the_distance_does_not_hide_lambda(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(plot, "_draw", lambda *_: [])
     path = tmp_path / "c.csv"
     rows = [
         row(d, r, errors, p=p, q=2 * d * d - 1, path=f"{p}/{d}_{r}.stim")
