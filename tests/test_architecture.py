@@ -50,7 +50,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.matching.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.reweighted": Room(
-        "decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy"
+        "decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy scipy"
     ),
     "decoders.reweighted.kernels": Room("decoders.kernels decoders.matching.kernels", "numba numpy"),
     "decoders.gaps": Room("decoders.model decoders.matching decoders.reweighted decoders.kernels", "numpy"),

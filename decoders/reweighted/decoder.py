@@ -171,7 +171,7 @@ class _Desk:
     """All that one thread writes to."""
 
     def __init__(self, graph: MatchingGraph, edge_weight: NDArray[np.float64]) -> None:
-        self.graph = ReweightedGraph(graph)
+        self.graph = ReweightedGraph(graph, keep_base_lists=True)
         self.work = Workspace(self.graph)
         self.given = Pools(kernels.SHOT_WEIGHTS)
         steps, scale = round_weights(edge_weight)
