@@ -78,14 +78,17 @@ def read_key(path: Path, which: str) -> bytes:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no key file {path}: create one with 'qec keygen'")
-    if which == "secret-key" and os.name == "posix" and path.stat().st_mode & 0o077:
-        raise ValueError(f"{path} can be read by others: chmod 600 it")
+    found = {}
     for line in path.read_text(errors="replace").splitlines():
         name, _, value = line.strip().partition("=")
-        value = value.strip().strip('"')
-        if name.strip() == which and _KEY.match(value):
-            return value.encode()
-    raise ValueError(f"{path} holds no {which}")
+        if _KEY.match(value := value.strip().strip('"')):
+            found[name.strip()] = value.encode()
+    if which not in found:
+        hint = ", only a public one: give the file NAME.key_secret of 'qec keygen'" if found else ""
+        raise ValueError(f"{path} holds no {which}{hint}")
+    if which == "secret-key" and os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ValueError(f"{path} can be read by others: chmod 600 it")
+    return found[which]
 
 
 def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:

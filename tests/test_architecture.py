@@ -125,7 +125,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.sweep": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders", "sinter stim numpy"
     ),
-    "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
     "experiments.drawing": Room("experiments.common experiments.plotting decoders", "stim numpy scipy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
@@ -156,8 +156,10 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.cli": Room("experiments.common", ""),
     "experiments.decode": Room("experiments.common qec decoders", "stim numpy"),
-    "experiments.info": Room("experiments.common realtime.placement decoders", ""),
-    "experiments.warm": Room("experiments.common decoders", "stim"),
+    "experiments.info": Room("experiments.common experiments.kernel_caches realtime.placement decoders", ""),
+    "experiments.warm": Room("experiments.common experiments.kernel_caches decoders", "stim"),
+    "experiments.completion": Room("experiments.common experiments.cli decoders", ""),
+    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels", ""),
     "qec.__main__": Room("experiments.cli", ""),
     "qec.version": Room("", ""),
     "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),

@@ -1,5 +1,7 @@
 """Exact minimum-weight perfect matching decoder."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

@@ -1,5 +1,7 @@
 """Matching graphs with the construction methods of PyMatching's `Matching`."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterable
 from operator import index
@@ -235,13 +237,13 @@ class EditableGraph:
         self._load_graph(graphs.read_networkx(graph), min_num_fault_ids)
 
     def load_from_rustworkx(
-        self, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None
+        self, graph: rx.PyGraph[Any, Any], *, min_num_fault_ids: int | None = None
     ) -> None:
         """Load a rustworkx graph; payloads are dictionaries with the attributes of `load_from_networkx`."""
         self._load_graph(graphs.read_rustworkx(graph), min_num_fault_ids)
 
     def load_from_retworkx(
-        self, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None
+        self, graph: rx.PyGraph[Any, Any], *, min_num_fault_ids: int | None = None
     ) -> None:
         """Load a rustworkx graph; former name of `load_from_rustworkx`."""
         _warn_of_former_name("load_from_retworkx", "load_from_rustworkx")
@@ -420,11 +422,11 @@ class EditableGraph:
         """
         return graphs.make_networkx(self._table, num_nodes=self._num_nodes, boundary=self._boundary)
 
-    def to_rustworkx(self) -> "rx.PyGraph[Any, Any]":
+    def to_rustworkx(self) -> rx.PyGraph[Any, Any]:
         """Make a rustworkx graph as `to_networkx` does, with all nodes; needs the package rustworkx."""
         return graphs.make_rustworkx(self._table, num_nodes=self._num_nodes, boundary=self._boundary)
 
-    def to_retworkx(self) -> "rx.PyGraph[Any, Any]":
+    def to_retworkx(self) -> rx.PyGraph[Any, Any]:
         """Make a rustworkx graph; former name of `to_rustworkx`."""
         _warn_of_former_name("to_retworkx", "to_rustworkx")
         return self.to_rustworkx()

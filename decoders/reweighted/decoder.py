@@ -1,5 +1,7 @@
 """Exact matching where every shot comes with error probabilities of its own: erasures, soft readout."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, Literal, Self, overload
@@ -53,6 +55,9 @@ class ReweightedDecoder:
             ValueError: an error has a component with more than two detectors.
         """
         return cls(graph=MatchingGraph.from_dem(dem))
+
+    def __repr__(self) -> str:
+        return f"<ReweightedDecoder: {self.graph!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
         # Desks hold addresses, which mean nothing in a copy or in another process.

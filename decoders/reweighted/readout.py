@@ -1,5 +1,7 @@
 """Outcomes and their error probabilities from the analog values of a readout."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Edge probabilities of each shot from heralded errors and soft readout."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any

@@ -25,9 +25,9 @@ def preparation(command: str, what: str, *, progress: Progress) -> Iterator[None
         what: what is prepared, such as the name of a decoder.
         progress: shows a line in the meantime.
     """
-    progress.show(f"preparing {what}; the first use compiles its kernels")
     start = time.monotonic()
-    yield
+    with progress.remind(f"preparing {what}; the first use compiles its kernels", after=_MOMENT):
+        yield
     seconds = time.monotonic() - start
     if seconds >= _MOMENT:
         progress.clear()

@@ -12,6 +12,7 @@ from realtime.placement import choose_cores
 from realtime.service.admission import MOST_LOAD
 from realtime.transport import register_functions
 
+DEFAULT_DISTANCE = 5  # of the memory that `qec serve` decodes and `qec stream` plays
 _UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 

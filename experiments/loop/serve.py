@@ -11,7 +11,7 @@ from experiments.common.points import Point
 from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
-from experiments.loop.options import strength
+from experiments.loop.options import DEFAULT_DISTANCE, strength
 from realtime.placement import choose_cores
 from realtime.service.daemon import DaemonConfig, main
 
@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what a source sends."
     )
     add("--model", metavar="FILE", help="circuit (.stim) or error model (.dem) to decode, of any length")
-    add("--distance", type=whole(), metavar="D", help="instead of a model: the rotated surface code (ZXXZ)")
+    add(
+        "--distance",
+        type=whole(),
+        metavar="D",
+        help=f"instead of a model: the rotated surface code (ZXXZ); default: {DEFAULT_DISTANCE}",
+    )
     add("--basis", choices=["x", "z"], default="z", help="of that memory")
     options.add_memory(parser)
     options.add_decoder(parser)
@@ -52,8 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
-    if (args.model is None) == (args.distance is None):
-        raise ValueError("what to decode: give either --model FILE or --distance D")
+    if args.model is not None and args.distance is not None:
+        raise ValueError("--model and --distance: give one of them")
+    if args.model is None and args.distance is None:
+        args.distance = DEFAULT_DISTANCE
     if args.model is not None and args.bias is not None:
         raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
     with tempfile.TemporaryDirectory(prefix="qec-serve-") as folder:

@@ -13,12 +13,12 @@ from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from experiments.common.noise_options import noise_name
 from experiments.common.numbers import number
-from experiments.common.parser import whole
+from experiments.common.parser import output, whole
 from experiments.common.points import Point, decoding_model
 from experiments.common.terminal import Progress, table
 from experiments.loop import options
 from experiments.loop.measurement import CODE, spread
-from experiments.loop.options import duration, strength
+from experiments.loop.options import DEFAULT_DISTANCE, duration, strength
 from experiments.loop.results import PERCENTILES, Spread
 from experiments.loop.shots import sample_playlist
 from qec.datasets import read_experiment
@@ -41,8 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("what", nargs="?", metavar="PATH", help="experiment folder or recorded stream; default: simulate")
     add("--to", metavar="ADDRESS", help="control address of the daemon, as qec serve printed it")
-    add("--record", metavar="FILE", help="write the frames into a file (without --to: instead of sending)")
-    add("--distance", type=whole(), default=5, metavar="D", help="of the simulated memory")
+    add(
+        "--record",
+        type=output(),
+        metavar="FILE",
+        help="write the frames into a new file (without --to: instead of sending)",
+    )
+    add("--force", action="store_true", help="let --record overwrite a file")
+    add("--distance", type=whole(), default=DEFAULT_DISTANCE, metavar="D", help="of the simulated memory")
     add("--basis", choices=["x", "z"], default="z", help="of that memory")
     add("--cycles", type=whole(), default=1000, metavar="N", help="of that memory")
     options.add_memory(parser)
@@ -59,13 +65,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--core", type=whole(0), metavar="N", help="keep the source on this core")
     add("--secret_key", metavar="FILE", help="of this source")
     add("--server_key", metavar="FILE", help="public key of the daemon")
-    add("--json", metavar="FILE", help="write a line for every shot")
+    add("--json", type=output(), metavar="FILE", help="write a line for every shot")
 
 
 def run(args: argparse.Namespace) -> int:
     """Play; see `add_arguments`."""
     if args.to is None and args.record is None:
         raise ValueError("where to: give --to ADDRESS of a daemon (qec serve), --record FILE, or both")
+    if args.record and Path(args.record).is_file() and not args.force:
+        raise ValueError(
+            f"--record {args.record}: there already; give a new file, or --force to overwrite it"
+        )
     with Progress() as progress:
         playlist, cycle_ns = _playlist(args, progress)
         if args.record:

@@ -21,10 +21,16 @@ from experiments.common.terminal import Progress
 from experiments.common.workers import interrupts_kept_from_workers
 from experiments.engine import Engine
 from experiments.sweep import counts
+from experiments.sweep.circuits import CircuitFile, read_circuits
 from experiments.sweep.task_sampler import TaskSampler
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
 _REPORT_SECONDS = 20
+
+Source = Point | CircuitFile
+_GRID = ("codes", "gates", "distances", "rounds", "bases", "noise", "bias", "p")
+_SHOTS = 20_000
+_SHOTS_FOR_ERRORS = 10_000_000  # --max_errors is to end a point, not the shots
 
 _DEFAULTS: dict[str, Any] = {
     "codes": ["surface_zxxz"],
@@ -36,7 +42,7 @@ _DEFAULTS: dict[str, Any] = {
     "bias": [],
     "p": [0.002, 0.003, 0.004],
     "decoders": [DEFAULT_DECODER],
-    "max_shots": 20_000,
+    "max_shots": None,
     "max_errors": None,
     "processes": "auto",
 }
@@ -55,6 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "A point is one combination; rounds 3d are three times the distance. The CSV has sinter's format.\n"
         "Run the same command again to go on after a stop; what the CSV holds counts towards the limits."
     )
+    parser.add_argument(
+        "--circuits",
+        nargs="+",
+        metavar="FILE.stim",
+        help="noisy circuits instead of codes and noise; metadata from names such as d=5,r=10,p=0.002.stim "
+        "or from d5.json next to d5.stim",
+    )
+    parser.add_argument(
+        "--metadata", nargs="+", metavar="KEY=VALUE", default=[], help="of all --circuits, such as c=mine"
+    )
     several("codes", metavar="CODE", help="surface, surface_zxxz, repetition")
     parser.add_argument("--gates", choices=["cz", "cx"], help="two-qubit gate; default: cz")
     several("distances", metavar="D", kind=whole(), help="code distances")
@@ -69,7 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="strengths of the noise model, such as 0.002 or 0.2%%; not for devices",
     )
     several("decoders", metavar="NAME", help="decoder names; mwpm-gap-5 discards gaps below 5")
-    parser.add_argument("--max_shots", type=whole(), metavar="N", help="shots per point; default: 20000")
+    parser.add_argument(
+        "--max_shots",
+        type=whole(),
+        metavar="N",
+        help=f"shots per point; default: {_SHOTS}, with --max_errors {_SHOTS_FOR_ERRORS}",
+    )
     parser.add_argument("--max_errors", type=whole(), metavar="N", help="stop a point after about N errors")
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
@@ -87,11 +108,20 @@ def run(args: argparse.Namespace) -> int:
     """Collect or merge; see `add_arguments`."""
     if args.merge is not None:
         return _merge(args)
+    both = [name for name in _GRID if args.circuits is not None and getattr(args, name) is not None]
+    if both:
+        raise ValueError(
+            f"--circuits have their code and noise: leave out {', '.join('--' + n for n in both)}"
+        )
+    if args.metadata and args.circuits is None:
+        raise ValueError("--metadata is for --circuits, which are missing")
     if args.p is not None and args.noise and all(map(has_own_rates, args.noise)):
         raise ValueError("--p with devices only: a device has rates of its own, leave --p out")
     for name, default in _DEFAULTS.items():
         if getattr(args, name) is None:
             setattr(args, name, default)
+    if args.max_shots is None:
+        args.max_shots = _SHOTS if args.max_errors is None else _SHOTS_FOR_ERRORS
     points = _points(args)
     num_workers = _num_workers(args.processes)
     for name in args.decoders:
@@ -116,7 +146,9 @@ def _merge(args: argparse.Namespace) -> int:
     return 0
 
 
-def _points(args: argparse.Namespace) -> list[Point]:
+def _points(args: argparse.Namespace) -> Sequence[Source]:
+    if args.circuits is not None:
+        return read_circuits(args.circuits, args.metadata)
     points = list(
         grid(
             codes=args.codes,
@@ -148,7 +180,7 @@ def _usable_cores() -> Sequence[int]:
     return range(os.cpu_count() or 1)
 
 
-def _tasks(points: Iterable[Point], names: Sequence[str], progress: Progress, total: int) -> list[Any]:
+def _tasks(points: Iterable[Source], names: Sequence[str], progress: Progress, total: int) -> list[Any]:
     tasks = []
     for number, point in enumerate(points):
         progress.show(f"preparing point {number + 1} of {total}")
@@ -165,7 +197,9 @@ def _tasks(points: Iterable[Point], names: Sequence[str], progress: Progress, to
     return tasks
 
 
-def _collect(args: argparse.Namespace, points: list[Point], file: counts.CountsFile, num_workers: int) -> int:
+def _collect(
+    args: argparse.Namespace, points: Sequence[Source], file: counts.CountsFile, num_workers: int
+) -> int:
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
     with Progress() as progress:
@@ -223,13 +257,13 @@ def _finished(row: Any | None, args: argparse.Namespace) -> float:
     return float(min(1.0, max(row.shots / args.max_shots, by_errors)))
 
 
-def _custom_decoders(names: Sequence[str], points: Iterable[Point]) -> dict[str, Any]:
+def _custom_decoders(names: Sequence[str], points: Iterable[Source]) -> dict[str, Any]:
     """Make the samplers of sinter's workers."""
     models = {model.text: model for point in points if (model := point.leakage) is not None}
     return {name: TaskSampler(sinter_decoder(name), models) for name in names}
 
 
-def _compile(names: Sequence[str], points: Iterable[Point], progress: Progress) -> None:
+def _compile(names: Sequence[str], points: Iterable[Source], progress: Progress) -> None:
     """Compile once what every worker process would otherwise compile for itself."""
     made = [sinter_decoder(name) for name in names]
     with_gaps = {one.name for one in made if one.gap_threshold is not None}

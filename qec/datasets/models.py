@@ -1,5 +1,7 @@
 """Circuits and detector error models in files, read on first use; errors name the file."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar

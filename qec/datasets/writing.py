@@ -1,5 +1,7 @@
 """Write arrays as a folder in the 2024 layout, which `read_experiment` reads back unchanged."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from pathlib import Path

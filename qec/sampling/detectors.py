@@ -1,5 +1,7 @@
 """Detection events of a detector error model, equal in distribution to stim's."""
 
+from __future__ import annotations
+
 import numpy as np
 import stim
 from numpy.typing import NDArray
@@ -25,7 +27,7 @@ class DetectorSampler:
         self._line = errors.on_line()
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "DetectorSampler":
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> DetectorSampler:
         """Make the sampler of a DEM; see `ErrorList.from_dem`."""
         return cls(errors=ErrorList.from_dem(dem))
 

@@ -1,5 +1,7 @@
 """Errors of a detector error model as flat arrays, with repeated cycles kept as repeats."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -40,7 +42,7 @@ class ErrorList:
     targets: NDArray[np.int64]
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "ErrorList":
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> ErrorList:
         """Read a DEM; a REPEAT block outside others costs the same for any number of repeats.
 
         Raises:

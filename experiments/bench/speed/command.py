@@ -15,7 +15,7 @@ from experiments.bench.speed.probe import in_new_process
 from experiments.common import machine
 from experiments.common.parser import decoder, folder, real, whole
 from experiments.common.points import Point
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 
 _PARTS = ("decoding", "build", "memory", "threads", "compile", "calls")
 _CODES = ("surface", "repetition")
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     cells: list[Cell] = []
     found: list[Cost] = []
     where = args.out
-    print(machine.description(), flush=True)
+    print(fold(machine.description()), flush=True)
     stopped = False
     try:
         if "decoding" in args.parts:

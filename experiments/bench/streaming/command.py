@@ -15,7 +15,7 @@ from experiments.bench.streaming.threads import compare_threads
 from experiments.bench.streaming.windows import compare_lengths
 from experiments.common import machine
 from experiments.common.parser import folder, real, whole
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 
 _PARTS = ("shots", "build", "lengths", "accuracy", "buffers", "parallel")
 _CALIBRATION_DISTANCE = 5
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = {_CALIBRATION_DISTANCE, *args.distances, *args.error_distances, *args.parallel_distances}
     fractions = {distance: shots.detection_fraction(distance, p) for distance in sorted(wanted)}
     found = report.Findings(p=p, fractions=fractions)
-    print(machine.description())
+    print(fold(machine.description()))
     line = report.calibration_line(p, distance=_CALIBRATION_DISTANCE, fractions=fractions)
     print(f"\n{line}", flush=True)
     stopped = False

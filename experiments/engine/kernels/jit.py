@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from decoders.kernels.cache_folder import kernel_folder
 from decoders.kernels.jit import cache_folder as decoders_cache
 from decoders.kernels.jit import compile_into
 from qec.sampling.kernels.jit import cache_folder as samplers_cache
@@ -22,16 +23,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _cache_folder() -> Path:
-    folder = decoders_cache.parent / f"engine-{_digest()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return decoders_cache
-    return folder
-
-
-cache_folder = _cache_folder()
+cache_folder = kernel_folder(f"engine-{_digest()}")
 
 
 def kernel(function: _Function) -> _Function:

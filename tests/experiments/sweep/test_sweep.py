@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import sinter
+import stim
 from scipy.stats import fisher_exact
 
 from experiments import cli
-from experiments.sweep import counts
+from experiments.sweep import command, counts
 
 _GRID = ["--distances", "3", "5", "7", "--p", "0.002", "0.003", "0.004", "--rounds", "5", "--bases", "z"]
 
@@ -151,6 +152,48 @@ def test_max_errors_ends_a_point(tmp_path: Path) -> None:
     (row,), _ = counts.read([path])
     assert row.errors >= 50
     assert row.shots < 1_000_000
+
+
+@pytest.mark.parametrize(("limits", "shots"), [([], 20_000), (["--max_errors", "500"], 10_000_000)])
+def test_errors_and_not_shots_end_a_point_if_asked(
+    limits: list[str], shots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(command, "_collect", lambda args, *_: seen.append(args.max_shots) or 0)
+    assert cli.main(["sweep", *limits, "--distances", "3", "--out", str(tmp_path / "a.csv")]) == 0
+    assert seen == [shots]
+
+
+def test_circuits_of_the_user_keep_their_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for d in (3, 5):
+        circuit = stim.Circuit.generated(
+            "repetition_code:memory", distance=d, rounds=4, before_round_data_depolarization=0.1
+        )
+        circuit.to_file(f"d={d},r=4.stim")
+    Path("d=5,r=4.json").write_text('{"c": "mine", "d": 5}')
+    names = ["d=3,r=4.stim", "d=5,r=4.stim"]
+    limits = ["--max_shots", "3000", "--decoders", "pymatching", "--processes", "1", "--out", "c.csv"]
+    assert cli.main(["sweep", "--circuits", *names, "--metadata", "p=0.1", *limits]) == 0
+    rows, _ = counts.read([Path("c.csv")])
+    assert [row.json_metadata for row in rows] == [
+        {"d": 3, "r": 4, "p": 0.1},
+        {"c": "mine", "d": 5, "r": 4, "p": 0.1},
+    ]
+    assert [row.shots for row in rows] == [3000, 3000]
+    assert all(row.errors > 0 for row in rows)
+    capsys.readouterr()
+    for wrong, words in (
+        (["--circuits", names[0], "--p", "0.1"], "leave out --p"),
+        (["--circuits", "c.csv"], "c.csv: not a circuit"),
+        (["--circuits", "none.stim"], "none.stim: no such circuit"),
+        (["--circuits", *names, "--metadata", "d"], "give KEY=VALUE"),
+        (["--metadata", "d=3"], "--metadata is for --circuits"),
+    ):
+        assert cli.main(["sweep", *wrong, "--out", "new.csv"]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_merge_adds_up_into_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

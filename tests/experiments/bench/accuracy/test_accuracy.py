@@ -255,7 +255,7 @@ def test_figures(ratios: list[tuple[int, int, int]], tmp_path: Path) -> None:
         (["--decoders", "mwmp"], "unknown decoder 'mwmp'"),
         (["--shots", "0"], "--shots: 0: must be "),
         (["--minutes", "0"], "--minutes: 0: must be "),
-        (["--out", "a.svg"], "must end in .png"),
+        (["--out", "a.gif"], "must end in .png"),
         (["--data", "nowhere/a"], "make it first"),
     ],
 )
