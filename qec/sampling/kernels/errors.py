@@ -12,18 +12,21 @@ from qec.sampling.kernels.random import next_exponential, next_float, start_stre
 # A group: errors of nearly the same probability, the same in each of several repeats. All have stretches of
 # the largest hazard and are kept with probability `keep`. A last group marks the end of the line.
 GROUP = np.dtype(
-    [
-        ("start", np.float64),  # where the group begins on the line
-        ("hazard", np.float64),  # of one error; zero if its errors are certain
-        ("inverse", np.float64),  # of the hazard; of the length of a part in the last group
-        ("first", np.int64),
-        ("size", np.int64),
-        ("repeats", np.int64),
-        ("period", np.int64),  # shift of detectors per repeat
-    ]
+    (
+        np.record,
+        [
+            ("start", np.float64),  # where the group begins on the line
+            ("hazard", np.float64),  # of one error; zero if its errors are certain
+            ("inverse", np.float64),  # of the hazard; of the length of a part in the last group
+            ("first", np.int64),
+            ("size", np.int64),
+            ("repeats", np.int64),
+            ("period", np.int64),  # shift of detectors per repeat
+        ],
+    )
 )
 # A last error marks the end of the targets.
-ERROR = np.dtype([("first_target", np.int64), ("keep", np.float64)])
+ERROR = np.dtype((np.record, [("first_target", np.int64), ("keep", np.float64)]))
 
 
 @kernel
