@@ -22,7 +22,7 @@ from experiments.common.workers import interrupts_kept_from_workers
 from experiments.engine import Engine
 from experiments.sweep import counts
 from experiments.sweep.circuits import CircuitFile, read_circuits
-from experiments.sweep.task_sampler import TaskSampler
+from experiments.sweep.task_sampler import SharedShots, TaskSampler, independent_errors
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
 _REPORT_SECONDS = 20
@@ -44,6 +44,7 @@ _DEFAULTS: dict[str, Any] = {
     "decoders": [DEFAULT_DECODER],
     "max_shots": None,
     "max_errors": None,
+    "seed": None,
     "processes": "auto",
 }
 
@@ -92,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"shots per point; default: {_SHOTS}, with --max_errors {_SHOTS_FOR_ERRORS}",
     )
     parser.add_argument("--max_errors", type=whole(), metavar="N", help="stop a point after about N errors")
+    parser.add_argument(
+        "--seed",
+        type=whole(0),
+        metavar="N",
+        help="the same shots in every run; totals are the same unless the run is stopped or --max_errors "
+        "ends points",
+    )
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
     )
@@ -180,13 +188,18 @@ def _usable_cores() -> Sequence[int]:
     return range(os.cpu_count() or 1)
 
 
-def _tasks(points: Iterable[Source], names: Sequence[str], progress: Progress, total: int) -> list[Any]:
+def _tasks(points: Sequence[Source], names: Sequence[str], progress: Progress, *, seeded: bool) -> list[Any]:
     tasks = []
     for number, point in enumerate(points):
-        progress.show(f"preparing point {number + 1} of {total}")
+        progress.show(f"preparing point {number + 1} of {len(points)}")
         circuit = point.circuit()
         if (leakage := point.leakage) is not None:
             leakage_sampler(circuit, leakage)  # raises for what cannot be sampled, before any work begins
+        elif seeded and independent_errors(circuit) is None:
+            raise ValueError(
+                f"--seed: {point.metadata()} has errors that exclude each other, such as heralded ones; "
+                "stim draws their shots, which cannot be numbered: leave --seed out"
+            )
         dem = decoding_model(circuit)
         tasks += [
             sinter.Task(
@@ -203,7 +216,7 @@ def _collect(
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
     with Progress() as progress:
-        tasks = _tasks(points, args.decoders, progress, len(points))
+        tasks = _tasks(points, args.decoders, progress, seeded=args.seed is not None)
         # Shots of a larger circuit take longer.
         wanted = {task.strong_id(): max(1, task.detector_error_model.num_detectors) for task in tasks}
 
@@ -211,6 +224,10 @@ def _collect(
         progress.expect(
             sum(wanted.values()), done=sum(size * finished[name] for name, size in wanted.items())
         )
+        shots = None
+        if args.seed is not None:
+            known_shots = {name: totals[name].shots if name in totals else 0 for name in wanted}
+            shots = SharedShots(args.seed, known_shots)
         new_shots = 0
         try:
             if min(finished.values()) < 1:
@@ -223,7 +240,7 @@ def _collect(
                         max_shots=args.max_shots,
                         max_errors=args.max_errors,
                         max_batch_seconds=_REPORT_SECONDS,
-                        custom_decoders=_custom_decoders(args.decoders, points),
+                        custom_decoders=_custom_decoders(args.decoders, points, shots),
                         allowed_cpu_affinity_ids=_usable_cores(),
                     ):
                         for row in step.new_stats:
@@ -257,10 +274,12 @@ def _finished(row: Any | None, args: argparse.Namespace) -> float:
     return float(min(1.0, max(row.shots / args.max_shots, by_errors)))
 
 
-def _custom_decoders(names: Sequence[str], points: Iterable[Source]) -> dict[str, Any]:
+def _custom_decoders(
+    names: Sequence[str], points: Iterable[Source], shots: SharedShots | None
+) -> dict[str, Any]:
     """Make the samplers of sinter's workers."""
     models = {model.text: model for point in points if (model := point.leakage) is not None}
-    return {name: TaskSampler(sinter_decoder(name), models) for name in names}
+    return {name: TaskSampler(sinter_decoder(name), models, shots) for name in names}
 
 
 def _compile(names: Sequence[str], points: Iterable[Source], progress: Progress) -> None:

@@ -44,6 +44,33 @@ def wait_for_rows(path: Path, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.005)
 
 
+def test_one_seed_gives_one_result(tmp_path: Path) -> None:
+    """With any number of processes, with and without discards; what was stopped draws other shots."""
+    arguments = ["--distances", "3", "--p", "0.004", "--rounds", "5", "--bases", "z", "--max_shots", "20000"]
+    arguments += ["--decoders", "mwpm", "mwpm-gap-3", "--seed"]
+    found = []
+    for processes in (1, 2):
+        path = tmp_path / f"{processes}.csv"
+        sweep(*arguments, "5", "--processes", str(processes), "--out", str(path))
+        rows = counts.read([path])[0]
+        found.append(sorted((row.decoder, row.shots, row.errors, row.discards) for row in rows))
+    assert found[0] == found[1]
+    before = sum(row.errors for row in counts.read([path])[0])
+    sweep(*[word.replace("20000", "40000") for word in arguments], "5", "--out", str(path))
+    assert sum(row.errors for row in counts.read([path])[0]) != 2 * before
+
+
+def test_heralded_errors_have_no_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    circuit = tmp_path / "herald.stim"
+    circuit.write_text(
+        "R 0\nHERALDED_ERASE(0.1) 0\nM 0\nDETECTOR rec[-2]\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]"
+    )
+    assert (
+        cli.main(["sweep", "--circuits", str(circuit), "--seed", "1", "--out", str(tmp_path / "a.csv")]) == 2
+    )
+    assert "such as heralded ones; stim draws their shots" in capsys.readouterr().err
+
+
 def test_interrupted_and_resumed_gives_the_totals_of_one_run(tmp_path: Path) -> None:
     resumed, whole = tmp_path / "resumed.csv", tmp_path / "whole.csv"
     limits = [*_GRID, "--max_shots", "60000"]
