@@ -33,7 +33,7 @@ ROOMS: Mapping[str, Room] = {
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
     "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
-    "qec.statistics": Room("", "numpy scipy"),
+    "qec.statistics": Room("", "numpy scipy pandas"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
     "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
     "qec.sampling": Room("qec.sampling.kernels qec.noise", "stim numpy"),
