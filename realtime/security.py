@@ -50,6 +50,8 @@ def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes
     Raises:
         ValueError: the name contains a path, or the files exist.
     """
+    from qec.files import write_file  # imports the codes and noise models too, and a daemon writes no keys
+
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"'{name}' is not a name for keys: use letters, digits, '_', '-' and '.'")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,11 +63,9 @@ def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes
         (public, 0o644, text),
     ):
         try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            write_file(path, content, overwrite=False, mode=mode)
         except FileExistsError:
             raise ValueError(f"{path} exists, and keys are never overwritten: use another name") from None
-        with os.fdopen(file, "w") as stream:
-            stream.write(content)
     return public, secret
 
 

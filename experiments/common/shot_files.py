@@ -7,6 +7,7 @@ time, so that the formats stay stim's business.
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -14,6 +15,8 @@ from typing import BinaryIO, Self
 import numpy as np
 import stim
 from numpy.typing import NDArray
+
+from qec.files import FileWriter, new_file, write_file
 
 PackedBits = NDArray[np.uint8]
 
@@ -145,7 +148,7 @@ class ShotReader:
                     piece = next(pieces, None)
                     if piece is None:
                         return
-                    path.write_bytes(piece)
+                    write_file(path, piece)
                     events, observables = stim.read_shot_data_file(
                         path=path,
                         format=self._format,
@@ -161,6 +164,46 @@ class ShotReader:
                         f"{self._num_detectors} detectors and {self._num_observables} observables: {error}"
                     ) from None
                 yield events, observables
+
+
+def encode_shots(observables: PackedBits, *, format: str, num_observables: int) -> bytes:
+    """Encode observables in one of stim's formats: stim's own writer reports no error on a full disk.
+
+    Args:
+        observables: uint8 (shots, ceil(num_observables / 8)), little bit order; full groups of 64 shots for
+            `ptb64`.
+        format: one of `FORMATS`.
+        num_observables: bits per shot.
+    """
+    if format == "b8":
+        return observables.tobytes()
+    if format in ("01", "ptb64"):
+        bits = np.unpackbits(observables, axis=1, count=num_observables, bitorder="little")
+        if format == "01":
+            text = np.full((len(bits), num_observables + 1), ord("\n"), dtype=np.uint8)
+            text[:, :-1] = bits + ord("0")
+            return text.tobytes()
+        groups = bits.reshape(-1, 64, num_observables).swapaxes(1, 2)
+        return np.packbits(groups, axis=2, bitorder="little").tobytes()
+    # Few patterns occur in many shots.
+    patterns, which = np.unique(observables, axis=0, return_inverse=True)
+    bits = np.unpackbits(patterns, axis=1, count=num_observables, bitorder="little")
+    words = [_encode_shot(np.flatnonzero(row).tolist(), format, num_observables) for row in bits]
+    return b"".join(words[number] for number in which.tolist())
+
+
+def _encode_shot(ones: list[int], format: str, num_bits: int) -> bytes:
+    if format == "hits":
+        return ",".join(map(str, ones)).encode() + b"\n"
+    if format == "dets":
+        return " ".join(["shot", *(f"L{one}" for one in ones)]).encode() + b"\n"
+    code = bytearray()
+    place = 0
+    for one in [*ones, num_bits]:  # r8: the zeros before each one, and before a one after the last bit
+        full, rest = divmod(one - place, 255)
+        code += b"\xff" * full + bytes([rest])
+        place = one + 1
+    return bytes(code)
 
 
 class PredictionWriter:
@@ -180,14 +223,14 @@ class PredictionWriter:
         self, *, path: Path | None = None, stream: BinaryIO | None = None, format: str, num_observables: int
     ) -> None:
         self._path = path
-        self._partial = None if path is None else path.with_name(path.name + ".partial")
-        self._stream = stream
+        self._stream: BinaryIO | FileWriter | None = stream
+        self._open = ExitStack()
         self._format = format
         self._num_observables = num_observables
 
     def __enter__(self) -> Self:
-        if self._partial is not None:
-            self._stream = self._partial.open("wb")
+        if self._path is not None:
+            self._stream = self._open.enter_context(new_file(self._path))
         return self
 
     def write(self, predictions: PackedBits) -> None:
@@ -198,23 +241,11 @@ class PredictionWriter:
             raise ValueError(
                 "ptb64 holds groups of 64 shots, and the last group is short: choose another format"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "piece"
-            stim.write_shot_data_file(
-                data=predictions,
-                path=path,
-                format=self._format,
-                num_observables=self._num_observables,
-            )
-            self._stream.write(path.read_bytes())
+        self._stream.write(
+            encode_shots(predictions, format=self._format, num_observables=self._num_observables)
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._partial is None or self._path is None or self._stream is None:
-            return
-        self._stream.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink()
+        self._open.__exit__(kind, error, trace)

@@ -12,6 +12,7 @@ import numpy as np
 import stim
 
 import decoders
+from qec.files import write_file
 from realtime.protocol import wire
 from realtime.service.client import Client, DaemonProcess
 from realtime.service.daemon import DaemonConfig
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     frames = decoder.to_frames(circuit.compile_detector_sampler(seed=1).sample(options.shots))
     packed = np.packbits(frames, axis=2, bitorder="little")
     folder = tempfile.TemporaryDirectory()
-    circuit.to_file(f"{folder.name}/memory.stim")
+    write_file(f"{folder.name}/memory.stim", f"{circuit}\n")
     daemon = DaemonProcess(DaemonConfig(model=f"{folder.name}/memory.stim"))
     with folder, daemon, Client(daemon.control) as client:
         welcome = client.hello()

@@ -4,6 +4,7 @@ The only file besides `figures` and its kin that imports matplotlib. Nothing her
 state: no pyplot, and the settings hold only while a picture is drawn.
 """
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from PIL import Image
 
 from experiments.plotting.labels import power_label
 from experiments.plotting.style import STYLE, color, dashes, marker
+from qec.files import write_file
 from qec.statistics import Estimate
 
 _PANEL = (5.2, 3.9)  # inches
@@ -44,7 +46,9 @@ def picture(path: Path | str, *, columns: int) -> Iterator[tuple[Path, list[Axes
         for panel in axes.flat:
             _settle_legend(panel, figure)
         # No version in the file: equal data give equal bytes.
-        figure.savefig(target, metadata={"Software": None})
+        content = io.BytesIO()
+        figure.savefig(content, format="png", metadata={"Software": None})
+        write_file(target, content.getvalue())
         figure.clear()
 
 
@@ -52,7 +56,9 @@ def shrink(source: Path, target: Path) -> None:
     """Copy a PNG in 128 colours: of a third of the size."""
     with Image.open(source) as image:
         few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(target, optimize=True)
+    content = io.BytesIO()
+    few.save(content, format="png", optimize=True)
+    write_file(target, content.getvalue())
 
 
 def points(axes: Axes, positions: Sequence[float], estimates: Sequence[Estimate], index: int) -> None:

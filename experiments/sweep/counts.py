@@ -11,6 +11,7 @@ from typing import Any, Self
 import sinter
 
 from experiments.common.growing_file import GrowingFile
+from qec.files import write_file
 
 HEADER: str = sinter.CSV_HEADER
 _COLUMNS = [title.strip() for title in HEADER.split(",")]
@@ -291,7 +292,6 @@ def write(path: Path, rows: Iterable[Any]) -> None:
     """
     text = "\n".join([HEADER, *(row.to_csv_line() for row in rows)]) + "\n"
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_file(path, text, overwrite=False)
     except FileExistsError:
         raise ValueError(f"{path}: there already; give a new file with --out") from None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from qec.files import new_file
 from realtime.protocol.wire import (
     HEADER,
     MAX_CYCLES,
@@ -54,15 +56,16 @@ class RecordingWriter:
 
     def __init__(self, path: Path | str, *, cycle_ns: int, notes: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
-        self._partial = self._path.with_name(self._path.name + ".partial")
         head = {**(notes or {}), "format": FORMAT, "version": VERSION, "cycle_ns": cycle_ns}
         self._head = json.dumps(head, sort_keys=True).encode() + b"\n"
         if len(self._head) > _MAX_HEAD:
             raise ValueError(f"notes of {len(self._head)} bytes: must be at most {_MAX_HEAD}")
 
     def __enter__(self) -> Self:
-        self._file = self._partial.open("wb")
-        self._file.write(self._head)
+        with ExitStack() as stack:
+            self._file = stack.enter_context(new_file(self._path))
+            self._file.write(self._head)
+            self._open = stack.pop_all()
         return self
 
     def write(self, message: bytes) -> None:
@@ -70,6 +73,7 @@ class RecordingWriter:
 
         Raises:
             WireError: not a data frame.
+            OSError: the disk is full.
         """
         parse_frame(message)
         self._file.write(message)
@@ -77,11 +81,7 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink()
+        self._open.__exit__(kind, error, trace)
 
 
 def frames_of(

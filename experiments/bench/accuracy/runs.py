@@ -103,7 +103,7 @@ class RunFile:
         try:
             self._file.load(take)
             if dropped:
-                self._file.replace(kept)
+                self._file.replace(map(json.dumps, kept))
         except BaseException:
             self._file.__exit__()
             raise
