@@ -30,7 +30,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     decoder = decoders.StreamingDecoder.from_circuit(circuit)
     frames = decoder.to_frames(circuit.compile_detector_sampler(seed=1).sample(options.shots))
-    packed = np.packbits(frames, axis=2, bitorder="little")
     folder = tempfile.TemporaryDirectory()
     write_file(f"{folder.name}/memory.stim", f"{circuit}\n")
     daemon = DaemonProcess(DaemonConfig(model=f"{folder.name}/memory.stim"))
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         welcome = client.hello()
         pair = client.connect(welcome)
         numbers = itertools.count()
-        for shot, layers in enumerate(packed):
+        for shot, layers in enumerate(np.packbits(frames, axis=2, bitorder="little")):
             for first in range(0, options.cycles, options.frame_cycles):
                 rows = layers[first : options.cycles][: options.frame_cycles]
                 last = first + len(rows) == options.cycles
