@@ -17,7 +17,8 @@ except ImportError:  # no ipc there either
     fcntl = None
 
 _LONGEST_PATH = 100  # of a socket, with the ending for a stream; the system's limit is 107
-_KEY = re.compile(r"^[\x21-\x7e]{40}$")
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+_KEY_LENGTH = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,19 @@ def read_key(path: Path, which: str) -> bytes:
     for line in path.read_text(errors="replace").splitlines():
         name, _, value = line.strip().partition("=")
         value = value.strip().strip('"')
-        if name.strip() == which and _KEY.match(value):
+        if name.strip() == which:
+            if not _is_key(value):
+                raise ValueError(f"{path}: its {which} is damaged: create new keys with 'qec keygen'")
             return value.encode()
     raise ValueError(f"{path} holds no {which}")
+
+
+def _is_key(text: str) -> bool:
+    """Return whether a text is 32 bytes in Z85 (rfc.zeromq.org/spec/32)."""
+    if len(text) != _KEY_LENGTH or not set(text) <= set(_Z85):
+        return False
+    groups = (text[at : at + 5] for at in range(0, _KEY_LENGTH, 5))
+    return all(sum(_Z85.index(c) * 85 ** (4 - at) for at, c in enumerate(one)) < 2**32 for one in groups)
 
 
 def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:

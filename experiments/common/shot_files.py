@@ -5,6 +5,7 @@ time, so that the formats stay stim's business.
 """
 
 import itertools
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -82,6 +83,9 @@ def _run_length_pieces(file: BinaryIO, num_bits: int, num_shots: int) -> Iterato
         if len(rest) > (num_bits + 1) * num_shots:
             raise ValueError(f"not r8 data of {num_bits} bits a shot: no shot ends where it should")
     if rest:
+        data = np.frombuffer(rest, dtype=np.uint8)
+        if data[-1] == 255 or int((data.astype(np.int64) + (data != 255)).sum()) % (num_bits + 1):
+            raise ValueError("the data end within a shot, so they are cut off")
         yield rest
 
 
@@ -139,6 +143,24 @@ class ShotReader:
             return _fixed_pieces(self._file, self._num_bits * 8 * (self._shots_per_piece // 64))
         return _fixed_pieces(self._file, (self._num_bits + 7) // 8 * self._shots_per_piece)
 
+    def _check_end(self, piece: bytes) -> None:
+        """Refuse a text that ends within a shot: cut off, its last number would be another one."""
+        if self._format in ("hits", "dets") and not piece.endswith(b"\n"):
+            raise ValueError("the last line has no line end, so it may be cut off")
+
+    def _check_bits(self, piece: bytes, events: PackedBits, observables: PackedBits) -> None:
+        """Refuse data that stim accepts, with another meaning than their writer can have had."""
+        if self._format in ("hits", "dets"):
+            numbers = re.findall(rb"[0-9]+", piece)
+            ones = int(np.bitwise_count(events).sum() + np.bitwise_count(observables).sum())
+            if len(numbers) != ones:
+                raise ValueError("a shot lists a detector or an observable twice")
+        if self._format == "b8" and self._num_bits % 8:
+            rows = np.frombuffer(piece, dtype=np.uint8).reshape(-1, (self._num_bits + 7) // 8)
+            dirty = np.flatnonzero(rows[:, -1] >> self._num_bits % 8)
+            if dirty.size:
+                raise ValueError(f"shot {dirty[0]} of them has bits set beyond its {self._num_bits} bits")
+
     def __iter__(self) -> Iterator[tuple[PackedBits, PackedBits]]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "piece"
@@ -149,6 +171,7 @@ class ShotReader:
                     if piece is None:
                         return
                     write_file(path, piece)
+                    self._check_end(piece)
                     events, observables = stim.read_shot_data_file(
                         path=path,
                         format=self._format,
@@ -157,6 +180,7 @@ class ShotReader:
                         num_observables=self._num_observables,
                         separate_observables=True,
                     )
+                    self._check_bits(piece, events, observables)
                 except ValueError as error:
                     first = number * self._shots_per_piece
                     raise ValueError(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy.typing as npt
 import stim
 
+from qec.datasets.agreement import check_agreement
 from qec.datasets.metadata import Metadata
 from qec.datasets.reading import NESTED
 from qec.datasets.shots import Packed, pack
@@ -77,8 +78,10 @@ def write_experiment(
         if length != shots:
             raise ValueError(f"{what}: {length} shots, but detection_events has {shots}")
     fields = {**metadata, "shots": metadata.get("shots", shots)}
-    if Metadata.from_fields(fields).shots != shots:
+    described = Metadata.from_fields(fields)
+    if described.shots != shots:
         raise ValueError(f"metadata: 'shots' is {fields['shots']}, but the arrays have {shots}")
+    check_agreement(described, circuit, folder=folder, source=Path("metadata"))
     for name in (*results, *(error_models or {})):
         if name in ("", ".", "..") or "/" in name or "\\" in name:
             raise ValueError(f"decoder name {name!r} cannot be the name of a folder")

@@ -101,6 +101,15 @@ def test_an_unfinished_file_never_gets_its_name(tmp_path: Path) -> None:
         ("r8", b"\x00\x00"),
         ("r8", b"\xff" * 10),
         ("ptb64", b"\x00" * 17),
+        # Cut off, or with another meaning than their writer can have had.
+        ("01", b"0101\n01"),
+        ("hits", b"1,2\n1"),
+        ("hits", b"1,1\n"),
+        ("dets", b"shot D1\nshot D1"),
+        ("dets", b"shot D1 D1\n"),
+        ("r8", b"\x04\x02"),
+        ("r8", b"\x04\xff"),
+        ("b8", b"\x00\x02"),
     ],
 )
 def test_spoilt_data_are_named(format: str, data: bytes) -> None:
