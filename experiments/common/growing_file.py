@@ -72,7 +72,8 @@ class GrowingFile:
         """Read a file of JSON values, one a line.
 
         Args:
-            take: called with each value; ValueError, KeyError and TypeError mean that it is no record.
+            take: called with each value; ValueError, KeyError, TypeError or AttributeError: it is no
+                record.
 
         Returns:
             Whether a half-written last line was cut off.
@@ -84,7 +85,7 @@ class GrowingFile:
         for number, line in enumerate(lines, start=1):
             try:
                 take(json.loads(line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise ValueError(
                     f"{self.path}, line {number}: not a record; delete the line, or {self._advice}"
                 ) from None

@@ -27,6 +27,7 @@ from realtime.source.playlist import Playlist
 FORMAT = "qec-stream"
 VERSION = 1
 _MAX_HEAD = 1 << 20
+_LONGEST_CYCLE_NS = 10**12  # as sessions accept
 _KINDS = {Payload.EVENTS: "events", Payload.MEASUREMENTS: "measurements"}
 
 
@@ -204,11 +205,20 @@ def read_recording(path: Path | str) -> Recording:
         raise ValueError(
             f"{path}: shots of {lengths[0]} and of {lengths[-1]} cycles: all must be equally long"
         )
+    if form[1] < 1 or form[2] < 1 or (form[0] == Payload.EVENTS and form[1] != form[2]):
+        raise ValueError(
+            f"{path}: {form[1]} bits in a cycle and {form[2]} in the last row: must be 1 or "
+            "more, and equal for detection events"
+        )
     answers = notes.pop("observable_flips", None)
     try:
-        flips = (
-            None if answers is None else np.array([list(bytes.fromhex(a)) for a in answers], dtype=np.uint8)
-        )
+        flips = None
+        if answers is not None:
+            flips = np.array([list(bytes.fromhex(a)) for a in answers], dtype=np.uint8)
+            if flips.ndim != 2:
+                raise ValueError(
+                    "observable_flips must be a list of equally long texts of hexadecimal digits"
+                )
         playlist = Playlist(
             rows=np.stack([rows for rows, _ in shots]),
             last=np.stack([final for _, final in shots]),
@@ -229,7 +239,11 @@ def _notes(path: Path, head: bytes) -> dict[str, Any]:
         cycle_ns = notes["cycle_ns"]
     except (ValueError, TypeError, KeyError, RecursionError):
         known, notes, cycle_ns = False, {}, 0
-    if not known or not isinstance(cycle_ns, int) or cycle_ns < 1:
+    if known and (type(cycle_ns) is not int or not 1 <= cycle_ns <= _LONGEST_CYCLE_NS):
+        raise ValueError(
+            f"{path}: cycle_ns is {str(cycle_ns)[:40]}: must be a whole number, 1 to {_LONGEST_CYCLE_NS:,}"
+        )
+    if not known:
         raise ValueError(
             f'{path}: not a recorded stream; its first line must be JSON with "format": "{FORMAT}", '
             f'"version": {VERSION} and "cycle_ns"'

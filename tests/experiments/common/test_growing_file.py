@@ -29,7 +29,7 @@ def test_every_beginning_of_a_file_can_be_continued(tmp_path: Path) -> None:
         assert path.read_text().splitlines() == [*_LINES[:complete], _LINES[0]]
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "3", "", '{"n": 1}'])
+@pytest.mark.parametrize("line", ["{", "[]", "3", "", '{"n": 1}', "[" * 100_000])
 def test_a_line_that_is_no_record_is_named_and_kept(line: str, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text(text := f"{_LINES[0]}\n{line}\n{_LINES[1][:4]}")
