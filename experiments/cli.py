@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import errno
 import importlib
 import importlib.util
 import logging
@@ -128,6 +129,8 @@ def _run_command(command: str, arguments: Sequence[str]) -> int:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"standard output: {error.strerror}"  # errors of files name them
     return " ".join(str(error).split())
 
 
@@ -184,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _dispatch(arguments)
         finally:
-            sys.stdout.flush()
+            _flush(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
@@ -192,6 +195,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (`| head`) has left: nothing to say, and nothing more to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _flush(arguments: Sequence[str]) -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more
+        name = " ".join(["qec", *arguments[:1]])
+        raise UsageError(f"{name}: standard output: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.model.text_files import read_circuit_file, read_dem_file
 from decoders.pymatching import arguments, graphs
 from decoders.pymatching.check_matrix import read_check_matrix
 from decoders.pymatching.edges import BOUNDARY, MAX_WEIGHT, UNKNOWN, Edge, EdgeTable
@@ -186,7 +187,7 @@ class EditableGraph:
     @classmethod
     def from_detector_error_model_file(cls, dem_path: Path, *, enable_correlations: bool = False) -> Self:
         """Make a matching of a file with a detector error model, see `from_detector_error_model`."""
-        model = stim.DetectorErrorModel.from_file(fspath(dem_path))
+        model = read_dem_file(fspath(dem_path))
         return cls.from_detector_error_model(model, enable_correlations=enable_correlations)
 
     @classmethod
@@ -199,7 +200,7 @@ class EditableGraph:
     @classmethod
     def from_stim_circuit_file(cls, stim_circuit_path: Path, *, enable_correlations: bool = False) -> Self:
         """Make a matching of a file with a circuit, see `from_stim_circuit`."""
-        circuit = stim.Circuit.from_file(fspath(stim_circuit_path))
+        circuit = read_circuit_file(fspath(stim_circuit_path))
         return cls.from_stim_circuit(circuit, enable_correlations=enable_correlations)
 
     def _load_circuit(self, circuit: stim.Circuit, *, enable_correlations: bool) -> None:

@@ -9,6 +9,7 @@ import stim
 from numpy.typing import NDArray
 
 from decoders import MatchingGraph
+from decoders.model.text_files import read_circuit_file, read_dem_file
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.parser import output, real, whole
 from experiments.common.points import Point, decoding_model, rounds_of
@@ -170,8 +171,8 @@ class _Source:
         if not Path(args.model).is_file():
             raise FileNotFoundError(f"{args.model}: no such file")
         kinds: dict[str, Callable[[str], object]] = {
-            ".stim": stim.Circuit.from_file,
-            ".dem": stim.DetectorErrorModel.from_file,
+            ".stim": read_circuit_file,
+            ".dem": read_dem_file,
         }
         kind = Path(args.model).suffix
         if kind not in kinds:

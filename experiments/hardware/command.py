@@ -3,6 +3,7 @@
 import argparse
 import csv
 import dataclasses
+import io
 import math
 import os
 import sys
@@ -32,6 +33,7 @@ from experiments.hardware.results import (
 )
 from qec import priors, statistics
 from qec.datasets import Experiment, find_experiments, read_experiment
+from qec.files import write_file
 from qec.resources import data_path
 
 SAMPLE = "samples"
@@ -302,12 +304,11 @@ def _write(args: argparse.Namespace, results: Sequence[Result]) -> None:
         }
         write_json(args.json, document)
     if args.csv is not None:
-        partial = Path(args.csv + ".partial")
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(args.csv)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_file(args.csv, text.getvalue())
 
 
 def _row(result: Result) -> dict[str, object]:

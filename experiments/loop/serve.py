@@ -12,6 +12,7 @@ from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.options import DEFAULT_DISTANCE, strength
+from qec.files import write_file
 from realtime.placement import choose_cores
 from realtime.service.daemon import DaemonConfig, main
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             noise = noise_name(args.noise, args.bias)
             point = Point(_CODE, "cz", args.distance, 30, args.basis, noise, strength(noise, args.p))
             model = str(Path(folder) / "model.stim")
-            point.circuit().to_file(model)
+            write_file(model, f"{point.circuit()}\n")
         placement = choose_cores(streams=args.streams) if args.spin else None
         if placement is not None and len(placement.decoders) < args.streams:
             raise ValueError(f"--spin needs a core for each stream: {placement.note}")

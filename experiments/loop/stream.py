@@ -22,6 +22,7 @@ from experiments.loop.options import DEFAULT_DISTANCE, duration, strength
 from experiments.loop.results import PERCENTILES, Spread
 from experiments.loop.shots import sample_playlist
 from qec.datasets import read_experiment
+from qec.files import write_file
 from realtime.latency import Histogram
 from realtime.source.jobs import Job
 from realtime.source.playlist import Playlist
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         reports, final = _play(args, playlist, cycle_ns, progress)
     if args.json:
         lines = [json.dumps({k: v for k, v in report.items() if k != "backlog"}) for report in reports]
-        Path(args.json).write_text("\n".join(lines) + "\n")
+        write_file(args.json, "\n".join(lines) + "\n")
     print(_summary(reports, final, playlist, cycle_ns=cycle_ns, blocks=args.policy == "block"))
     return 0
 

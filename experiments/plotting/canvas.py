@@ -23,6 +23,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from experiments.plotting.style import STYLE
+from qec.files import write_file
 
 #: Endings of files, and whether several frames go into them.
 ENDINGS = {".png": False, ".svg": False, ".pdf": False, ".gif": True, ".html": True}
@@ -173,7 +174,10 @@ def save_frames(figure: Figure, path: Path, draw: Callable[[int], None], *, fram
     if not is_animation(path):
         draw(frames - 1)
         metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        figure.savefig(path, metadata=metadata[path.suffix.lower()])
+        kind = path.suffix.lower()
+        content = io.BytesIO()
+        figure.savefig(content, format=kind.removeprefix("."), metadata=metadata[kind])
+        write_file(path, content.getvalue())
         return
     pictures = []
     for number in range(frames):
@@ -185,9 +189,12 @@ def save_frames(figure: Figure, path: Path, draw: Callable[[int], None], *, fram
     few = _reduce_colors(pictures)
     if path.suffix.lower() == ".gif":
         durations = [_FRAME_MS] * (frames - 1) + [_LAST_MS]
-        few[0].save(path, save_all=True, append_images=few[1:], duration=durations, loop=0, disposal=1)
+        options = {"append_images": few[1:], "duration": durations, "loop": 0, "disposal": 1}
+        content = io.BytesIO()
+        few[0].save(content, format="gif", save_all=True, **options)
+        write_file(path, content.getvalue())
     else:
-        path.write_text(_page(few, title), encoding="utf-8")
+        write_file(path, _page(few, title))
 
 
 def _reduce_colors(pictures: Sequence[Image.Image]) -> list[Image.Image]:

@@ -3,6 +3,7 @@
 Nothing here touches matplotlib's global state: no pyplot, and the settings hold only while a figure is drawn.
 """
 
+import io
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from PIL import Image
 
 from experiments.plotting.labels import power_label
 from experiments.plotting.style import STYLE, color, dashes, marker
+from qec.files import write_file
 from qec.statistics import Estimate
 
 _PANEL = (5.2, 3.9)  # inches
@@ -65,7 +67,9 @@ def picture(path: Path | str, *, panels: int) -> Iterator[tuple[Path, list[Axes]
         yield target, axes[:panels]
         for panel in axes[:panels]:
             _settle_legend(panel, figure)
-        figure.savefig(target, metadata=_METADATA[kind])
+        content = io.BytesIO()
+        figure.savefig(content, format=kind.removeprefix("."), metadata=_METADATA[kind])
+        write_file(target, content.getvalue())
         figure.clear()
 
 
@@ -73,7 +77,9 @@ def shrink(source: Path, target: Path) -> None:
     """Copy a PNG in 128 colours: of a third of the size."""
     with Image.open(source) as image:
         few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(target, optimize=True)
+    content = io.BytesIO()
+    few.save(content, format="png", optimize=True)
+    write_file(target, content.getvalue())
 
 
 def spread(

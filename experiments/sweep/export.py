@@ -1,6 +1,7 @@
 """Fits of `qec plot` as CSV and JSON."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from experiments.common.json_file import write_json
 from experiments.sweep.studies import Study
 from experiments.sweep.thresholds import Scan
+from qec.files import write_file
 from qec.statistics import Estimate
 
 
@@ -15,26 +17,25 @@ def write_fits_csv(path: str | Path, found: Sequence[Study]) -> None:
     """Write one row for each study and distance: its key, counts, epsilon_d, and Lambda of the study."""
     names = list(dict.fromkeys(name for study in found for name, _ in study.key))
     numbers = ["epsilon", "epsilon_low", "epsilon_high", "lambda", "lambda_low", "lambda_high"]
-    partial = Path(f"{path}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*names, "d", "cycles", "shots", "errors", *numbers])
-        for study in found:
-            key = dict(study.key)
-            suppression = None if study.fits.suppression is None else study.fits.suppression.value
-            for row in _distances(study):
-                writer.writerow(
-                    [
-                        *(key.get(name, "") for name in names),
-                        row["d"],
-                        " ".join(map(str, row["cycles"])),
-                        row["shots"],
-                        row["errors"],
-                        *_estimate(row["epsilon"]).values(),
-                        *([""] * 3 if suppression is None else _estimate(suppression).values()),
-                    ]
-                )
-    partial.replace(path)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*names, "d", "cycles", "shots", "errors", *numbers])
+    for study in found:
+        key = dict(study.key)
+        suppression = None if study.fits.suppression is None else study.fits.suppression.value
+        for row in _distances(study):
+            writer.writerow(
+                [
+                    *(key.get(name, "") for name in names),
+                    row["d"],
+                    " ".join(map(str, row["cycles"])),
+                    row["shots"],
+                    row["errors"],
+                    *_estimate(row["epsilon"]).values(),
+                    *([""] * 3 if suppression is None else _estimate(suppression).values()),
+                ]
+            )
+    write_file(path, stream.getvalue())
 
 
 def write_fits_json(path: str | Path, found: Sequence[Study], scanned: Sequence[Scan]) -> None:

@@ -30,6 +30,7 @@ class Study:
     discards: int = 0
 
 
+_LARGEST = 2**53  # larger numbers are not exact as floating-point numbers
 _FIRST = ("c", "noise", "p")
 # Values that need no name.
 PLAIN = ("c", "noise", "decoder")
@@ -52,7 +53,7 @@ def _whole(name: str, value: object) -> int:
         number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
     except (ValueError, OverflowError):
         number = 0.0
-    if not (number >= 1 and number.is_integer()):
+    if not (1 <= number <= _LARGEST and number.is_integer()):
         raise ValueError(f"metadata key {name} must be a positive whole number, one row has {value!r}")
     return int(number)
 

@@ -20,6 +20,7 @@ from typing import Any
 import stim
 
 from decoders import StreamingDecoder
+from decoders.model.text_files import read_circuit_file, read_dem_file
 from realtime.kernels.clock import now_ns
 from realtime.latency import summary
 from realtime.placement import pin_thread, usable_cores
@@ -122,15 +123,16 @@ def make_decoder(config: DaemonConfig) -> StreamingDecoder:
     path = Path(config.model)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {path}")
-    if path.suffix == ".dem":
-        model = stim.DetectorErrorModel.from_file(path)
-        return StreamingDecoder.from_dem(
-            model, commit=config.commit, buffer=config.buffer, decoder=config.decoder
-        )
-    circuit = stim.Circuit.from_file(path)
-    return StreamingDecoder.from_circuit(
-        circuit, commit=config.commit, buffer=config.buffer, decoder=config.decoder
-    )
+    options: dict[str, Any] = {"commit": config.commit, "buffer": config.buffer, "decoder": config.decoder}
+    try:
+        model = read_dem_file(path) if path.suffix == ".dem" else read_circuit_file(path)
+        if model.num_detectors == 0:
+            raise ValueError("the model has no detectors: nothing to decode")
+        if isinstance(model, stim.Circuit):
+            return StreamingDecoder.from_circuit(model, **options)
+        return StreamingDecoder.from_dem(model, **options)
+    except (ValueError, IndexError) as error:  # stim raises either
+        raise ValueError(f"{path}: {error}") from None
 
 
 class Daemon:

@@ -1,7 +1,6 @@
 """`qec bench engine`: shots per second of the engine against sinter's workers with PyMatching."""
 
 import argparse
-import csv
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import sinter
 import decoders
 from decoders import Decoder
 from experiments.common import machine
+from experiments.common.growing_file import GrowingFile
 from experiments.common.parser import folder, real, whole
 from experiments.common.points import Point, decoding_model, rounds_of
 from experiments.common.preparation import preparation, small_model
@@ -80,17 +80,16 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print and write; see `add_arguments`."""
     print(machine.description(), flush=True)
     rows = []
-    with Progress() as progress, Path(args.out, "bench_engine.csv").open("w", newline="") as file:
+    with Progress() as progress, GrowingFile(Path(args.out, "bench_engine.csv")) as file:
         for name in args.decoders:
             with preparation("qec bench engine", name, progress=progress):
                 Engine(dem=small_model(), decoder=decoders.from_dem(name, small_model())).warm_up()
-        writer = csv.writer(file)
-        writer.writerow([*_COLUMNS, "lowest", "highest"])
+        file.replace([",".join([*_COLUMNS, "lowest", "highest"])])
         for name, point in _cells(args):
             progress.show(f"{name}, d = {point.distance}, p = {point.p:g}")
             rows.append(_measure(name, point, repeats=args.repeats, seconds=args.seconds))
-            writer.writerow([*_cells_of(rows[-1]), rows[-1].ratio.low, rows[-1].ratio.high])
-            file.flush()
+            ends = [f"{rows[-1].ratio.low:.2f}", f"{rows[-1].ratio.high:.2f}"]
+            file.append(",".join([*_cells_of(rows[-1]), *ends]))
     print("\nus a shot on one core; faster: sinter's time divided by the engine's, median (range)\n")
     print(table(_COLUMNS, [[*_cells_of(row)[:-1], str(row.ratio)] for row in rows], keys=3, left=1))
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import math
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from experiments.bench.streaming.windows import compare_lengths
 from experiments.common import machine
 from experiments.common.parser import folder, real, whole
 from experiments.common.terminal import Progress, fold
+from qec.files import write_file
 
 _PARTS = ("shots", "build", "lengths", "accuracy", "buffers", "parallel")
 _CALIBRATION_DISTANCE = 5
@@ -194,7 +196,6 @@ def _sampled(
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    write_file(path, text.getvalue())
