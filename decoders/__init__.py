@@ -10,6 +10,8 @@ from decoders.model.matching_graph import MatchingGraph
 from decoders.model.rounds import Rounds
 from decoders.registry import from_dem, names, with_gaps
 from decoders.reweighted.decoder import ReweightedDecoder
+from decoders.reweighted.readout import classify_gaussian, classify_ratio
+from decoders.reweighted.side_information import SideInformation
 from decoders.sinter_adapter import sinter_decoders
 from decoders.streaming.decoder import StreamingDecoder
 from decoders.streaming.parallel import ParallelStreamingDecoder
@@ -22,7 +24,10 @@ __all__ = [
     "ParallelStreamingDecoder",
     "ReweightedDecoder",
     "Rounds",
+    "SideInformation",
     "StreamingDecoder",
+    "classify_gaussian",
+    "classify_ratio",
     "from_dem",
     "names",
     "resolve_hyperedges",

@@ -4,6 +4,8 @@ All arguments of callers are checked here, once. A decoder implements `from_dem`
 which receives bit-packed shots only: eight detectors per byte, least significant bit first.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, overload
@@ -17,6 +19,12 @@ from decoders.model.hyperedges import HyperedgeCounts
 Packed = NDArray[np.uint8]
 Weights = NDArray[np.float64]
 Gaps = NDArray[np.float64]
+
+
+def sizes(detectors: int, observables: int) -> str:
+    """Describe a model: `24 detectors, 1 observable`."""
+    counts = ((detectors, "detector"), (observables, "observable"))
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
 
 
 class Decoder(ABC):
@@ -54,6 +62,9 @@ class Decoder(ABC):
         self.num_observables = num_observables
         #: Errors with more than two detectors that `decoders.from_dem` decomposed or dropped.
         self.hyperedges = HyperedgeCounts()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {sizes(self.num_detectors, self.num_observables)}>"
 
     @classmethod
     @abstractmethod

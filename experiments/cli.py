@@ -2,10 +2,15 @@
 
 import argparse
 import difflib
+import errno
 import importlib
+import importlib.util
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from experiments.common.parent import watch_parent
 from experiments.common.parser import USAGE_ERROR, Parser, UsageError, project_version, wrap_epilog
@@ -21,20 +26,24 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.sweep.command",
         "codes x distances x noise x decoders into a CSV, in processes",
     ),
-    "decode": ("experiments.decode", "a detector error model and a file of shots -> a file of predictions"),
+    "decode": ("experiments.decode", "detector error model and file of shots -> file of predictions"),
     "hardware": (
         "experiments.hardware.command",
         "decode recorded experiments, compare with published predictions",
     ),
     "learn": (
         "experiments.hardware.learn",
-        "error rates learned from detection events -> a detector error model",
+        "error rates learned from detection events -> error model",
     ),
     "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
-    "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
+    "draw": (
+        "experiments.drawing.command",
+        "pictures of a shot's matching, an error model, detection fractions",
+    ),
+    "gap": ("experiments.gap.command", "certainty of each prediction: calibration, post-selection"),
     "realtime": (
         "experiments.loop.realtime",
-        "decode a memory while it runs, at 1.1 us a cycle; latencies, figure",
+        "decode a memory while it runs, 1.1 us a cycle; latencies, figure",
     ),
     "soak": ("experiments.loop.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
     "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
@@ -47,11 +56,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "the published results in simulation, figure by figure",
     ),
     "info": ("experiments.info", "versions, processor, kernel cache, what the loop can promise here"),
+    "completion": ("experiments.completion", "a script for the completion of a shell"),
     "warm": ("experiments.warm", "compile the decoders now; later commands then start at once"),
     "bench": ("experiments.bench.command", "measurements of speed against PyMatching, with CSV and figure"),
 }
 
 INTERRUPTED = 130
+
+
+class Shadowed(ImportError):
+    """Another module has the name of one of our packages and is found first."""
+
 
 _EXAMPLES = """\
 examples:
@@ -84,8 +99,26 @@ def _unknown(command: str) -> str:
     return f"no command {command!r}: {hint}"
 
 
+def _check_packages() -> None:
+    """Raise Shadowed if another folder or file of the same name hides one of our packages."""
+    here = Path(__file__).resolve().parents[1]
+    for name in ("qec", "decoders", "realtime", "experiments"):
+        found = importlib.util.find_spec(name)
+        if found is None:
+            continue
+        places = [Path(place).resolve() for place in found.submodule_search_locations or ()]
+        if here / name not in places:
+            where = found.origin or ", ".join(map(str, places))
+            raise Shadowed(
+                f"{where} hides the package {name!r} of this program in {here}: rename it, or start in "
+                "another folder (python -m looks in the current folder first, and PYTHONPATH comes before "
+                "installed packages)"
+            )
+
+
 def _run_command(command: str, arguments: Sequence[str]) -> int:
     module_name, summary = COMMANDS[command]
+    _check_packages()
     module = importlib.import_module(module_name)
     parser = Parser(
         prog=f"qec {command}",
@@ -102,6 +135,8 @@ def _run_command(command: str, arguments: Sequence[str]) -> int:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"standard output: {error.strerror}"  # errors of files name them
     return " ".join(str(error).split())
 
 
@@ -120,12 +155,26 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return _run_command(command, arguments[1:])
     except BrokenPipeError:
         raise
+    except Shadowed as error:
+        print(f"qec: {error}", file=sys.stderr)
+        return USAGE_ERROR
     except (ValueError, OSError) as error:
         print(f"qec {command}: {_one_line(error)}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print(f"qec {command}: stopped", file=sys.stderr)
         return INTERRUPTED
+
+
+def _settle_messages() -> None:
+    """Draw into files for any environment, without messages of matplotlib; warnings are one line.
+
+    The backend of a notebook (MPLBACKEND) may not be installed here, and importing matplotlib would fail.
+    """
+    os.environ.pop("MPLBACKEND", None)
+    warnings.filterwarnings("ignore", module=r"(matplotlib|experiments\.plotting)\b")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    warnings.formatwarning = lambda message, *_, **__: f"qec: {message}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,12 +186,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: that of the command, 2 for wrong use, 130 after Ctrl-C.
     """
+    if arguments is None:
+        _settle_messages()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
             return _dispatch(arguments)
         finally:
-            sys.stdout.flush()
+            _flush(arguments)
     except UsageError as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
@@ -150,6 +201,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (`| head`) has left: nothing to say, and nothing more to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _flush(arguments: Sequence[str]) -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more
+        name = " ".join(["qec", *arguments[:1]])
+        raise UsageError(f"{name}: standard output: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import stim
 
+from decoders.model.text_files import read_dem_file
 from experiments.common.numbers import estimate
 from experiments.common.parser import add_hyperedges, decoder, whole
 from experiments.common.preparation import make_decoder, preparation
@@ -67,7 +68,7 @@ def _read_dem(path: str) -> stim.DetectorErrorModel:
     if not Path(path).is_file():
         raise FileNotFoundError(f"--dem {path}: no such file")
     try:
-        dem = stim.DetectorErrorModel.from_file(path)
+        dem = read_dem_file(path)
     except (ValueError, IndexError) as error:
         raise ValueError(f"--dem {path}: not a detector error model: {error}") from None
     if dem.num_observables == 0:

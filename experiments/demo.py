@@ -13,7 +13,7 @@ import decoders
 from experiments.common import fits
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.numbers import estimate
-from experiments.common.parser import decoder, output, real, whole
+from experiments.common.parser import decoder, figure, real, whole
 from experiments.common.points import Point, decoding_model
 from experiments.common.preparation import compile_kernels
 from experiments.common.sampling import MemorySampler
@@ -40,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rounds", nargs="+", type=whole(), default=[10, 30, 50], metavar="R", help="numbers of cycles")
     add("--shots", type=whole(), default=40_000, metavar="N", help="per distance, cycles, basis")
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
-    add("--out", type=output(".png"), default="qec_demo.png", metavar="PNG", help="figure")
+    add(
+        "--out",
+        type=figure,
+        default="qec_demo.png",
+        metavar="FILE",
+        help="PNG, SVG or PDF",
+    )
 
 
 @dataclass(frozen=True)

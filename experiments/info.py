@@ -10,6 +10,7 @@ import decoders
 from decoders.kernels.jit import cache_folder, interpreted
 from experiments.common.machine import available_bytes, processor
 from experiments.common.parser import project_version
+from experiments.kernel_caches import other_versions, size_bytes
 from realtime.placement import choose_cores
 
 _LIBRARIES = ("stim", "sinter", "pymatching", "numpy", "numba", "scipy", "pyzmq", "matplotlib", "rich")
@@ -66,13 +67,17 @@ def _cache() -> list[tuple[str, str]]:
     if interpreted:
         return [("state", "NUMBA_DISABLE_JIT is set: kernels run as Python, about 100 times slower")]
     folder = cache_folder.parent
-    files = [path for path in folder.rglob("*.nb*") if path.is_file()]
-    current = sum(cache_folder in path.parents for path in files)
-    size = sum(path.stat().st_size for path in files)
+    current = len(list(cache_folder.rglob("*.nbi")))
+    others = list(other_versions(cache_folder))
     lines = [
         ("folder", str(folder)),
-        ("size", f"{size / _UNIT_BYTES:.1f} MiB in {len(files)} files, {current} of this version"),
+        ("size", f"{size_bytes(cache_folder) / _UNIT_BYTES:.1f} MiB, {current} kernels of the decoders"),
     ]
+    if others:
+        size = sum(map(size_bytes, others)) / _UNIT_BYTES
+        lines.append(
+            ("old versions", f"{size:.1f} MiB in {len(others)} folders; to remove: qec warm --clean")
+        )
     if not os.access(folder, os.W_OK):
         lines.append(("problem", "not writable, so every process compiles: set NUMBA_CACHE_DIR"))
     elif current == 0:

@@ -1,5 +1,7 @@
 """Memory experiments: stim circuits from a code, a number of cycles, a basis and a noise model."""
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -23,7 +23,8 @@ except ImportError:  # no ipc there either
 _LONGEST_PATH = 100  # of a socket, with the ending for a stream; the system's limit is 107
 # Names in the private folders of daemons.
 _PRIVATE, _CONTROL = "below-threshold-", "control"
-_KEY = re.compile(r"^[\x21-\x7e]{40}$")
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+_KEY_LENGTH = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes
     Raises:
         ValueError: the name contains a path, or the files exist.
     """
+    from qec.files import write_file  # imports the codes and noise models too, and a daemon writes no keys
+
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise ValueError(f"'{name}' is not a name for keys: use letters, digits, '_', '-' and '.'")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,11 +70,9 @@ def write_keys(folder: Path, name: str, *, make: Callable[[], tuple[bytes, bytes
         (public, 0o644, text),
     ):
         try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            write_file(path, content, overwrite=False, mode=mode)
         except FileExistsError:
             raise ValueError(f"{path} exists, and keys are never overwritten: use another name") from None
-        with os.fdopen(file, "w") as stream:
-            stream.write(content)
     return public, secret
 
 
@@ -84,14 +85,28 @@ def read_key(path: Path, which: str) -> bytes:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no key file {path}: create one with 'qec keygen'")
-    if which == "secret-key" and os.name == "posix" and path.stat().st_mode & 0o077:
-        raise ValueError(f"{path} can be read by others: chmod 600 it")
+    found = {}
     for line in path.read_text(errors="replace").splitlines():
         name, _, value = line.strip().partition("=")
         value = value.strip().strip('"')
-        if name.strip() == which and _KEY.match(value):
-            return value.encode()
-    raise ValueError(f"{path} holds no {which}")
+        if _is_key(value):
+            found[name.strip()] = value.encode()
+        elif name.strip() == which:
+            raise ValueError(f"{path}: its {which} is damaged: create new keys with 'qec keygen'")
+    if which not in found:
+        hint = ", only a public one: give the file NAME.key_secret of 'qec keygen'" if found else ""
+        raise ValueError(f"{path} holds no {which}{hint}")
+    if which == "secret-key" and os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ValueError(f"{path} can be read by others: chmod 600 it")
+    return found[which]
+
+
+def _is_key(text: str) -> bool:
+    """Return whether a text is 32 bytes in Z85 (rfc.zeromq.org/spec/32)."""
+    if len(text) != _KEY_LENGTH or not set(text) <= set(_Z85):
+        return False
+    groups = (text[at : at + 5] for at in range(0, _KEY_LENGTH, 5))
+    return all(sum(_Z85.index(c) * 85 ** (4 - at) for at, c in enumerate(one)) < 2**32 for one in groups)
 
 
 def read_client_keys(folder: Path) -> tuple[dict[str, str], list[str]]:

@@ -29,12 +29,13 @@ class Room(NamedTuple):
 # Longest prefix wins. A module that no line covers fails: give it a room here and in the design.
 ROOMS: Mapping[str, Room] = {
     "qec.resources": Room("", ""),
+    "qec.files": Room("", ""),
     "qec.codes": Room("", "numpy"),
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
     "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
-    "qec.statistics": Room("", "numpy scipy"),
-    "qec.datasets": Room("qec.resources", "stim numpy scipy"),
+    "qec.statistics": Room("", "numpy scipy pandas"),
+    "qec.datasets": Room("qec.resources qec.files", "stim numpy scipy"),
     "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
     "qec.sampling": Room("qec.sampling.kernels qec.noise", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
@@ -50,7 +51,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "decoders.matching.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.reweighted": Room(
-        "decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy"
+        "decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy scipy"
     ),
     "decoders.reweighted.kernels": Room("decoders.kernels decoders.matching.kernels", "numba numpy"),
     "decoders.gaps": Room("decoders.model decoders.matching decoders.reweighted decoders.kernels", "numpy"),
@@ -99,7 +100,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.latency": Room("realtime.kernels", "numpy"),
     "realtime.placement": Room("", ""),
-    "realtime.security": Room("", ""),
+    "realtime.security": Room("qec.files", ""),
     "realtime.transport": Room("realtime.protocol realtime.security realtime.kernels", "zmq numpy"),
     "realtime.jitter": Room("realtime.kernels realtime.latency realtime.placement", "numpy"),
     "realtime.service": Room(
@@ -109,7 +110,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.source": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
-        "realtime.transport realtime.service decoders.streaming decoders.matching.workspace",
+        "realtime.transport realtime.service decoders.streaming decoders.matching.workspace qec.files",
         "stim numpy",
     ),
     "realtime.client": Room(
@@ -121,16 +122,25 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
-    "experiments.sweep": Room("experiments.common experiments.plotting qec decoders", "sinter numpy"),
-    "experiments.hardware": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.engine": Room("qec.sampling decoders", "stim numpy"),
+    "experiments.engine.kernels": Room(
+        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
+        "numba numpy",
+    ),
+    "experiments.sweep": Room(
+        "experiments.common experiments.plotting experiments.engine qec decoders", "sinter stim numpy"
+    ),
+    "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
+    "experiments.drawing": Room("experiments.common experiments.plotting decoders", "stim numpy scipy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(
         "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
     ),
     "experiments.bench": Room("experiments.common", ""),
     "experiments.bench.speed": Room(
-        "experiments.common experiments.plotting qec decoders", "stim numpy pymatching"
+        "experiments.common experiments.plotting experiments.engine qec decoders",
+        "stim sinter numpy pymatching",
     ),
     "experiments.bench.accuracy": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.bench.codes": Room(
@@ -151,8 +161,10 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.cli": Room("experiments.common", ""),
     "experiments.decode": Room("experiments.common qec decoders", "stim numpy"),
-    "experiments.info": Room("experiments.common realtime.placement decoders", ""),
-    "experiments.warm": Room("experiments.common decoders", "stim"),
+    "experiments.info": Room("experiments.common experiments.kernel_caches realtime.placement decoders", ""),
+    "experiments.warm": Room("experiments.common experiments.kernel_caches decoders", "stim"),
+    "experiments.completion": Room("experiments.common experiments.cli decoders", ""),
+    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels", ""),
     "qec.__main__": Room("experiments.cli", ""),
     "qec.version": Room("", ""),
     "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),

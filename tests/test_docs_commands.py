@@ -52,7 +52,7 @@ def test_no_commands_are_hidden_in_indented_blocks() -> None:
     "line",
     [
         "qec plot a.csv --nothing 3",
-        "qec hardware FOLDERS/*",  # two paths, where one is taken
+        "qec learn FOLDERS/*",  # two paths, where one is taken
         "mkdir -p figures && qec sweep --max_shots many",
         "stim detect --nothing",
         "sinter collect --nothing",

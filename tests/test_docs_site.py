@@ -18,7 +18,13 @@ _SETTINGS = (ROOT / "docs" / "mkdocs.yml").read_text(encoding="utf-8")
 _SUBPACKAGES = ("codes", "noise", "statistics", "datasets", "priors", "sampling", "families")
 _TOOLS = ("mkdocs", "material", "mkdocstrings_handlers.python")
 # Packages whose public names the API reference describes.
-_PUBLIC = ("decoders", "qec", *(f"qec.{name}" for name in _SUBPACKAGES))
+_PUBLIC = (
+    "decoders",
+    "experiments.drawing",
+    "experiments.engine",
+    "qec",
+    *(f"qec.{name}" for name in _SUBPACKAGES),
+)
 # Read as translations; plain English has another word for each.
 _AVOIDED = (
     "anew",

@@ -1,5 +1,7 @@
 """Belief-matching decoder: belief propagation on hyperedges, then matching with the resulting weights."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,7 +33,7 @@ _PORTION = 256
 class _ThreadMemory:
     """Memory of one thread; with logical detectors if gaps are requested."""
 
-    def __init__(self, decoder: "BeliefMatching", logicals: list[LogicalDetector]) -> None:
+    def __init__(self, decoder: BeliefMatching, logicals: list[LogicalDetector]) -> None:
         self.graph = ReweightedGraph(decoder.graph)
         self.work = Workspace(self.graph)
         self.plain_work = Workspace(decoder.plain_graph)

@@ -1,5 +1,7 @@
 """Matching twice: the second time with the weights that the first one's edges imply."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar, Self
@@ -27,7 +29,7 @@ _LIST_LENGTH = 184
 class _ThreadMemory:
     """All that one thread writes to while it looks for gaps."""
 
-    def __init__(self, decoder: "CorrelatedMWPM", logicals: list[LogicalDetector]) -> None:
+    def __init__(self, decoder: CorrelatedMWPM, logicals: list[LogicalDetector]) -> None:
         self.first_graph = decoder.search_graph.record.copy()
         self.first_graph["only_first"] = 1
         if not decoder.correlated.observed.any():

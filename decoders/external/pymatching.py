@@ -1,5 +1,7 @@
 """PyMatching 2 as a decoder of this package, for comparison."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import ClassVar, Self

@@ -40,6 +40,8 @@ def limit_radii(
     if within_hops(first, second, _SHORT_PATH, np.empty(num_detectors + 1, dtype=np.int32)):
         return
     graph, largest = _weighted_graph(ends, probability, num_detectors)
+    if largest == 0:  # all errors have probability 1/2, and every distance is zero
+        return
     steps_per_unit = 2 * _LARGEST_HALF_WEIGHT / largest
     longest = _longest_distance(graph)
     # Rounding adds at most one step per edge, and a shortest path visits each detector once.

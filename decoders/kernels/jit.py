@@ -7,8 +7,6 @@ file of every package), computed before any kernel is decorated. Import this mod
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +15,8 @@ import llvmlite
 import numba
 from numba.core import config as numba_config
 from numba.core.registry import CPUDispatcher
+
+from decoders.kernels.cache_folder import kernel_folder
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 config: Any = numba_config  # its attributes come from the environment at run time
@@ -33,21 +33,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _cache_folder() -> Path:
-    """Choose the cache folder: numba's if set, else the user's, else a private one for this run.
-
-    numba unpickles files of this folder, so the last resort is a new folder that nobody else can write to.
-    """
-    chosen = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(chosen) / "below-threshold" / _digest()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="below-threshold-"))
-    return folder
-
-
-cache_folder = _cache_folder()
+cache_folder = kernel_folder(_digest())
 
 
 def compile_into(folder: Path, function: _Function) -> _Function:

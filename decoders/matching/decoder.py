@@ -1,5 +1,7 @@
 """Exact minimum-weight perfect matching decoder."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -72,6 +74,11 @@ class MWPM(Decoder):
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process.
         return partial(type(self), graph=self.graph, verify=self._verify), ()
+
+    @property
+    def verifies(self) -> bool:
+        """Whether every decoded shot is proved optimal."""
+        return self._verify
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel, *, verify: bool = False) -> Self:

@@ -1,5 +1,7 @@
 """Matching graph of a detector error model, as arrays."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +19,7 @@ NUM_DISTINCT_WEIGHTS = 1 << 24
 _BATCH = 1 << 14
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class MatchingGraph:
     """A DEM as a graph: detectors are nodes, error components edges between two nodes or to the boundary.
 
@@ -74,8 +76,14 @@ class MatchingGraph:
     #: uint64 (m, words): the observables that each of them flips; rows are distinct.
     undetectable_observables: NDArray[np.uint64]
 
+    def __repr__(self) -> str:
+        return (
+            f"<MatchingGraph: {self.num_detectors} detectors, {self.num_edges} edges, "
+            f"{self.num_observables} observable{'s' * (self.num_observables != 1)}>"
+        )
+
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "MatchingGraph":
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> MatchingGraph:
         """Build the graph of a DEM.
 
         Weights are rounded as in PyMatching 2.4, so that total weights are comparable: the largest
@@ -95,7 +103,7 @@ class MatchingGraph:
         return cls._from_merged(reader, merger)
 
     @classmethod
-    def from_arrays(cls, arrays: DemArrays) -> tuple["MatchingGraph", NDArray[np.int32]]:
+    def from_arrays(cls, arrays: DemArrays) -> tuple[MatchingGraph, NDArray[np.int32]]:
         """Build the graph of a DEM that has been read, see `from_dem`.
 
         Returns:
@@ -118,7 +126,7 @@ class MatchingGraph:
         return graph, edge_of
 
     @classmethod
-    def _from_merged(cls, model: DemArrays | DemReader, merger: EdgeMerger) -> "MatchingGraph":
+    def _from_merged(cls, model: DemArrays | DemReader, merger: EdgeMerger) -> MatchingGraph:
         edges, undetectable = merger.finish()
         weight, scale = _integer_weights(probability=edges.probability, complement=edges.complement)
         return cls.from_edges(
@@ -137,7 +145,7 @@ class MatchingGraph:
             undetectable_observables=undetectable.observables,
         )
 
-    def reweighted(self, probability: NDArray[np.float64]) -> "MatchingGraph":
+    def reweighted(self, probability: NDArray[np.float64]) -> MatchingGraph:
         """Return the same graph with weights of other probabilities and a matching weight scale.
 
         Args:
@@ -163,7 +171,7 @@ class MatchingGraph:
         certain_observables: NDArray[np.uint64] | None = None,
         undetectable_probability: NDArray[np.float64] | None = None,
         undetectable_observables: NDArray[np.uint64] | None = None,
-    ) -> "MatchingGraph":
+    ) -> MatchingGraph:
         """Build a graph from edges sorted by (edge_u, edge_v), with edge_u < edge_v or edge_v = -1.
 
         Args are the fields of the class; omitted ones are empty or zero.

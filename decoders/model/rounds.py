@@ -1,5 +1,7 @@
 """Assignment of detectors to cycles. First and last cycles may have fewer detectors."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +48,7 @@ class Rounds:
     detectors: NDArray[np.int32]
 
     @classmethod
-    def from_cycles(cls, cycle: ArrayLike) -> "Rounds":
+    def from_cycles(cls, cycle: ArrayLike) -> Rounds:
         """Sort detectors by cycle.
 
         Args:

@@ -1,5 +1,7 @@
 """Edges of a matching graph, in the order in which they were added, with PyMatching's merge strategies."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,7 +35,7 @@ class EdgeColumns(NamedTuple):
     fault_ids: NDArray[np.int64]
 
     @classmethod
-    def of_rows(cls, rows: "list[Edge]") -> "EdgeColumns":
+    def of_rows(cls, rows: list[Edge]) -> EdgeColumns:
         """Collect edges into arrays."""
         start = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row.fault_ids) for row in rows], out=start[1:])
@@ -46,7 +48,7 @@ class EdgeColumns(NamedTuple):
             np.array([fault for row in rows for fault in sorted(row.fault_ids)], dtype=np.int64),
         )
 
-    def rows(self) -> "Iterator[Edge]":
+    def rows(self) -> Iterator[Edge]:
         """Give the edges one by one."""
         start, faults = self.fault_start.tolist(), self.fault_ids.tolist()
         columns = (self.node1, self.node2, self.weight, self.probability)

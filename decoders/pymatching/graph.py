@@ -1,5 +1,7 @@
 """Matching graphs with the construction methods of PyMatching's `Matching`."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterable
 from operator import index
@@ -11,6 +13,7 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.model.text_files import read_circuit_file, read_dem_file
 from decoders.pymatching import arguments, graphs
 from decoders.pymatching.check_matrix import read_check_matrix
 from decoders.pymatching.edges import BOUNDARY, MAX_WEIGHT, UNKNOWN, Edge, EdgeTable
@@ -184,7 +187,7 @@ class EditableGraph:
     @classmethod
     def from_detector_error_model_file(cls, dem_path: Path, *, enable_correlations: bool = False) -> Self:
         """Make a matching of a file with a detector error model, see `from_detector_error_model`."""
-        model = stim.DetectorErrorModel.from_file(fspath(dem_path))
+        model = read_dem_file(fspath(dem_path))
         return cls.from_detector_error_model(model, enable_correlations=enable_correlations)
 
     @classmethod
@@ -197,7 +200,7 @@ class EditableGraph:
     @classmethod
     def from_stim_circuit_file(cls, stim_circuit_path: Path, *, enable_correlations: bool = False) -> Self:
         """Make a matching of a file with a circuit, see `from_stim_circuit`."""
-        circuit = stim.Circuit.from_file(fspath(stim_circuit_path))
+        circuit = read_circuit_file(fspath(stim_circuit_path))
         return cls.from_stim_circuit(circuit, enable_correlations=enable_correlations)
 
     def _load_circuit(self, circuit: stim.Circuit, *, enable_correlations: bool) -> None:
@@ -235,13 +238,13 @@ class EditableGraph:
         self._load_graph(graphs.read_networkx(graph), min_num_fault_ids)
 
     def load_from_rustworkx(
-        self, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None
+        self, graph: rx.PyGraph[Any, Any], *, min_num_fault_ids: int | None = None
     ) -> None:
         """Load a rustworkx graph; payloads are dictionaries with the attributes of `load_from_networkx`."""
         self._load_graph(graphs.read_rustworkx(graph), min_num_fault_ids)
 
     def load_from_retworkx(
-        self, graph: "rx.PyGraph[Any, Any]", *, min_num_fault_ids: int | None = None
+        self, graph: rx.PyGraph[Any, Any], *, min_num_fault_ids: int | None = None
     ) -> None:
         """Load a rustworkx graph; former name of `load_from_rustworkx`."""
         _warn_of_former_name("load_from_retworkx", "load_from_rustworkx")
@@ -420,11 +423,11 @@ class EditableGraph:
         """
         return graphs.make_networkx(self._table, num_nodes=self._num_nodes, boundary=self._boundary)
 
-    def to_rustworkx(self) -> "rx.PyGraph[Any, Any]":
+    def to_rustworkx(self) -> rx.PyGraph[Any, Any]:
         """Make a rustworkx graph as `to_networkx` does, with all nodes; needs the package rustworkx."""
         return graphs.make_rustworkx(self._table, num_nodes=self._num_nodes, boundary=self._boundary)
 
-    def to_retworkx(self) -> "rx.PyGraph[Any, Any]":
+    def to_retworkx(self) -> rx.PyGraph[Any, Any]:
         """Make a rustworkx graph; former name of `to_rustworkx`."""
         _warn_of_former_name("to_retworkx", "to_rustworkx")
         return self.to_rustworkx()

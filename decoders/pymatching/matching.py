@@ -1,5 +1,7 @@
 """Minimum-weight perfect matching with the interface of PyMatching's `Matching`."""
 
+from __future__ import annotations
+
 from typing import Any, Literal, overload
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Exact matching where every shot comes with error probabilities of its own: erasures, soft readout."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, Literal, Self, overload
@@ -53,6 +55,9 @@ class ReweightedDecoder:
             ValueError: an error has a component with more than two detectors.
         """
         return cls(graph=MatchingGraph.from_dem(dem))
+
+    def __repr__(self) -> str:
+        return f"<ReweightedDecoder: {self.graph!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
         # Desks hold addresses, which mean nothing in a copy or in another process.
@@ -166,7 +171,7 @@ class _Desk:
     """All that one thread writes to."""
 
     def __init__(self, graph: MatchingGraph, edge_weight: NDArray[np.float64]) -> None:
-        self.graph = ReweightedGraph(graph)
+        self.graph = ReweightedGraph(graph, keep_base_lists=True)
         self.work = Workspace(self.graph)
         self.given = Pools(kernels.SHOT_WEIGHTS)
         steps, scale = round_weights(edge_weight)

@@ -9,13 +9,15 @@ from decoders.base import pack_shots
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, Workspace, as_bytes
 from decoders.model.matching_graph import MatchingGraph
-from decoders.reweighted.kernels import reweighted
-from decoders.reweighted.kernels.layout import REWEIGHT
+from decoders.reweighted.kernels import event_lists, reweighted
+from decoders.reweighted.kernels.layout import BASE_LIST, REWEIGHT
 
 #: Most detectors in the neighbour list of an event.
 LIST_LENGTH = 64
 #: Largest weight; the weights of one path must add up to less than 2**31.
 MAX_WEIGHT = 1 << 25
+# Most entries of all neighbour lists under base weights.
+_MOST_BASE_ENTRIES = 1 << 24
 
 
 class ReweightedGraph(Pools):
@@ -29,9 +31,12 @@ class ReweightedGraph(Pools):
     Args:
         graph: the matching graph.
         list_length: most detectors in the neighbour list of an event.
+        keep_base_lists: make room for lists under base weights, for `decode_given`.
     """
 
-    def __init__(self, graph: MatchingGraph, *, list_length: int = LIST_LENGTH) -> None:
+    def __init__(
+        self, graph: MatchingGraph, *, list_length: int = LIST_LENGTH, keep_base_lists: bool = False
+    ) -> None:
         super().__init__(layout.GRAPH)
         num_detectors, num_edges = graph.num_detectors, graph.num_edges
         flip_bytes = (graph.num_observables + 7) // 8
@@ -64,9 +69,11 @@ class ReweightedGraph(Pools):
         positions[adjacent["edge"], (row > adjacent["detector"]).astype(np.int64)] = np.arange(adjacent.size)
         positions = positions[first_parallel]
 
-        num_neighbours = num_detectors * min(list_length, max(num_detectors, 1)) + 1
+        room = num_detectors * min(list_length, max(num_detectors, 1))
+        num_base_entries = min(room, _MOST_BASE_ENTRIES) if keep_base_lists else 0
+        num_neighbours = num_base_entries + room + 1
         detectors = np.zeros(num_detectors, dtype=layout.DETECTOR)
-        detectors["outward"] = reweighted.UNKNOWN
+        detectors["outward"] = event_lists.UNKNOWN
         self.own(
             detectors=detectors,
             neighbours=np.zeros(num_neighbours, dtype=layout.NEIGHBOUR),
@@ -93,8 +100,12 @@ class ReweightedGraph(Pools):
             has_lazy_boundary=1,
             has_inverted=int(graph.certain_detectors.any()),
         )
+        base_lists = np.zeros(num_detectors if keep_base_lists else 0, dtype=BASE_LIST)
+        base_lists["first"] = -1
         self.reweight = Pools(REWEIGHT)
         self.reweight.own(
+            base_lists=base_lists,
+            is_changed=np.zeros(base_lists.size, dtype=np.uint8),
             positions=positions.reshape(-1),
             first_parallel=first_parallel,
             edge_has_flips=has_flips,
@@ -104,6 +115,8 @@ class ReweightedGraph(Pools):
             parity=np.zeros(num_detectors, dtype=np.uint8),
         )
         self.reweight.set(
+            num_base_lists=base_lists.size,
+            most_base_entries=num_base_entries,
             num_detectors=num_detectors,
             num_edges=num_edges,
             has_parallel_edges=int(same.any()),

@@ -1,5 +1,7 @@
 """Streaming decoder of one logical qubit: constant memory, constant time per cycle, any number of cycles."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -114,6 +116,10 @@ class StreamingDecoder:
             ]
         self._start()
 
+    def __repr__(self) -> str:
+        plan = self._plan
+        return f"<{type(self).__name__}: {self._model!r}, commit {plan.commit}, buffer {plan.buffer} cycles>"
+
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process. A copy
         # starts with a new shot.
@@ -128,7 +134,7 @@ class StreamingDecoder:
         commit: int | None = None,
         buffer: int | None = None,
         decoder: str = "mwpm",
-    ) -> "StreamingDecoder":
+    ) -> StreamingDecoder:
         """Construct a streaming decoder for a memory circuit; cost and memory do not depend on its length.
 
         Args:
@@ -161,7 +167,7 @@ class StreamingDecoder:
         commit: int | None = None,
         buffer: int | None = None,
         decoder: str = "mwpm",
-    ) -> "StreamingDecoder":
+    ) -> StreamingDecoder:
         """Construct a streaming decoder for a DEM; it accepts detection events only, no measurements.
 
         Args and errors as in `from_circuit`, except `dem`, see `LayeredModel.from_dem`.

@@ -25,7 +25,7 @@ from decoders.streaming.layer_edges import Layered, LayerEdges, find_layers
 _MOST_REPEATS_WRITTEN_OUT = 100
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class LayeredModel:
     """A detector error model as layers of columns."""
 
@@ -58,8 +58,13 @@ class LayeredModel:
     implied: tuple[LayerImplied, ...] | None = None
     #: Whole errors of each of these layers, with `implied`.
     errors: tuple[LayerErrors, ...] | None = None
+
     #: bool (edges of the layer,) for each of these layers, with `implied`: see `CorrelatedGraph.observed`.
     observed: tuple[NDArray[np.bool_], ...] | None = None
+
+    def __repr__(self) -> str:
+        size = f"{self.num_layers} layers of {self.num_columns} columns"
+        return f"<LayeredModel: {size}, distance {self.distance}>"
 
     @property
     def num_columns(self) -> int:
@@ -226,7 +231,10 @@ class LayeredModel:
         if not self.bulk and num_layers != fixed:
             raise ValueError(f"{num_layers} layers: this model has no repeating bulk, only {fixed} fit")
         if num_layers < fixed:
-            raise ValueError(f"{num_layers} layers: the first and last cycles alone are {fixed}; use more")
+            raise ValueError(
+                f"{num_layers} layers: must be at least {fixed}, because the first {len(self.first)} and the "
+                f"last {len(self.last)} differ from the repeated ones; use more cycles"
+            )
         if (num_layers - fixed) % self.period:
             below = num_layers - (num_layers - fixed) % self.period
             raise ValueError(

@@ -1,5 +1,7 @@
 """Parallel windows: streaming decoding on several threads."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -124,7 +126,7 @@ class ParallelStreamingDecoder:
         buffer: int | None = None,
         block: int | None = None,
         decoder: str = "mwpm",
-    ) -> "ParallelStreamingDecoder":
+    ) -> ParallelStreamingDecoder:
         """Construct a decoder for a memory circuit.
 
         Args:
@@ -147,7 +149,7 @@ class ParallelStreamingDecoder:
             measurements=MeasurementModel.from_circuit(circuit, model),
         )
 
-    def __enter__(self) -> "ParallelStreamingDecoder":
+    def __enter__(self) -> ParallelStreamingDecoder:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -302,7 +304,7 @@ class ParallelStreamingDecoder:
             return worker.flips()
 
     @contextmanager
-    def _worker(self, graphs: list[SearchGraph]) -> Iterator["_Worker"]:
+    def _worker(self, graphs: list[SearchGraph]) -> Iterator[_Worker]:
         """Yield an idle or new worker with these graphs."""
         try:
             worker = self._idle.pop()

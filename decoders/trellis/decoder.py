@@ -1,5 +1,7 @@
 """Trellis decoder: most likely logical class, by matching where that is unambiguous, else by summation."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

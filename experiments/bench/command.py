@@ -17,6 +17,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "logical errors on circuits of many families and on random models",
     ),
     "build": ("experiments.bench.speed.build", "time and memory of building decoders for long memories"),
+    "engine": (
+        "experiments.bench.speed.engine",
+        "time of a shot in a sweep: our engine against sinter with PyMatching",
+    ),
     "streaming": (
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",

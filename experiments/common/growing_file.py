@@ -1,11 +1,14 @@
 """Text files that grow by whole lines, so that results survive a stop at any moment."""
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
+
+from qec.files import write_file
 
 if sys.platform != "win32":
     import fcntl
@@ -36,22 +39,30 @@ class GrowingFile:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.close(self._file)
+                self.__exit__()
                 raise ValueError(f"{self.path}: another run is writing to it; {self._advice}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
     def append(self, line: str) -> None:
         """Write a line.
 
         Raises:
-            OSError: the disk is full.
+            OSError: the disk is full; the file ends with its last whole line, and the message names it.
         """
         data = (line + "\n").encode()
-        if os.write(self._file, data) != len(data):
-            raise OSError(f"{self.path}: the disk took only a part of a line; is it full?")
+        size = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, data) == len(data):
+                return
+            os.ftruncate(self._file, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
     def cut(self, tail: bytes) -> None:
         """Remove the end of the file, a half-written line."""
@@ -61,7 +72,8 @@ class GrowingFile:
         """Read a file of JSON values, one a line.
 
         Args:
-            take: called with each value; ValueError, KeyError and TypeError mean that it is no record.
+            take: called with each value; ValueError, KeyError, TypeError or AttributeError: it is no
+                record.
 
         Returns:
             Whether a half-written last line was cut off.
@@ -73,7 +85,7 @@ class GrowingFile:
         for number, line in enumerate(lines, start=1):
             try:
                 take(json.loads(line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise ValueError(
                     f"{self.path}, line {number}: not a record; delete the line, or {self._advice}"
                 ) from None
@@ -81,8 +93,8 @@ class GrowingFile:
             self.cut(rest)
         return bool(rest)
 
-    def replace(self, values: Iterable[Any]) -> None:
-        """Write these JSON values in place of all lines."""
-        os.ftruncate(self._file, 0)
-        for value in values:
-            self.append(json.dumps(value))
+    def replace(self, lines: Iterable[str]) -> None:
+        """Write these lines in place of all others; the old ones stay if the disk is full."""
+        write_file(self.path, "".join(f"{line}\n" for line in lines))
+        self.__exit__()
+        self.__enter__()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qec.files import write_file
+
 
 def write_json(path: str | Path, data: Mapping[str, Any]) -> None:
     """Write plain data; NaN and infinity, which JSON does not know, become null.
@@ -13,9 +15,7 @@ def write_json(path: str | Path, data: Mapping[str, Any]) -> None:
     Readers see the old file or the new one, never half of one.
     """
     text = json.dumps(_finite(data), indent=1, allow_nan=False) + "\n"
-    partial = Path(f"{path}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_file(path, text)
 
 
 def _finite(value: Any) -> Any:

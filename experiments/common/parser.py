@@ -4,6 +4,8 @@ import argparse
 import difflib
 import math
 import shutil
+import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +23,8 @@ class Parser(argparse.ArgumentParser):
     """An argument parser with one-line errors; flags are never guessed from their beginning.
 
     Options that take several values (`nargs="+"` with a type or choices) take them apart or with commas:
-    `3 5 7` or `3,5,7`. The help of an option ends with its default.
+    `3 5 7` or `3,5,7`. Singular and plural of a flag are the same. The help of an option ends with its
+    default.
     """
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
@@ -34,6 +37,22 @@ class Parser(argparse.ArgumentParser):
             kind, choices = options.pop("type", str), options.pop("choices", None)
             options |= {"type": _apart(kind, choices), "action": _Flat}
         return super().add_argument(*names, **options)
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse, with flags also in the other number (`--distance`, `--distances`) and with hyphens."""
+        given = list(sys.argv[1:] if args is None else args)
+        end = given.index("--") if "--" in given else len(given)
+        return super().parse_known_args([*map(self._spelling, given[:end]), *given[end:]], namespace)
+
+    def _spelling(self, word: str) -> str:
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("--") or flag in self._option_string_actions:
+            return word
+        plain = "--" + flag[2:].replace("-", "_")
+        for known in (plain, plain + "s", plain.removesuffix("s")):
+            if known in self._option_string_actions:
+                return known + equals + value
+        return word
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse; an unknown flag is an error that names a similar one."""
@@ -115,26 +134,64 @@ def real(above: float = -math.inf, below: float = math.inf) -> Callable[[str], f
     return parse
 
 
-def output(suffix: str = "") -> Callable[[str], str]:
-    """Accept a file to write, in a folder that exists, with a name that ends in `suffix`."""
+def output(*suffixes: str) -> Callable[[str], str]:
+    """Accept a file to write, in a folder that exists, with a name that has one of these endings."""
 
     def parse(text: str) -> str:
         path = Path(text)
-        if path.suffix != suffix and suffix:
-            raise argparse.ArgumentTypeError(f"{text}: must end in {suffix}")
+        if suffixes and path.suffix not in suffixes:
+            raise argparse.ArgumentTypeError(f"{text}: must end in {' or '.join(suffixes)}")
         if not path.parent.is_dir():
             raise argparse.ArgumentTypeError(f"{text}: no folder {path.parent}, make it first")
-        if path.is_dir():
-            raise argparse.ArgumentTypeError(f"{text}: is a folder, give a file")
+        try:
+            check_writable(path)
+        except OSError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
         return text
 
     return parse
 
 
+#: Accept a figure to write.
+figure = output(".png", ".svg", ".pdf")
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError unless a file can be written there; found before the work, not after it."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, give a file")
+    if path.exists() and not path.is_file():
+        return  # such as /dev/null or a pipe
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.exists():
+            path.open("ab").close()
+    except OSError as error:
+        raise PermissionError(f"{path}: cannot be written there ({error.strerror})") from None
+
+
+def new_folder(text: str) -> Path:
+    """Accept a folder, which is made if only the last part of its path is missing."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no folder {path.parent}, make it first")
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: cannot be made ({error.strerror})") from None
+    return path
+
+
 def folder(text: str) -> Path:
-    """Accept a folder that exists."""
+    """Accept a folder that exists and can be written."""
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text}: no such folder, make it first")
+    try:
+        with tempfile.TemporaryFile(dir=text):
+            pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: cannot be written there ({error.strerror})") from None
     return Path(text)
 
 

@@ -25,13 +25,21 @@ def preparation(command: str, what: str, *, progress: Progress) -> Iterator[None
         what: what is prepared, such as the name of a decoder.
         progress: shows a line in the meantime.
     """
-    progress.show(f"preparing {what}; the first use compiles its kernels")
     start = time.monotonic()
-    yield
+    with progress.remind(f"preparing {what}; the first use compiles its kernels", after=_MOMENT):
+        yield
     seconds = time.monotonic() - start
     if seconds >= _MOMENT:
         progress.clear()
         print(f"{command}: preparing {what} took {seconds:.1f} s (outside decoding times)", file=sys.stderr)
+
+
+def small_model() -> stim.DetectorErrorModel:
+    """Make the DEM of a small memory, for decoders that are made to be compiled."""
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z", distance=3, rounds=3, after_clifford_depolarization=0.01
+    )
+    return circuit.detector_error_model(decompose_errors=True)
 
 
 def make_decoder(
@@ -64,10 +72,7 @@ def compile_kernels(
         with_gaps: those of which gaps will be asked for.
         progress: see `preparation`.
     """
-    circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z", distance=3, rounds=3, after_clifford_depolarization=0.01
-    )
-    dem = circuit.detector_error_model(decompose_errors=True)
+    dem = small_model()
     for name in dict.fromkeys(names):
         with preparation(command, name, progress=progress):
             decoders.from_dem(name, dem).warm_up(gaps=name in with_gaps)

@@ -5,8 +5,10 @@ time, so that the formats stay stim's business.
 """
 
 import itertools
+import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -14,6 +16,8 @@ from typing import BinaryIO, Self
 import numpy as np
 import stim
 from numpy.typing import NDArray
+
+from qec.files import FileWriter, new_file, write_file
 
 PackedBits = NDArray[np.uint8]
 
@@ -79,6 +83,9 @@ def _run_length_pieces(file: BinaryIO, num_bits: int, num_shots: int) -> Iterato
         if len(rest) > (num_bits + 1) * num_shots:
             raise ValueError(f"not r8 data of {num_bits} bits a shot: no shot ends where it should")
     if rest:
+        data = np.frombuffer(rest, dtype=np.uint8)
+        if data[-1] == 255 or int((data.astype(np.int64) + (data != 255)).sum()) % (num_bits + 1):
+            raise ValueError("the data end within a shot, so they are cut off")
         yield rest
 
 
@@ -136,6 +143,24 @@ class ShotReader:
             return _fixed_pieces(self._file, self._num_bits * 8 * (self._shots_per_piece // 64))
         return _fixed_pieces(self._file, (self._num_bits + 7) // 8 * self._shots_per_piece)
 
+    def _check_end(self, piece: bytes) -> None:
+        """Refuse a text that ends within a shot: cut off, its last number would be another one."""
+        if self._format in ("hits", "dets") and not piece.endswith(b"\n"):
+            raise ValueError("the last line has no line end, so it may be cut off")
+
+    def _check_bits(self, piece: bytes, events: PackedBits, observables: PackedBits) -> None:
+        """Refuse data that stim accepts, with another meaning than their writer can have had."""
+        if self._format in ("hits", "dets"):
+            numbers = re.findall(rb"[0-9]+", piece)
+            ones = int(np.bitwise_count(events).sum() + np.bitwise_count(observables).sum())
+            if len(numbers) != ones:
+                raise ValueError("a shot lists a detector or an observable twice")
+        if self._format == "b8" and self._num_bits % 8:
+            rows = np.frombuffer(piece, dtype=np.uint8).reshape(-1, (self._num_bits + 7) // 8)
+            dirty = np.flatnonzero(rows[:, -1] >> self._num_bits % 8)
+            if dirty.size:
+                raise ValueError(f"shot {dirty[0]} of them has bits set beyond its {self._num_bits} bits")
+
     def __iter__(self) -> Iterator[tuple[PackedBits, PackedBits]]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "piece"
@@ -145,7 +170,8 @@ class ShotReader:
                     piece = next(pieces, None)
                     if piece is None:
                         return
-                    path.write_bytes(piece)
+                    write_file(path, piece)
+                    self._check_end(piece)
                     events, observables = stim.read_shot_data_file(
                         path=path,
                         format=self._format,
@@ -154,6 +180,7 @@ class ShotReader:
                         num_observables=self._num_observables,
                         separate_observables=True,
                     )
+                    self._check_bits(piece, events, observables)
                 except ValueError as error:
                     first = number * self._shots_per_piece
                     raise ValueError(
@@ -161,6 +188,46 @@ class ShotReader:
                         f"{self._num_detectors} detectors and {self._num_observables} observables: {error}"
                     ) from None
                 yield events, observables
+
+
+def encode_shots(observables: PackedBits, *, format: str, num_observables: int) -> bytes:
+    """Encode observables in one of stim's formats: stim's own writer reports no error on a full disk.
+
+    Args:
+        observables: uint8 (shots, ceil(num_observables / 8)), little bit order; full groups of 64 shots for
+            `ptb64`.
+        format: one of `FORMATS`.
+        num_observables: bits per shot.
+    """
+    if format == "b8":
+        return observables.tobytes()
+    if format in ("01", "ptb64"):
+        bits = np.unpackbits(observables, axis=1, count=num_observables, bitorder="little")
+        if format == "01":
+            text = np.full((len(bits), num_observables + 1), ord("\n"), dtype=np.uint8)
+            text[:, :-1] = bits + ord("0")
+            return text.tobytes()
+        groups = bits.reshape(-1, 64, num_observables).swapaxes(1, 2)
+        return np.packbits(groups, axis=2, bitorder="little").tobytes()
+    # Few patterns occur in many shots.
+    patterns, which = np.unique(observables, axis=0, return_inverse=True)
+    bits = np.unpackbits(patterns, axis=1, count=num_observables, bitorder="little")
+    words = [_encode_shot(np.flatnonzero(row).tolist(), format, num_observables) for row in bits]
+    return b"".join(words[number] for number in which.tolist())
+
+
+def _encode_shot(ones: list[int], format: str, num_bits: int) -> bytes:
+    if format == "hits":
+        return ",".join(map(str, ones)).encode() + b"\n"
+    if format == "dets":
+        return " ".join(["shot", *(f"L{one}" for one in ones)]).encode() + b"\n"
+    code = bytearray()
+    place = 0
+    for one in [*ones, num_bits]:  # r8: the zeros before each one, and before a one after the last bit
+        full, rest = divmod(one - place, 255)
+        code += b"\xff" * full + bytes([rest])
+        place = one + 1
+    return bytes(code)
 
 
 class PredictionWriter:
@@ -180,14 +247,14 @@ class PredictionWriter:
         self, *, path: Path | None = None, stream: BinaryIO | None = None, format: str, num_observables: int
     ) -> None:
         self._path = path
-        self._partial = None if path is None else path.with_name(path.name + ".partial")
-        self._stream = stream
+        self._stream: BinaryIO | FileWriter | None = stream
+        self._open = ExitStack()
         self._format = format
         self._num_observables = num_observables
 
     def __enter__(self) -> Self:
-        if self._partial is not None:
-            self._stream = self._partial.open("wb")
+        if self._path is not None:
+            self._stream = self._open.enter_context(new_file(self._path))
         return self
 
     def write(self, predictions: PackedBits) -> None:
@@ -198,23 +265,11 @@ class PredictionWriter:
             raise ValueError(
                 "ptb64 holds groups of 64 shots, and the last group is short: choose another format"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "piece"
-            stim.write_shot_data_file(
-                data=predictions,
-                path=path,
-                format=self._format,
-                num_observables=self._num_observables,
-            )
-            self._stream.write(path.read_bytes())
+        self._stream.write(
+            encode_shots(predictions, format=self._format, num_observables=self._num_observables)
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._partial is None or self._path is None or self._stream is None:
-            return
-        self._stream.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink()
+        self._open.__exit__(kind, error, trace)

@@ -4,8 +4,11 @@ import io
 import re
 import shutil
 import textwrap
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Self
 
 from rich.console import Console
@@ -51,6 +54,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, keys: int = 1
     return "\n\n".join(_draw(block, width, left=left) for block in blocks)
 
 
+def fold(text: str) -> str:
+    """Fold lines that are wider than the terminal between words; lines that begin with a blank stay."""
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        if len(line) > width and not line.startswith(" ")
+        else line
+        for line in text.split("\n")
+    )
+
+
 def _width(column: Sequence[str]) -> int:
     return _GAP + max(len(line) for cell in column for line in cell.split("\n"))
 
@@ -79,21 +93,22 @@ def _draw(columns: Sequence[Sequence[str]], width: int, *, left: int) -> str:
 
 
 class Progress:
-    """Progress on stderr: a line that is redrawn on a terminal, elsewhere a new line now and then.
+    """Progress on stderr: a line that is redrawn on a terminal, elsewhere a dated line every minute.
 
     Nothing is drawn between two calls of `show`, because another thread would disturb what is measured.
 
     Args:
         console: where to draw; None is stderr.
-        period: least seconds between two lines; None is 0.2 on a terminal and 10 elsewhere.
+        period: least seconds between two lines; None is 0.2 on a terminal, elsewhere 10 before the first and
+            60 between the others.
     """
 
     def __init__(self, *, console: Console | None = None, period: float | None = None) -> None:
         self._console = Console(stderr=True) if console is None else console
         self._in_place = self._console.is_interactive
-        self._period = period if period is not None else (0.2 if self._in_place else 10.0)
+        self._period = period if period is not None else (0.2 if self._in_place else 60.0)
         # A log stays empty for commands that end soon.
-        self._next_time = 0.0 if self._in_place else time.monotonic() + self._period
+        self._next_time = 0.0 if self._in_place else time.monotonic() + min(self._period, 10.0)
         self._display = Display(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             console=self._console,
@@ -141,8 +156,28 @@ class Progress:
         else:
             left = self._display.tasks[0].time_remaining
             ending = "" if left is None else f", about {duration(left)} left"
-            self._console.file.write(f"{message}{ending}\n")
+            self._console.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {message}{ending}\n")
             self._console.file.flush()
+
+    @contextmanager
+    def remind(self, message: str, *, after: float) -> Iterator[None]:
+        """Write a message to a log if the block takes long; a terminal shows it at once.
+
+        For work that shows nothing itself and whose time is not measured: another thread writes.
+
+        Args:
+            message: what is being done.
+            after: seconds.
+        """
+        self.show(message)
+        timer = threading.Timer(after, self.show, [message], {"always": True})
+        timer.daemon = True
+        if not self._in_place:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def clear(self) -> None:
         """Wipe the line, so that what follows starts at the margin."""

@@ -7,12 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from typing import Any
-
-import sinter
-import stim
 
 from experiments.common.parent import announce_parent, watch_parent, withdraw_parent
 
@@ -93,18 +88,3 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="die with parent", daemon=True).start()
-
-
-@dataclass(frozen=True)
-class Guarded(sinter.Decoder):  # type: ignore[misc]
-    """A decoder for sinter's workers that ends its worker when the sweep was killed.
-
-    Without it, a worker whose parent was killed continues until all its shots are done, unnoticed.
-    """
-
-    decoder: Any
-
-    def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Any:
-        """Compile the decoder inside."""
-        die_with_parent()
-        return self.decoder.compile_decoder_for_dem(dem=dem)

@@ -6,10 +6,12 @@ python -m experiments.examples.compare_decoders --circuit my_circuit.stim --deco
 import argparse
 import math
 import time
+from pathlib import Path
 
 import stim
 
 import decoders
+from qec.datasets.models import read_circuit
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--shots", type=int, default=100_000)
     options = parser.parse_args(arguments)
     if options.circuit is not None:
-        circuit = stim.Circuit.from_file(options.circuit)
+        circuit = read_circuit(Path(options.circuit))
     else:
         circuit = stim.Circuit.generated(
             "surface_code:rotated_memory_z", distance=5, rounds=5, after_clifford_depolarization=0.005

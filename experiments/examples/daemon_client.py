@@ -12,6 +12,7 @@ import numpy as np
 import stim
 
 import decoders
+from qec.files import write_file
 from realtime.protocol import wire
 from realtime.service.client import Client, DaemonProcess
 from realtime.service.daemon import DaemonConfig
@@ -29,15 +30,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     decoder = decoders.StreamingDecoder.from_circuit(circuit)
     frames = decoder.to_frames(circuit.compile_detector_sampler(seed=1).sample(options.shots))
-    packed = np.packbits(frames, axis=2, bitorder="little")
     folder = tempfile.TemporaryDirectory()
-    circuit.to_file(f"{folder.name}/memory.stim")
+    write_file(f"{folder.name}/memory.stim", f"{circuit}\n")
     daemon = DaemonProcess(DaemonConfig(model=f"{folder.name}/memory.stim"))
     with folder, daemon, Client(daemon.control) as client:
         welcome = client.hello()
         pair = client.connect(welcome)
         numbers = itertools.count()
-        for shot, layers in enumerate(packed):
+        for shot, layers in enumerate(np.packbits(frames, axis=2, bitorder="little")):
             for first in range(0, options.cycles, options.frame_cycles):
                 rows = layers[first : options.cycles][: options.frame_cycles]
                 last = first + len(rows) == options.cycles

@@ -14,7 +14,7 @@ import decoders
 from experiments.common.json_file import write_json
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.numbers import estimate, number
-from experiments.common.parser import output, real, whole
+from experiments.common.parser import figure, output, real, whole
 from experiments.common.points import Point, decoding_model, rounds_of
 from experiments.common.preparation import preparation
 from experiments.common.sampling import MemorySampler
@@ -75,7 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--bins", type=whole(), default=12, metavar="N", help="of the calibration")
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     add("--json", type=output(), metavar="FILE", help="write all bins and thresholds there")
-    add("--out", type=output(".png"), default="qec_gap.png", metavar="PNG", help="figure")
+    add(
+        "--out",
+        type=figure,
+        default="qec_gap.png",
+        metavar="FILE",
+        help="PNG, SVG or PDF",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

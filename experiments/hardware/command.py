@@ -3,6 +3,7 @@
 import argparse
 import csv
 import dataclasses
+import io
 import math
 import os
 import sys
@@ -14,10 +15,11 @@ import stim
 
 import decoders
 from experiments.common.json_file import write_json
-from experiments.common.parser import decoder, output, whole
+from experiments.common.parser import decoder, figure, output, whole
 from experiments.common.preparation import compile_kernels
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
+from experiments.hardware.figure import draw
 from experiments.hardware.report import report
 from experiments.hardware.results import (
     DECODED,
@@ -31,6 +33,7 @@ from experiments.hardware.results import (
 )
 from qec import priors, statistics
 from qec.datasets import Experiment, find_experiments, read_experiment
+from qec.files import write_file
 from qec.resources import data_path
 
 SAMPLE = "samples"
@@ -45,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec hardware`."""
     add = parser.add_argument
     add(
-        "path",
-        nargs="?",
+        "paths",
+        nargs="*",
         metavar="PATH",
-        help="an experiment folder or a tree of them, in the layout of Google's 2022/2023 or 2024 data; "
+        help="experiment folders or trees of them, in the layout of Google's 2022/2023 or 2024 data; "
         "default: the simulated sample that ships with the project",
     )
     add(
@@ -87,18 +90,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--json", type=output(), metavar="FILE", help="write results, fits, totals and Lambda")
     add("--csv", type=output(), metavar="FILE", help="write one row for each experiment and decoder")
+    add("--out", type=figure, metavar="FILE", help="draw error per cycle against distance: PNG, SVG or PDF")
 
 
 def run(args: argparse.Namespace) -> int:
     """Decode the experiments; see `add_arguments`."""
     names = list(dict.fromkeys(args.decoder or [DEFAULT_DECODER]))
     # Absolute, so that folders above "." can be told from their names.
-    root = data_path(SAMPLE) if args.path is None else Path(os.path.abspath(args.path))
-    folders = find_experiments(root)
-    if not folders:
-        raise ValueError(
-            f"{root}: no experiment in it (a folder with properties.yml or metadata.json and shots)"
-        )
+    roots = [Path(os.path.abspath(path)) for path in args.paths] or [data_path(SAMPLE)]
+    folders = _folders(roots)
     root = Path(os.path.commonpath([release_folder(folder) for folder in folders]))
     results: list[Result] = []
     seen: dict[tuple[str, int, int, str], list[Experiment]] = {}
@@ -117,13 +117,31 @@ def run(args: argparse.Namespace) -> int:
             _write(args, results)
             if done < len(folders) and (args.json or args.csv):
                 print(f"kept the results of {done} of {len(folders)} experiments", file=sys.stderr)
-    what = "the simulated sample that ships with the project" if args.path is None else args.path
+    what = ", ".join(args.paths[:3]) + (", ..." if len(args.paths) > 3 else "")
+    what = what or "the simulated sample that ships with the project"
     print(f"{len(folders)} experiment{'s' * (len(folders) > 1)} in {what}")
     fitted = fits(results, fit_from=args.fit_from)
-    print(report(results, fitted, totals(results, fitted)))
+    summed = totals(results, fitted)
+    print(report(results, fitted, summed))
     if args.json or args.csv:
         print("\n" + "\n".join(filter(None, (args.json, args.csv))))
+    if args.out:
+        drawn = draw(args.out, summed)
+        print(f"\nFigure: {drawn}" if drawn else "\nNo figure: it needs memories of several durations")
     return 0
+
+
+def _folders(roots: Sequence[Path]) -> list[Path]:
+    """Find the experiments in several trees, each once."""
+    found: list[Path] = []
+    for root in roots:
+        inside = find_experiments(root)
+        if not inside:
+            raise ValueError(
+                f"{root}: no experiment in it (a folder with properties.yml or metadata.json and shots)"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
 
 
 def error_models(experiment: Experiment) -> list[str]:
@@ -286,12 +304,11 @@ def _write(args: argparse.Namespace, results: Sequence[Result]) -> None:
         }
         write_json(args.json, document)
     if args.csv is not None:
-        partial = Path(args.csv + ".partial")
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(args.csv)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_file(args.csv, text.getvalue())
 
 
 def _row(result: Result) -> dict[str, object]:

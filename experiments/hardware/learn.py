@@ -13,6 +13,7 @@ from experiments.hardware.learn_report import report
 from qec import priors
 from qec.datasets import find_experiments, read_experiment
 from qec.datasets.models import read_error_model
+from qec.files import write_file
 
 _HALVES = ("from_odd_for_even", "from_even_for_odd")
 
@@ -73,9 +74,7 @@ def run(args: argparse.Namespace) -> int:
     for model, (name, events) in zip(learned, parts, strict=True):
         print(report(model, events=events, shots=name, start=found.model_name) + "\n")
     for model, file in zip(learned, outputs, strict=False):
-        partial = file.with_name(file.name + ".partial")
-        model.error_model.to_file(partial)
-        partial.replace(file)
+        write_file(file, f"{model.error_model}\n")
         print(file)
     return 0
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import stim
 
 from decoders import StreamingDecoder
+from qec.files import write_file
 from realtime.in_process import InProcessLoop
 from realtime.latency import Histogram
 from realtime.placement import Placement, pin_thread
@@ -186,7 +187,7 @@ def _as_processes(
     with contextlib.ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="qec-daemon-")))
         model = folder / "model.stim"
-        circuit.to_file(model)
+        write_file(model, f"{circuit}\n")
         daemon = parts.enter_context(
             DaemonProcess(
                 DaemonConfig(

@@ -10,10 +10,10 @@ from typing import Any
 from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
-from experiments.common.parser import output, whole
+from experiments.common.parser import figure, output, whole
 from experiments.common.points import Point
 from experiments.common.sampling import check_size
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 from experiments.loop import options, panels, report
 from experiments.loop.measurement import Plan, measure, spread, tail
 from experiments.loop.options import CODE, duration, strength
@@ -44,7 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both")
     options.add_loop(parser)
     add("--json", type=output(), metavar="FILE", help="write everything that was measured")
-    add("--out", type=output(".png"), default="qec_realtime.png", metavar="PNG", help="figure")
+    add(
+        "--out",
+        type=figure,
+        default="qec_realtime.png",
+        metavar="FILE",
+        help="PNG, SVG or PDF",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             say=progress.show,
         )
-    print(found.text())
+    print(fold(found.text()))
     if args.json:
         write_json(args.json, found.to_json(vars(args)))
         print(f"JSON: {args.json}")

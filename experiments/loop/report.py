@@ -155,7 +155,7 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
             "as fast as the data come."
         )
     lines += [
-        "decision: last data received -> correction ready. loop: last cycle due -> correction back at the",
+        "decision: last data received -> correction ready. loop: last cycle due -> correction back at the "
         "source. window: due -> decoded in the middle of a shot. All from due times: a late source counts.",
         "[..]: 95 % intervals. Shots of all lengths end with the same data, and are played alternately.",
     ]

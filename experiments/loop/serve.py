@@ -9,6 +9,7 @@ from experiments.common.parser import whole
 from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
+from qec.files import write_file
 from realtime.placement import choose_cores
 from realtime.service.daemon import DaemonConfig, main
 
@@ -48,8 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
-    if (args.model is None) == (args.distance is None):
-        raise ValueError("what to decode: give either --model FILE or --distance D")
+    if args.model is not None and args.distance is not None:
+        raise ValueError("--model and --distance: give one of them")
+    if args.model is None and args.distance is None:
+        args.distance = options.DEFAULT_DISTANCE
     if args.model is not None and args.bias is not None:
         raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
     placement = choose_cores(streams=args.streams) if args.spin else None
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             about = {"code": point.code, "distance": point.distance, "basis": point.basis}
             about |= {"noise": point.noise, "p": point.p}
             model = str(Path(folder) / "model.stim")
-            point.circuit().to_file(model)
+            write_file(model, f"{point.circuit()}\n")
         config = DaemonConfig(
             model=model,
             about=about,

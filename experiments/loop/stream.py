@@ -15,12 +15,12 @@ from decoders.streaming.digests import layout_digest, model_digest
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 from experiments.common.numbers import number
-from experiments.common.parser import real, whole
+from experiments.common.parser import output, real, whole
 from experiments.common.points import decoding_model
 from experiments.common.terminal import Progress, table
 from experiments.loop import options
 from experiments.loop.measurement import spread
-from experiments.loop.options import duration
+from experiments.loop.options import DEFAULT_DISTANCE, duration
 from experiments.loop.results import PERCENTILES, Spread
 from experiments.loop.shots import sample_playlist
 from qec.datasets import read_experiment
@@ -45,8 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("what", nargs="?", metavar="PATH", help="experiment folder or recorded stream; default: simulate")
     add("--to", metavar="ADDRESS", help="control address of the daemon, as qec serve printed it")
-    add("--record", metavar="FILE", help="write the frames into a file (without --to: instead of sending)")
-    options.add_code(parser, distance=5)
+    add(
+        "--record",
+        type=output(),
+        metavar="FILE",
+        help="write the frames into a new file (without --to: instead of sending)",
+    )
+    add("--force", action="store_true", help="let --record overwrite a file")
+    options.add_code(parser, distance=DEFAULT_DISTANCE)
     add("--cycles", type=whole(), default=1000, metavar="N", help="of that memory")
     add("--kind", choices=["events", "measurements"], default="events", help="what is sent")
     add("--shots", type=whole(), metavar="N", help="how many to play; default: 100, or all recorded ones")
@@ -71,13 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="when the daemon is lost, wait so long for one at this address; default: stop",
     )
     options.add_client_keys(parser)
-    add("--json", metavar="FILE", help="write a line for every shot, as it is answered")
+    add("--json", type=output(), metavar="FILE", help="write a line for every shot, as it is answered")
 
 
 def run(args: argparse.Namespace) -> int:
     """Play; see `add_arguments`."""
     if args.to is None and args.record is None:
         raise ValueError("where to: give --to ADDRESS of a daemon (qec serve), --record FILE, or both")
+    if args.record and Path(args.record).is_file() and not args.force:
+        raise ValueError(
+            f"--record {args.record}: there already; give a new file, or --force to overwrite it"
+        )
     with Progress() as progress:
         what = _what(args, progress)
         if args.record:

@@ -19,7 +19,7 @@ def draw(*, path: Path | str, panels: Sequence[DecoderPanel], title: str = "") -
     """Draw all panels side by side.
 
     Args:
-        path: PNG file to write; its folder must exist.
+        path: PNG, SVG or PDF file to write; its folder must exist.
         panels: at least one.
         title: a short one, or none.
 
@@ -27,14 +27,14 @@ def draw(*, path: Path | str, panels: Sequence[DecoderPanel], title: str = "") -
         The path.
 
     Raises:
-        ValueError: nothing to draw, or a name that is not a PNG's.
+        ValueError: nothing to draw, or a name with another ending.
         FileNotFoundError: the folder is missing.
     """
     if not any(panel.points for panel in panels):
         raise ValueError("nothing to draw: panels is empty")
     names = list(dict.fromkeys(point.decoder for panel in panels for point in panel.points))
     peers = {point.decoder for panel in panels for point in panel.points if point.peer}
-    with frame.picture(path, columns=len(panels)) as (found, all_axes):
+    with frame.picture(path, panels=len(panels)) as (found, all_axes):
         for index, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             _panel(axes, panel, names)
             letter = rf"$\mathbf{{{'abcdefgh'[index % 8]}}}$   " if len(panels) > 1 else ""

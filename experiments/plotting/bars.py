@@ -28,7 +28,7 @@ def draw_bars(*, path: Path | str, causes: Sequence[str], groups: Sequence[Bars]
     """Draw groups of horizontal bars, one row for each cause, the first on top.
 
     Args:
-        path: PNG file to write; its folder must exist.
+        path: PNG, SVG or PDF file to write; its folder must exist.
         causes: names of the rows.
         groups: bars next to each other in every row.
         x_label: what a bar's length shows.
@@ -37,7 +37,7 @@ def draw_bars(*, path: Path | str, causes: Sequence[str], groups: Sequence[Bars]
         The path.
 
     Raises:
-        ValueError: no causes or groups, lengths that disagree, or a name that is not a PNG's.
+        ValueError: no causes or groups, lengths that disagree, or a name with another ending.
         FileNotFoundError: the folder is missing.
     """
     if not causes or not groups:
@@ -45,7 +45,7 @@ def draw_bars(*, path: Path | str, causes: Sequence[str], groups: Sequence[Bars]
     for group in groups:
         if len(group.values) != len(causes):
             raise ValueError(f"{group.label!r} has {len(group.values)} values for {len(causes)} causes")
-    with picture(path, columns=1) as (found, (axes,)):
+    with picture(path, panels=1) as (found, (axes,)):
         rows = np.arange(len(causes))
         height = 0.8 / len(groups)
         barred = [v for group in groups for v in group.values if v is not None and v.low < v.high]

@@ -23,7 +23,7 @@ def draw_burst(
     """Draw detection events in space and time, and the detection fraction.
 
     Args:
-        path: PNG file to write; its folder must exist.
+        path: PNG, SVG or PDF file to write; its folder must exist.
         events: bool (cycles, checks).
         start_ms: time of the first cycle, the burst's onset being zero, in milliseconds.
         cycle_ms: duration of a cycle in milliseconds.
@@ -36,12 +36,12 @@ def draw_burst(
         The path.
 
     Raises:
-        ValueError: no events at all, or a name that is not a PNG's.
+        ValueError: no events at all, or a name with another ending.
         FileNotFoundError: the folder is missing.
     """
     if events.ndim != 2 or events.size == 0:
         raise ValueError(f"events have shape {events.shape}: expected (cycles, checks), neither of them 0")
-    with picture(path, columns=2) as (found, (left, right)):
+    with picture(path, panels=2) as (found, (left, right)):
         cycle, check = np.nonzero(events)
         left.plot(
             start_ms + cycle_ms * cycle, check, linestyle="", marker=".", markersize=1.2, color=color(0)

@@ -1,13 +1,13 @@
-"""Figures of error rates, detection fractions and curves, from plain data to PNG files.
+"""Figures of error rates, detection fractions and curves, from plain data to PNG, SVG or PDF files.
 
-House style: every series has its own marker and line style besides its colour, so that a picture reads in
+Every series has a marker and a line style of its own as well as a colour, so that a figure reads in
 grey; bars and bands are the intervals of the data, and the legend says which; a count of zero errors is an
-arrow down from its upper end. Nothing here touches matplotlib's global state: no pyplot, and the settings
-hold only while a picture is drawn.
+arrow down from its upper end; points that would hide each other are drawn side by side. Nothing here touches
+matplotlib's global state: no pyplot, and the settings hold only while a picture is drawn.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from experiments.plotting.frame import (
     log_axis,
     picture,
     points,
+    spread,
     whole_numbers,
 )
 from experiments.plotting.labels import epsilon_label, suppression_label
@@ -47,6 +48,7 @@ __all__ = [
     "detection_panel",
     "draw_curves",
     "draw_cycles",
+    "draw_grid",
     "draw_overview",
     "draw_ratio",
     "draw_suppression",
@@ -59,7 +61,7 @@ def draw_suppression(*, path: Path | str, series: Sequence[SuppressionSeries], t
     """Draw logical error per cycle against distance, with the fits of Lambda.
 
     Args:
-        path: PNG file to write; its folder must exist.
+        path: PNG, SVG or PDF file to write; its folder must exist.
         series: At least one.
         title: A short one, or none.
 
@@ -67,10 +69,10 @@ def draw_suppression(*, path: Path | str, series: Sequence[SuppressionSeries], t
         The path.
 
     Raises:
-        ValueError: For no series, lengths that disagree, nothing to draw, or a name that is not a PNG's.
+        ValueError: For no series, lengths that disagree, nothing to draw, or a name with another ending.
         FileNotFoundError: If the folder is missing.
     """
-    with picture(path, columns=1) as (found, (axes,)):
+    with picture(path, panels=1) as (found, (axes,)):
         _suppression(axes, series)
         axes.set_title(title)
     return found
@@ -78,9 +80,49 @@ def draw_suppression(*, path: Path | str, series: Sequence[SuppressionSeries], t
 
 def draw_cycles(*, path: Path | str, series: Sequence[CycleSeries], title: str = "") -> Path:
     """Draw logical error probability against cycles, with the fits; arguments as `draw_suppression`."""
-    with picture(path, columns=1) as (found, (axes,)):
+    with picture(path, panels=1) as (found, (axes,)):
         _cycles(axes, series)
         axes.set_title(title)
+    return found
+
+
+def draw_grid(
+    *,
+    path: Path | str,
+    panels: Mapping[str, Sequence[SuppressionSeries] | Sequence[CycleSeries]],
+    title: str = "",
+) -> Path:
+    """Draw several panels as `draw_suppression` or `draw_cycles` does.
+
+    Panels of logical error against distance have the same vertical axis.
+
+    Args:
+        path: As `draw_suppression`.
+        panels: Title of a panel -> its series, all of one kind.
+        title: As `draw_suppression`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: As `draw_suppression`.
+        FileNotFoundError: As `draw_suppression`.
+    """
+    if not panels:
+        raise ValueError("nothing to draw: panels is empty")
+    with picture(path, panels=len(panels)) as (found, all_axes):
+        suppression = [[s for s in series if isinstance(s, SuppressionSeries)] for series in panels.values()]
+        everything = [one for series in suppression for entry in series for one in entry.epsilons]
+        for axes, (name, series), lines in zip(all_axes, panels.items(), suppression, strict=True):
+            if lines:
+                _suppression(axes, lines, everything)
+            else:
+                _cycles(axes, [entry for entry in series if isinstance(entry, CycleSeries)])
+            axes.set_title(name)
+        if title and len(panels) > 1:
+            all_axes[0].figure.suptitle(title, fontsize=11)
+        elif title:
+            all_axes[0].set_title(title)
     return found
 
 
@@ -105,7 +147,7 @@ def draw_ratio(
         ValueError: As `draw_suppression`, or for a ratio that is not above zero.
         FileNotFoundError: As `draw_suppression`.
     """
-    with picture(path, columns=1) as (found, (axes,)):
+    with picture(path, panels=1) as (found, (axes,)):
         _ratio(axes, series, y_label=y_label, reference_label=reference_label)
         axes.set_title(title)
     return found
@@ -115,7 +157,7 @@ def draw_curves(*, path: Path | str, panels: Sequence[CurvePanel], title: str = 
     """Draw panels of plain curves side by side, four in two rows; otherwise as `draw_suppression`."""
     if not panels:
         raise ValueError("nothing to draw: panels is empty")
-    with picture(path, columns=len(panels)) as (found, all_axes):
+    with picture(path, panels=len(panels)) as (found, all_axes):
         for index, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
             curves_panel(axes, panel)
             letter = rf"$\mathbf{{{'abcdef'[index]}}}$   " if len(panels) > 1 else ""
@@ -143,7 +185,7 @@ def draw_overview(
         panels.append(("Detection events", lambda axes: detection_panel(axes, detection)))
     if not panels:
         raise ValueError("nothing to draw: give suppression, cycles or detection")
-    with picture(path, columns=len(panels)) as (found, all_axes):
+    with picture(path, panels=len(panels)) as (found, all_axes):
         for index, (axes, (name, draw)) in enumerate(zip(all_axes, panels, strict=True)):
             draw(axes)
             letter = rf"$\mathbf{{{'abc'[index]}}}$   " if len(panels) > 1 else ""
@@ -153,18 +195,22 @@ def draw_overview(
     return found
 
 
-def _suppression(axes: Axes, series: Sequence[SuppressionSeries]) -> None:
+def _suppression(
+    axes: Axes, series: Sequence[SuppressionSeries], everything: Sequence[Estimate] = ()
+) -> None:
+    """Draw one panel; `everything` that its vertical axis is to show, if more than its own series."""
     check_series(series)
     estimates = [estimate for entry in series for estimate in entry.epsilons]
-    log_axis(axes, estimates, ceiling=0.5)
+    log_axis(axes, everything or estimates, ceiling=0.5)
+    distance_axis(axes, [distance for entry in series for distance in entry.distances])
+    shifts = spread(axes, [entry.distances for entry in series], [entry.epsilons for entry in series])
     banded = False
     for index, entry in enumerate(series):
         lined = entry.fit is not None and _line_with_band(axes, entry, entry.fit, index)
         words = "" if entry.fit is None else suppression_label(entry.fit.value)
-        points(axes, entry.distances, entry.epsilons, index)
+        points(axes, entry.distances, entry.epsilons, index, shifts=shifts[index])
         legend_entry(axes, index, joined(entry.label, words), line=lined)
         banded = banded or lined
-    distance_axis(axes, [distance for entry in series for distance in entry.distances])
     axes.set_ylabel(r"logical error per cycle $\varepsilon_d$")
     fits = [entry.fit.value for entry in series if entry.fit is not None]
     add_legend(axes, meaning("bars and bands" if banded else "bars", estimates, fits))
@@ -174,6 +220,8 @@ def _cycles(axes: Axes, series: Sequence[CycleSeries]) -> None:
     check_series(series)
     estimates = [estimate for entry in series for estimate in entry.probabilities]
     log_axis(axes, estimates, ceiling=1.0)
+    axes.set_xlim(0, max(max(entry.cycles) for entry in series) * 1.04)
+    shifts = spread(axes, [entry.cycles for entry in series], [entry.probabilities for entry in series])
     for index, entry in enumerate(series):
         words = ""
         if entry.fit is not None:
@@ -181,12 +229,11 @@ def _cycles(axes: Axes, series: Sequence[CycleSeries]) -> None:
             cycles = np.linspace(min(entry.cycles), max(entry.cycles), 300)
             curve = entry.fit.probability(cycles)
             axes.plot(cycles, np.where(curve > 0, curve, np.nan), color=color(index), linestyle=dashes(index))
-        points(axes, entry.cycles, entry.probabilities, index)
+        points(axes, entry.cycles, entry.probabilities, index, shifts=shifts[index])
         legend_entry(axes, index, joined(entry.label, words), line=entry.fit is not None)
     if max(estimate.value for estimate in estimates) > 0.35:
         axes.set_ylim(top=max(axes.get_ylim()[1], 0.75))
         level(axes, 0.5, "1/2: nothing left", side="left")
-    axes.set_xlim(0, max(max(entry.cycles) for entry in series) * 1.04)
     whole_numbers(axes)
     axes.set_xlabel("number of cycles")
     axes.set_ylabel("logical error probability per shot")
@@ -243,12 +290,13 @@ def _ratio(axes: Axes, series: Sequence[RatioSeries], *, y_label: str, reference
     everything = [ratio for found in converted for ratio in found]
     log_axis(axes, [*everything, Estimate(1.0, 1.0, 1.0)], ceiling=math.inf, plain=True)
     level(axes, 1.0, reference_label, side="right")
+    distance_axis(axes, [distance for entry in series for distance in entry.distances])
+    shifts = spread(axes, [entry.distances for entry in series], converted)
     for index, (entry, found) in enumerate(zip(series, converted, strict=True)):
         values = [ratio.value for ratio in found]
         axes.plot(entry.distances, values, color=color(index), linestyle=dashes(index))
-        points(axes, entry.distances, found, index)
+        points(axes, entry.distances, found, index, shifts=shifts[index])
         legend_entry(axes, index, entry.label, line=True)
-    distance_axis(axes, [distance for entry in series for distance in entry.distances])
     axes.set_ylabel(y_label)
     barred = [ratio for ratio in everything if ratio.low < ratio.high]
     add_legend(axes, meaning("bars", barred) if barred else "")

@@ -1,10 +1,11 @@
 """Axes, points with intervals and legends, shared by all figures.
 
-The only file besides `figures` and its kin that imports matplotlib. Nothing here touches matplotlib's global
-state: no pyplot, and the settings hold only while a picture is drawn.
+Nothing here touches matplotlib's global state: no pyplot, and the settings hold only while a figure is drawn.
 """
 
+import io
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,35 +17,59 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 from PIL import Image
 
 from experiments.plotting.labels import power_label
 from experiments.plotting.style import STYLE, color, dashes, marker
+from qec.files import write_file
 from qec.statistics import Estimate
 
 _PANEL = (5.2, 3.9)  # inches
 _ARROW = 18  # points
 _MOST_INSIDE = 6  # entries of a legend inside the axes
+_MOST_COLUMNS = 4  # panels side by side
+_APART = 6.5  # points between markers that would hide each other
+# No dates and versions in the files: equal data give equal bytes.
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
 @contextmanager
-def picture(path: Path | str, *, columns: int) -> Iterator[tuple[Path, list[Axes]]]:
-    """Make axes to draw on; on leaving, write the file and free the figure."""
+def picture(path: Path | str, *, panels: int) -> Iterator[tuple[Path, list[Axes]]]:
+    """Make axes to draw on; on leaving, write the file and free the figure.
+
+    Args:
+        path: file to write, PNG, SVG or PDF by its ending; its folder must exist.
+        panels: number of axes: up to three in one row, more in rows of equal length.
+
+    Raises:
+        ValueError: another ending.
+        FileNotFoundError: the folder is missing.
+    """
     target = Path(path)
-    if target.suffix.lower() != ".png":
-        raise ValueError(f"{target}: figures are PNG files, give a name that ends in .png")
+    kind = target.suffix.lower()
+    if kind not in _METADATA:
+        raise ValueError(f"{target}: figures are PNG, SVG or PDF files, give a name that ends in .png")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: no folder {target.parent}, make it first")
     with matplotlib.rc_context(STYLE):
-        rows = 2 if columns == 4 else 1
-        figure = Figure(figsize=(_PANEL[0] * columns / rows, _PANEL[1] * rows), layout="constrained")
+        rows = 1 if panels < 4 else max(2, math.ceil(panels / _MOST_COLUMNS))
+        columns = math.ceil(panels / rows)
+        figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, columns // rows, squeeze=False)
-        yield target, list(axes.flat)
-        for panel in axes.flat:
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for unused in axes[panels:]:
+            unused.remove()
+        yield target, axes[:panels]
+        for panel in axes[:panels]:
             _settle_legend(panel, figure)
-        # No version in the file: equal data give equal bytes.
-        figure.savefig(target, metadata={"Software": None})
+        content = io.BytesIO()
+        figure.savefig(content, format=kind.removeprefix("."), metadata=_METADATA[kind])
+        write_file(target, content.getvalue())
         figure.clear()
 
 
@@ -52,13 +77,72 @@ def shrink(source: Path, target: Path) -> None:
     """Copy a PNG in 128 colours: of a third of the size."""
     with Image.open(source) as image:
         few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(target, optimize=True)
+    content = io.BytesIO()
+    few.save(content, format="png", optimize=True)
+    write_file(target, content.getvalue())
 
 
-def points(axes: Axes, positions: Sequence[float], estimates: Sequence[Estimate], index: int) -> None:
-    """Draw markers with error bars; zero as an arrow down from the upper end of its interval."""
-    looks: dict[str, Any] = {"color": color(index), "marker": marker(index), "markersize": 6, "zorder": 3}
-    for position, estimate in zip(positions, estimates, strict=True):
+def spread(
+    axes: Axes, positions: Sequence[Sequence[float]], estimates: Sequence[Sequence[Estimate]]
+) -> list[list[float]]:
+    """Find sideways shifts for points of several series that would hide each other.
+
+    Args:
+        axes: with their limits set.
+        positions: for each series, where its points are.
+        estimates: for each series, its points; those of zero have their marker at the upper end.
+
+    Returns:
+        For each series and point, a shift in points (1/72 inch); 0 where nothing is hidden.
+    """
+    scale = 72 / _figure(axes).dpi
+    shifts = [[0.0] * len(found) for found in positions]
+    at: dict[float, list[tuple[float, int, int]]] = {}
+    for series, (places, found) in enumerate(zip(positions, estimates, strict=True)):
+        for number, (place, one) in enumerate(zip(places, found, strict=True)):
+            height = one.value if one.value > 0 else one.high
+            if math.isfinite(height):
+                y = float(axes.transData.transform((place, height))[1]) * scale
+                at.setdefault(float(place), []).append((y, series, number))
+    for column in at.values():
+        groups: list[list[tuple[float, int, int]]] = []
+        for point in sorted(column):
+            if groups and point[0] - groups[-1][-1][0] < _APART:
+                groups[-1].append(point)
+            else:
+                groups.append([point])
+        for group in groups:
+            for rank, (_, series, number) in enumerate(sorted(group, key=lambda point: point[1:])):
+                shifts[series][number] = (rank - (len(group) - 1) / 2) * _APART
+    return shifts
+
+
+def points(
+    axes: Axes,
+    positions: Sequence[float],
+    estimates: Sequence[Estimate],
+    index: int,
+    *,
+    shifts: Sequence[float] | None = None,
+) -> None:
+    """Draw markers with error bars; zero as an arrow down from the upper end of its interval.
+
+    Args:
+        axes: to draw on.
+        positions: where the points are along x.
+        estimates: their values.
+        index: number of the series, which sets its colour and marker.
+        shifts: sideways, in points, as `spread` finds them.
+    """
+    for position, estimate, shift in zip(positions, estimates, shifts or [0.0] * len(positions), strict=True):
+        aside = ScaledTranslation(shift / 72, 0, _figure(axes).dpi_scale_trans)
+        looks: dict[str, Any] = {
+            "color": color(index),
+            "marker": marker(index),
+            "markersize": 6,
+            "zorder": 3,
+            "transform": axes.transData + aside,
+        }
         if estimate.value > 0:
             barred = estimate.low < estimate.high
             # A bar down to zero runs out of the picture.
@@ -84,6 +168,7 @@ def points(axes: Axes, positions: Sequence[float], estimates: Sequence[Estimate]
             axes.annotate(
                 "",
                 (position, estimate.high),
+                xycoords=axes.transData + aside,
                 xytext=(0, -_ARROW),
                 textcoords="offset points",
                 arrowprops=arrow,
@@ -166,16 +251,43 @@ def log_axis(axes: Axes, estimates: Sequence[Estimate], *, ceiling: float, plain
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def _figure(axes: Axes) -> Figure:
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    return figure
+
+
 def _settle_legend(axes: Axes, figure: Figure) -> None:
     """Put a long legend below the axes; matplotlib finds the place of a short one."""
     legend = axes.get_legend()
-    if legend is None or len(legend.get_texts()) <= _MOST_INSIDE:
+    if legend is None:
         return
-    # The picture grows by what goes below it, so that the panel keeps its size.
-    columns = 2 if len(legend.get_texts()) <= 16 else 3
+    wide = legend.get_window_extent().width > 0.8 * axes.get_window_extent().width
+    if len(legend.get_texts()) <= _MOST_INSIDE and not wide:
+        return
     title = legend.get_title().get_text()
-    below = add_legend(axes, title, loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=columns)
+    legend.remove()
     figure.draw_without_rendering()
-    figure.set_figheight(figure.get_figheight() + below.get_window_extent().height / figure.dpi + 0.1)
-    below.set_in_layout(True)
+    panel, inner = axes.get_tightbbox(), axes.get_window_extent()
+    assert panel is not None
+    below = axes.transAxes + ScaledTranslation(
+        0, (panel.y0 - inner.y0) / figure.dpi - 0.1, figure.dpi_scale_trans
+    )
+    # As many columns as the panel is wide: a wider legend would take its width from the axes.
+    for columns in (3, 2, 1):
+        legend = add_legend(
+            axes, title, loc="upper right", bbox_to_anchor=(1.0, 0.0), bbox_transform=below, ncols=columns
+        )
+        size = legend.get_window_extent()
+        if size.width <= panel.width:
+            break
+    else:  # labels of published decoders have up to a hundred characters
+        longest = max(len(text.get_text()) for text in legend.get_texts())
+        for text in legend.get_texts():
+            width = int(0.9 * longest * panel.width / size.width)
+            text.set_text(textwrap.fill(text.get_text(), width, break_on_hyphens=False))
+        size = legend.get_window_extent()
+    # The picture grows by the legend, so that the panel keeps its size.
+    figure.set_figheight(figure.get_figheight() + size.height / figure.dpi + 0.1)
+    legend.set_in_layout(True)
     figure.draw_without_rendering()  # one pass more: the legend's place depends on the panel's height

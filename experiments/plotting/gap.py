@@ -16,7 +16,7 @@ def draw(*, path: Path | str, series: Sequence[GapSeries], title: str = "") -> P
     """Draw calibration and post-selection side by side.
 
     Args:
-        path: PNG file to write; its folder must exist.
+        path: PNG, SVG or PDF file to write; its folder must exist.
         series: one for each distance.
         title: a short one, or none.
 
@@ -24,12 +24,12 @@ def draw(*, path: Path | str, series: Sequence[GapSeries], title: str = "") -> P
         The path.
 
     Raises:
-        ValueError: no results, or a name that is not a PNG's.
+        ValueError: no results, or a name with another ending.
         FileNotFoundError: the folder is missing.
     """
     if not series:
         raise ValueError("nothing to draw: series is empty")
-    with frame.picture(path, columns=2) as (found, (left, right)):
+    with frame.picture(path, panels=2) as (found, (left, right)):
         _reliability(left, series)
         _discarding(right, series)
         left.set_title(r"$\mathbf{a}$   Calibration of the predicted errors", loc="left")

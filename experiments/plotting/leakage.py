@@ -15,7 +15,7 @@ def draw_leakage(
     """Draw leaked qubits and detection fraction against cycles.
 
     Args:
-        path: PNG file to write; its folder must exist.
+        path: PNG, SVG or PDF file to write; its folder must exist.
         population: the left panel.
         fractions: case -> cycle -> detection fraction.
 
@@ -23,10 +23,10 @@ def draw_leakage(
         The path.
 
     Raises:
-        ValueError: nothing to draw, or a name that is not a PNG's.
+        ValueError: nothing to draw, or a name with another ending.
         FileNotFoundError: the folder is missing.
     """
-    with picture(path, columns=2) as (found, (left, right)):
+    with picture(path, panels=2) as (found, (left, right)):
         curves_panel(left, population)
         left.set_title(rf"$\mathbf{{a}}$   {population.title}", loc="left")
         detection_panel(

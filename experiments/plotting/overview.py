@@ -1,12 +1,13 @@
-"""Series of epsilon_d and of logical error against cycles, for `qec demo` and `qec plot`."""
+"""Series of epsilon_d and of logical error, over distance, cycles and noise strength."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from experiments.common.fits import Count, Fits
 from experiments.plotting.figures import CycleSeries, SuppressionSeries
-from qec.statistics import error_per_cycle, likelihood_factor_of, logical_error_rate
+from experiments.plotting.series import StrengthPanel, StrengthSeries
+from qec.statistics import Estimate, error_per_cycle, likelihood_factor_of, logical_error_rate
 
 _FACTOR = likelihood_factor_of(confidence=0.95)
 
@@ -50,3 +51,26 @@ def cycle_series(counts: Sequence[Count], fits: Fits) -> list[CycleSeries]:
             )
         )
     return series
+
+
+def strength_panel(
+    title: str,
+    epsilons: Mapping[int, Mapping[float, Estimate]],
+    crossings: Sequence[tuple[int, int, Estimate | None]],
+) -> StrengthPanel:
+    """Make the panel of epsilon_d against p.
+
+    Args:
+        title: what the panels differ in.
+        epsilons: distance -> strength -> logical error per cycle.
+        crossings: smaller distance, larger distance, strength; of those known the last is drawn.
+    """
+    known = [(strength, f"d = {a} and {b} cross") for a, b, strength in crossings if strength is not None]
+    return StrengthPanel(
+        title=title,
+        series=[
+            StrengthSeries(label=f"d = {d}", strengths=list(found), epsilons=list(found.values()))
+            for d, found in epsilons.items()
+        ],
+        crossing=known[-1] if known else None,
+    )

@@ -42,6 +42,36 @@ class CycleSeries:
 
 
 @dataclass(frozen=True)
+class StrengthSeries:
+    """Logical error per cycle at several strengths of the noise.
+
+    Attributes:
+        label: Usually the distance.
+        strengths: Strengths p of the noise model, increasing.
+        epsilons: One estimate for each strength.
+    """
+
+    label: str
+    strengths: Sequence[float]
+    epsilons: Sequence[Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrengthPanel:
+    """Logical error against noise strength, one series for each distance.
+
+    Attributes:
+        title: What the panels differ in, such as the decoder; may be empty.
+        series: At least one.
+        crossing: Strength at which two of the series cross, and its meaning; None where they do not.
+    """
+
+    title: str
+    series: Sequence[StrengthSeries]
+    crossing: tuple[Estimate, str] | None = None
+
+
+@dataclass(frozen=True)
 class DetectionSeries:
     """Detection fraction by cycle, as `qec.statistics.detection_fraction_by_cycle` gives it."""
 
@@ -136,7 +166,7 @@ class DecoderPanel:
     points: Sequence[DecoderPoint]
 
 
-Series = SuppressionSeries | CycleSeries | DetectionSeries | RatioSeries | CurveSeries
+Series = SuppressionSeries | CycleSeries | StrengthSeries | DetectionSeries | RatioSeries | CurveSeries
 
 
 def check_series(series: Sequence[Series]) -> None:
@@ -149,6 +179,8 @@ def check_series(series: Sequence[Series]) -> None:
                 positions, values = len(entry.distances), len(entry.epsilons)
             case CycleSeries():
                 positions, values = len(entry.cycles), len(entry.probabilities)
+            case StrengthSeries():
+                positions, values = len(entry.strengths), len(entry.epsilons)
             case DetectionSeries():
                 positions = values = len(entry.fractions)
             case RatioSeries():

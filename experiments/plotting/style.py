@@ -31,6 +31,7 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.3,
     "lines.markersize": 5,
     "savefig.dpi": 200,
+    "svg.hashsalt": "below-threshold",  # equal names of parts in equal figures
 }
 
 

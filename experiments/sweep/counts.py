@@ -3,6 +3,7 @@
 import collections
 import csv
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any, Self
 import sinter
 
 from experiments.common.growing_file import GrowingFile
+from qec.files import write_file
 
 HEADER: str = sinter.CSV_HEADER
 _COLUMNS = [title.strip() for title in HEADER.split(",")]
 # Older versions of sinter write no custom_counts.
 _REQUIRED = _COLUMNS[:-1]
 _BYTE_ORDER_MARK = "\ufeff"
+_LARGEST = 2**53  # larger counts are not exact as floating-point numbers
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ def _custom_counts(text: str) -> collections.Counter[str]:
     found = json.loads(text or "{}")
     if found is None:
         found = {}
-    if not isinstance(found, dict) or not all(type(value) is int for value in found.values()):
-        raise ValueError(f"custom_counts is {text}, expected an object of whole numbers")
+    counts = found.values() if isinstance(found, dict) else [None]
+    if not all(type(value) is int and 0 <= value <= _LARGEST for value in counts):
+        raise ValueError(f"custom_counts is {text[:60]}, expected an object of whole numbers from 0 to 2**53")
     return collections.Counter(found)
 
 
@@ -70,6 +74,11 @@ def _row(line: str, columns: Sequence[str]) -> Any:
     shots, errors, discards = (_whole(name, cell[name]) for name in ("shots", "errors", "discards"))
     if min(shots, errors, discards) < 0 or errors + discards > shots:
         raise ValueError(f"{errors} errors and {discards} discards in {shots} shots")
+    if shots > _LARGEST:
+        raise ValueError(f"{cell['shots']} shots, at most 2**53 can be counted")
+    seconds = float(cell["seconds"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds is {cell['seconds']}, expected a number from 0 up")
     return sinter.TaskStats(
         strong_id=cell["strong_id"],
         decoder=cell["decoder"],
@@ -77,7 +86,7 @@ def _row(line: str, columns: Sequence[str]) -> Any:
         shots=shots,
         errors=errors,
         discards=discards,
-        seconds=float(cell["seconds"]),
+        seconds=seconds,
         custom_counts=_custom_counts(cell.get("custom_counts", "")),
     )
 
@@ -116,7 +125,7 @@ def _lines(path: Path) -> tuple[list[str], str]:
 def _is_row(line: str, columns: Sequence[str]) -> bool:
     try:
         _row(line, columns)
-    except (ValueError, OverflowError, csv.Error):
+    except (ValueError, OverflowError, RecursionError, csv.Error):
         return False
     return True
 
@@ -158,7 +167,7 @@ def _read_table(path: Path) -> _Table:
             return _Table(rows, rest, columns, ignored)
         try:
             rows.append(_row(line, columns))
-        except (ValueError, OverflowError, csv.Error) as error:
+        except (ValueError, OverflowError, RecursionError, csv.Error) as error:
             raise ValueError(
                 f"{path}, line {number}: not a row of counts ({error}): correct or delete it"
             ) from None
@@ -291,7 +300,6 @@ def write(path: Path, rows: Iterable[Any]) -> None:
     """
     text = "\n".join([HEADER, *(row.to_csv_line() for row in rows)]) + "\n"
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_file(path, text, overwrite=False)
     except FileExistsError:
         raise ValueError(f"{path}: there already; give a new file with --out") from None

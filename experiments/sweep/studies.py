@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from experiments.common.fits import Count, Fits, fit
@@ -29,6 +30,7 @@ class Study:
     discards: int = 0
 
 
+_LARGEST = 2**53  # larger numbers are not exact as floating-point numbers
 _FIRST = ("c", "noise", "p")
 # Values that need no name.
 PLAIN = ("c", "noise", "decoder")
@@ -51,7 +53,7 @@ def _whole(name: str, value: object) -> int:
         number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
     except (ValueError, OverflowError):
         number = 0.0
-    if not (number >= 1 and number.is_integer()):
+    if not (1 <= number <= _LARGEST and number.is_integer()):
         raise ValueError(f"metadata key {name} must be a positive whole number, one row has {value!r}")
     return int(number)
 
@@ -141,6 +143,36 @@ def _sort_value(text: str) -> tuple[float, str]:
 def describe(key: Key) -> str:
     """Describe a key: `surface_css_cz, si1000, p = 0.003, pymatching`."""
     return ", ".join(value if name in PLAIN else f"{name} = {value}" for name, value in key)
+
+
+# Codes and noise models as their names in metadata begin -> in titles.
+_TITLES = {
+    "surface_css": "rotated surface code",
+    "surface_zxxz": "rotated surface code (ZXXZ)",
+    "repetition": "repetition code",
+    "si1000": "SI1000 noise",
+    "uniform": "uniform depolarizing noise",
+    "phenomenological": "phenomenological noise",
+    "none": "no noise",
+}
+
+
+def plain_words(key: Key) -> str:
+    """Describe a key for a title: `Rotated surface code (ZXXZ), SI1000 noise, p = 0.003`."""
+    words = ", ".join(_plain(name, value) for name, value in key)
+    return words[:1].upper() + words[1:] if words.startswith(tuple(_TITLES.values())) else words
+
+
+def _plain(name: str, value: str) -> str:
+    if name == "c":
+        code, _, gates = value.rpartition("_")
+        return _TITLES.get(value) or (_TITLES.get(code) if gates in ("cz", "cx") else None) or value
+    if name == "noise":
+        model, biased, eta = value.partition(":bias=")
+        if model.startswith("device:"):
+            return f"device {Path(model.removeprefix('device:')).stem}"
+        return _TITLES.get(model, model) + (f", bias {eta}" if biased else "")
+    return value if name in PLAIN else f"{name} = {value}"
 
 
 def split_common(found: Sequence[Study]) -> tuple[Key, list[Key]]:

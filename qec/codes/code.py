@@ -1,5 +1,7 @@
 """Code interface: coordinates, stabilizers, schedule, logical operators, patches."""
 
+from __future__ import annotations
+
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -123,7 +125,7 @@ class Code(ABC):
         """Number of checks, which is the number of measure qubits."""
         return len(self.stabilizers)
 
-    def stabilizer_indices(self, patch: "Code") -> NDArray[np.int64]:
+    def stabilizer_indices(self, patch: Code) -> NDArray[np.int64]:
         """Return the indices of the patch's stabilizers among this code's: int64 (patch.num_stabilizers,).
 
         They turn detection events of the large code into those of the patch (see

@@ -1,5 +1,7 @@
 """Repetition code against bit flips or phase flips."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -65,7 +67,7 @@ class RepetitionCode(Code):
         check_basis(basis)
         return self.distance
 
-    def in_basis(self, basis: str) -> "RepetitionCode":
+    def in_basis(self, basis: str) -> RepetitionCode:
         """Return the same chain, protecting `basis` ("x" or "z")."""
         return replace(self, basis=check_basis(basis))
 
@@ -87,7 +89,7 @@ class RepetitionCode(Code):
             self._stabilizer((x + 1, y), self.basis, ((x, y), (x + 2, y))) for x, y in self.data_qubits[:-1]
         )
 
-    def patches(self, distance: int, *, step: int = 1) -> tuple["RepetitionCode", ...]:
+    def patches(self, distance: int, *, step: int = 1) -> tuple[RepetitionCode, ...]:
         """Return contiguous sub-chains of a smaller distance, in this chain's coordinates, from left to
         right.
 
@@ -105,7 +107,7 @@ class RepetitionCode(Code):
             for first in range(0, self.distance - distance + 1, step)
         )
 
-    def observable_stabilizers(self, patch: "RepetitionCode") -> NDArray[np.int64]:
+    def observable_stabilizers(self, patch: RepetitionCode) -> NDArray[np.int64]:
         """Return the indices of the stabilizers between the observables of a sub-chain and this chain: int64
         (k,).
 

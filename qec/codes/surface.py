@@ -1,5 +1,7 @@
 """Rotated surface code, square or rectangular, CSS or ZXXZ."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, get_args
@@ -133,7 +135,7 @@ class RotatedSurfaceCode(Code):
                 found.append(self._stabilizer((x, y), basis, schedule))
         return tuple(found)
 
-    def patches(self, distance: int, *, step: int = 2) -> tuple["RotatedSurfaceCode", ...]:
+    def patches(self, distance: int, *, step: int = 2) -> tuple[RotatedSurfaceCode, ...]:
         """Return square codes of a smaller distance inside this one, in its coordinates, by row, then column.
 
         Their bulk checks are those of this code; a boundary inside this code has checks of weight two.

@@ -1,5 +1,7 @@
 """Experiment: metadata, circuits, shots, error models and published predictions."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

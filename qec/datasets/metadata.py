@@ -94,6 +94,8 @@ def read_metadata(path: Path) -> dict[str, object]:
         fields = json.loads(_read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply; metadata are an object with named entries") from None
     if not isinstance(fields, dict):
         raise ValueError(
             f"{path}: holds a JSON {type(fields).__name__}, expected an object with named entries"

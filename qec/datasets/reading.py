@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import stim
 
+from qec.datasets.agreement import check_agreement
 from qec.datasets.experiment import Experiment
 from qec.datasets.metadata import Metadata, read_metadata, read_properties
 from qec.datasets.models import ErrorModels, read_circuit
@@ -89,6 +90,7 @@ def read_experiment(path: str | Path) -> Experiment:
     metadata = Metadata.from_fields(fields, source=str(source))
     circuit = read_circuit(folder / "circuit_ideal.stim")
     _check_counts(metadata, circuit, source=source)
+    check_agreement(metadata, circuit, folder=folder, source=source)
 
     def required(name: str, num_bits: int) -> Packed:
         return read_shots(folder / name, num_bits=num_bits, shots=metadata.shots)
@@ -109,7 +111,7 @@ def read_experiment(path: str | Path) -> Experiment:
         metadata=metadata,
         circuit=circuit,
         noisy_circuit_path=noisy,
-        detection_events=required("detection_events.b8", circuit.num_detectors),
+        detection_events=_clean(folder / "detection_events.b8", circuit.num_detectors, metadata.shots),
         observable_flips=_clean(folder / layout.observable_flips, circuit.num_observables, metadata.shots),
         stored_measurements=optional("measurements.b8", circuit.num_measurements),
         stored_sweep_bits=optional(layout.sweep_bits, circuit.num_sweep_bits),
@@ -143,11 +145,12 @@ def _check_counts(metadata: Metadata, circuit: stim.Circuit, *, source: Path) ->
 
 
 def _clean(path: Path, num_bits: int, shots: int) -> Packed:
-    # Observable flips are compared byte by byte, so stray bits in their padding would count as errors.
+    # Observable flips are compared byte by byte, so stray bits in their padding would count as errors; in
+    # detection events they show that the file belongs to another circuit.
     packed = read_shots(path, num_bits=num_bits, shots=shots)
     shot = first_shot_with_padding(packed, num_bits=num_bits)
     if shot is not None:
-        raise ValueError(f"{path}: shot {shot} has bits set beyond its {num_bits} observables")
+        raise ValueError(f"{path}: shot {shot} has bits set beyond its {num_bits} bits")
     return packed
 
 

@@ -4,6 +4,8 @@ Packed means: uint8 of shape (shots, ceil(bits / 8)), little bit order, each sho
 That is the `b8` format itself, so such a file is memory-mapped rather than read.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np

@@ -1,15 +1,20 @@
 """Write arrays as a folder in the 2024 layout, which `read_experiment` reads back unchanged."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy.typing as npt
 import stim
 
+from qec.datasets.agreement import check_agreement
 from qec.datasets.metadata import Metadata
 from qec.datasets.reading import NESTED
 from qec.datasets.shots import Packed, pack
+from qec.files import write_file
 
 
 def experiment_folder(
@@ -75,8 +80,10 @@ def write_experiment(
         if length != shots:
             raise ValueError(f"{what}: {length} shots, but detection_events has {shots}")
     fields = {**metadata, "shots": metadata.get("shots", shots)}
-    if Metadata.from_fields(fields).shots != shots:
+    described = Metadata.from_fields(fields)
+    if described.shots != shots:
         raise ValueError(f"metadata: 'shots' is {fields['shots']}, but the arrays have {shots}")
+    check_agreement(described, circuit, folder=folder, source=Path("metadata"))
     for name in (*results, *(error_models or {})):
         if name in ("", ".", "..") or "/" in name or "\\" in name:
             raise ValueError(f"decoder name {name!r} cannot be the name of a folder")
@@ -85,20 +92,36 @@ def write_experiment(
     except TypeError as error:
         raise ValueError(f"metadata: {error}") from None
 
-    folder.mkdir(parents=True, exist_ok=True)
-    circuit.to_file(folder / "circuit_ideal.stim")
+    contents: dict[Path, Callable[[], bytes | str]] = {
+        folder / "circuit_ideal.stim": lambda: f"{circuit}\n",
+    }
     if noisy_circuit is not None:
-        noisy_circuit.to_file(folder / NESTED.noisy_circuits[0])
+        contents[folder / NESTED.noisy_circuits[0]] = lambda: f"{noisy_circuit}\n"
     files = {"observable_flips": NESTED.observable_flips, "sweep_bits": NESTED.sweep_bits}
     for name, array in arrays.items():
-        (folder / files.get(name, f"{name}.b8")).write_bytes(array.tobytes())
+        contents[folder / files.get(name, f"{name}.b8")] = array.tobytes
     for name, model in (error_models or {}).items():
-        model.to_file(_decoder_folder(folder, name) / "error_model.dem")
+        contents[folder / "decoding_results" / name / "error_model.dem"] = partial("{}\n".format, model)
     for name, array in results.items():
-        (_decoder_folder(folder, name) / "obs_flips_predicted.b8").write_bytes(array.tobytes())
+        contents[folder / "decoding_results" / name / "obs_flips_predicted.b8"] = array.tobytes
     # Last, so that an interrupted run leaves no folder that seems complete.
-    (folder / NESTED.metadata).write_text(description + "\n", encoding="utf-8")
+    contents[folder / NESTED.metadata] = lambda: description + "\n"
+    _write_all(contents)
     return folder
+
+
+def _write_all(contents: Mapping[Path, Callable[[], bytes | str]]) -> None:
+    """Write all files, or none of them."""
+    written = []
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, content())
+            written.append(path)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _shot_arrays(
@@ -132,9 +155,3 @@ def _shot_arrays(
     if missing:
         raise ValueError(f"{min(missing)}: missing; give it or the measurements")
     return arrays
-
-
-def _decoder_folder(folder: Path, name: str) -> Path:
-    result = folder / "decoding_results" / name
-    result.mkdir(parents=True, exist_ok=True)
-    return result

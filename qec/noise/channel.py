@@ -32,6 +32,7 @@ class Kind:
 
 # A depolarizing channel at these limits gives the maximally mixed state; stim accepts no larger rates.
 _DEPOLARIZE_1, _DEPOLARIZE_2 = 3 / 4, 15 / 16
+_WIDEST = 100.0  # spread: beyond it the median is below a hundredth of the mean
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -89,7 +90,7 @@ class Channel:
             raise ValueError(f"unknown noise channel {self.kind!r}; known: {', '.join(KINDS)}")
         kind = KINDS[self.kind]
         object.__setattr__(self, "rate", _check_rate(self.kind, kind.limit, self.rate))
-        object.__setattr__(self, "spread", _check_rate(f"the spread of {self.kind}", math.inf, self.spread))
+        object.__setattr__(self, "spread", _check_rate(f"the spread of {self.kind}", _WIDEST, self.spread))
         cleaned: dict[tuple[Place, ...], float] = {}
         for places, rate in self.overrides:
             key = _place_key(places)

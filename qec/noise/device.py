@@ -20,6 +20,7 @@ _TOP_KEYS = (
     *("name", "description", "source", "rates", "excess", "spread", "qubits", "pairs"),
     *("bias", "weights", "coherence", "durations", "leakage"),
 )
+_FARTHEST = 1e6  # coordinate of a qubit; NaN and infinity are no places
 _LIFETIMES = ("t1_us", "t2_us")
 
 
@@ -48,6 +49,8 @@ def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseMode
             content = tomllib.load(file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply; data/devices/example.toml shows the format") from None
     return _parse(content, str(path))
 
 
@@ -231,10 +234,13 @@ def _places(at: object, num_qubits: int, where: str) -> tuple[Place, ...]:
         not isinstance(listed, list)
         or len(listed) != num_qubits
         or not all(isinstance(place, list) and len(place) == 2 for place in listed)
-        or not all(type(c) in (int, float) for place in listed for c in place)
+        or not all(type(c) in (int, float) and abs(c) <= _FARTHEST for place in listed for c in place)
     ):
-        raise ValueError(f"{where}: place must be written as {form}, not {at!r}")
-    return tuple((float(x), float(y)) for x, y in listed)
+        raise ValueError(f"{where}: place must be written as {form}, not {at!r}; x and y from -1e6 to 1e6")
+    places = tuple((float(x), float(y)) for x, y in listed)
+    if len(set(places)) < len(places):
+        raise ValueError(f"{where}: at = {at!r} is one qubit twice; a pair is two qubits")
+    return places
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

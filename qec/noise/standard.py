@@ -1,6 +1,7 @@
 """Noise models with one strength."""
 
 from qec.noise.channel import Channel
+from qec.noise.checks import is_number
 from qec.noise.model import NoiseModel
 
 
@@ -66,5 +67,6 @@ def _scaled(name: str, p: float, factors: dict[str, float]) -> NoiseModel:
     try:
         channels = tuple(Channel(kind, factor * p) for kind, factor in factors.items())
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} with p = {p!r}: {error}") from None
+        hint = f"; p is a fraction: {p:g} is {100 * p:g} %" if is_number(p) and p > 0 else ""
+        raise ValueError(f"{name} with p = {p!r}: {error}{hint}") from None
     return NoiseModel(name, channels, (("p", float(p)),))

@@ -1,5 +1,7 @@
 """Compare predicted and observed coincidences of detectors."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse

@@ -5,6 +5,8 @@ Google Quantum AI, Nature 595, 383 (2021), supplement: with independent errors,
 and the events of a detector that no pair explains are errors that flip it alone.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

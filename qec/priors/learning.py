@@ -1,5 +1,7 @@
 """Learn all rates of a detector error model from detection events."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """Standard errors of learned rates."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """Rare bursts of correlated errors on many neighbouring qubits, for hundreds of cycles."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

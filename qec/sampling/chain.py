@@ -1,5 +1,7 @@
 """Shots of a long repetition code and of its sub-chains."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 

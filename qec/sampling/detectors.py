@@ -1,5 +1,7 @@
 """Detection events of a detector error model, equal in distribution to stim's."""
 
+from __future__ import annotations
+
 import numpy as np
 import stim
 from numpy.typing import NDArray
@@ -13,20 +15,19 @@ Packed = NDArray[np.uint8]
 class DetectorSampler:
     """Sampler of a DEM, whose errors are independent, as in `dem.compile_sampler()`.
 
-    Absent errors take no time: the distance to the next error is drawn from its geometric distribution. Every
-    shot has a generator, seeded by the seed and the shot's number, so any shot can be drawn again, alone, and
-    the result is the same for any split into calls and threads.
+    Absent errors take no time: the distance to the next error is drawn (see `qec.sampling.kernels.errors`).
+    Every shot has a generator, seeded by the seed and the shot's number, so any shot can be drawn again
+    alone, and the result is the same for any split into calls and threads.
 
     Threads may share one sampler; `sample` releases the GIL.
     """
 
     def __init__(self, *, errors: ErrorList) -> None:
         self.errors = errors
-        self._inverse_log = errors.inverse_log
-        self._keep = errors.keep
+        self._line = errors.on_line()
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "DetectorSampler":
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> DetectorSampler:
         """Make the sampler of a DEM; see `ErrorList.from_dem`."""
         return cls(errors=ErrorList.from_dem(dem))
 
@@ -65,10 +66,7 @@ class DetectorSampler:
     def sample_into(self, events: Packed, flips: Packed, *, seed: int, first_shot: int) -> None:
         """Draw shots as `sample` does, into C-contiguous arrays of the shapes that it returns."""
         kernels.sample_shots(
-            self.errors.groups,
-            self._inverse_log,
-            self._keep,
-            self.errors.target_first,
+            *self._line,
             self.errors.targets,
             checked_seed(seed),
             np.int64(first_shot),

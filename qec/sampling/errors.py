@@ -1,6 +1,7 @@
 """Errors of a detector error model as flat arrays, with repeated cycles kept as repeats."""
 
-import math
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,8 +9,12 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
+from qec.sampling.kernels.errors import ERROR, GROUP
+
 # Errors of one repeat are drawn together if their probabilities differ by less than this factor.
-_SPREAD = 2.0
+_SPREAD = 1.1
+# Parts of the line, for each group, at which a search for an error begins.
+_PARTS_PER_GROUP = 16
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +42,7 @@ class ErrorList:
     targets: NDArray[np.int64]
 
     @classmethod
-    def from_dem(cls, dem: stim.DetectorErrorModel) -> "ErrorList":
+    def from_dem(cls, dem: stim.DetectorErrorModel) -> ErrorList:
         """Read a DEM; a REPEAT block outside others costs the same for any number of repeats.
 
         Raises:
@@ -71,15 +76,29 @@ class ErrorList:
         """Number of errors, including all repeats."""
         return int((self.groups[:, 1] * self.groups[:, 2]).sum())
 
-    @property
-    def keep(self) -> NDArray[np.float64]:
-        """Each error's probability divided by that of its group, float64 (errors,)."""
-        return self.probability / np.repeat(self.group_probability, self.groups[:, 1])
+    def on_line(self) -> tuple[NDArray[np.void], NDArray[np.int32], NDArray[np.void]]:
+        """Lay the errors out on a line, from which kernels draw them; see `qec.sampling.kernels.errors`.
 
-    @property
-    def inverse_log(self) -> NDArray[np.float64]:
-        """1 / ln(1 - p) of each group, zero for p = 1: float64 (groups,)."""
-        return np.array([1 / math.log1p(-p) if p < 1 else -0.0 for p in self.group_probability])
+        Returns:
+            GROUP (groups + 1,), int32 (parts of the line,): the first group in each; ERROR (errors + 1,).
+        """
+        num_groups = len(self.groups)
+        line = np.zeros(num_groups + 1, dtype=GROUP)
+        certain = self.group_probability >= 1
+        line["hazard"][:-1] = -np.log1p(-np.where(certain, 0.0, self.group_probability))
+        for name, column in zip(("first", "size", "repeats", "period"), self.groups.T, strict=True):
+            line[name][:-1] = column
+        line["start"][1:] = np.cumsum(line["hazard"] * line["size"] * line["repeats"])[:-1]
+        parts = _PARTS_PER_GROUP * max(1, num_groups)
+        with np.errstate(divide="ignore"):
+            line["inverse"] = 1 / line["hazard"]
+        line["inverse"][-1] = parts / line["start"][-1] if line["start"][-1] > 0 else 0.0
+        begin = np.arange(parts) * (line["start"][-1] / parts)
+        guide = np.searchsorted(line["start"], begin, side="right") - 1
+        errors = np.zeros(len(self.target_first), dtype=ERROR)
+        errors["first_target"] = self.target_first
+        errors["keep"][:-1] = self.probability / np.repeat(self.group_probability, self.groups[:, 1])
+        return line, np.clip(guide, 0, max(num_groups - 1, 0)).astype(np.int32), errors
 
 
 _Error = tuple[float, tuple[int, ...]]

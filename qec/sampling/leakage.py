@@ -9,6 +9,8 @@ the usual Pauli-plus models (as in the supplements of arXiv 2207.06431 and 2408.
 rates.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

@@ -8,6 +8,8 @@ Del Moral, Doucet and Jasra 2006). For a fixed ladder of noise strengths the pro
 is an unbiased estimate however well the chains mix; repetitions show its variance.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ from qec.statistics.binomial import logical_error_rate
 from qec.statistics.bootstrap import bootstrap_error_per_cycle, bootstrap_suppression
 from qec.statistics.conversion import per_cycle, per_shot
 from qec.statistics.counts import Counts
+from qec.statistics.counts_table import read_counts
 from qec.statistics.cycle_fit import CycleFit, error_per_cycle
 from qec.statistics.detection import (
     detection_fraction,
@@ -32,6 +33,7 @@ __all__ = [
     "logical_error_rate",
     "per_cycle",
     "per_shot",
+    "read_counts",
     "soft",
     "suppression_factor",
 ]

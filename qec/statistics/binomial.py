@@ -1,5 +1,7 @@
 """Failure probability from a number of failures, with its likelihood interval."""
 
+from __future__ import annotations
+
 import math
 
 from scipy.optimize import brentq

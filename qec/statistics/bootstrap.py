@@ -7,6 +7,8 @@ every ordinary replicate of zero errors would be zero. For one number of cycles 
 resulting percentiles are Jeffreys' interval.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 

@@ -1,5 +1,7 @@
 """Conversion between failure probability per shot and error per cycle."""
 
+from __future__ import annotations
+
 import math
 
 

@@ -1,5 +1,7 @@
 """Counted logical errors, with checks of their values."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """Logical error per cycle from counted logical errors."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

@@ -9,6 +9,8 @@ epsilon alone.
 Arrays: `errors` (sets, points); `epsilon`, `first` (= q) and log-likelihoods (sets,).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

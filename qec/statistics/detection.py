@@ -1,5 +1,7 @@
 """Detection fractions, by cycle and by stabilizer."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np

@@ -3,6 +3,8 @@
 The gap of a shot is the difference in log-likelihood between the best solutions of the two logical classes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

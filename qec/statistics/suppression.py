@@ -1,5 +1,7 @@
 """Error suppression factor Lambda from the logical error per cycle at several distances."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

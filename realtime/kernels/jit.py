@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from decoders.kernels.cache_folder import kernel_folder
 from decoders.kernels.jit import cache_folder as decoders_cache
 from decoders.kernels.jit import compile_into, interpreted
 
@@ -29,16 +30,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _cache_folder() -> Path:
-    folder = decoders_cache.parent / f"realtime-{_digest()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return decoders_cache
-    return folder
-
-
-cache_folder = _cache_folder()
+cache_folder = kernel_folder(f"realtime-{_digest()}")
 
 
 def kernel(function: _Function) -> _Function:

@@ -21,6 +21,7 @@ from typing import Any
 import stim
 
 from decoders import StreamingDecoder
+from decoders.model.text_files import read_circuit_file, read_dem_file
 from realtime.kernels.clock import now_ns
 from realtime.placement import pin_thread, usable_cores
 from realtime.security import EndpointLock, ServerKeys, check_endpoint, is_loopback, private_endpoint
@@ -123,28 +124,38 @@ class DaemonConfig:
         return ServerKeys(secret=Path(self.secret_key), clients=Path(self.client_keys))
 
 
-def read_model(config: DaemonConfig) -> tuple[str, bool]:
-    """Read the model's file; return its text, and whether it is a circuit.
+def read_model(config: DaemonConfig) -> stim.Circuit | stim.DetectorErrorModel:
+    """Read the model's file.
 
     Raises:
         FileNotFoundError: no such model file.
+        ValueError: no model, or one without detectors.
     """
     path = Path(config.model)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {path}")
-    return path.read_text(), path.suffix != ".dem"
+    try:
+        model = read_dem_file(path) if path.suffix == ".dem" else read_circuit_file(path)
+        if model.num_detectors == 0:
+            raise ValueError("the model has no detectors: nothing to decode")
+    except (ValueError, IndexError) as error:  # stim raises either
+        raise ValueError(f"{path}: {error}") from None
+    return model
 
 
-def make_decoder(config: DaemonConfig, text: str, *, is_circuit: bool) -> StreamingDecoder:
-    """Build the decoder of one stream from the model's text.
+def make_decoder(config: DaemonConfig, model: stim.Circuit | stim.DetectorErrorModel) -> StreamingDecoder:
+    """Build the decoder of one stream.
 
     Raises:
         ValueError: the model cannot be decoded as a stream.
     """
     options: dict[str, Any] = {"commit": config.commit, "buffer": config.buffer, "decoder": config.decoder}
-    if is_circuit:
-        return StreamingDecoder.from_circuit(stim.Circuit(text), **options)
-    return StreamingDecoder.from_dem(stim.DetectorErrorModel(text), **options)
+    try:
+        if isinstance(model, stim.Circuit):
+            return StreamingDecoder.from_circuit(model, **options)
+        return StreamingDecoder.from_dem(model, **options)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{config.model}: {error}") from None
 
 
 class Daemon:
@@ -170,8 +181,8 @@ class Daemon:
         )
         admission = Admission(most_load=config.max_load, cores=len(usable_cores()))
         self.boot = secrets.token_hex(8)
-        text, is_circuit = read_model(config)
-        decoders = [make_decoder(config, text, is_circuit=is_circuit)]
+        model = read_model(config)
+        decoders = [make_decoder(config, model)]
         reachable = register_functions()
         if config.loop == "compiled" and not reachable:
             raise ValueError("libzmq cannot be called from compiled code here: use loop 'auto' or 'python'")
@@ -193,7 +204,7 @@ class Daemon:
             for stream in range(config.streams):
                 core = config.cores[stream] if stream < len(config.cores) else None
                 if stream:
-                    decoders.append(make_decoder(config, text, is_circuit=is_circuit))
+                    decoders.append(make_decoder(config, model))
                 worker = Worker(
                     session=Session(decoder=decoders[stream], stream=stream, limits=limits),
                     hub=self._hub,
@@ -204,8 +215,7 @@ class Daemon:
                 self._workers.append(worker)
                 worker.start()
             description = Description(
-                text=text,
-                is_circuit=is_circuit,
+                model=model,
                 session=self._workers[0].session,
                 decoder=config.decoder,
                 about=config.about,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from decoders.streaming.frames import Kind
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
+from qec.files import new_file, write_file
 
 _Bytes = NDArray[np.uint8]
 
@@ -139,12 +140,12 @@ class Playlist:
         """Write the shots into a folder, which is created if it does not exist; return the folder."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "rows.npy", self.rows)
-        np.save(folder / "last.npy", self.last)
-        if self.observable_flips is not None:
-            np.save(folder / "flips.npy", self.observable_flips)
+        for name, array in (("rows", self.rows), ("last", self.last), ("flips", self.observable_flips)):
+            if array is not None:
+                with new_file(folder / f"{name}.npy") as file:
+                    np.save(file, array)
         form = {"kind": self.kind, "bits": self.bits, "last_bits": self.last_bits}
-        (folder / "form.json").write_text(json.dumps(form))
+        write_file(folder / "form.json", json.dumps(form))
         return folder
 
     @classmethod

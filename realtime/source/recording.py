@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from qec.files import new_file
 from realtime.protocol.wire import (
     HEADER,
     MAX_CYCLES,
@@ -25,6 +27,7 @@ from realtime.source.playlist import Playlist
 FORMAT = "qec-stream"
 VERSION = 1
 _MAX_HEAD = 1 << 20
+_LONGEST_CYCLE_NS = 10**12  # as sessions accept
 _KINDS = {Payload.EVENTS: "events", Payload.MEASUREMENTS: "measurements"}
 
 
@@ -54,15 +57,16 @@ class RecordingWriter:
 
     def __init__(self, path: Path | str, *, cycle_ns: int, notes: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
-        self._partial = self._path.with_name(self._path.name + ".partial")
         head = {**(notes or {}), "format": FORMAT, "version": VERSION, "cycle_ns": cycle_ns}
         self._head = json.dumps(head, sort_keys=True).encode() + b"\n"
         if len(self._head) > _MAX_HEAD:
             raise ValueError(f"notes of {len(self._head)} bytes: must be at most {_MAX_HEAD}")
 
     def __enter__(self) -> Self:
-        self._file = self._partial.open("wb")
-        self._file.write(self._head)
+        with ExitStack() as stack:
+            self._file = stack.enter_context(new_file(self._path))
+            self._file.write(self._head)
+            self._open = stack.pop_all()
         return self
 
     def write(self, message: bytes) -> None:
@@ -70,6 +74,7 @@ class RecordingWriter:
 
         Raises:
             WireError: not a data frame.
+            OSError: the disk is full.
         """
         parse_frame(message)
         self._file.write(message)
@@ -77,11 +82,7 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
-            self._partial.unlink()
+        self._open.__exit__(kind, error, trace)
 
 
 def frames_of(
@@ -204,11 +205,20 @@ def read_recording(path: Path | str) -> Recording:
         raise ValueError(
             f"{path}: shots of {lengths[0]} and of {lengths[-1]} cycles: all must be equally long"
         )
+    if form[1] < 1 or form[2] < 1 or (form[0] == Payload.EVENTS and form[1] != form[2]):
+        raise ValueError(
+            f"{path}: {form[1]} bits in a cycle and {form[2]} in the last row: must be 1 or "
+            "more, and equal for detection events"
+        )
     answers = notes.pop("observable_flips", None)
     try:
-        flips = (
-            None if answers is None else np.array([list(bytes.fromhex(a)) for a in answers], dtype=np.uint8)
-        )
+        flips = None
+        if answers is not None:
+            flips = np.array([list(bytes.fromhex(a)) for a in answers], dtype=np.uint8)
+            if flips.ndim != 2:
+                raise ValueError(
+                    "observable_flips must be a list of equally long texts of hexadecimal digits"
+                )
         playlist = Playlist(
             rows=np.stack([rows for rows, _ in shots]),
             last=np.stack([final for _, final in shots]),
@@ -229,7 +239,11 @@ def _notes(path: Path, head: bytes) -> dict[str, Any]:
         cycle_ns = notes["cycle_ns"]
     except (ValueError, TypeError, KeyError, RecursionError):
         known, notes, cycle_ns = False, {}, 0
-    if not known or not isinstance(cycle_ns, int) or cycle_ns < 1:
+    if known and (type(cycle_ns) is not int or not 1 <= cycle_ns <= _LONGEST_CYCLE_NS):
+        raise ValueError(
+            f"{path}: cycle_ns is {str(cycle_ns)[:40]}: must be a whole number, 1 to {_LONGEST_CYCLE_NS:,}"
+        )
+    if not known:
         raise ValueError(
             f'{path}: not a recorded stream; its first line must be JSON with "format": "{FORMAT}", '
             f'"version": {VERSION} and "cycle_ns"'

@@ -32,6 +32,7 @@ PART = [
     "tests/decoders/matching/test_against_pymatching.py::test_a_few_shots",
     "tests/decoders/gaps/test_per_shot_gap.py::test_pymatching_agrees",
     "tests/decoders/pymatching/test_matching.py::test_a_few_syndromes",
+    "tests/experiments/engine/test_engine.py::test_a_few_shots",
     "tests/decoders/streaming/test_streaming.py::test_an_event_that_only_the_cycle_before_explains",
     "tests/decoders/streaming/test_streaming.py::test_windows_are_what_a_naive_decoder_makes_of_them[chain-2-3]",
     "tests/decoders/streaming/test_invalid_input.py::test_an_odd_number_of_events_without_boundary",

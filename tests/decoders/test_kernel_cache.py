@@ -5,15 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numba
 import pytest
 import stim
+from numba.core import config
 
 from decoders import MatchingGraph
-from decoders.kernels import jit
+from decoders.kernels import cache_folder, jit
 from decoders.model.kernels import dem_text, edges, unroll
 
 CALLEE = """
@@ -25,7 +27,7 @@ def amount(x):
 """
 CALLER = """
 import json, os, sys
-from decoders.kernels import jit
+from decoders.kernels import cache_folder, jit
 from decoders.kernels.callee import amount
 
 @jit.entry_point
@@ -54,7 +56,8 @@ class House:
         self.kernels.mkdir(parents=True)
         (self.kernels / "__init__.py").touch()
         (self.kernels.parent / "__init__.py").touch()
-        shutil.copy(jit.__file__, self.kernels / "jit.py")
+        for module in (jit, cache_folder):
+            shutil.copy(module.__file__, self.kernels)
         (self.kernels / "callee.py").write_text(CALLEE)
         (self.kernels / "caller.py").write_text(CALLER)
 
@@ -152,6 +155,38 @@ def test_a_cache_that_cannot_be_made_is_replaced(house: House) -> None:
     first = house.run(NUMBA_CACHE_DIR=str(blocked / "cache"), TMPDIR=str(temporary))
     assert first.answer == 8
     assert first.folder.is_relative_to(temporary)
+    assert list(temporary.iterdir()) == []  # removed with the process
+
+
+def test_a_cache_that_cannot_be_written_is_copied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a folder on a medium that is mounted read-only; numba refuses it."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # Set first, so that what the function sets is taken back too.
+    monkeypatch.setenv(cache_folder._PRIVATE, "")
+    monkeypatch.delenv(cache_folder._PRIVATE)
+    kept = cache_folder.kernel_folder("a")
+    assert kept == tmp_path / "cache" / "below-threshold" / "a"
+    (kept / "code.nbi").touch()
+    ready = cache_folder._is_ready
+    monkeypatch.setattr(
+        cache_folder, "_is_ready", lambda f: (tmp_path / "cache") not in f.parents and ready(f)
+    )
+    monkeypatch.setattr(cache_folder.atexit, "register", lambda *_: None)
+    with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR to a folder that can be written"):
+        private = cache_folder.kernel_folder("a")
+    assert (private / "code.nbi").exists()
+    # Another package, another process, without a second warning.
+    assert cache_folder.kernel_folder("qec-b").parent == private.parent
+    assert private.parent.stat().st_mode & 0o077 == 0
+
+
+def test_packages_choose_their_folders_alike() -> None:
+    root = Path(__file__).parents[2]
+    (mine, *others) = [file.read_bytes() for file in root.glob("*/**/kernels/cache_folder.py")]
+    assert others == [mine]
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")

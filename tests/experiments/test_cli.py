@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_overview_imports_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
+def test_a_folder_that_hides_a_package_is_named(tmp_path: Path) -> None:
+    hiding = tmp_path / "decoders" / "__init__.py"
+    hiding.parent.mkdir()
+    hiding.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.cli", "info"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"qec: {hiding} hides the package 'decoders' of this program in ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_version_is_that_of_the_distribution() -> None:
     done = run_qec("--version")
     assert (done.returncode, done.stdout) == (0, f"qec {project_version()}\n")
@@ -108,7 +126,7 @@ def test_version_is_that_of_the_distribution() -> None:
         (["frobnicate"], ["'frobnicate'", "demo, sweep, decode"]),
         (["--frobnicate"], ["--frobnicate", "qec --help"]),
         (["demo", "--frobnicate"], ["qec demo:", "--frobnicate", "qec demo --help"]),
-        (["demo", "--shot", "5"], ["qec demo:", "--shot", "qec demo --help"]),
+        (["demo", "--sho", "5"], ["qec demo:", "--sho", "qec demo --help"]),
         (["demo", "--shots", "many"], ["qec demo:", "--shots", "many"]),
     ],
 )

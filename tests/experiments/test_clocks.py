@@ -184,7 +184,7 @@ def test_long_preparations_are_reported_in_one_line(
     captured = capsys.readouterr()
     assert captured.out == ""
     shown, *after = captured.err.splitlines()
-    assert shown == "preparing mwpm; the first use compiles its kernels"
+    assert shown.endswith("  preparing mwpm; the first use compiles its kernels")
     assert [text[: len(line)] for text in after] == ([line] if line else [])
     assert all(len(text) < 80 for text in (shown, *after))
 

@@ -1,5 +1,6 @@
 """`qec info`, `qec warm`, `python -m qec`, and the version as an attribute."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 import decoders
 import qec
-from experiments import cli, info
+from experiments import cli, info, warm
 
 
 def test_info_names_versions_cache_and_cores(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +60,25 @@ def test_warm_refuses_unknown_names_before_it_compiles(capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "no decoder is named 'mwmp'" in captured.err
+
+
+def test_old_caches_are_listed_and_removed_unless_used_within_a_week(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [16 * "0", 16 * "1", "realtime-" + 16 * "2", "qec-" + 16 * "3", "of_the_user"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.nbi").write_bytes(bytes(1 << 19))
+        if name not in (16 * "0", 16 * "1"):
+            os.utime(tmp_path / name, (0, 0))
+    for module in (info, warm):
+        monkeypatch.setattr(module, "cache_folder", tmp_path / names[0])
+    monkeypatch.setattr(info, "interpreted", False)
+    cli.main(["info"])
+    assert "1.5 MiB in 3 folders; to remove: qec warm --clean" in capsys.readouterr().out
+    cli.main(["warm", "--clean"])
+    assert "2 folders of other versions removed; 1 used within 7 days remain" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[1], "of_the_user"]
 
 
 def test_the_module_runs_the_command() -> None:

@@ -31,9 +31,15 @@ def test_secret_keys_are_for_their_owner_only_and_never_overwritten(tmp_path: Pa
 
 def test_bad_key_files_are_named(tmp_path: Path) -> None:
     public, secret = write_keys(tmp_path / "keys", "daemon", make=new_keys)
-    public.chmod(0o600)
-    with pytest.raises(ValueError, match="holds no secret-key"):
+    with pytest.raises(ValueError, match="holds no secret-key, only a public one: give"):
         read_key(public, "secret-key")
+    whole = secret.read_text()
+    key = read_key(secret, "secret-key").decode()
+    for damaged in (key[:-1], "~" * 40, "#" * 40, key[:-1] + "\u00e9"):
+        secret.write_text(whole.replace(key, damaged))
+        with pytest.raises(ValueError, match="its secret-key is damaged: create new keys"):
+            read_key(secret, "secret-key")
+    secret.write_text(whole)
     secret.chmod(0o644)
     with pytest.raises(ValueError, match="can be read by others"):
         Hub(server=ServerKeys(secret=secret, clients=tmp_path))

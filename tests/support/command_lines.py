@@ -17,7 +17,7 @@ from tests.support.documentation import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 _MARKERS = {marker.partition(":")[0] for marker in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
-_SHELL = {"mkdir", "cp"}
+_SHELL = {"mkdir", "cp", "export"}
 # Programs of other projects: Python code that prints the help of their command {0}.
 _HELP = {
     "stim": "import stim; stim.main(command_line_args=['help', {0!r}])",

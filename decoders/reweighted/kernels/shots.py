@@ -6,6 +6,7 @@ from decoders.kernels.bits import list_differing_bits
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import OK
 from decoders.kernels.records import Pool, pool, record
+from decoders.reweighted.kernels.event_lists import build_base_lists
 from decoders.reweighted.kernels.reweighted import load_weights, match_loaded
 
 _i4, _i8, _f8 = np.int32, np.int64, np.float64
@@ -90,12 +91,16 @@ def keeps_scale(given, first, last):
 
 
 @kernel
-def set_steps(graph, reweight, edge, steps):
-    """Give an edge that has no twin another weight, not negative."""
-    positions = pool(reweight, "positions")
+def set_steps(graph, reweight, edge, steps, is_changed):
+    """Give an edge that has no twin another weight, not negative; `is_changed`: other than its own."""
+    positions, ends = pool(reweight, "positions"), pool(graph, "ends")
+    changed = pool(reweight, "is_changed")
+    for end in range(2):
+        if ends[2 * edge + end] >= 0:
+            changed[ends[2 * edge + end]] = is_changed
     there, back = positions[2 * edge], positions[2 * edge + 1]
     if back < 0:
-        pool(reweight, "boundary_weight")[pool(graph, "ends")[2 * edge]] = steps
+        pool(reweight, "boundary_weight")[ends[2 * edge]] = steps
     else:
         pool(graph, "adjacent")[there].weight = steps
         pool(graph, "adjacent")[back].weight = steps
@@ -133,14 +138,17 @@ def match_given(graph, reweight, work, given, shot, count):
     if given.is_base_loaded == 0:
         load_weights(graph, reweight, base_steps)
         given.is_base_loaded = 1
+    build_base_lists(graph, reweight, work, events, count)
     probability = pool(given, "entry_probability")
     for at in range(first, last):
         steps = round_weight(weight_of(probability[at]), given.base_scale)
-        set_steps(graph, reweight, entry_edge(given, first, at), steps)
+        set_steps(graph, reweight, entry_edge(given, first, at), steps, 1)
+    reweight.use_base_lists = 1
     _, status = match_loaded(graph, reweight, work, events, count)
+    reweight.use_base_lists = 0
     for at in range(first, last):
         edge = entry_edge(given, first, at)
-        set_steps(graph, reweight, edge, base_steps[edge])
+        set_steps(graph, reweight, edge, base_steps[edge], 0)
     return given.base_scale, status
 
 

@@ -13,9 +13,9 @@ from experiments.bench.accuracy.peers import REFERENCE, Contender, Decode, conte
 from experiments.bench.accuracy.runs import PIECE, Run, RunFile, Shots, cell_name
 from experiments.common import machine
 from experiments.common.json_file import write_json
-from experiments.common.parser import output, real, whole
+from experiments.common.parser import figure, output, real, whole
 from experiments.common.points import Point
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 from experiments.common.timing import on_one_core
 
 _CELLS = ("5:0.003", "7:0.003", "7:0.005")
@@ -55,7 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file of results, which is continued",
     )
     add("--json", type=output(), metavar="FILE", help="write the comparison there")
-    add("--out", type=output(".png"), default="bench_accuracy.png", metavar="PNG", help="figure")
+    add(
+        "--out",
+        type=figure,
+        default="bench_accuracy.png",
+        metavar="FILE",
+        help="PNG, SVG or PDF",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(
                 f"--again {name}: it takes no part; {', '.join(one.name for one in taking_part)} do"
             )
-    print(machine.description(), flush=True)
+    print(fold(machine.description()), flush=True)
     for note in notes:
         print(note)
     cells: list[report.CellScores] = []

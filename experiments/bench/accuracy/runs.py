@@ -103,7 +103,7 @@ class RunFile:
         try:
             self._file.load(take)
             if dropped:
-                self._file.replace(kept)
+                self._file.replace(map(json.dumps, kept))
         except BaseException:
             self._file.__exit__()
             raise
@@ -120,9 +120,14 @@ class RunFile:
         run = self.run(cell, record["decoder"])
         if record["first"] != run.shots:
             raise ValueError("a gap between shots")
-        run.shots = record["last"]
-        run.failed += record["failed"]
-        run.time_ns += record["ns"]
+        first, last, failed, ns = (record[name] for name in ("first", "last", "failed", "ns"))
+        if any(type(number) is not int for number in (first, last, ns, *failed)) or ns < 0 or last < first:
+            raise ValueError("not whole numbers from 0 up")
+        if failed != sorted({number for number in failed if first <= number < last}):
+            raise ValueError("failed shots that are not among the shots, or not ascending")
+        run.shots = last
+        run.failed += failed
+        run.time_ns += ns
 
     def _append(self, record: dict[str, Any]) -> None:
         self._take(record)

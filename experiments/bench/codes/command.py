@@ -12,7 +12,7 @@ from experiments.common import machine
 from experiments.common.json_file import write_json
 from experiments.common.parser import add_hyperedges, decoder, output, real, whole
 from experiments.common.preparation import compile_kernels
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 from experiments.common.timing import on_one_core
 from qec import families
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         print(random_model(args.model))
         print(f"\n{exact_rates.text_of_model(args.model, names)}")
         return 0
-    print(machine.description(), flush=True)
+    print(fold(machine.description()), flush=True)
     data: dict[str, Any] = {"machine": machine.description(), "seed": args.seed}
     if args.hyperedges is not None:
         data["hyperedges"] = args.hyperedges
@@ -166,7 +166,7 @@ def _circuits(args: argparse.Namespace, names: list[str], data: dict[str, Any]) 
             scores += report.score_cell(cell, runs)
             if stopped:
                 break
-    print(f"\n{report.text(scores, errors=limits.errors)}")
+    print(fold(f"\n{report.text(scores, errors=limits.errors)}"))
     data["cells"] = report.plain_data(scores)
     return stopped
 
@@ -183,6 +183,6 @@ def _random_models(args: argparse.Namespace, names: list[str], data: dict[str, A
         except KeyboardInterrupt:
             stopped = True
     if outcomes:
-        print(f"\n{exact_rates.text(outcomes)}")
+        print(fold(f"\n{exact_rates.text(outcomes)}"))
     data["random_models"] = exact_rates.plain_data(outcomes)
     return stopped

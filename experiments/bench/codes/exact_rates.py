@@ -121,7 +121,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
             f"{outcomes[-1].seed}; mean optimum {number(mean / len(outcomes))}.",
             "Ratio: a decoder's rate divided by the optimum of the model, over the "
             f"{len(uncertain)} models whose optimum is not 0.",
-            "Seed: of the worst ratio. Above: number of models whose rate is, by more than rounding, above",
+            "Seed: of the worst ratio. Above: number of models whose rate is, by more than rounding, above "
             "the optimum, above 0 where the optimum is 0, or above another decoder's rate.",
             "",
             table(header, rows),

@@ -139,12 +139,12 @@ def text(scores: Sequence[Score], *, errors: int) -> str:
         if other in score.failures
     ]
     lines = [
-        "Logical errors on the same shots as plain matching (mwpm). z: difference of the errors in standard",
+        "Logical errors on the same shots as plain matching (mwpm). z: difference of the errors in standard "
         "deviations, counted on shots that only one of the two got wrong.",
         f"A bar is missed where z > {_SIGMAS:g}. Among equals that happens in 2 of 100 comparisons.",
         "",
         *(f"{_name(cell)}\n{table(header, rows)}\n" for cell, rows in cells.items()),
-        "Logical errors divided by those of plain matching on the same shots; ! marks a missed bar, and",
+        "Logical errors divided by those of plain matching on the same shots; ! marks a missed bar, and "
         f"brackets what is compared on fewer than {_FEW} errors of plain matching",
         "",
         _summary(scores),

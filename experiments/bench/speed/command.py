@@ -2,10 +2,10 @@
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from experiments.bench.speed import costs, report
 from experiments.bench.speed.calls import measure_calls
@@ -13,9 +13,10 @@ from experiments.bench.speed.cells import BARS, Cell, measure
 from experiments.bench.speed.costs import Cost
 from experiments.bench.speed.probe import in_new_process
 from experiments.common import machine
+from experiments.common.growing_file import GrowingFile
 from experiments.common.parser import decoder, folder, real, whole
 from experiments.common.points import Point
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
 
 _PARTS = ("decoding", "build", "memory", "threads", "compile", "calls")
 _CODES = ("surface", "repetition")
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     cells: list[Cell] = []
     found: list[Cost] = []
     where = args.out
-    print(machine.description(), flush=True)
+    print(fold(machine.description()), flush=True)
     stopped = False
     try:
         if "decoding" in args.parts:
@@ -96,21 +97,25 @@ def _measure_cells(points: list[Point], args: argparse.Namespace, folder: Path, 
     names = list(dict.fromkeys(args.decoders))
     with (
         Progress() as progress,
-        (folder / "bench_decoders.csv").open("w", newline="") as summary_file,
-        (folder / "bench_decoders_times.csv").open("w", newline="") as times_file,
+        GrowingFile(folder / "bench_decoders.csv") as summary_file,
+        GrowingFile(folder / "bench_decoders_times.csv") as times_file,
     ):
         progress.show("compiling")
         for name in names:
             # Kernels that this process compiled itself run up to 25 % slower than the same ones from the
             # cache, where all processes but a machine's first have them from.
             in_new_process("first_call", name, points[0].circuit())
-        _write(summary_file, [report.COLUMNS])
-        _write(times_file, [report.TIME_COLUMNS])
+        summary_file.replace([_line(report.COLUMNS)])
+        times_file.replace([_line(report.TIME_COLUMNS)])
         for index, point in enumerate(points):
             progress.show(f"{index + 1} of {len(points)}: {point.code} d = {point.distance}, p = {point.p:g}")
             found = measure(point, names=names, repeats=args.repeats, seconds=args.seconds)
-            _write(summary_file, [report.cell_row(cell) for cell in found])
-            _write(times_file, report.time_rows(found))
+            # Written at once: what was measured survives Ctrl-C.
+            for file, rows in (
+                (summary_file, map(report.cell_row, found)),
+                (times_file, report.time_rows(found)),
+            ):
+                file.append("\n".join(map(_line, rows)))
             cells += found
 
 
@@ -129,16 +134,16 @@ def _measure_costs(args: argparse.Namespace, folder: Path, found: list[Cost]) ->
     wanted = [part for part in parts if part in args.parts]
     if not wanted:
         return
-    with Progress() as progress, (folder / "bench_decoders_costs.csv").open("w", newline="") as file:
-        _write(file, [report.COST_COLUMNS])
+    with Progress() as progress, GrowingFile(folder / "bench_decoders_costs.csv") as file:
+        file.replace([_line(report.COST_COLUMNS)])
         for part in wanted:
             progress.show(f"measuring {part}")
             for cost in parts[part]:
-                _write(file, [report.cost_row(cost)])
+                file.append(_line(report.cost_row(cost)))
                 found.append(cost)
 
 
-def _write(file: TextIO, rows: Sequence[Sequence[object]]) -> None:
-    """Write rows at once: what was measured survives Ctrl-C."""
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    file.flush()
+def _line(row: Sequence[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(row)
+    return text.getvalue()

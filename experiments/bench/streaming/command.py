@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import math
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from experiments.bench.streaming.threads import compare_threads
 from experiments.bench.streaming.windows import compare_lengths
 from experiments.common import machine
 from experiments.common.parser import folder, real, whole
-from experiments.common.terminal import Progress
+from experiments.common.terminal import Progress, fold
+from qec.files import write_file
 
 _PARTS = ("shots", "build", "lengths", "accuracy", "buffers", "parallel")
 _CALIBRATION_DISTANCE = 5
@@ -89,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = {_CALIBRATION_DISTANCE, *args.distances, *args.error_distances, *args.parallel_distances}
     fractions = {distance: shots.detection_fraction(distance, p) for distance in sorted(wanted)}
     found = report.Findings(p=p, fractions=fractions)
-    print(machine.description())
+    print(fold(machine.description()))
     line = report.calibration_line(p, distance=_CALIBRATION_DISTANCE, fractions=fractions)
     print(f"\n{line}", flush=True)
     stopped = False
@@ -194,7 +196,6 @@ def _sampled(
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    write_file(path, text.getvalue())

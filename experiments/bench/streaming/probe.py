@@ -22,6 +22,7 @@ from decoders.streaming.layers import LayeredModel
 from decoders.streaming.parallel import ParallelStreamingDecoder
 from experiments.common.machine import resident_bytes
 from experiments.common.timing import on_one_core
+from qec.files import new_file
 
 _PIECE = 10_000  # layers converted at a time
 
@@ -43,7 +44,14 @@ def sample(request: dict[str, Any]) -> dict[str, Any]:
         )
         events = np.fromfile(events_path, dtype=np.uint8)
         flips = np.fromfile(flips_path, dtype=np.uint8)
-    with Path(request["path"]).open("wb") as file:
+        # stim reports no error on a full disk.
+        for path, found, bits in (
+            (events_path, events, circuit.num_detectors),
+            (flips_path, flips, circuit.num_observables),
+        ):
+            if len(found) != (bits + 7) // 8:
+                raise OSError(f"{path}: {len(found)} of {(bits + 7) // 8} bytes; is the disk full?")
+    with new_file(request["path"]) as file:
         for first in range(0, model.num_layers, _PIECE):
             last = min(first + _PIECE, model.num_layers)
             file.write(np.packbits(_layers(model, events, first, last), axis=1, bitorder="little").tobytes())

@@ -1,6 +1,7 @@
 """Records of finished jobs on disk: one file, one line for each."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +10,17 @@ from experiments.common.growing_file import GrowingFile
 from experiments.reproduce.engine.figure import Job, Record
 
 _STATE = "state"
+
+
+class _Fields(Record):
+    """A record; a missing field is an error that says where it is missing."""
+
+    def __init__(self, values: Record, where: str) -> None:
+        super().__init__(values)
+        self._where = where
+
+    def __missing__(self, name: str) -> Any:
+        raise ValueError(f"{self._where} has no field {name!r}: delete its line")
 
 
 class RecordsFile:
@@ -48,8 +60,11 @@ class RecordsFile:
         self._file.__exit__()
 
     def _take(self, entry: dict[str, Any]) -> None:
-        self._found[entry["key"]] = entry["record"]
-        self._seconds[entry["key"]] = float(entry["seconds"])
+        key, seconds = entry["key"], float(entry["seconds"])
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds is {seconds}")
+        self._found[key] = _Fields(entry["record"], f"{self._file.path}: the record of the key {key}")
+        self._seconds[key] = seconds
 
     def __contains__(self, job: Job) -> bool:
         return job.key in self._found

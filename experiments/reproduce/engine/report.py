@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from experiments.common.json_file import write_json
 from experiments.reproduce.engine.figure import Row, Section, Table
+from qec.files import write_file
 from qec.statistics import Estimate
 
 _TITLE = "Below threshold, in simulation"
@@ -81,10 +82,7 @@ def write(folder: Path, *, chapters: Sequence[Chapter], facts: Sequence[tuple[st
     markdown = _markdown(chapters, facts)
     texts = {"report.html": _html(figures, chapters, markdown), "report.md": markdown}
     for name, text in texts.items():
-        # Readers of an older report never see half a file.
-        part = folder / f"{name}.partial"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
+        write_file(folder / name, text)
     write_json(folder / "results.json", _data(chapters, facts))
     return [folder / name for name in (*texts, "results.json")]
 

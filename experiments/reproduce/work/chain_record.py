@@ -210,7 +210,12 @@ def run(record: ChainRecord, *, blocks: int, place: Place) -> Record:
     """
     with GrowingFile(place.folder / "blocks.jsonl") as file:
         rows: list[Record] = []
-        file.load(rows.append)
+
+        def take(block: Record) -> None:
+            sums([block], rounds=1)  # has all fields
+            rows.append(block)
+
+        file.load(take)
         done = {block["block"] for block in rows}
         missing = [number for number in range(blocks) if number not in done]
         cycles_per_block = record.block * record.rounds

@@ -1,9 +1,32 @@
-"""Independent errors of a detector error model, drawn one after the other without visiting absent ones."""
+"""Independent errors of a detector error model, drawn one after the other without visiting absent ones.
+
+Errors stand on a line, each on a stretch as long as its hazard -ln(1 - p): at least one arrival of a Poisson
+process of rate one falls there with probability p. One draw leads from an error to the next.
+"""
 
 import numpy as np
 
 from qec.sampling.kernels.jit import kernel
-from qec.sampling.kernels.random import next_float, next_skip, start_stream
+from qec.sampling.kernels.random import next_exponential, next_float, start_stream
+
+# A group: errors of nearly the same probability, the same in each of several repeats. All have stretches of
+# the largest hazard and are kept with probability `keep`. A last group marks the end of the line.
+GROUP = np.dtype(
+    (
+        np.record,
+        [
+            ("start", np.float64),  # where the group begins on the line
+            ("hazard", np.float64),  # of one error; zero if its errors are certain
+            ("inverse", np.float64),  # of the hazard; of the length of a part in the last group
+            ("first", np.int64),
+            ("size", np.int64),
+            ("repeats", np.int64),
+            ("period", np.int64),  # shift of detectors per repeat
+        ],
+    )
+)
+# A last error marks the end of the targets.
+ERROR = np.dtype((np.record, [("first_target", np.int64), ("keep", np.float64)]))
 
 
 @kernel
@@ -24,34 +47,63 @@ def apply_error(target_first, targets, error, shift, events, flips):
 
 
 @kernel
-def sample_shot(groups, inverse_log, keep, target_first, targets, state, events, flips):
-    """Draw the errors of one shot into its zeroed, bit-packed rows.
+def find_slot(groups, guide, time):
+    """Return the error whose stretch includes `time`: its group, and its place in all repeats of the group.
 
-    A group is a list of errors of nearly the same probability, the same in each of several repeats. Its
-    errors
-    in all repeats are one sequence of trials: the distance from one error to the next is geometric. Errors
-    are drawn with the group's largest probability and kept with probability `keep`.
-    groups int64 (groups, 4): first error, number of errors, repeats, shift of detectors per repeat.
+    groups GROUP (groups + 1,); guide int32 (parts,): the first group in each of equal parts of the line.
     """
-    for group in range(len(groups)):
-        first, size, repeats, period = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
-        total = size * repeats
-        scale = inverse_log[group]
-        trial = next_skip(state, scale, total)
-        while trial < total:
-            repeat = trial // size
-            error = first + trial - repeat * size
-            if keep[error] >= 1.0 or next_float(state) < keep[error]:
-                apply_error(target_first, targets, error, repeat * period, events, flips)
-            trial += 1 + next_skip(state, scale, total)
+    part = np.int64(time * groups[len(groups) - 1].inverse)
+    at = np.int64(guide[min(part, len(guide) - 1)])
+    while time >= groups[at + 1].start:
+        at += 1
+    slot = np.int64((time - groups[at].start) * groups[at].inverse)
+    return at, min(slot, groups[at].size * groups[at].repeats - 1)
 
 
 @kernel
-def sample_shots(groups, inverse_log, keep, target_first, targets, seed, first_shot, events, flips):
+def error_of(group, slot):
+    """Return the error in a slot of a group, and the shift of its detectors."""
+    if group.repeats == 1:
+        return group.first + slot, np.int64(0)
+    repeat = slot // group.size
+    return group.first + slot - repeat * group.size, repeat * group.period
+
+
+@kernel
+def flip_targets(errors, targets, error, shift, events, flips):
+    """Flip the targets of one error in bit-packed rows."""
+    for at in range(errors[error].first_target, errors[error + 1].first_target):
+        target = targets[at]
+        if target >= 0:
+            toggle(events, target + shift)
+        else:
+            toggle(flips, ~target)
+
+
+@kernel
+def flip_certain(groups, errors, targets, events, flips):
+    """Apply the errors of probability one."""
+    for at in range(len(groups) - 1):
+        if groups[at].hazard == 0:
+            for slot in range(groups[at].size * groups[at].repeats):
+                error, shift = error_of(groups[at], slot)
+                flip_targets(errors, targets, error, shift, events, flips)
+
+
+@kernel
+def sample_shots(groups, guide, errors, targets, seed, first_shot, events, flips):
     """Draw shots first_shot, first_shot + 1, ...: bit-packed uint8 (shots, bytes) events and flips."""
     state = np.zeros(4, dtype=np.uint64)
     for shot in range(len(events)):
-        events[shot, :] = 0
-        flips[shot, :] = 0
+        row, flipped = events[shot], flips[shot]
+        row[:] = 0
+        flipped[:] = 0
+        flip_certain(groups, errors, targets, row, flipped)
         start_stream(state, seed, np.uint64(first_shot + shot))
-        sample_shot(groups, inverse_log, keep, target_first, targets, state, events[shot], flips[shot])
+        time = next_exponential(state)
+        while time < groups[len(groups) - 1].start:
+            at, slot = find_slot(groups, guide, time)
+            error, shift = error_of(groups[at], slot)
+            if errors[error].keep >= 1.0 or next_float(state) < errors[error].keep:
+                flip_targets(errors, targets, error, shift, row, flipped)
+            time = groups[at].start + (slot + 1) * groups[at].hazard + next_exponential(state)

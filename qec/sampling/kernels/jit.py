@@ -6,8 +6,6 @@ everything the machine code depends on, chosen before any kernel is decorated.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +14,8 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core import config as numba_config
+
+from qec.sampling.kernels.cache_folder import kernel_folder
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 config: Any = numba_config  # attributes are set from the environment at run time
@@ -32,22 +32,7 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _cache_folder() -> Path:
-    """Return the numba cache folder if the user has set one, else the usual cache folder, else a temporary
-    one.
-
-    numba unpickles the files in it, so the last resort is a new folder that no other user can write to.
-    """
-    chosen = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(chosen) / "below-threshold" / f"qec-{_digest()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="below-threshold-"))
-    return folder
-
-
-cache_folder = _cache_folder()
+cache_folder = kernel_folder(f"qec-{_digest()}")
 
 
 def kernel(function: _Function) -> _Function:

@@ -7,6 +7,7 @@ of a stream (a shot, a chain): streams can be drawn in any order, by any number 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qec.sampling.kernels.jit import kernel
 
@@ -15,6 +16,7 @@ _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _ONE, _R23, _R45, _R11 = np.uint64(1), np.uint64(23), np.uint64(45), np.uint64(11)
 _R17, _R19, _R41, _R27, _R30, _R31 = (np.uint64(r) for r in (17, 19, 41, 27, 30, 31))
 _STEP = 2.0**-53
+_LAYERS, _LAYER_BITS = 256, np.uint64(255)
 
 
 @kernel
@@ -62,11 +64,48 @@ def next_below(state, limit):
     return np.int64(next_float(state) * limit)
 
 
-@kernel
-def next_skip(state, inverse_log, limit):
-    """Draw the number of failures before the next success, at most `limit`.
+def _ziggurat() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cut the area under exp(-x) into layers of equal area, the lowest with the tail beyond its right end.
 
-    `inverse_log` is 1 / ln(1 - p), zero for p = 1.
+    Returns:
+        Right ends of the rectangles inside the layers, that of the highest layer (zero) first, and the width
+        of the lowest layer with its tail made a rectangle: float64 (layers + 1,); exp(-x) at the right ends.
     """
-    skip = math.log(next_float(state)) * inverse_log
-    return np.int64(skip) if skip < limit else np.int64(limit)
+
+    def ends(last: float) -> list[float]:
+        area, found = (1 + last) * math.exp(-last), [last]
+        while len(found) < _LAYERS:
+            height = math.exp(-found[-1]) + area / found[-1]
+            if height >= 1:
+                return []
+            found.append(-math.log(height))
+        return found[::-1]
+
+    low, high = 1.0, 20.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if ends(middle) else (middle, high)
+    right = np.array([0.0, *ends(high)[1:]])
+    return np.append(right, 1 + high), np.exp(-right)
+
+
+_RIGHT, _HEIGHT = _ziggurat()
+
+
+@kernel
+def next_exponential(state):
+    """Draw from the exponential distribution of mean one.
+
+    By a ziggurat (Marsaglia and Tsang, Journal of Statistical Software 5, 8, 2000): 98 of 100 draws take no
+    exponential function.
+    """
+    beyond = 0.0
+    while True:
+        word = next_word(state)
+        layer = np.int64(word & _LAYER_BITS)
+        x = (np.float64(word >> _R11) + 0.5) * _STEP * _RIGHT[layer + 1]
+        if x < _RIGHT[layer]:
+            return beyond + x
+        if layer == _LAYERS - 1:
+            beyond += _RIGHT[layer]  # the tail is distributed as the whole
+        elif _HEIGHT[layer + 1] + next_float(state) * (_HEIGHT[layer] - _HEIGHT[layer + 1]) < math.exp(-x):
+            return beyond + x

@@ -105,3 +105,9 @@ def test_models_within_the_range_are_decoded_as_before(decoder: type[PyMatching]
     found, found_weights = decoder.from_dem(dem).decode_batch(events, return_weights=True)
     np.testing.assert_array_equal(found, expected.astype(np.bool_))
     np.testing.assert_array_equal(found_weights, weights)
+
+
+@pytest.mark.parametrize("adapter", [PyMatching, CorrelatedPyMatching])
+def test_weights_that_are_all_zero(adapter: type[PyMatching]) -> None:
+    decoder = adapter.from_dem(stim.DetectorErrorModel("error(0.5) D0 D1 L0"))
+    assert decoder.decode_batch([[True, True], [False, False]], return_weights=True)[1].tolist() == [0, 0]

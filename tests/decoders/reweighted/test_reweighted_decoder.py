@@ -1,6 +1,7 @@
 """Error probabilities given with each shot: weights of PyMatching rebuilt for every shot."""
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def rebuilt(graph: MatchingGraph, weights: NDArray[np.float64]) -> pymatching.Ma
 
 def random_rows(rng: np.random.Generator, graph: MatchingGraph, shots: int, *, least: float) -> Any:
     """Sparse probabilities: erasures, soft values, sometimes many, sometimes none."""
-    chosen = rng.random((shots, graph.num_edges)) < rng.choice([0, 0.05, 0.5, 1], (shots, 1))
+    chosen = rng.random((shots, graph.num_edges)) < rng.choice([0, 0.005, 0.05, 0.5, 1], (shots, 1))
     erased = rng.random(chosen.shape) < rng.choice([0, 0.1, 1], (shots, 1))
     values = np.where(erased, 0.5, rng.uniform(least, 0.5, chosen.shape))
     return scipy.sparse.csr_array(np.where(chosen, values, 0))
@@ -107,6 +108,26 @@ def test_any_model(data: st.DataObject, dem: stim.DetectorErrorModel, seed: int)
             # The heavier of parallel edges sets the size of a step here; PyMatching has not got it.
             steps = graph.num_edges * np.abs(np.log((1 - p) / p)).max(initial=0) / 2**24
             assert np.isclose(weights[0], weight, rtol=1e-12, atol=steps if parallel.any() else 1e-12)
+
+
+def test_few_changed_edges_lead_to_the_solution_of_all_weights_together() -> None:
+    """Weights without ties have one solution: neighbour lists of other shots give it, and so do new ones."""
+    dem = surface_dem(5)
+    rng = np.random.default_rng(4)
+    graph = MatchingGraph.from_dem(dem)
+    base = rng.uniform(0.002, 0.03, graph.num_edges)
+    base[0] = 0.001  # the largest weight of every shot
+    decoder = ReweightedDecoder(graph=replace(graph, edge_probability=base))
+    events, _, _ = dem.compile_sampler(seed=4).sample(1000)
+    chosen = rng.random((1000, graph.num_edges)) < rng.choice([0, 0.003, 0.02], (1000, 1))
+    chosen[:, 0] = False
+    values = np.where(chosen, rng.uniform(0.002, 0.5, chosen.shape), 0)
+    dense = np.where(chosen, values, base)
+    rows = scipy.sparse.csr_array(values)
+    expected, weights = decoder.decode_batch(events, edge_probabilities=dense, return_weights=True)
+    found, same = decoder.decode_batch(events, edge_probabilities=rows, return_weights=True)
+    assert np.array_equal(found, expected)
+    assert np.allclose(same, weights, rtol=1e-12)
 
 
 def test_a_shot_leaves_nothing_behind() -> None:

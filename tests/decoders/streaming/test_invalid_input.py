@@ -90,7 +90,7 @@ def test_shots_of_impossible_length() -> None:
         check_refused(
             decoder,
             lambda: decoder.finish(shots[0, -1]),
-            f"{after + 1} layers: the first and last cycles alone are 4",
+            f"{after + 1} layers: must be at least 4",
             shot=shots[0],
             after=after,
         )
@@ -170,7 +170,7 @@ def test_measurements_after_an_empty_frame_of_events() -> None:
         (np.zeros((41, 8), dtype=np.uint8), r"expected uint8 \(shots, layers, 8\)"),
         (np.zeros((2, 41, 8), dtype=np.int64), "dtype int64, expected uint8"),
         (np.full((2, 41, 8), 2, dtype=np.uint8), "frames contain 2: all values must be 0 or 1"),
-        (np.zeros((2, 3, 8), dtype=np.uint8), "3 layers: the first and last cycles alone are 4"),
+        (np.zeros((2, 3, 8), dtype=np.uint8), "3 layers: must be at least 4"),
         (np.zeros((2, 0, 8), dtype=np.uint8), "0 layers"),
     ],
 )

@@ -340,7 +340,10 @@ def test_lengths_that_a_memory_can_have() -> None:
         assert len(edges) == layers
         assert sum(layer is model.bulk[0] for layer in edges) == layers - fixed
     for layers in (3, 0, -1):
-        with pytest.raises(ValueError, match=f"{layers} layers: the first and last cycles alone are 4"):
+        with pytest.raises(
+            ValueError,
+            match=f"{layers} layers: must be at least 4",
+        ):
             model.check_length(layers)
         with pytest.raises(ValueError, match=f"{layers} layers"):
             model.detector_numbers(layers)

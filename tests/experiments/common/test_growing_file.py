@@ -1,12 +1,12 @@
 """Files of results after a stop at any byte, a second writer, a full disk."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from experiments.common.growing_file import GrowingFile
+from tests.support.full_disk import full_disk
 
 _LINES = [json.dumps({"number": number}) for number in range(3)]
 
@@ -29,7 +29,7 @@ def test_every_beginning_of_a_file_can_be_continued(tmp_path: Path) -> None:
         assert path.read_text().splitlines() == [*_LINES[:complete], _LINES[0]]
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "3", "", '{"n": 1}'])
+@pytest.mark.parametrize("line", ["{", "[]", "3", "", '{"n": 1}', "[" * 100_000])
 def test_a_line_that_is_no_record_is_named_and_kept(line: str, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text(text := f"{_LINES[0]}\n{line}\n{_LINES[1][:4]}")
@@ -50,17 +50,23 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with GrowingFile(tmp_path / "r.jsonl") as file:
-        monkeypatch.setattr(os, "write", lambda *_: 2)
-        with pytest.raises(OSError, match="is it full"):
-            file.append(_LINES[0])
+def test_a_full_disk_is_an_error_and_leaves_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with GrowingFile(path) as file:
+        file.append(_LINES[0])
+        with full_disk(len(_LINES[0]) + 5), pytest.raises(OSError, match=r"r\.jsonl"):
+            file.append(_LINES[1])
+        with full_disk(3), pytest.raises(OSError, match=r"r\.jsonl"):
+            file.replace(_LINES)
+    with GrowingFile(path) as file:
+        file.append(_LINES[2])
+    assert numbers(path) == ([0, 2], False)
 
 
 def test_all_lines_are_replaced(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text("\n".join(_LINES) + "\n")
     with GrowingFile(path) as file:
-        file.replace([{"number": 7}])
+        file.replace([json.dumps({"number": 7})])
         file.append(_LINES[0])
     assert numbers(path) == ([7, 0], False)

@@ -163,6 +163,7 @@ def test_a_stream_plays_leakage(leaky: str, tight: str, tmp_path: Path) -> None:
             "300",
             "--record",
             str(file),
+            "--force",
         ]
         assert cli.main(["stream", *arguments]) == 0
         playlist = read_recording(file).playlist

@@ -1,6 +1,7 @@
 """Kinds of option values, values with commas, and hints at flags that were meant."""
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def test_refusals(kind: Any, text: str, words: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(argparse.ArgumentTypeError, match=words):
         kind(text)
+
+
+def test_files_that_cannot_be_written_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(argparse.ArgumentTypeError, match=r"a\.json: cannot be written there \(Read"):
+        output()(str(tmp_path / "a.json"))
+    assert output()("/dev/null") == "/dev/null"
+
+
+@pytest.mark.parametrize("flag", ["--distances", "--distance"])
+def test_flags_have_singular_plural_and_hyphens(flag: str, parser: Parser) -> None:
+    parser.add_argument("--max_shots", type=whole())
+    found = parser.parse_args([flag, "3,5", "--max-shots=1e3", "--", "--distance"])
+    assert (found.distances, found.max_shots, found.files) == ([3, 5], 1000, ["--distance"])
 
 
 @pytest.fixture

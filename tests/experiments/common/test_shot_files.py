@@ -9,7 +9,14 @@ import stim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.common.shot_files import FORMATS, PredictionWriter, ShotReader, format_of, shots_per_piece
+from experiments.common.shot_files import (
+    FORMATS,
+    PredictionWriter,
+    ShotReader,
+    encode_shots,
+    format_of,
+    shots_per_piece,
+)
 
 
 def written(
@@ -94,6 +101,15 @@ def test_an_unfinished_file_never_gets_its_name(tmp_path: Path) -> None:
         ("r8", b"\x00\x00"),
         ("r8", b"\xff" * 10),
         ("ptb64", b"\x00" * 17),
+        # Cut off, or with another meaning than their writer can have had.
+        ("01", b"0101\n01"),
+        ("hits", b"1,2\n1"),
+        ("hits", b"1,1\n"),
+        ("dets", b"shot D1\nshot D1"),
+        ("dets", b"shot D1 D1\n"),
+        ("r8", b"\x04\x02"),
+        ("r8", b"\x04\xff"),
+        ("b8", b"\x00\x02"),
     ],
 )
 def test_spoilt_data_are_named(format: str, data: bytes) -> None:
@@ -130,3 +146,14 @@ def test_pieces_hold_groups_of_64_and_bounded_memory(num_bits: int) -> None:
     shots = shots_per_piece(num_bits)
     assert shots % 64 == 0
     assert shots == 64 or shots * num_bits <= 1 << 25
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("num_observables", [1, 600])
+def test_predictions_are_encoded_as_stim_does(format: str, num_observables: int, tmp_path: Path) -> None:
+    bits = np.random.default_rng(5).random((192, num_observables)) < 0.004
+    bits[1:4] = [[False], [True], [False]]
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    stim.write_shot_data_file(data=bits, path=tmp_path / "s", format=format, num_observables=num_observables)
+    found = encode_shots(packed, format=format, num_observables=num_observables)
+    assert found == (tmp_path / "s").read_bytes()

@@ -1,12 +1,14 @@
 """Tables and progress on a terminal, in a log, and in 80 columns."""
 
 import io
+import threading
 import time
+from datetime import datetime
 
 import pytest
 from rich.console import Console
 
-from experiments.common.terminal import Progress, table
+from experiments.common.terminal import Progress, fold, table
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -62,6 +64,12 @@ def test_a_cell_wider_than_the_terminal_is_folded() -> None:
     )
 
 
+def test_text_is_folded_and_tables_in_it_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "a long line of well-known words\n  a row of a table that is wide\nshort"
+    assert fold(text) == "a long line of\nwell-known words\n  a row of a table that is wide\nshort"
+
+
 def test_progress_redraws_one_line_on_a_terminal_and_wipes_it() -> None:
     made, stream = console(terminal=True)
     with Progress(console=made, period=0) as progress:
@@ -89,7 +97,37 @@ def test_progress_writes_lines_to_a_log_and_not_too_often() -> None:
     with Progress(console=made, period=1e9) as progress:
         progress.show("left out")
         progress.show("kept [red], longer than the console is wide: " + "x" * 60, always=True)
-    assert stream.getvalue() == "kept [red], longer than the console is wide: " + "x" * 60 + "\n"
+    dated, _, message = stream.getvalue().partition("  ")
+    assert datetime.fromisoformat(dated) <= datetime.now()
+    assert message == "kept [red], longer than the console is wide: " + "x" * 60 + "\n"
+
+
+def test_a_log_has_a_line_after_ten_seconds_and_then_every_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, stream = console(terminal=False)
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with Progress(console=made) as progress:
+        for second in range(0, 200, 5):
+            now = float(second)
+            progress.show(f"at {second}")
+    assert [line.split("  ")[1] for line in stream.getvalue().splitlines()] == [
+        "at 10",
+        "at 70",
+        "at 130",
+        "at 190",
+    ]
+
+
+def test_work_without_a_word_is_announced_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, stream = console(terminal=False)
+    written = threading.Event()
+    monkeypatch.setattr(stream, "flush", written.set)
+    progress = Progress(console=made)
+    with progress.remind("compiling", after=0.0):
+        assert written.wait(timeout=30)
+    with progress.remind("quick", after=1e6):
+        pass
+    assert [line.split("  ")[1] for line in stream.getvalue().splitlines()] == ["compiling"]
 
 
 def test_time_left_in_a_log_counts_from_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +141,7 @@ def test_time_left_in_a_log_counts_from_this_run(monkeypatch: pytest.MonkeyPatch
         for done in (410.0, 510.0, 610.0):
             now += 30
             progress.show("sampling", done=done)
-    assert stream.getvalue().splitlines() == [
+    assert [line.split("  ")[1] for line in stream.getvalue().splitlines()] == [
         "preparing",
         "sampling, about 30 min left",
         "sampling, about 4 min left",

@@ -64,7 +64,7 @@ def test_tables_files_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--decoder", "pymatching", "--threads", "2"], "threads=2"),
         (["--shots", "0"], "--shots: 0: must be "),
         (["--bins", "0"], "--bins: 0: must be "),
-        (["--out", "a.svg"], "must end in .png"),
+        (["--out", "a.gif"], "must end in .png"),
         (["--json", "nowhere/a.json"], "make it first"),
         (["--code", "toric"], "toric"),
         (["--noise", "device:example", "--p", "0.1"], "leave --p out"),

@@ -414,3 +414,22 @@ def test_the_same_cycles_in_two_folders(tmp_path: Path, capsys: pytest.CaptureFi
     assert code == 0
     assert "2 experiments" in out
     assert "counted as two runs" in error
+
+
+def test_several_paths_count_each_experiment_once(tmp_path: Path) -> None:
+    release = next(data_path("samples").iterdir())
+    patch = release / "d3_at_q3_3"
+    assert len(command._folders([patch / "X", patch, release / "d5_at_q5_5" / "Z"])) == 9
+    with pytest.raises(ValueError, match=f"{tmp_path}: no experiment in it"):
+        command._folders([patch, tmp_path])
+
+
+def test_figure_has_published_and_own_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    release = next(data_path("samples").iterdir())
+    out = tmp_path / "hardware.svg"
+    arguments = ["--shots", "200", "--decoder", "pymatching", "--out", str(out)]
+    assert cli.main(["hardware", *map(str, release.glob("d*/X")), *arguments]) == 0
+    assert f"Figure: {out}" in capsys.readouterr().out
+    assert out.read_bytes().startswith(b"<?xml")
+    assert cli.main(["hardware", str(release / "d3_at_q3_3" / "X" / "r05"), *arguments]) == 0
+    assert "No figure: it needs memories of several durations" in capsys.readouterr().out

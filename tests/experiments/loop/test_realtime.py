@@ -125,7 +125,7 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
         (["stream"], "give --to ADDRESS"),
         (["stream", "--record", "x", "--shots", "0"], "--shots: 0: must be "),
         (["stream", "no_such_file", "--record", "x"], "no_such_file"),
-        (["serve"], "either --model FILE or --distance D"),
+        (["serve", "--model", "a.dem", "--distance", "3"], "--model and --distance: give one of them"),
         (["serve", "--distance", "3", "--decoder", "magic"], "choose from mwpm"),
         (["serve", "--distance", "2"], "must be at least 3"),
         (["serve", "--distance", "3", "--fifo", "100"], "must be at most 99"),
@@ -177,6 +177,8 @@ def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFix
     simulated = ["stream", *common, *memory, "--shots", "20", "--record", file, "--json", str(lines)]
     assert cli.main(simulated) == 0
     assert "20 OK" in capsys.readouterr().out
+    assert cli.main(simulated) == 2
+    assert f"--record {file}: there already; give a new file, or --force" in capsys.readouterr().err
     first = [json.loads(line) for line in lines.read_text().splitlines()]
     assert cli.main(["stream", file, *common, "--json", str(lines)]) == 0
     again = [json.loads(line) for line in lines.read_text().splitlines()]

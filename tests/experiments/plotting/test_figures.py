@@ -19,11 +19,13 @@ from experiments.plotting.figures import (
     RatioSeries,
     SuppressionSeries,
     draw_cycles,
+    draw_grid,
     draw_overview,
     draw_ratio,
     draw_suppression,
 )
 from experiments.plotting.labels import epsilon_label, power_label, suppression_label, with_interval
+from experiments.plotting.strengths import StrengthPanel, StrengthSeries, draw_strengths
 from qec.statistics import Estimate, error_per_cycle, logical_error_rate, suppression_factor
 
 
@@ -78,6 +80,15 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", record)
     return kept
+
+
+@pytest.mark.parametrize(("ending", "start"), [("SVG", b"<?xml"), ("pdf", b"%PDF")])
+def test_vector_files_are_equal_for_equal_data(ending, start, tmp_path):
+    contents = [
+        draw_suppression(path=tmp_path / f"{n}.{ending}", series=[suppression()]).read_bytes() for n in "ab"
+    ]
+    assert contents[0].startswith(start)
+    assert contents[0] == contents[1]
 
 
 def legend_texts(axes):
@@ -249,6 +260,56 @@ def test_a_crowded_figure_grows_downwards_for_its_legend(tmp_path, drawn):
     assert box.y0 >= 0
 
 
+def test_long_legends_fit_below_their_panels(tmp_path, drawn):
+    """Many long labels once shrank the axes to nothing and left the legend outside the figure."""
+    crowd = [suppression(f"p = {n / 1000}, mwpm-correlated", (300 + n, 150 + n, 75 + n)) for n in range(9)]
+    draw_grid(path=tmp_path / "f.png", panels={"a": crowd, "b": crowd[:2]})
+    (figure,) = drawn
+    axes = figure.axes[0]
+    assert axes.get_window_extent().width > 0.35 * figure.bbox.width
+    box = axes.get_legend().get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.axes[1].get_tightbbox().x0
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+def test_a_wide_legend_leaves_the_axes(tmp_path, drawn):
+    draw_suppression(path=tmp_path / "f.png", series=[suppression("the name of a published decoder, " * 2)])
+    (figure,) = drawn
+    box = figure.axes[0].get_legend().get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert box.y1 < figure.axes[0].get_window_extent().y0
+
+
+def test_equal_points_are_drawn_side_by_side(tmp_path, drawn):
+    equal, other = suppression("a"), suppression("c", (3000, 2000, 1000))
+    draw_suppression(path=tmp_path / "f.png", series=[equal, suppression("b"), other])
+    (axes,) = drawn[0].axes
+    at = {}
+    for line in axes.lines:
+        if line.get_marker() in ("o", "s", "^") and len(line.get_xdata()):
+            (pixel,) = line.get_transform().transform(np.column_stack([*map(np.float64, line.get_data())]))
+            at.setdefault(line.get_marker(), []).append(pixel[0])
+    scale = drawn[0].dpi / 72
+    assert np.subtract(at["s"], at["o"]) / scale == pytest.approx([6.5] * 3)
+    assert at["^"] == pytest.approx(np.add(at["o"], at["s"]) / 2)
+
+
+def test_strengths_show_the_crossing(tmp_path, drawn):
+    strengths = [0.002, 0.004, 0.006, 0.008]
+    series = [
+        StrengthSeries(f"d = {d}", strengths, [Estimate(v, 0.9 * v, 1.1 * v) for v in values])
+        for d, values in [(3, (1e-3, 4e-3, 9e-3, 0.016)), (5, (1e-4, 2e-3, 9e-3, 0.03))]
+    ]
+    crossing = (Estimate(0.006, 0.0055, 0.0065), "d = 3 and 5 cross")
+    draw_strengths(
+        path=tmp_path / "f.png", panels=[StrengthPanel(title="", series=series, crossing=crossing)], title="T"
+    )
+    (axes,) = drawn[0].axes
+    assert axes.get_title() == "T"
+    assert legend_texts(axes) == ["d = 3", "d = 5", "d = 3 and 5 cross:\n$p$ = 0.0060 ± 0.0005"]
+    assert any(list(line.get_xdata()) == [0.006, 0.006] for line in axes.lines)
+
+
 def test_overview_has_only_the_panels_given(tmp_path, drawn):
     draw_overview(path=tmp_path / "f.png", suppression=[suppression()], cycles=[cycles()])
     draw_overview(path=tmp_path / "f.png", cycles=[cycles()])
@@ -263,7 +324,7 @@ def test_overview_has_only_the_panels_given(tmp_path, drawn):
     [
         (lambda p: draw_cycles(path=p / "f.png", series=[]), ValueError, "series is empty"),
         (lambda p: draw_overview(path=p / "f.png"), ValueError, "give suppression, cycles or detection"),
-        (lambda p: draw_cycles(path=p / "f.pdf", series=[cycles()]), ValueError, "ends in .png"),
+        (lambda p: draw_cycles(path=p / "f.gif", series=[cycles()]), ValueError, "ends in .png"),
         (lambda p: draw_cycles(path=p / "no" / "f.png", series=[cycles()]), FileNotFoundError, "no folder"),
         (
             lambda p: draw_ratio(path=p / "f.png", series=[RatioSeries("x", (3, 5), (1.0,))], y_label="y"),

@@ -129,6 +129,23 @@ def test_records_survive_a_cut_line(tmp_path: Path) -> None:
         pass
 
 
+def test_a_record_without_a_field_is_named(tmp_path: Path) -> None:
+    run_jobs(tmp_path, [job(2)])
+    path = tmp_path / "records.jsonl"
+    entry = json.loads(path.read_text())
+    path.write_text(json.dumps({**entry, "record": {}}) + "\n")
+    with (
+        pytest.raises(
+            ValueError, match=r"records\.jsonl: the record of the key .* has no field 'square': delete"
+        ),
+        RecordsFile(tmp_path) as records,
+    ):
+        records[job(2)]["square"]
+    path.write_text(json.dumps({**entry, "seconds": -1}) + "\n")
+    with pytest.raises(ValueError, match="line 1: not a record"), RecordsFile(tmp_path):
+        pass
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         RecordsFile(tmp_path),

@@ -93,6 +93,12 @@ def test_zeros_after_a_power_cut_are_cut_off(tmp_path: Path) -> None:
         "10,-1,0,1.0,pymatching,a,{},",
         "10,1,0,1.0,pymatching,a,{,",
         '10,1,0,1.0,pymatching,a,"{}',
+        *(f"10,1,0,{seconds},pymatching,a,{{}}," for seconds in ("-1", "inf", "nan", "1e400")),
+        "-10,0,0,1.0,pymatching,a,{},",
+        "1e30,1,0,1.0,pymatching,a,{},",
+        '10,1,0,1.0,pymatching,a,{},"{""x"":-1}"',
+        '10,1,0,1.0,pymatching,a,{},"{""x"":100000000000000000}"',
+        f"10,1,0,1.0,pymatching,a,{'[' * 100_000},",
     ],
 )
 def test_a_spoilt_line_is_named_and_nothing_is_written(line: str, tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """`qec plot`: grouping, numbers and pictures from CSV files."""
 
+import csv
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import sinter
 
 from experiments import cli
-from experiments.sweep import counts
-from experiments.sweep.studies import describe, split_common, studies
+from experiments.sweep import counts, plot
+from experiments.sweep.studies import describe, plain_words, split_common, studies
 
 
 def row(
@@ -96,9 +101,50 @@ def test_figures_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert all(str(picture) in out for picture in pictures)
 
 
+def test_strengths_and_decoders_share_a_file_and_fits_are_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.csv"
+    rows = [
+        row(d, 10, round(400 * (p / 0.006) ** ((d + 1) / 2)), p=p, c="surface_zxxz_cz", decoder=decoder)
+        for decoder in ("mwpm", "pymatching")
+        for p in (0.004, 0.005, 0.006, 0.007, 0.008)
+        for d in (3, 5)
+    ]
+    counts.write(path, rows)
+    arguments = ["--out", str(tmp_path / "new"), "--format", "svg", "--csv", str(tmp_path / "fits.csv")]
+    assert cli.main(["plot", str(path), *arguments, "--json", str(tmp_path / "fits.json")]) == 0
+    assert sorted(one.name for one in (tmp_path / "new").iterdir()) == ["r_strength.svg", "r_suppression.svg"]
+    out = capsys.readouterr().out
+    found = json.loads((tmp_path / "fits.json").read_text())
+    crossing = found["crossings"][0]
+    assert crossing["key"] == {"c": "surface_zxxz_cz", "noise": "si1000", "decoder": "mwpm"}
+    assert crossing["p"]["low"] < 0.006 < crossing["p"]["high"]
+    assert f"d = 3 and 5 cross at p = {crossing['p']['value']:.2e} [" in out
+    with (tmp_path / "fits.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [(one["p"], one["decoder"], one["d"]) for one in table][:3] == [
+        ("0.004", "mwpm", "3"),
+        ("0.004", "mwpm", "5"),
+        ("0.004", "pymatching", "3"),
+    ]
+    study = found["studies"][0]
+    assert float(table[1]["epsilon"]) == study["distances"][1]["epsilon"]["value"]
+    assert float(table[0]["lambda_high"]) == study["lambda"]["high"]
+
+
+def test_titles_have_no_internal_names() -> None:
+    found, _ = studies(
+        [row(3, 10, 9, c="surface_zxxz_cz"), row(3, 10, 9, c="own_code", noise="device:d/a.toml", p=1)]
+    )
+    assert [plain_words(study.key) for study in found] == [
+        "own_code, device a, p = 1, pymatching",
+        "Rotated surface code (ZXXZ), SI1000 noise, p = 0.003, pymatching",
+    ]
+
+
 def test_a_single_point_makes_a_figure_too(tmp_path: Path) -> None:
     counts.write(tmp_path / "one.csv", [row(3, 10, 0)])
-    (tmp_path / "figures").mkdir()
     assert cli.main(["plot", str(tmp_path / "one.csv"), "--out", str(tmp_path / "figures")]) == 0
     assert png_files(tmp_path) == []
     assert len(png_files(tmp_path / "figures")) == 1
@@ -134,17 +180,36 @@ def test_unusable_rows_are_one_line(
     assert len(error.splitlines()) == 1
 
 
+def test_the_environment_of_a_notebook_does_not_matter(tmp_path: Path) -> None:
+    """Importing matplotlib fails where MPLBACKEND names a backend that is not installed."""
+    counts.write(tmp_path / "c.csv", [row(3, 10, 4)])
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.cli", "plot", str(tmp_path / "c.csv")],
+        env={**os.environ, "MPLBACKEND": "module://of_a_notebook.backend", "MPLCONFIGDIR": "/proc/nothing"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_missing_files_and_folders_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plot", str(tmp_path / "gone.csv")]) == 2
     assert "gone.csv: no such CSV file" in capsys.readouterr().err
     counts.write(tmp_path / "c.csv", grid())
-    assert cli.main(["plot", str(tmp_path / "c.csv"), "--out", str(tmp_path / "gone")]) == 2
-    assert "gone: no such folder" in capsys.readouterr().err
+    assert cli.main(["plot", str(tmp_path / "c.csv"), "--out", str(tmp_path / "gone" / "figures")]) == 2
+    assert "no folder" in capsys.readouterr().err
+    (tmp_path / "c_suppression.png").mkdir()  # found before the file is read
+    assert cli.main(["plot", str(tmp_path / "c.csv")]) == 2
+    done = capsys.readouterr()
+    assert "c_suppression.png: is a folder" in done.err
+    assert done.out == ""
 
 
 def test_a_key_that_changes_with_the_distance_does_not_hide_lambda(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(plot, "_draw", lambda *_: [])
     path = tmp_path / "c.csv"
     rows = [
         row(d, r, errors, p=p, q=2 * d * d - 1, path=f"{p}/{d}_{r}.stim")

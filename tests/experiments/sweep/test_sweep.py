@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import sinter
+import stim
 from scipy.stats import fisher_exact
 
 from experiments import cli
-from experiments.sweep import counts
+from experiments.sweep import command, counts
 
 _GRID = ["--distances", "3", "5", "7", "--p", "0.002", "0.003", "0.004", "--rounds", "5", "--bases", "z"]
 
@@ -41,6 +42,33 @@ def wait_for_rows(path: Path, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_one_seed_gives_one_result(tmp_path: Path) -> None:
+    """With any number of processes, with and without discards; what was stopped draws other shots."""
+    arguments = ["--distances", "3", "--p", "0.004", "--rounds", "5", "--bases", "z", "--max_shots", "20000"]
+    arguments += ["--decoders", "mwpm", "mwpm-gap-3", "--seed"]
+    found = []
+    for processes in (1, 2):
+        path = tmp_path / f"{processes}.csv"
+        sweep(*arguments, "5", "--processes", str(processes), "--out", str(path))
+        rows = counts.read([path])[0]
+        found.append(sorted((row.decoder, row.shots, row.errors, row.discards) for row in rows))
+    assert found[0] == found[1]
+    before = sum(row.errors for row in counts.read([path])[0])
+    sweep(*[word.replace("20000", "40000") for word in arguments], "5", "--out", str(path))
+    assert sum(row.errors for row in counts.read([path])[0]) != 2 * before
+
+
+def test_heralded_errors_have_no_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    circuit = tmp_path / "herald.stim"
+    circuit.write_text(
+        "R 0\nHERALDED_ERASE(0.1) 0\nM 0\nDETECTOR rec[-2]\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]"
+    )
+    assert (
+        cli.main(["sweep", "--circuits", str(circuit), "--seed", "1", "--out", str(tmp_path / "a.csv")]) == 2
+    )
+    assert "such as heralded ones; stim draws their shots" in capsys.readouterr().err
 
 
 def test_interrupted_and_resumed_gives_the_totals_of_one_run(tmp_path: Path) -> None:
@@ -151,6 +179,48 @@ def test_max_errors_ends_a_point(tmp_path: Path) -> None:
     (row,), _ = counts.read([path])
     assert row.errors >= 50
     assert row.shots < 1_000_000
+
+
+@pytest.mark.parametrize(("limits", "shots"), [([], 20_000), (["--max_errors", "500"], 10_000_000)])
+def test_errors_and_not_shots_end_a_point_if_asked(
+    limits: list[str], shots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(command, "_collect", lambda args, *_: seen.append(args.max_shots) or 0)
+    assert cli.main(["sweep", *limits, "--distances", "3", "--out", str(tmp_path / "a.csv")]) == 0
+    assert seen == [shots]
+
+
+def test_circuits_of_the_user_keep_their_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for d in (3, 5):
+        circuit = stim.Circuit.generated(
+            "repetition_code:memory", distance=d, rounds=4, before_round_data_depolarization=0.1
+        )
+        circuit.to_file(f"d={d},r=4.stim")
+    Path("d=5,r=4.json").write_text('{"c": "mine", "d": 5}')
+    names = ["d=3,r=4.stim", "d=5,r=4.stim"]
+    limits = ["--max_shots", "3000", "--decoders", "pymatching", "--processes", "1", "--out", "c.csv"]
+    assert cli.main(["sweep", "--circuits", *names, "--metadata", "p=0.1", *limits]) == 0
+    rows, _ = counts.read([Path("c.csv")])
+    assert [row.json_metadata for row in rows] == [
+        {"d": 3, "r": 4, "p": 0.1},
+        {"c": "mine", "d": 5, "r": 4, "p": 0.1},
+    ]
+    assert [row.shots for row in rows] == [3000, 3000]
+    assert all(row.errors > 0 for row in rows)
+    capsys.readouterr()
+    for wrong, words in (
+        (["--circuits", names[0], "--p", "0.1"], "leave out --p"),
+        (["--circuits", "c.csv"], "c.csv: not a circuit"),
+        (["--circuits", "none.stim"], "none.stim: no such circuit"),
+        (["--circuits", *names, "--metadata", "d"], "give KEY=VALUE"),
+        (["--metadata", "d=3"], "--metadata is for --circuits"),
+    ):
+        assert cli.main(["sweep", *wrong, "--out", "new.csv"]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_merge_adds_up_into_a_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -273,9 +273,7 @@ def test_a_circuit_of_another_experiment_shows(tmp_path: Path) -> None:
         read_experiment(folder)
     nested = write_small(tmp_path / "y")
     generated(rounds=5)[0].to_file(nested / "circuit_ideal.stim")
-    with pytest.raises(
-        ValueError, match=r"detection_events\.b8: 16 shots of 40 bits, but the .* says 20 shots"
-    ):
+    with pytest.raises(ValueError, match=r"metadata\.json: 'rounds' is 4, but circuit_ideal\.stim has 5"):
         read_experiment(nested)
     (nested / "circuit_ideal.stim").write_text("M 0\nWHAT 1\n")
     with pytest.raises(ValueError, match=r"circuit_ideal\.stim: \S") as caught:
@@ -307,9 +305,7 @@ def test_bits_beyond_the_last_observable_are_not_counted_as_flips(tmp_path: Path
     content = bytearray(file.read_bytes())
     content[3] |= 0x80
     file.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"obs_flips_actual\.b8: shot 3 has bits set beyond its 1 observables"
-    ):
+    with pytest.raises(ValueError, match=r"obs_flips_actual\.b8: shot 3 has bits set beyond its 1 bits"):
         read_experiment(folder)
 
 
@@ -350,7 +346,8 @@ def test_write_needs_sweep_bits_and_does_not_overwrite(tmp_path: Path) -> None:
 def test_find_experiments(tmp_path: Path) -> None:
     names = ["d3_at_q4_5/X/r05", "d3_at_q4_5/X/r10", "d3_at_q4_5/X/r110", "d3_at_q10_7/Z/r05", "other"]
     for name in names:
-        write_small(tmp_path / name, shots=1)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_small(tmp_path / "new", shots=1).rename(tmp_path / name)
     (tmp_path / "README").mkdir()
     (tmp_path / "README" / "metadata.json").write_text("{}")
     (tmp_path / "broken").mkdir()

@@ -1,6 +1,7 @@
 """Devices: what the description says, and clear words where it is wrong."""
 
 import copy
+import math
 import pickle
 import re
 from pathlib import Path
@@ -58,6 +59,9 @@ def test_description_as_file(tmp_path: Path) -> None:
 
     path.write_text('name = "mine"\n[rates\n')
     with pytest.raises(ValueError, match=re.escape(f"{path} is not TOML:")):
+        noise.device(path)
+    path.write_text('name = "mine"\nrates = ' + "[" * 100_000)
+    with pytest.raises(ValueError, match=re.escape(f"{path} is nested too deeply")):
         noise.device(path)
     path.write_text('name = "mine"\n[rates]\nidle = 2\n')
     with pytest.raises(ValueError, match=re.escape(f"{path}: rate of idle must lie in [0, 0.75], not 2")):
@@ -124,6 +128,13 @@ def changed(**changes: object) -> dict[str, Any]:
         (changed(qubits=2 * [{"at": [1, 1], "readout": 0.1}]), "readout at (1, 1) is given twice"),
         (changed(pairs=[{"at": [1, 1], "two_qubit": 0.1}]), "must be written as at = [[x, y], [x, y]]"),
         (changed(pairs=[{"at": [[1, 1], [2, 2]], "readout": 0.1}]), "known: at, two_qubit"),
+        (changed(qubits=[{"at": [math.nan, 1], "readout": 0.1}]), "not [nan, 1]; x and y from -1e6 to 1e6"),
+        (changed(qubits=[{"at": [1, math.inf], "readout": 0.1}]), "not [1, inf]; x and y from -1e6 to 1e6"),
+        (
+            changed(pairs=[{"at": [[1, 1], [1.0, 1]], "two_qubit": 0.1}]),
+            "[[1, 1], [1.0, 1]] is one qubit twice",
+        ),
+        (changed(spread={"readout": 1e300}), "the spread of readout must lie in [0, 100], not 1e+300"),
     ],
 )
 def test_wrong_descriptions(description: dict[str, Any], message: str) -> None:

@@ -68,7 +68,7 @@ def test_rates_end_at_the_limit_of_the_kind(kind: str) -> None:
 
 def test_strengths_out_of_range_name_the_model() -> None:
     with pytest.raises(
-        ValueError, match=r"si1000 with p = 0.21: rate of readout must lie in \[0, 1\], not 1.05"
+        ValueError, match=r"readout must lie in \[0, 1\], not 1.05; p is a fraction: 0.21 is 21 %"
     ):
         noise.si1000(0.21)
     with pytest.raises(ValueError, match=r"uniform with p = 0.8: rate of one_qubit must lie in \[0, 0.75\]"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qec.sampling.kernels import jit
+from qec.sampling.kernels import cache_folder, jit
 from tests.support.kernel_cache import CacheReport, KernelTree
 
 CALLEE = """
@@ -16,7 +16,7 @@ def amount(x):
     return x + 1
 """
 CALLER = """
-from qec.sampling.kernels import jit
+from qec.sampling.kernels import cache_folder, jit
 from qec.other.kernels.callee import amount
 
 @jit.kernel
@@ -31,6 +31,7 @@ def tree(tmp_path: Path) -> KernelTree:
     tree.write("qec/sampling/kernels/caller.py", CALLER)
     tree.write("qec/other/kernels/callee.py", CALLEE)
     shutil.copy(jit.__file__, tree.code / "qec/sampling/kernels/jit.py")
+    shutil.copy(cache_folder.__file__, tree.code / "qec/sampling/kernels/cache_folder.py")
     return tree
 
 

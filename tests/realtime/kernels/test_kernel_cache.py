@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from decoders.kernels import cache_folder
 from decoders.kernels import jit as decoders_jit
 from realtime.kernels import jit
 from tests.support.kernel_cache import CacheReport, KernelTree
@@ -44,6 +45,7 @@ def tree(tmp_path: Path) -> KernelTree:
     tree.write("decoders/kernels/callee.py", DECODERS_CALLEE)
     shutil.copy(jit.__file__, tree.code / "realtime/kernels/jit.py")
     shutil.copy(decoders_jit.__file__, tree.code / "decoders/kernels/jit.py")
+    shutil.copy(cache_folder.__file__, tree.code / "decoders/kernels/cache_folder.py")
     return tree
 
 

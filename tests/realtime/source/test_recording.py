@@ -1,5 +1,6 @@
 """Recorded streams: what is written is read; anything else is refused with the place."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -116,12 +117,34 @@ def test_damage_is_found_and_its_place_named(written: Path) -> None:
 @pytest.mark.parametrize(
     "head",
     [b"", b"\x00\x01", b"[1]\n", b"{}\n", b'{"format": "qec-stream", "version": 2, "cycle_ns": 1}\n']
-    + [json.dumps({"format": "qec-stream", "version": 1, "cycle_ns": n}).encode() + b"\n" for n in (0, "1")],
+    + [
+        json.dumps({"format": "qec-stream", "version": 1, "cycle_ns": n}).encode() + b"\n"
+        for n in (0, "1", True, 10**30, 1.5)
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, head: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(head)
-    with pytest.raises(ValueError, match="not a recorded stream"):
+    with pytest.raises(ValueError, match=r"not a recorded stream|cycle_ns is .*: must be a whole number"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize(("bits", "last_bits"), [(12, 8), (0, 8), (8, 0)])
+def test_widths_that_cannot_be(bits: int, last_bits: int, tmp_path: Path) -> None:
+    shots = random_playlist(shots=1, cycles=5, bits=bits, last_bits=last_bits, seed=1)
+    shots = dataclasses.replace(shots, kind="events")
+    path = write_recording(tmp_path / "s.qecs", shots, frame_cycles=5, cycle_ns=1)
+    with pytest.raises(ValueError, match=rf"s\.qecs: {bits} bits in a cycle and {last_bits} in the last row"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("flips", [["01"], ["01", ""], ["01", "0"], [1, 2], 7])
+def test_observables_that_do_not_fit(flips: object, tmp_path: Path) -> None:
+    shots = random_playlist(shots=2, cycles=5, bits=8, last_bits=8, seed=1)
+    shots = dataclasses.replace(shots, observable_flips=None)
+    path = tmp_path / "s.qecs"
+    write_recording(path, shots, frame_cycles=5, cycle_ns=1, notes={"observable_flips": flips})
+    with pytest.raises(ValueError, match=r"s\.qecs: .*"):
         read_recording(path)
 
 

@@ -255,7 +255,7 @@ def test_figures(ratios: list[tuple[int, int, int]], tmp_path: Path) -> None:
         (["--decoders", "mwmp"], "unknown decoder 'mwmp'"),
         (["--shots", "0"], "--shots: 0: must be "),
         (["--minutes", "0"], "--minutes: 0: must be "),
-        (["--out", "a.svg"], "must end in .png"),
+        (["--out", "a.gif"], "must end in .png"),
         (["--data", "nowhere/a"], "make it first"),
     ],
 )
@@ -266,3 +266,26 @@ def test_wrong_use(
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"last": -1},
+        {"last": 1e30},
+        {"failed": [7]},
+        {"failed": [2, 2]},
+        {"failed": ["1"]},
+        {"ns": -1},
+        {"ns": None},
+    ],
+)
+def test_counts_that_cannot_be_are_no_record(wrong: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    record = {"cell": "c", "decoder": "mwpm", "first": 0, "last": 5, "failed": [2], "ns": 10}
+    path.write_text(json.dumps(record) + "\n")
+    with RunFile(path) as file:
+        assert file.run("c", "mwpm").failed == [2]
+    path.write_text(json.dumps({**record, **wrong}) + "\n")
+    with pytest.raises(ValueError, match="line 1: not a record"), RunFile(path):
+        pass

@@ -1,0 +1,31 @@
+"""Read circuits and detector error models from files; a file that was cut off is an error.
+
+stim's parser does not return, and takes ever more memory, where a text ends inside a tag (stim 1.16). A line
+end after the text makes that an error that it reports.
+"""
+
+from pathlib import Path
+
+import stim
+
+
+def read_dem_file(path: str | Path) -> stim.DetectorErrorModel:
+    """Read a `.dem` file.
+
+    Raises:
+        ValueError, IndexError: stim cannot parse it.
+    """
+    return stim.DetectorErrorModel(_text(path))
+
+
+def read_circuit_file(path: str | Path) -> stim.Circuit:
+    """Read a `.stim` file.
+
+    Raises:
+        ValueError, IndexError: stim cannot parse it.
+    """
+    return stim.Circuit(_text(path))
+
+
+def _text(path: str | Path) -> str:
+    return Path(path).read_text(encoding="utf-8-sig", errors="replace") + "\n"

@@ -1,0 +1,121 @@
+"""Counts of sweeps as a table, with rates and intervals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qec.statistics.binomial import logical_error_rate
+from qec.statistics.conversion import per_cycle
+from qec.statistics.estimate import likelihood_factor_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("shots", "errors", "discards", "seconds", "decoder", "strong_id", "json_metadata")
+# Names of the number of cycles in the metadata of sinter's users and of ours.
+_CYCLES = ("r", "rounds", "cycles")
+
+
+def read_counts(*paths: str | PathLike[str], confidence: float = 0.95) -> pd.DataFrame:
+    """Read CSV files of counts, in sinter's format, as a table with one row for each circuit and decoder.
+
+    Rows of the same circuit, decoder and metadata are added up, in all files together. Requires pandas (extra
+    `tables`).
+
+    Args:
+        paths: files, as `qec sweep` and `sinter collect` write them.
+        confidence: level of the intervals, between 0 and 1.
+
+    Returns:
+        Data frame. Its columns: one for each key of the metadata; `decoder`, `strong_id`; `shots`, `errors`,
+        `discards`, `seconds`; `error_rate` with `error_rate_low` and `error_rate_high`, the fraction of wrong
+        shots among those kept, with its likelihood interval; where the metadata give the number of cycles
+        (`r`, `rounds` or `cycles`), `error_per_cycle` likewise, see `per_cycle`.
+
+    Raises:
+        FileNotFoundError: a file does not exist.
+        ValueError: no files, a file given twice, columns missing, or a row that is not one of counts.
+        ModuleNotFoundError: pandas is not installed.
+
+    Examples:
+        >>> import qec.statistics, tempfile
+        >>> from pathlib import Path
+        >>> text = "shots,errors,discards,seconds,decoder,strong_id,json_metadata\\n"
+        >>> text += '1000,13,0,1.5,mwpm,ab12,"{""d"":5,""r"":10}"\\n'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "counts.csv")
+        ...     _ = path.write_text(text)
+        ...     table = qec.statistics.read_counts(path)
+        >>> table[["d", "r", "decoder", "shots", "errors", "error_rate"]]
+           d   r decoder  shots  errors  error_rate
+        0  5  10    mwpm   1000      13       0.013
+    """
+    import pandas as pd
+
+    if not paths:
+        raise ValueError("no files: give at least one CSV file of counts")
+    files = [Path(path) for path in paths]
+    if len({file.resolve() for file in files}) < len(files):
+        raise ValueError("a file is given twice: its shots would count twice")
+    totals: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for file in files:
+        for row in _rows(file):
+            key = row["strong_id"], row["decoder"], json.dumps(row["metadata"], sort_keys=True)
+            known = totals.setdefault(key, {**row, "shots": 0, "errors": 0, "discards": 0, "seconds": 0.0})
+            for name in ("shots", "errors", "discards", "seconds"):
+                known[name] += row[name]
+    factor = likelihood_factor_of(confidence=confidence)
+    return pd.DataFrame([_with_rates(row, likelihood_factor=factor) for row in totals.values()])
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """Read the rows of one file."""
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such CSV file")
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, skipinitialspace=True)
+        header = [title.strip() for title in next(reader, [])]
+        missing = [name for name in _COLUMNS if name not in header]
+        if missing:
+            raise ValueError(f"{file}: no column {missing[0]}: not a CSV file of counts in sinter's format")
+        for cells in reader:
+            if not any(cells) or [cell.strip() for cell in cells] == header:  # concatenated files
+                continue
+            try:
+                yield _row(dict(zip(header, (cell.strip() for cell in cells), strict=True)))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{file}, line {reader.line_num}: not a row of counts ({error})") from None
+
+
+def _row(cell: dict[str, str]) -> dict[str, Any]:
+    shots, errors, discards = (int(cell[name]) for name in ("shots", "errors", "discards"))
+    if min(shots, errors, discards) < 0 or errors + discards > shots:
+        raise ValueError(f"{errors} errors and {discards} discards in {shots} shots")
+    metadata = json.loads(cell["json_metadata"])
+    if metadata is None:
+        metadata = {}
+    elif not isinstance(metadata, dict):
+        metadata = {"json_metadata": metadata}
+    counts = {"shots": shots, "errors": errors, "discards": discards, "seconds": float(cell["seconds"])}
+    return {"metadata": metadata, "decoder": cell["decoder"], "strong_id": cell["strong_id"], **counts}
+
+
+def _with_rates(row: dict[str, Any], *, likelihood_factor: float) -> dict[str, Any]:
+    """Make one row of the table."""
+    metadata = row.pop("metadata")
+    result: dict[str, Any] = metadata | row  # counts win over metadata of the same name
+    kept = row["shots"] - row["discards"]
+    if not kept:
+        return result
+    rate = logical_error_rate(errors=row["errors"], shots=kept, likelihood_factor=likelihood_factor)
+    cycles = next((metadata[name] for name in _CYCLES if name in metadata), None)
+    for end, value in (("", rate.value), ("_low", rate.low), ("_high", rate.high)):
+        result[f"error_rate{end}"] = value
+        if isinstance(cycles, int | float) and cycles > 0:
+            result[f"error_per_cycle{end}"] = per_cycle(probability=value, cycles=cycles)
+    return result
