@@ -1,10 +1,14 @@
 """Access to a daemon: addresses, key files, private folders, one daemon per address."""
 
+import glob
 import os
 import re
+import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,8 @@ except ImportError:  # no ipc there either
 _LONGEST_PATH = 100  # of a socket, with the ending for a stream; the system's limit is 107
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _KEY_LENGTH = 40
+# Names in the private folders of daemons.
+_PRIVATE, _CONTROL = "below-threshold-", "control"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,36 @@ def _is_key(text: str) -> bool:
     return all(sum(_Z85.index(c) * 85 ** (4 - at) for at, c in enumerate(one)) < 2**32 for one in groups)
 
 
+def read_client_keys(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Read the public keys of admitted clients.
+
+    Args:
+        folder: with a file NAME.key for each.
+
+    Returns:
+        The names by public key, and a note about each file that holds no key.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no key in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} with public keys of admitted clients")
+    names: dict[str, str] = {}
+    notes = []
+    for path in sorted(folder.glob("*.key")):
+        try:
+            names[read_key(path, "public-key").decode()] = path.stem
+        except (ValueError, OSError) as error:
+            notes.append(f"client key skipped: {error}")
+    if not names:
+        raise ValueError(
+            f"{folder} holds no public key of a client, so that nobody could connect: put NAME.key files of "
+            "'qec keygen' there" + "".join(f"; {note}" for note in notes)
+        )
+    return names, notes
+
+
 def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:
     """Check that an address may be bound.
 
@@ -147,33 +183,107 @@ def check_private(folder: Path) -> None:
 
 
 def private_endpoint() -> str:
-    """Create a folder that only this user can enter, and return an ipc:// address in it."""
-    return f"ipc://{tempfile.mkdtemp(prefix='below-threshold-')}/control"
+    """Create a folder that only this user can enter, and return an ipc:// address in it.
+
+    Removes such folders of daemons that were killed.
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PRIVATE}*"):
+        with suppress(OSError, ValueError):
+            check_private(folder)
+            if not (folder / f"{_CONTROL}.lock").read_bytes():
+                continue  # its daemon is starting
+            lock = EndpointLock(f"ipc://{folder}/{_CONTROL}", make=False)
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
+    return f"ipc://{tempfile.mkdtemp(prefix=_PRIVATE)}/{_CONTROL}"
 
 
 class EndpointLock:
     """Lock on the address of a daemon: a second bind to an ipc path would silently take it over."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Lock an ipc:// address; other addresses need no lock.
+    def __init__(self, endpoint: str, *, make: bool = True) -> None:
+        """Lock an ipc:// address, and remove the socket that a dead daemon left there.
+
+        Other addresses need no lock.
+
+        Args:
+            endpoint: address.
+            make: create the lock file; otherwise it must exist and name the daemon that made it.
 
         Raises:
-            ValueError: another daemon holds the lock.
+            ValueError: another daemon holds the lock, or the path is a file that no daemon made.
+            FileNotFoundError: no lock file, with make=False.
         """
         self._file: int | None = None
         if not endpoint.startswith("ipc://") or fcntl is None:
             return
-        path = endpoint.removeprefix("ipc://") + ".lock"
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._socket = Path(endpoint.removeprefix("ipc://"))
+        self._path = Path(f"{self._socket}.lock")
+        if self._path.is_symlink():
+            raise ValueError(f"{self._path} is a symbolic link: remove it, or bind elsewhere")
+        self._file = self._locked(endpoint, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, make=make)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            if not re.fullmatch(rb"\d+\n", _beginning(self._file) or (b"0\n" if make else b"")):
+                raise ValueError(f"{self._path} is no lock file of a daemon: remove it, or bind elsewhere")
+            os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
+            os.ftruncate(self._file, len(b"%d\n" % os.getpid()))
+            _remove_dead_socket(self._socket)
+        except (ValueError, OSError):
             os.close(self._file)
             self._file = None
-            raise ValueError(f"{endpoint} is served by another daemon: stop it, or bind elsewhere") from None
+            raise
+
+    def _locked(self, endpoint: str, flags: int, *, make: bool) -> int:
+        """Open and lock the file; again, if the one before removed it in between."""
+        while True:
+            file = os.open(self._path, flags | (os.O_CREAT if make else 0), 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(file), os.lstat(self._path)):
+                    return file
+            except FileNotFoundError:
+                pass
+            except OSError:
+                os.close(file)
+                raise ValueError(
+                    f"{endpoint} is served by another daemon: stop it, or bind elsewhere"
+                ) from None
+            os.close(file)
 
     def release(self) -> None:
-        """Unlock the address."""
+        """Unlock the address, and remove the lock file."""
         if self._file is not None:
+            with suppress(OSError):
+                self._path.unlink()
             os.close(self._file)
             self._file = None
+
+
+def _beginning(file: int) -> bytes:
+    return os.pread(file, 32, 0)
+
+
+def _remove_dead_socket(path: Path) -> None:
+    """Remove a socket that nobody listens to, and those of its sessions; the lock is held.
+
+    Raises:
+        ValueError: something else is there.
+    """
+    for session in path.parent.glob(f"{glob.escape(path.name)}-*"):
+        ending = session.name.removeprefix(path.name)
+        if re.fullmatch(r"-\d+-[0-9a-f]{16}\.[dr]", ending) and stat.S_ISSOCK(session.lstat().st_mode):
+            session.unlink(missing_ok=True)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        kind = "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a file"
+        raise ValueError(f"{path} is {kind}, which is not replaced by a socket: remove it, or bind elsewhere")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise ValueError(f"another program listens at {path}: stop it, or bind elsewhere")

@@ -113,6 +113,10 @@ ROOMS: Mapping[str, Room] = {
         "realtime.transport realtime.service decoders.streaming decoders.matching.workspace qec.files",
         "stim numpy",
     ),
+    "realtime.client": Room(
+        "realtime.protocol realtime.kernels realtime.security realtime.service decoders.streaming.frames",
+        "numpy",
+    ),
     "realtime.in_process": Room(
         "realtime.service realtime.source realtime.kernels realtime.latency decoders", ""
     ),

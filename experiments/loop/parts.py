@@ -232,7 +232,7 @@ class _AsProcesses:
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         for stream in range(self._streams):
-            self._client.reset(stream=stream)
+            self._client.reset(stream=stream, session=self._source.sessions[stream])
         return self._source.play(jobs)
 
     def windows(self, stream: int) -> Histogram:

@@ -1,10 +1,10 @@
 /* Client of the decoder daemon (`qec serve`) in C, also for C++. One header, no library but the sockets of POSIX.
  *
- * Speaks ZMTP 3.0 (the bytes of ZeroMQ) over TCP with the NULL mechanism, and version 1 of the daemon's protocol
- * (docs/pages/protocol.md). One client is one session on one stream, and is used by one thread.
+ * Speaks ZMTP 3.0 (the bytes of ZeroMQ) over TCP or a Unix socket, without encryption, and version 2 of the
+ * daemon's protocol (docs/pages/protocol.md). One client is one session on one stream, and is used by one thread.
  *
  *     qec_client client;
- *     if (qec_connect(&client, "127.0.0.1", port, 0)) puts(client.error);
+ *     if (qec_connect_to(&client, "ipc:///folder/control", 0, NULL)) puts(client.error);
  *     qec_send_cycles(&client, rows, 10);               // bit-packed detection events, row by row
  *     qec_finish_shot(&client, readout, &answer);       // the row of the data readout; waits for the correction
  *     qec_close(&client);
@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define QEC_MAX_MESSAGE 65536
@@ -39,6 +40,7 @@ typedef struct {
     int control, data, results;
     int stream, max_frame_cycles;
     uint64_t session, sequence, shot, cycle;
+    char address[128]; /* of the control socket */
     uint8_t message[QEC_MAX_MESSAGE + 1];
 } qec_client;
 
@@ -140,40 +142,84 @@ static inline long qec_receive_message(qec_client *client, int fd) {
     }
 }
 
-static inline int qec_open(qec_client *client, const char *host, int port, const char *socket_type) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+/* Connect to an address, "tcp://127.0.0.1:5555" or "ipc:///path". */
+static inline int qec_dial(qec_client *client, const char *address) {
+    struct sockaddr_in inet;
+    struct sockaddr_un unix_address;
+    struct sockaddr *where = (struct sockaddr *)&inet;
+    socklen_t size = sizeof inet;
     struct timeval patience = {10, 0};
-    struct sockaddr_in where;
-    memset(&where, 0, sizeof where);
-    where.sin_family = AF_INET;
-    where.sin_port = htons((uint16_t)port);
+    char host[64] = "";
+    const char *colon = strrchr(address, ':');
+    int one = 1, is_ipc = strncmp(address, "ipc://", 6) == 0;
+    memset(&inet, 0, sizeof inet);
+    memset(&unix_address, 0, sizeof unix_address);
+    if (is_ipc) {
+        if (strlen(address + 6) >= sizeof unix_address.sun_path) return qec_fail(client, "the path of the address is too long");
+        unix_address.sun_family = AF_UNIX;
+        strcpy(unix_address.sun_path, address + 6);
+        where = (struct sockaddr *)&unix_address;
+        size = sizeof unix_address;
+    } else {
+        if (strncmp(address, "tcp://", 6) == 0 && colon > address + 5 && (size_t)(colon - address - 6) < sizeof host)
+            memcpy(host, address + 6, (size_t)(colon - address - 6));
+        inet.sin_family = AF_INET;
+        inet.sin_port = htons((uint16_t)(colon ? atoi(colon + 1) : 0));
+        if (inet_pton(AF_INET, host, &inet.sin_addr) != 1)
+            return qec_fail(client, "the address must be like tcp://127.0.0.1:5555 or ipc:///path");
+    }
+    int fd = socket(where->sa_family, SOCK_STREAM, 0);
     if (fd < 0) return qec_fail(client, "no socket");
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    uint8_t greeting[64] = {0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 0, 'N', 'U', 'L', 'L'}, theirs[64];
-    uint8_t ready[64], flags;
-    size_t length = strlen(socket_type), size = 21;
-    memcpy(ready, "\5READY\13Socket-Type\0\0\0", size);
-    ready[size++] = (uint8_t)length;
-    memcpy(ready + size, socket_type, length);
-    size += length;
-    long answer;
-    if (inet_pton(AF_INET, host, &where.sin_addr) != 1) {
-        qec_fail(client, "the host must be an address such as 127.0.0.1");
-    } else if (connect(fd, (struct sockaddr *)&where, sizeof where)) {
-        qec_fail(client, "cannot connect: is qec serve --bind tcp://... running, and is this its port?");
-    } else if (qec_send_all(client, fd, greeting, 64) || qec_receive_all(client, fd, theirs, 64)) {
-        /* the message is set */
-    } else if (theirs[0] != 0xFF || theirs[10] < 3 || memcmp(theirs + 12, "NULL", 5)) {
-        qec_fail(client, "not ZMTP 3 with the NULL mechanism: a daemon without keys is required");
-    } else if (qec_send_frame(client, fd, 4, ready, size)) {
-        /* the message is set */
-    } else if ((answer = qec_receive_frame(client, fd, &flags)) >= 0) {
-        /* No message before the other side is ready too: it would be taken for a broken handshake. */
-        if ((flags & 4) && answer >= 6 && memcmp(client->message, "\5READY", 6) == 0) return fd;
-        qec_fail(client, "the daemon refused the connection");
+    if (!is_ipc) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(fd, where, size) == 0) return fd;
+    close(fd);
+    return qec_fail(client, "cannot connect: is qec serve --bind running, and is this its address?");
+}
+
+static inline size_t qec_put_text(uint8_t *at, const char *text) {
+    at[0] = (uint8_t)strlen(text);
+    memcpy(at + 1, text, at[0]);
+    return (size_t)at[0] + 1;
+}
+
+/* Exchange handshake commands: send one, and receive the one with this name. */
+static inline int qec_exchange(qec_client *client, int fd, const uint8_t *command, size_t size, const char *name) {
+    uint8_t flags, expected[16];
+    size_t length = qec_put_text(expected, name);
+    if (qec_send_frame(client, fd, 4, command, size)) return -1;
+    long answer = qec_receive_frame(client, fd, &flags);
+    if (answer < 0) return -1;
+    if ((flags & 4) && answer >= (long)length && memcmp(client->message, expected, length) == 0) return 0;
+    return qec_fail(client, "the daemon refused the connection");
+}
+
+/* Open a ZMTP connection; with a token by the mechanism PLAIN, with NULL by the mechanism NULL. */
+static inline int qec_open(qec_client *client, const char *address, const char *socket_type, const char *token) {
+    uint8_t greeting[64] = {0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 3, 0}, theirs[64], command[160];
+    const char *mechanism = token ? "PLAIN" : "NULL";
+    int fd = qec_dial(client, address), failed;
+    if (fd < 0) return -1;
+    strcpy((char *)greeting + 12, mechanism);
+    failed = qec_send_all(client, fd, greeting, 64) || qec_receive_all(client, fd, theirs, 64);
+    if (!failed && (theirs[0] != 0xFF || theirs[10] < 3 || memcmp(theirs + 12, mechanism, strlen(mechanism) + 1)))
+        failed = qec_fail(client, "not ZMTP 3 without encryption: a daemon without keys is required");
+    if (!failed && token) {
+        size_t size = qec_put_text(command, "HELLO");
+        size += qec_put_text(command + size, "session");
+        size += qec_put_text(command + size, token);
+        failed = qec_exchange(client, fd, command, size, "WELCOME");
     }
+    if (!failed) {
+        size_t size = qec_put_text(command, token ? "INITIATE" : "READY");
+        size += qec_put_text(command + size, "Socket-Type");
+        memset(command + size, 0, 3); /* a length of four bytes, most significant first */
+        size += 3 + qec_put_text(command + size + 3, socket_type);
+        /* No message before the other side is ready too: it would be taken for a broken handshake. */
+        failed = qec_exchange(client, fd, command, size, "READY");
+    }
+    if (!failed) return fd;
     close(fd);
     return -1;
 }
@@ -195,11 +241,35 @@ static inline int qec_number(qec_client *client, const char *name, uint64_t *val
     return text ? 0 : -1;
 }
 
-/* Port of an address such as "tcp://127.0.0.1:5555". */
-static inline int qec_port(qec_client *client, const char *name) {
-    const char *text = qec_field(client, name), *end = text ? strchr(text + 1 + strspn(text, " "), '"') : NULL;
-    while (end && end > text && end[-1] >= '0' && end[-1] <= '9') end--;
-    return end ? atoi(end) : -1;
+/* Copy a string of the answer. */
+static inline int qec_text(qec_client *client, const char *name, char *text, size_t size) {
+    const char *from = qec_field(client, name);
+    const char *end = from && (from = strchr(from, '"')) ? strchr(from + 1, '"') : NULL;
+    if (!end || (size_t)(end - from) > size || memchr(from, '\\', (size_t)(end - from)))
+        return qec_fail(client, "the answer to hello is not understood");
+    memcpy(text, from + 1, (size_t)(end - from) - 1);
+    text[end - from - 1] = 0;
+    return 0;
+}
+
+/* Address of a session's socket; over TCP at the host of the control socket. */
+static inline int qec_socket_address(qec_client *client, const char *name, char *address, size_t size) {
+    char found[128];
+    if (qec_text(client, name, found, sizeof found)) return -1;
+    if (strncmp(found, "tcp://", 6) == 0) {
+        int host = (int)(strrchr(client->address, ':') - client->address);
+        snprintf(address, size, "%.*s%.16s", host, client->address, strrchr(found, ':'));
+    } else {
+        snprintf(address, size, "%s", found);
+    }
+    return 0;
+}
+
+/* Send a control message, JSON such as {"type":"describe"}, and return the answer's text until the next call; NULL
+ * after an error. A refusal is an answer, too: {"type":"error","message":...}. */
+static inline const char *qec_ask(qec_client *client, const char *json) {
+    if (qec_send_frame(client, client->control, 0, (const uint8_t *)json, strlen(json))) return NULL;
+    return qec_receive_message(client, client->control) < 0 ? NULL : (const char *)client->message;
 }
 
 static inline void qec_close(qec_client *client) {
@@ -209,38 +279,50 @@ static inline void qec_close(qec_client *client) {
     client->data = client->results = client->control = -1;
 }
 
-static inline int qec_begin(qec_client *client, const char *host, int port) {
-    char hello[128];
-    uint64_t value[5];
-    client->control = qec_open(client, host, port, "DEALER");
+static inline int qec_begin(qec_client *client, const char *model_digest) {
+    char hello[192], token[64], data[128], results[128];
+    uint64_t value[4];
+    client->control = qec_open(client, client->address, "DEALER", NULL);
     if (client->control < 0) return -1;
-    snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"version\":1,\"stream\":%d,\"kind\":\"events\"}", client->stream);
-    if (qec_send_frame(client, client->control, 0, (const uint8_t *)hello, strlen(hello))) return -1;
-    if (qec_receive_message(client, client->control) < 0) return -1;
-    if (!strstr((const char *)client->message, "\"ready\"")) return qec_fail(client, (const char *)client->message);
+    snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"version\":2,\"stream\":%d,\"kind\":\"events\"%s%.32s%s}", client->stream,
+             model_digest ? ",\"model_digest\":\"" : "", model_digest ? model_digest : "", model_digest ? "\"" : "");
+    const char *answer = qec_ask(client, hello);
+    if (!answer) return -1;
+    if (!strstr(answer, "\"ready\"")) return qec_fail(client, answer);
     if (qec_number(client, "session", &client->session) || qec_number(client, "bits", &value[0]) ||
         qec_number(client, "final_bits", &value[1]) || qec_number(client, "num_observables", &value[2]) ||
-        qec_number(client, "max_frame_cycles", &value[3]))
+        qec_number(client, "max_frame_cycles", &value[3]) || qec_text(client, "token", token, sizeof token) ||
+        qec_socket_address(client, "data", data, sizeof data) ||
+        qec_socket_address(client, "results", results, sizeof results))
         return -1;
     client->bits = (int)value[0];
     client->final_bits = (int)value[1];
     client->num_observables = (int)value[2];
     client->max_frame_cycles = (int)value[3];
-    int data = qec_port(client, "data"), results = qec_port(client, "results");
     if ((client->num_observables + 7) / 8 > QEC_MAX_FLIPS) return qec_fail(client, "more than 1024 observables");
-    client->data = qec_open(client, host, data, "PUSH");
-    client->results = client->data < 0 ? -1 : qec_open(client, host, results, "PULL");
+    client->data = qec_open(client, data, "PUSH", token);
+    client->results = client->data < 0 ? -1 : qec_open(client, results, "PULL", token);
     return client->results < 0 ? -1 : 0;
 }
 
-/* Connect to the control port of a daemon at an IPv4 address, and begin a session on a stream (logical qubit). */
-static inline int qec_connect(qec_client *client, const char *host, int port, int stream) {
+/* Connect to the control address of a daemon, "tcp://127.0.0.1:5555" or "ipc:///path", and begin a session on a stream
+ * (logical qubit). With a model_digest (from `describe`, or of an earlier run) a daemon of another model refuses; NULL
+ * accepts any. */
+static inline int qec_connect_to(qec_client *client, const char *address, int stream, const char *model_digest) {
     memset(client, 0, sizeof *client);
     client->data = client->results = client->control = -1;
     client->stream = stream;
-    if (qec_begin(client, host, port) == 0) return 0;
+    snprintf(client->address, sizeof client->address, "%.127s", address);
+    if (qec_begin(client, model_digest) == 0) return 0;
     qec_close(client);
     return -1;
+}
+
+/* Connect to the control port of a daemon at an IPv4 address. */
+static inline int qec_connect(qec_client *client, const char *host, int port, int stream) {
+    char address[128];
+    snprintf(address, sizeof address, "tcp://%.63s:%d", host, port);
+    return qec_connect_to(client, address, stream, NULL);
 }
 
 /* Send one frame: `cycles` rows, and the row of the readout if it is the last one. */

@@ -27,6 +27,11 @@ class Client {
         : client_(std::make_unique<qec_client>()) {
         check(qec_connect(client_.get(), host.c_str(), port, stream));
     }
+    // Connect to a control address, tcp://127.0.0.1:5555 or ipc:///path; with a digest only to a daemon of this model.
+    explicit Client(const std::string &address, int stream = 0, const std::string &model_digest = "")
+        : client_(std::make_unique<qec_client>()) {
+        check(qec_connect_to(client_.get(), address.c_str(), stream, model_digest.empty() ? nullptr : model_digest.c_str()));
+    }
     ~Client() {
         if (client_) qec_close(client_.get());
     }

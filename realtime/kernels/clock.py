@@ -16,6 +16,12 @@ from realtime.kernels.jit import interpreted, kernel
 _MONOTONIC = int(getattr(time, "CLOCK_MONOTONIC", 1))
 
 
+def utc_time() -> str:
+    """Return the date and time of day as ISO 8601 text, UTC, with milliseconds; for people, not for loops."""
+    seconds = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
+
+
 @intrinsic
 def _read_clock(typing_context, clock):
     """Read one of the system's clocks, ns (POSIX clock_gettime)."""

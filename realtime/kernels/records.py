@@ -71,7 +71,7 @@ STATE = (
 COUNTERS = (
     "frames",  # messages received, of any kind
     "accepted",  # frames of this session in sequence
-    "damaged",  # messages that are no frame: too short, wrong magic or checksum ...
+    "damaged",  # messages that are no valid frame: too short, wrong magic or checksum ...
     "wrong_version",
     "foreign",  # frames of another session or stream
     "duplicates",  # frames with a sequence number that was received before
@@ -105,6 +105,8 @@ SESSION = record(
     parity_columns=Pool(_i8, "num_parity_terms"),
     parity_offsets=Pool(_i8, "num_parity_terms"),
     parity_expected=Pool(_u1, "num_parity_layers * num_columns"),
+    faults=Pool(_i8, str(len(wire.Fault))),  # damaged messages by wire.Fault
+    statuses=Pool(_i8, str(len(wire.Status))),  # answered shots by wire.Status
     **_numbers(
         "answer_bytes",
         "answer_stride",  # an answer begins every so many headers

@@ -77,6 +77,7 @@ def close_shot(session):
     session.is_open = 0
     session.last_answered_shot = session.shot
     session.shots += 1
+    pool(session, "statuses")[session.status] += 1
     session.ended_ok = 0
     if session.status == Status.OK:
         session.shots_ok += 1
@@ -205,6 +206,41 @@ def session_resume(session):
 
 
 @kernel
+def is_next_frame(session, header, fault):
+    """Return whether the header of a damaged message names the frame that this session expects next.
+
+    After a wrong checksum any field may be wrong; session number, sequence number and shot together are
+    then beyond chance. A wrong shot number would make the session ignore the shots up to it, so that it may
+    be ahead by two at most.
+    """
+    if fault == Fault.SHORT or fault == Fault.LONG or fault == Fault.MAGIC:
+        return False
+    if session.session == 0 or header["session"] != session.session or header["stream"] != session.stream:
+        return False
+    if header["sequence"] != session.next_sequence:
+        return False
+    shot = header["shot"]
+    if session.is_open:
+        return shot == session.shot
+    return session.last_answered_shot < shot <= session.last_answered_shot + 2
+
+
+@kernel
+def take_damaged(session, header, now):
+    """Fail the shot of a damaged frame: its source gets an answer even if no frame of the shot is valid."""
+    if not session.is_open:
+        open_shot(session, header["shot"], header["sequence"])
+    latch(session, Status.MALFORMED)
+    session.next_sequence += 1
+    session.last_sequence = header["sequence"]
+    session.received_ns = now
+    session.due_ns = 0
+    session.has_garbage = 0
+    if header["flags"] & (Flags.LAST | Flags.ABORT):
+        close_shot(session)
+
+
+@kernel
 def session_frame(session, size, now):
     """Process the message session.frame[:size] received at `now`, ns.
 
@@ -221,7 +257,11 @@ def session_frame(session, size, now):
             session.wrong_version += 1
         else:
             session.damaged += 1
-        session.has_garbage = 1
+        pool(session, "faults")[fault] += 1
+        if is_next_frame(session, header, fault):
+            take_damaged(session, header, now)
+        else:
+            session.has_garbage = 1
         return True
     if session.session == 0 or header["session"] != session.session or header["stream"] != session.stream:
         session.foreign += 1

@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"QECF"
+#: Version of frames; recordings hold frames.
 VERSION = 1
+#: Version of control messages and connections, for hello.
+PROTOCOL = 2
 MAX_CYCLES = 64
 #: Bytes of the largest message; sockets refuse larger ones.
 MAX_MESSAGE = 65536

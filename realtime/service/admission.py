@@ -68,6 +68,10 @@ class Admission:
             )
         self._loads[stream] = load
 
+    def load(self, stream: int) -> float:
+        """Return the load of a stream, 0 if it has none."""
+        return self._loads.get(stream, 0.0)
+
     def release(self, stream: int) -> None:
         """Remove the load of a stream, if it was admitted."""
         self._loads.pop(stream, None)

@@ -1,5 +1,6 @@
 """Client of a daemon, and daemons as child processes."""
 
+import contextlib
 import json
 import selectors
 import shutil
@@ -13,10 +14,14 @@ from typing import Any, Self
 
 from decoders.streaming.frames import Kind
 from realtime.latency import Histogram
+from realtime.protocol.wire import PROTOCOL
 from realtime.security import ClientKeys
 from realtime.service.daemon import DaemonConfig
 from realtime.service.session import Policy
 from realtime.transport import ControlClient, Hub, Pair, connect_pair
+
+# Time to wait for the answer when a client ends.
+_BYE_S = 0.5
 
 
 class DaemonProcess:
@@ -119,6 +124,7 @@ class Welcome:
     boot: str
     stream: int
     session: int
+    token: str
     data: str
     results: str
     kind: Kind
@@ -127,6 +133,8 @@ class Welcome:
     num_observables: int
     decoder: str
     digest: str
+    model_digest: str
+    layout_digest: str
     commit: int
     buffer: int
     loop: str
@@ -151,6 +159,7 @@ class Client:
         self._hub = Hub(client=keys, io_core=io_core)
         self._host = control.rpartition(":")[0] if control.startswith("tcp://") else ""
         self._control = ControlClient(self._hub, control)
+        self._sessions: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +170,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close all sockets of this client."""
+        """End the sessions of this client, and close all its sockets; close its pairs first."""
+        for stream, session in self._sessions.items():
+            if self._control.can_send():
+                with contextlib.suppress(TimeoutError, ValueError):  # it may have ended
+                    self.ask({"type": "bye", "stream": stream, "session": session}, timeout_s=_BYE_S)
         self._control.close()
         self._hub.close()
 
@@ -179,8 +192,10 @@ class Client:
         commits: bool = False,
         commit_interval_ns: int = 0,
         digest: str | None = None,
+        model_digest: str | None = None,
+        layout_digest: str | None = None,
     ) -> Welcome:
-        """Begin a session on a stream; a session that is open there ends.
+        """Begin a session on a stream; a session that this client has open there ends.
 
         Args:
             stream: number of the logical qubit.
@@ -189,22 +204,45 @@ class Client:
             policy: see SessionLimits; None: the daemon's.
             commits: whether to report final cycles in the middle of shots.
             commit_interval_ns: least time between two such reports; 0: one for every window.
-            digest: digest of the required decoder, as in `Welcome`; None accepts any.
+            digest: digest of the required decoder, model and windows, as in `Welcome`; None accepts any.
+            model_digest, layout_digest: of the required model, see `decoders.streaming.digests`.
 
         Raises:
             TimeoutError: no daemon answers.
             ValueError: it refuses, with its reason.
         """
-        message: dict[str, Any] = {"type": "hello", "stream": stream, "kind": kind, "cycle_ns": cycle_ns}
-        message |= {"commits": commits, "commit_interval_ns": commit_interval_ns}
-        message |= {"policy": policy, "digest": digest}
+        message: dict[str, Any] = {"type": "hello", "version": PROTOCOL, "stream": stream, "kind": kind}
+        message |= {"cycle_ns": cycle_ns, "commits": commits, "commit_interval_ns": commit_interval_ns}
+        message |= {"policy": policy, "digest": digest, "model_digest": model_digest}
+        message |= {"layout_digest": layout_digest, "replaces": self._sessions.get(stream)}
         answer = self.ask({name: value for name, value in message.items() if value is not None})
+        self._sessions[stream] = answer["session"]
         return Welcome(**{field.name: answer[field.name] for field in fields(Welcome)})
 
     def connect(self, welcome: Welcome, *, wait_ms: int = 20) -> Pair:
         """Connect the sockets of a session; call it in the thread that will use them."""
         data, results = (self._reachable(endpoint) for endpoint in (welcome.data, welcome.results))
-        return connect_pair(self._hub, data=data, results=results, wait_ms=wait_ms)
+        return connect_pair(self._hub, data=data, results=results, token=welcome.token, wait_ms=wait_ms)
+
+    def describe(self) -> dict[str, Any]:
+        """Ask what the daemon decodes: columns, cycles, digests; see docs/pages/protocol.md."""
+        found = self.ask({"type": "describe"})
+        lists = [name for name in found if f"num_{name}" in found]
+        while any(len(found[name]) < found[f"num_{name}"] for name in lists):
+            first = max(len(found[name]) for name in lists)
+            more = self.ask({"type": "describe", "first": first})
+            for name in lists:
+                found[name] += more[name]
+        return found
+
+    def model(self) -> str:
+        """Ask for the text of the circuit or the error model that the daemon decodes."""
+        size = int(self.ask({"type": "describe"})["model"]["bytes"])
+        text, offset = "", 0
+        while offset < size:
+            part = self.ask({"type": "model", "offset": offset})
+            text, offset = text + part["text"], part["next"]
+        return text
 
     def stats(self) -> dict[str, Any]:
         """Ask for counters and latencies of all streams."""
@@ -218,13 +256,20 @@ class Client:
         """Ask for a latency histogram; names as in `stats`."""
         return Histogram.from_json(self.ask({"type": "latencies", "stream": stream, "name": name}))
 
-    def reset(self, *, stream: int = 0) -> None:
-        """Reset the latencies of a stream."""
-        self.ask({"type": "reset", "stream": stream})
+    def reset(self, *, stream: int = 0, session: int | None = None) -> None:
+        """Reset the latencies of a stream; with an open session its number is needed.
+
+        Args:
+            stream: number of the logical qubit.
+            session: number of the session; None: that of this client.
+        """
+        number = self._sessions.get(stream, 0) if session is None else session
+        self.ask({"type": "reset", "stream": stream, "session": number})
 
     def bye(self, welcome: Welcome) -> None:
         """End a session."""
         self.ask({"type": "bye", "stream": welcome.stream, "session": welcome.session})
+        self._sessions.pop(welcome.stream, None)
 
     def _reachable(self, endpoint: str) -> str:
         """Replace a wildcard host by the host of the control address."""

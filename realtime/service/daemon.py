@@ -4,6 +4,7 @@
 JSON, {"type": "ready", ...}, when all kernels are compiled and every stream can be opened.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -12,7 +13,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,19 +21,21 @@ from typing import Any
 import stim
 
 from decoders import StreamingDecoder
-from decoders.model.text_files import read_circuit_file, read_dem_file
+from decoders.model.text_files import parse_circuit, parse_dem
 from realtime.kernels.clock import now_ns
-from realtime.latency import summary
 from realtime.placement import pin_thread, usable_cores
-from realtime.protocol import wire
 from realtime.security import EndpointLock, ServerKeys, check_endpoint, is_loopback, private_endpoint
 from realtime.service.admission import MOST_LOAD, Admission
+from realtime.service.control import Control
+from realtime.service.description import Description
+from realtime.service.event_log import EventLog, LogForm
 from realtime.service.session import Session, SessionLimits
 from realtime.service.worker import LoopKind, ThreadOptions, Worker
 from realtime.transport import ControlServer, Hub, register_functions
 
 _POLL_MS = 50
-_MOST_TRACE_ROWS = 400
+# A wait for messages that ends later than this shows that the machine stood still.
+_STALL_NS = 150_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class DaemonConfig:
         loop: "compiled", "python" or "auto": compiled where libzmq can be reached.
         decoder: name of the decoder of the windows, see StreamingDecoder.
         max_load: largest load of a core by a stream, as a fraction; 0: any.
+        log: "text" or "json": a line on standard error for each event; "none".
+        about: what is known of the model, for `describe`, for example the code, distance, basis and noise.
     """
 
     model: str
@@ -79,6 +84,8 @@ class DaemonConfig:
     loop: str = "auto"
     decoder: str = "mwpm"
     max_load: float = MOST_LOAD
+    log: LogForm = "none"
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
@@ -87,6 +94,10 @@ class DaemonConfig:
             raise ValueError(f"no loop is named '{self.loop}': choose from auto, compiled, python")
         if (self.secret_key is None) != (self.client_keys is None):
             raise ValueError("secret_key and client_keys: give both or none")
+        if self.fifo is not None and not 1 <= self.fifo <= 99:
+            raise ValueError(f"fifo={self.fifo}: must be a real-time priority from 1 to 99")
+        if self.policy not in ("drop-shot", "block"):
+            raise ValueError(f"no policy is named '{self.policy}': choose from drop-shot, block")
 
     @classmethod
     def from_json(cls, text: str) -> "DaemonConfig":
@@ -113,48 +124,61 @@ class DaemonConfig:
         return ServerKeys(secret=Path(self.secret_key), clients=Path(self.client_keys))
 
 
-def make_decoder(config: DaemonConfig) -> StreamingDecoder:
-    """Build the decoder of one stream.
+def read_model(config: DaemonConfig) -> tuple[str, bool]:
+    """Read the model's file; return its text, and whether it is a circuit.
 
     Raises:
         FileNotFoundError: no such model file.
-        ValueError: the model cannot be decoded as a stream.
     """
     path = Path(config.model)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {path}")
+    return path.read_text(encoding="utf-8-sig", errors="replace"), path.suffix != ".dem"
+
+
+def make_decoder(config: DaemonConfig, text: str, *, is_circuit: bool) -> StreamingDecoder:
+    """Build the decoder of one stream from the model's text.
+
+    Raises:
+        ValueError: the model cannot be decoded as a stream.
+    """
     options: dict[str, Any] = {"commit": config.commit, "buffer": config.buffer, "decoder": config.decoder}
     try:
-        model = read_dem_file(path) if path.suffix == ".dem" else read_circuit_file(path)
+        model = parse_circuit(text) if is_circuit else parse_dem(text)
         if model.num_detectors == 0:
             raise ValueError("the model has no detectors: nothing to decode")
         if isinstance(model, stim.Circuit):
             return StreamingDecoder.from_circuit(model, **options)
         return StreamingDecoder.from_dem(model, **options)
     except (ValueError, IndexError) as error:  # stim raises either
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{config.model}: {error}") from None
 
 
 class Daemon:
     """Streams, their threads, and the server of control messages."""
 
-    def __init__(self, config: DaemonConfig) -> None:
+    def __init__(self, config: DaemonConfig, *, write: Callable[[str], None] | None = None) -> None:
         """Bind, build decoders and compile, until every stream can be opened.
+
+        Args:
+            config: of the daemon.
+            write: receives the lines of the log; None: standard error.
 
         Raises:
             ValueError, FileNotFoundError: the configuration cannot be used.
         """
         self.config = config
+        self.log = EventLog(config.log, write=write or _write_error)
         limits = SessionLimits(
             policy="block" if config.policy == "block" else "drop-shot",
             hard_ns=config.hard_ns,
             timeout_ns=config.timeout_ns,
             max_cycles=config.max_cycles,
         )
-        if config.policy not in ("drop-shot", "block"):
-            raise ValueError(f"no policy is named '{config.policy}': choose from drop-shot, block")
-        self._admission = Admission(most_load=config.max_load, cores=len(usable_cores()))
+        admission = Admission(most_load=config.max_load, cores=len(usable_cores()))
         self.boot = secrets.token_hex(8)
+        text, is_circuit = read_model(config)
+        decoders = [make_decoder(config, text, is_circuit=is_circuit)]
         self._endpoint = endpoint = config.bind or private_endpoint()
         check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
         reachable = register_functions()
@@ -163,18 +187,21 @@ class Daemon:
         kind: LoopKind = "compiled" if reachable and config.loop != "python" else "python"
         self._stop = False
         self._workers: list[Worker] = []
-        self._opened: dict[int, int] = {}
         self._lock = EndpointLock(endpoint)
         self._hub: Hub | None = None
+        self._server: ControlServer | None = None
+        self._control: Control | None = None
         try:
             self._hub = Hub(server=config.keys, io_core=config.io_core)
-            self._control = ControlServer(self._hub, endpoint)
-            self.endpoint = self._control.endpoint
+            self._server = ControlServer(self._hub, endpoint)
+            self.endpoint = self._server.endpoint
             base = endpoint if endpoint.startswith("ipc://") else endpoint.rpartition(":")[0] + ":*"
             for stream in range(config.streams):
                 core = config.cores[stream] if stream < len(config.cores) else None
+                if stream:
+                    decoders.append(make_decoder(config, text, is_circuit=is_circuit))
                 worker = Worker(
-                    session=Session(decoder=make_decoder(config), stream=stream, limits=limits),
+                    session=Session(decoder=decoders[stream], stream=stream, limits=limits),
                     hub=self._hub,
                     base=base,
                     options=ThreadOptions(core=core, spin=config.spin, fifo=config.fifo),
@@ -182,14 +209,30 @@ class Daemon:
                 )
                 self._workers.append(worker)
                 worker.start()
+            description = Description(
+                text=text,
+                is_circuit=is_circuit,
+                session=self._workers[0].session,
+                decoder=config.decoder,
+                about=config.about,
+            )
+            self._control = Control(
+                self._workers,
+                hub=self._hub,
+                admission=admission,
+                description=description,
+                boot=self.boot,
+                log=self.log,
+            )
         except BaseException:
             self.close()
             raise
 
     def ready(self) -> dict[str, Any]:
         """Return the line that announces the daemon, as a JSON object."""
+        assert self._hub is not None
         worker = self._workers[0]
-        notes = [note for each in self._workers for note in each.notes]
+        notes = [*self._hub.notes, *(note for each in self._workers for note in each.notes)]
         if is_loopback(self.endpoint) and self.config.keys is None:
             notes.append("loopback tcp without keys is open to every user of this machine")
         return {
@@ -206,12 +249,30 @@ class Daemon:
 
     def run(self) -> None:
         """Serve until `stop` is called or the parent ends."""
+        assert self._server is not None
+        assert self._control is not None
+        ready = self.ready()
+        self.log.event(
+            "started", **{name: value for name, value in ready.items() if name not in ("type", "notes")}
+        )
+        for note in ready["notes"]:
+            self.log.event("note", level="warning", text=note)
+        reason = "stopped"
         while not self._stop:
             for worker in self._workers:
                 worker.keep()
             if self.config.parent and os.getppid() != self.config.parent:
+                reason = "its parent process has ended"
                 break
-            self._control.poll(timeout_ms=_POLL_MS, answer=self.answer)
+            before = now_ns()
+            control = self._control
+            if not self._server.poll(timeout_ms=_POLL_MS, answer=control.answer, undo=control.undo):
+                waited = int(now_ns() - before)
+                if waited > _STALL_NS:
+                    self.log.count("stall of the machine", {"times": 1, "ms": waited // 10**6 - _POLL_MS})
+            self._control.num_invalid = self._server.num_refused
+            self._control.supervise()
+        self.log.event("ending", reason=reason)
 
     def stop(self) -> None:
         """Make `run` return; may be called by a signal handler."""
@@ -221,170 +282,21 @@ class Daemon:
         """Stop all threads and close all sockets; open shots are answered as RESTARTED."""
         for worker in self._workers:
             worker.stop()
+        if self._control is not None:
+            self._control.close()
+        if self._server is not None:
+            self._server.close()
         if self._hub is not None:
-            if hasattr(self, "_control"):
-                self._control.close()
             self._hub.close()
         self._lock.release()
         if self.config.bind is None:
             shutil.rmtree(Path(self._endpoint.removeprefix("ipc://")).parent, ignore_errors=True)
 
-    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Answer a control message; errors are answers, too."""
-        handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-            "hello": self._hello,
-            "reset": self._reset,
-            "stats": self._stats,
-            "latencies": self._latencies,
-            "trace": self._trace,
-            "bye": self._bye,
-            "ping": self._ping,
-        }
-        handler = handlers.get(message["type"])
-        try:
-            if handler is None:
-                raise ValueError(
-                    f"no control message is named '{message['type'][:40]}': {', '.join(handlers)}"
-                )
-            reply = handler(message)
-        except ValueError as error:
-            reply = {"type": "error", "message": str(error)[:500]}
-        except Exception as error:  # a fault in answering one peer must not end all streams
-            reply = {"type": "error", "message": f"internal error: {type(error).__name__}: {error}"[:500]}
-        number = message.get("id")
-        return {**reply, "id": number} if isinstance(number, int) else reply
 
-    def _worker(self, message: dict[str, Any]) -> Worker:
-        stream = _integer(message, "stream", 0)
-        if not 0 <= stream < len(self._workers):
-            raise ValueError(f"stream {stream}: this daemon has streams 0 to {len(self._workers) - 1}")
-        return self._workers[stream]
-
-    def _owned(self, message: dict[str, Any]) -> Worker:
-        worker = self._worker(message)
-        session = _integer(message, "session", 0)
-        if self._opened.get(worker.session.stream) != session:
-            raise ValueError(f"session {session} is not open on stream {worker.session.stream}")
-        return worker
-
-    def _hello(self, message: dict[str, Any]) -> dict[str, Any]:
-        if _integer(message, "version", wire.VERSION) != wire.VERSION:
-            raise ValueError(f"protocol version {message['version']}: this daemon uses {wire.VERSION}")
-        worker = self._worker(message)
-        session = worker.session
-        digest = f"{session.digest:016x}"
-        if message.get("digest") not in (None, digest):
-            raise ValueError(f"digest {message['digest']}: this daemon decodes {digest}")
-        kind: Any = message.get("kind", "events")
-        bits, final_bits = session.widths(kind)
-        policy = message.get("policy") or session.limits.policy
-        cycle_ns = _integer(message, "cycle_ns", 0)
-        # A source that waits for the decoder cannot be too fast for it.
-        self._admission.check(
-            stream=session.stream,
-            service_ns=worker.service_ns,
-            cycle_ns=0 if policy == "block" else cycle_ns,
-        )
-        try:
-            opened = worker.begin(
-                kind=kind,
-                cycle_ns=cycle_ns,
-                commits=bool(message.get("commits", False)),
-                commit_interval_ns=_integer(message, "commit_interval_ns", 0),
-                policy=policy,
-            )
-        except Exception:
-            self._admission.release(session.stream)
-            raise
-        self._opened[session.stream] = opened.session
-        return {
-            "type": "ready",
-            "version": wire.VERSION,
-            "boot": self.boot,
-            "stream": session.stream,
-            "session": opened.session,
-            "data": opened.data,
-            "results": opened.results,
-            "kind": kind,
-            "bits": bits,
-            "final_bits": final_bits,
-            "num_observables": session.num_observables,
-            "decoder": self.config.decoder,
-            "digest": digest,
-            "commit": session.commit,
-            "buffer": session.buffer_cycles,
-            "loop": worker.loop_kind,
-            "policy": policy,
-            "max_frame_cycles": wire.MAX_CYCLES,
-            "max_cycles": session.limits.max_cycles,
-            "hard_ns": session.limits.hard_ns,
-            "timeout_ns": session.limits.timeout_ns,
-        }
-
-    def _reset(self, message: dict[str, Any]) -> dict[str, Any]:
-        self._worker(message).reset_latencies()
-        return {"type": "reset"}
-
-    def _stats(self, message: dict[str, Any]) -> dict[str, Any]:
-        streams = []
-        for worker in self._workers if "stream" not in message else [self._worker(message)]:
-            session = worker.session
-            slope, error = session.window_slope()
-            streams.append(
-                {
-                    "stream": session.stream,
-                    "alive": worker.is_alive,
-                    "heartbeat_age_ns": worker.heartbeat_age_ns(),
-                    "session": self._opened.get(session.stream, 0),
-                    "service_ns_per_cycle": worker.service_ns,
-                    "counters": session.counters(),
-                    "latencies_us": {name: _finite(summary(h)) for name, h in session.histograms().items()},
-                    "window_slope_us_per_million_cycles": _finite({"value": slope, "error": error}),
-                }
-            )
-        return {"type": "stats", "boot": self.boot, "refused": self._control.num_refused, "streams": streams}
-
-    def _latencies(self, message: dict[str, Any]) -> dict[str, Any]:
-        histograms = self._worker(message).session.histograms()
-        name = message.get("name")
-        if not isinstance(name, str) or name not in histograms:
-            raise ValueError(f"no latency is named '{str(name)[:40]}': choose from {', '.join(histograms)}")
-        return {"type": "latencies", "name": name, **histograms[name].to_json()}
-
-    def _trace(self, message: dict[str, Any]) -> dict[str, Any]:
-        rows = self._worker(message).session.trace_rows()
-        count = min(max(1, _integer(message, "rows", _MOST_TRACE_ROWS)), _MOST_TRACE_ROWS)
-        return {"type": "trace", "rows": rows[-count:].tolist()}
-
-    def _bye(self, message: dict[str, Any]) -> dict[str, Any]:
-        worker = self._owned(message)
-        worker.end()
-        self._admission.release(worker.session.stream)
-        del self._opened[worker.session.stream]
-        return {"type": "bye"}
-
-    def _ping(self, message: dict[str, Any]) -> dict[str, Any]:
-        ages = [worker.heartbeat_age_ns() for worker in self._workers]
-        return {
-            "type": "pong",
-            "boot": self.boot,
-            "heartbeat_age_ns": ages,
-            "alive": [worker.is_alive for worker in self._workers],
-            "sessions": [self._opened.get(worker.session.stream, 0) for worker in self._workers],
-            "now_ns": int(now_ns()),
-        }
-
-
-def _integer(message: dict[str, Any], name: str, default: int) -> int:
-    value = message.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{name} is {str(value)[:40]!r}, must be an integer")
-    return value
-
-
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    """Replace infinity and NaN by None: JSON has neither."""
-    return {name: value if abs(value) < float("inf") else None for name, value in values.items()}
+def _write_error(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads it
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def main(config: DaemonConfig, *, say: Callable[[str], None]) -> int:

@@ -118,6 +118,8 @@ class Session:
             parity_columns=parities.column,
             parity_offsets=parities.offset,
             parity_expected=parities.expected,
+            faults=np.zeros(len(wire.Fault), dtype=np.int64),
+            statuses=np.zeros(len(wire.Status), dtype=np.int64),
         )
         self._session.set(
             answer_bytes=answer_bytes,
@@ -266,6 +268,16 @@ class Session:
         """Return the counters of all sessions so far, and the largest backlog, by name."""
         return {name: int(self.record[name]) for name in (*COUNTERS, "max_backlog")}
 
+    def statuses(self) -> dict[str, int]:
+        """Return the number of answered shots of all sessions so far, by status."""
+        counts = self._session.arrays["statuses"]
+        return {status.name: int(counts[status]) for status in wire.Status}
+
+    def faults(self) -> dict[str, int]:
+        """Return the number of damaged messages of all sessions so far, by fault."""
+        counts = self._session.arrays["faults"]
+        return {fault.name: int(counts[fault]) for fault in wire.Fault if fault != wire.Fault.NONE}
+
     def histograms(self) -> dict[str, Histogram]:
         """Return the latencies since `reset_latencies`, by name; see realtime.kernels.records.HISTOGRAMS."""
         found = {}
@@ -306,11 +318,12 @@ class Session:
         Args:
             take: processes a message; None: `receive`.
         """
-        before = self._session.record.copy()
+        before, statuses = self._session.record.copy(), self._session.arrays["statuses"].copy()
         for kind in ("events", "measurements") if self._parts.measurements else ("events",):
             self._play_zeros(kind, take or partial(self.receive, now_ns=2))
         self.reset_latencies()
         self._session.record[:] = before
+        self._session.arrays["statuses"][:] = statuses
 
     def _play_zeros(self, kind: Kind, take: Callable[[bytes], object]) -> None:
         self.begin(session=1, kind=kind, commits=True, policy="block")

@@ -23,7 +23,7 @@ from realtime.kernels.ring import Ring
 from realtime.protocol import wire
 from realtime.service.admission import measure_service_time
 from realtime.service.session import Policy, Session
-from realtime.transport import Hub, Pair, bind_pair, register_functions
+from realtime.transport import Hub, Pair, Watch, bind_pair, register_functions
 
 LoopKind = Literal["compiled", "python"]
 #: A function to call, and where its value goes.
@@ -51,11 +51,15 @@ class ThreadOptions:
 
 
 class Opened(NamedTuple):
-    """Session that has begun: its number, and the addresses for data and results ("" with rings)."""
+    """Session that has begun."""
 
     session: int
-    data: str
-    results: str
+    #: Addresses for data and results, and the session's domain at the gate; "" with rings.
+    data: str = ""
+    results: str = ""
+    domain: str = ""
+    #: Connections of the source; None with rings.
+    watch: Watch | None = None
 
 
 class Worker:
@@ -140,8 +144,13 @@ class Worker:
         commits: bool = False,
         commit_interval_ns: int = 0,
         policy: Policy | None = None,
+        owner: str = "",
     ) -> Opened:
         """End the open session, if any, and begin a new one with new addresses.
+
+        Args:
+            kind, cycle_ns, commits, commit_interval_ns, policy: see `Session.begin`.
+            owner: public key or token of the only peer that may connect, see `bind_pair`.
 
         Raises:
             ValueError: see `Session.begin`.
@@ -158,22 +167,21 @@ class Worker:
                 commit_interval_ns=commit_interval_ns,
                 policy=policy,
             )
-            data = results = ""
-            if self._hub is not None:
-                try:
-                    base = self._base
-                    if base.startswith("ipc://"):
-                        base += f"-{self.session.stream}-{number:016x}"
-                    self._pair, data, results = bind_pair(self._hub, base, wait_ms=_WAIT_MS)
-                except Exception:
-                    self.session.end(now_ns=0)
-                    raise
-                self._link.use_sockets(self._pair.addresses())
-            else:
+            self._open = True
+            if self._hub is None:
                 self.data_ring.clear()
                 self.results_ring.clear()
-            self._open = True
-            return Opened(number, data, results)
+                return Opened(number)
+            try:
+                base = self._base
+                if base.startswith("ipc://"):
+                    base += f"-{self.session.stream}"
+                self._pair, data, results = bind_pair(self._hub, base, owner=owner, wait_ms=_WAIT_MS)
+                self._link.use_sockets(self._pair.addresses())
+                return Opened(number, data, results, self._pair.domain, Watch(self._pair.incoming))
+            except Exception:
+                self._end_session()
+                raise
 
         opened: Opened = self._order(begin)
         return opened
@@ -330,4 +338,6 @@ class Worker:
         if self._pair is not None:
             self._link.use_sockets(None)
             self._pair.close(linger_ms=200)
+            if self._hub is not None:
+                self._hub.expel(self._pair.domain)
             self._pair = None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stim
 
 from experiments import cli
+from experiments.common.points import decoding_model
 from experiments.loop import measurement, options, realtime
 from experiments.loop.parts import resident_kb
 
@@ -124,6 +127,9 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
         (["stream", "no_such_file", "--record", "x"], "no_such_file"),
         (["serve", "--model", "a.dem", "--distance", "3"], "--model and --distance: give one of them"),
         (["serve", "--distance", "3", "--decoder", "magic"], "choose from mwpm"),
+        (["serve", "--distance", "2"], "must be at least 3"),
+        (["serve", "--distance", "3", "--fifo", "100"], "must be at most 99"),
+        (["stats", "ipc:///x", "--secret_key", "x"], "--server_key: give both or none"),
         (["stream", "--record", "x", "--cycles", "1", "--kind", "measurements"], "two or more --cycles"),
         (["serve", "--model", "no_such_file.stim"], "no model file no_such_file.stim"),
         (["serve", "--distance", "3", "--bind", "tcp://0.0.0.0:5555"], "can be reached from other machines"),
@@ -152,13 +158,15 @@ def test_wrong_use_is_one_line(
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Of a daemon that `qec serve` started and Ctrl-C ends."""
-    command = qec("serve", "--distance", "3", "--p", "0.004", "--policy", "block")
+    command = qec("serve", "--distance", "3", "--p", "0.004", "--policy", "block", "--log", "json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         yield json.loads(daemon.stdout.readline())["control"]
         daemon.send_signal(signal.SIGINT)
         _, error = daemon.communicate(timeout=30)
-    assert (daemon.returncode, error) == (0, "")
+    assert daemon.returncode == 0
+    *_, last = map(json.loads, error.splitlines())
+    assert (last["event"], last["reason"]) == ("ending", "stopped")
 
 
 def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +189,29 @@ def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert "5 OK" in printed
     assert "no latencies" in printed
+    # Another basis: the same columns, other detectors at the ends.
+    assert cli.main(["stream", *common, *memory, "--shots", "5", "--basis", "x"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "this daemon decodes another code, distance, basis or noise (code surface_zxxz, distance 3" in error
+    )
+    assert len(error.splitlines()) == 1
+    assert cli.main(["stats", address]) == 0
+    assert "connected" not in (printed := capsys.readouterr().out)
+    assert re.search(r"free +45 +45 +0 ", printed)
+
+
+def test_the_circuit_of_some_options_can_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "memory.stim"
+    options = ["circuit", "--distance", "3", "--basis", "x", "--cycles", "7"]
+    assert cli.main([*options, "--out", str(file)]) == 0
+    circuit = stim.Circuit.from_file(file)
+    assert circuit.num_detectors == 8 * 7
+    assert "56 detectors, 7 cycles" in capsys.readouterr().out
+    assert cli.main([*options, "--dem"]) == 0
+    assert stim.DetectorErrorModel(capsys.readouterr().out) == decoding_model(circuit)
 
 
 def test_stream_of_an_experiment_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,18 +254,20 @@ def test_a_stranger_without_keys_gets_nothing(tmp_path: Path, capsys: pytest.Cap
         assert daemon.stdout is not None
         port = json.loads(daemon.stdout.readline())["control"].rpartition(":")[2]
         try:
-            stream = ["stream", "--to", f"tcp://127.0.0.1:{port}", "--distance", "3", "--cycles", "30"]
-            stream += ["--shots", "3", "--policy", "block", "--server_key", str(keys / "daemon.key")]
-            codes = [
-                cli.main([*stream, "--secret_key", str(keys / f"{name}.key_secret")])
-                for name in ("lab", "stranger", "lab")
-            ]
+            address = f"tcp://127.0.0.1:{port}"
+            stream = ["stream", "--to", address, "--distance", "3", "--cycles", "30", "--shots", "3"]
+            codes = []
+            for name in ("stranger", "lab"):
+                own = ["--secret_key", str(keys / f"{name}.key_secret")]
+                own += ["--server_key", str(keys / "daemon.key")]
+                codes.append(cli.main(["stats", address, *own]))
+            codes.append(cli.main([*stream, "--policy", "block", *own]))
         finally:
             daemon.send_signal(signal.SIGTERM)
             daemon.communicate(timeout=30)
     captured = capsys.readouterr()
-    assert codes == [0, 2, 0]
-    assert captured.out.count("3 OK") == 2
+    assert codes == [2, 0, 0]
+    assert captured.out.count("3 OK") == 1
     assert "no daemon answers" in captured.err
 
 

@@ -15,7 +15,7 @@ from realtime.service.client import Client, DaemonProcess
 from realtime.source.jobs import Job
 from realtime.source.playlist import Playlist
 from realtime.source.simulation import sample_events
-from realtime.source.source import SourceConfig, SourceProcess
+from realtime.source.source import SourceConfig, SourceProcess, serve
 from tests.support.loop_shots import circuit
 
 _CYCLE_NS = 50_000.0
@@ -70,8 +70,8 @@ def test_answers_are_those_of_the_offline_decoder(
     assert not alive(pid)
 
 
-def test_killed_in_the_middle_of_a_shot(daemon: DaemonProcess, source: SourceProcess, folder: str) -> None:
-    """The daemon gives the shot up, answers nothing wrong, and serves the next source."""
+def test_killed_in_the_middle_of_a_shot(daemon: DaemonProcess, folder: str) -> None:
+    """The daemon gives the shot up, answers nothing wrong, and serves the next source at once."""
     slow = SourceConfig(control=daemon.control, playlist=folder, cycle_ns=100_000_000.0, frame_cycles=1)
     with SourceProcess(slow) as dying, Client(daemon.control) as client:
 
@@ -110,11 +110,13 @@ def test_leaving_in_the_middle_ends_the_process(daemon: DaemonProcess, folder: s
 def test_refusals_are_told(daemon: DaemonProcess, folder: str, tmp_path: Path) -> None:
     def refused(**changes: object) -> str:
         config = SourceConfig(**{"control": daemon.control, "playlist": folder, **changes})  # type: ignore[arg-type]
-        with pytest.raises(ValueError) as error, SourceProcess(config):
-            pass
+        with pytest.raises((ValueError, OSError)) as error:
+            serve(config, iter(()), lambda report: None)
         return str(error.value)
 
-    assert "daemon has streams" in refused(stream=9)
+    nowhere = SourceConfig(control=daemon.control, playlist=folder, stream=9)
+    with pytest.raises(ValueError, match="daemon has streams"), SourceProcess(nowhere):
+        pass
     assert "digest" in refused(digest="0" * 16)
     assert "0 cycles in a frame" in refused(frame_cycles=0)
     assert "No such file" in refused(playlist=str(tmp_path / "none"))
