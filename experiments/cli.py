@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "soak": ("experiments.loop.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
     "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.loop.stream", "play simulated or recorded shots to a daemon, or record them"),
+    "monitor": ("experiments.monitor.command", "live view of a daemon: terminal, page, Prometheus"),
     "keygen": ("experiments.loop.keygen", "keys for daemons and sources on different machines"),
     "reproduce": (
         "experiments.reproduce.command",
