@@ -7,7 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+from experiments.common.parent import watch_parent
 from experiments.common.parser import USAGE_ERROR, Parser, UsageError, project_version, wrap_epilog
+
+# Worker processes import the main module before anything else.
+watch_parent()
 
 # Command -> (module with `add_arguments(parser)` and `run(args) -> int`, one-line summary). The module is
 # imported when its command runs and not before: `qec --help` stays quick.
@@ -36,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.loop.stream", "play simulated or recorded shots to a daemon, or record them"),
     "monitor": ("experiments.monitor.command", "live view of a daemon: terminal, page, Prometheus"),
+    "circuit": ("experiments.loop.circuit", "the circuit that --distance, --basis and --noise stand for"),
+    "stats": ("experiments.loop.daemon_stats", "counters and latencies of a decoder daemon"),
     "keygen": ("experiments.loop.keygen", "keys for daemons and sources on different machines"),
     "reproduce": (
         "experiments.reproduce.command",

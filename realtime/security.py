@@ -1,5 +1,6 @@
 """Access to a daemon: addresses, key files, private folders, one daemon per address."""
 
+import glob
 import os
 import re
 import shutil
@@ -174,6 +175,8 @@ def private_endpoint() -> str:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PRIVATE}*"):
         with suppress(OSError, ValueError):
             check_private(folder)
+            if not (folder / f"{_CONTROL}.lock").read_bytes():
+                continue  # its daemon is starting
             lock = EndpointLock(f"ipc://{folder}/{_CONTROL}", make=False)
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
@@ -246,11 +249,15 @@ def _beginning(file: int) -> bytes:
 
 
 def _remove_dead_socket(path: Path) -> None:
-    """Remove a socket that nobody listens to.
+    """Remove a socket that nobody listens to, and those of its sessions; the lock is held.
 
     Raises:
         ValueError: something else is there.
     """
+    for session in path.parent.glob(f"{glob.escape(path.name)}-*"):
+        ending = session.name.removeprefix(path.name)
+        if re.fullmatch(r"-\d+-[0-9a-f]{16}\.[dr]", ending) and stat.S_ISSOCK(session.lstat().st_mode):
+            session.unlink(missing_ok=True)
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -84,8 +84,8 @@ def _float(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text}: must be a number") from None
 
 
-def whole(least: int = 1) -> Callable[[str], int]:
-    """Accept a whole number of at least `least`, also as `1e6` or `1_000_000`."""
+def whole(least: int = 1, most: float = math.inf) -> Callable[[str], int]:
+    """Accept a whole number from `least` to `most`, also as `1e6` or `1_000_000`."""
 
     def parse(text: str) -> int:
         value = _float(text)
@@ -93,6 +93,8 @@ def whole(least: int = 1) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text}: must be a whole number")
         if value < least:
             raise argparse.ArgumentTypeError(f"{text}: must be at least {least}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text}: must be at most {most:.0f}")
         return int(value) if "e" in text.lower() or "." in text else int(text)
 
     return parse

@@ -14,16 +14,33 @@ from typing import Any
 import sinter
 import stim
 
+from experiments.common.parent import announce_parent, watch_parent, withdraw_parent
+
+# In a worker of a program that does not import the command line.
+watch_parent()
+
 
 @contextlib.contextmanager
 def interrupts_kept_from_workers() -> Iterator[None]:
     """Raise KeyboardInterrupt for Ctrl-C and SIGTERM, and keep both from processes started in this block.
+
+    Those processes end with this one, also when it is killed.
 
     A terminal sends Ctrl-C to all processes, and workers caught by it while they start print tracebacks. So
     the main thread blocks both signals, which the processes that it starts inherit. Another thread takes them
     and wakes the main thread, which mostly sleeps in a read, by a third signal. Does nothing on platforms
     without signal masks and outside the main thread.
     """
+    announce_parent()
+    try:
+        with _interrupts_kept():
+            yield
+    finally:
+        withdraw_parent()
+
+
+@contextlib.contextmanager
+def _interrupts_kept() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return

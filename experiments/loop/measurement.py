@@ -12,6 +12,7 @@ import numpy as np
 
 from decoders import StreamingDecoder
 from experiments.common.points import Point
+from experiments.loop.options import CODE
 from experiments.loop.parts import LoopParts, LoopSetting, open_loop
 from experiments.loop.results import LoopResult, Run, Shot, Spread, Tail
 from experiments.loop.shots import Prepared, name_of, prepare, simulate, with_endings_of
@@ -21,7 +22,6 @@ from realtime.source.jobs import Job
 
 Say = Callable[[str], None]
 
-CODE = "surface_zxxz"
 # A mean of latencies needs some hundred shots; long ones have fewer, for they take their time.
 _LEAST_SHOTS = ((10_000, 200), (100_000, 50))
 # Rounds in which shots of all lengths are played alternately: changes of the machine affect all lengths.

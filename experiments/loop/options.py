@@ -3,15 +3,22 @@
 import argparse
 import math
 import re
+from pathlib import Path
 
-from experiments.common.noise_options import add_noise, has_own_rates
+from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.parser import real, whole
+from experiments.common.points import Point
 from experiments.common.settings import CYCLE_NS, DEFAULT_DECODER
 from experiments.loop.parts import TRANSPORTS, LoopSetting
 from realtime.placement import choose_cores
+from realtime.security import ClientKeys
 from realtime.service.admission import MOST_LOAD
 from realtime.transport import register_functions
 
+#: Code of the simulated memories.
+CODE = "surface_zxxz"
+#: Cycles of the memory from which a daemon takes its model; shots may have any number.
+SERVED_CYCLES = 30
 _UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 
@@ -45,12 +52,13 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_memory(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the simulated memory."""
+def add_memory(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
+    """Declare the options of the simulated memory, with or without a seed."""
     add = parser.add_argument
     add_noise(parser)
     add("--p", type=real(), metavar="P", help="strength of the noise model; default: 0.003")
-    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
+    if seed:
+        add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
 
 
 def add_decoder(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +141,39 @@ def loop_setting(
         buffer=buffer,
         max_load=max_load,
     )
+
+
+def add_code(parser: argparse.ArgumentParser, *, distance: int | None, seed: bool = True) -> None:
+    """Declare distance, basis, noise and strength of a memory of the rotated surface code (ZXXZ)."""
+    add = parser.add_argument
+    add("--distance", type=whole(3), default=distance, metavar="D", help="of the rotated surface code (ZXXZ)")
+    add("--basis", choices=["x", "z"], default="z", help="of that memory")
+    add_memory(parser, seed=seed)
+
+
+def memory_point(args: argparse.Namespace, *, cycles: int) -> Point:
+    """Make the memory experiment that the options of `add_code` stand for."""
+    noise = noise_name(args.noise, args.bias)
+    return Point(CODE, "cz", args.distance, cycles, args.basis, noise, strength(noise, args.p))
+
+
+def add_client_keys(parser: argparse.ArgumentParser) -> None:
+    """Declare the key files of a client."""
+    parser.add_argument("--secret_key", metavar="FILE", help="of this client")
+    parser.add_argument("--server_key", metavar="FILE", help="public key of the daemon")
+
+
+def client_keys(args: argparse.Namespace) -> ClientKeys | None:
+    """Read the options of `add_client_keys`.
+
+    Raises:
+        ValueError: only one of them is given.
+    """
+    if (args.secret_key is None) != (args.server_key is None):
+        raise ValueError("--secret_key and --server_key: give both or none")
+    if args.secret_key is None:
+        return None
+    return ClientKeys(secret=Path(args.secret_key), server=Path(args.server_key))
 
 
 def strength(noise: str, p: float | None) -> float | None:

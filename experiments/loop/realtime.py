@@ -15,8 +15,8 @@ from experiments.common.points import Point
 from experiments.common.sampling import check_size
 from experiments.common.terminal import Progress
 from experiments.loop import options, panels, report
-from experiments.loop.measurement import CODE, Plan, measure, spread, tail
-from experiments.loop.options import duration, strength
+from experiments.loop.measurement import Plan, measure, spread, tail
+from experiments.loop.options import CODE, duration, strength
 from experiments.loop.parts import LoopSetting
 from experiments.loop.results import LoopResult, Spread
 from realtime.jitter import JitterMonitor

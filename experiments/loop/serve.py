@@ -5,17 +5,12 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from experiments.common.noise_options import noise_name
 from experiments.common.parser import whole
-from experiments.common.points import Point
 from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
-from experiments.loop.options import strength
 from realtime.placement import choose_cores
 from realtime.service.daemon import DaemonConfig, main
-
-_CODE = "surface_zxxz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what a source sends."
     )
     add("--model", metavar="FILE", help="circuit (.stim) or error model (.dem) to decode, of any length")
-    add("--distance", type=whole(), metavar="D", help="instead of a model: the rotated surface code (ZXXZ)")
-    add("--basis", choices=["x", "z"], default="z", help="of that memory")
-    options.add_memory(parser)
+    options.add_code(parser, distance=None)
     options.add_decoder(parser)
     add(
         "--bind",
@@ -44,10 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="in overload",
     )
     add("--spin", action="store_true", help="wait without sleeping, on cores of their own")
-    add("--fifo", type=whole(), metavar="N", help="real-time priority of the decoding threads, 1 to 99")
+    add(
+        "--fifo", type=whole(most=99), metavar="N", help="real-time priority of the decoding threads, 1 to 99"
+    )
     add("--secret_key", metavar="FILE", help="of this daemon")
     add("--client_keys", metavar="FOLDER", help="public keys of those who may connect")
     add("--insecure", action="store_true", help="allow addresses that others can reach, without keys")
+    add("--log", choices=["text", "json", "none"], default="text", help="events, one line each, on stderr")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,18 +52,21 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("what to decode: give either --model FILE or --distance D")
     if args.model is not None and args.bias is not None:
         raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
-    with tempfile.TemporaryDirectory(prefix="qec-serve-") as folder:
-        model = args.model
+    placement = choose_cores(streams=args.streams) if args.spin else None
+    if placement is not None and len(placement.decoders) < args.streams:
+        raise ValueError(f"--spin needs a core for each stream: {placement.note}")
+    with ExitStack() as preparing:  # ends when the daemon is ready
+        model, about = args.model, {"file": args.model}
         if model is None:
-            noise = noise_name(args.noise, args.bias)
-            point = Point(_CODE, "cz", args.distance, 30, args.basis, noise, strength(noise, args.p))
+            folder = preparing.enter_context(tempfile.TemporaryDirectory(prefix="qec-serve-"))
+            point = options.memory_point(args, cycles=options.SERVED_CYCLES)
+            about = {"code": point.code, "distance": point.distance, "basis": point.basis}
+            about |= {"noise": point.noise, "p": point.p}
             model = str(Path(folder) / "model.stim")
             point.circuit().to_file(model)
-        placement = choose_cores(streams=args.streams) if args.spin else None
-        if placement is not None and len(placement.decoders) < args.streams:
-            raise ValueError(f"--spin needs a core for each stream: {placement.note}")
         config = DaemonConfig(
             model=model,
+            about=about,
             streams=args.streams,
             decoder=args.decoder,
             max_load=args.max_load,
@@ -83,12 +82,13 @@ def run(args: argparse.Namespace) -> int:
             insecure=args.insecure,
             secret_key=args.secret_key,
             client_keys=args.client_keys,
+            log=args.log,
         )
-        with Progress() as progress, ExitStack() as preparing:
-            preparing.enter_context(preparation("qec serve", args.decoder, progress=progress))
+        progress = preparing.enter_context(Progress())
+        preparing.enter_context(preparation("qec serve", args.decoder, progress=progress))
 
-            def say(text: str) -> None:
-                preparing.close()  # the first line is the ready line
-                print(text, flush=True)
+        def say(text: str) -> None:
+            preparing.close()  # the first line is the ready line
+            print(text, flush=True)
 
-            return main(config, say=say)
+        return main(config, say=say)

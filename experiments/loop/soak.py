@@ -18,8 +18,8 @@ from experiments.common.parser import output, real, whole
 from experiments.common.points import Point
 from experiments.common.terminal import Progress
 from experiments.loop import options
-from experiments.loop.measurement import CODE, control_beside, shot_of, spread
-from experiments.loop.options import strength
+from experiments.loop.measurement import control_beside, shot_of, spread
+from experiments.loop.options import CODE, strength
 from experiments.loop.parts import LoopSetting, open_loop
 from experiments.loop.results import Shot, Spread
 from experiments.loop.shots import prepare, simulate

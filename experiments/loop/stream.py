@@ -2,23 +2,25 @@
 
 import argparse
 import json
+import sys
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from decoders.streaming.digests import layout_digest, model_digest
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
-from experiments.common.noise_options import noise_name
 from experiments.common.numbers import number
-from experiments.common.parser import whole
-from experiments.common.points import Point, decoding_model
+from experiments.common.parser import real, whole
+from experiments.common.points import decoding_model
 from experiments.common.terminal import Progress, table
 from experiments.loop import options
-from experiments.loop.measurement import CODE, spread
-from experiments.loop.options import duration, strength
+from experiments.loop.measurement import spread
+from experiments.loop.options import duration
 from experiments.loop.results import PERCENTILES, Spread
 from experiments.loop.shots import sample_playlist
 from qec.datasets import read_experiment
@@ -30,6 +32,7 @@ from realtime.source.source import SourceConfig, SourceProcess
 
 # Measurements are simulated in memory, for 256 shots at least.
 _MOST_MEASUREMENTS = 1 << 22
+_DIGESTS = ("model_digest", "layout_digest")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.epilog = (
         "What to play is a folder of a recorded experiment, a file that --record wrote, or, without either,\n"
-        "a simulated memory. The daemon (qec serve) must decode the same code."
+        "a simulated memory. The daemon (qec serve) must decode the model of the shots: the simulated one,\n"
+        "or one with the columns of the recorded ones."
     )
     add("what", nargs="?", metavar="PATH", help="experiment folder or recorded stream; default: simulate")
     add("--to", metavar="ADDRESS", help="control address of the daemon, as qec serve printed it")
     add("--record", metavar="FILE", help="write the frames into a file (without --to: instead of sending)")
-    add("--distance", type=whole(), default=5, metavar="D", help="of the simulated memory")
-    add("--basis", choices=["x", "z"], default="z", help="of that memory")
+    options.add_code(parser, distance=5)
     add("--cycles", type=whole(), default=1000, metavar="N", help="of that memory")
-    options.add_memory(parser)
     add("--kind", choices=["events", "measurements"], default="events", help="what is sent")
     add("--shots", type=whole(), metavar="N", help="how many to play; default: 100, or all recorded ones")
     options.add_pace(parser)
@@ -57,9 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="when the daemon does not keep up: give the shot up, or wait",
     )
     add("--core", type=whole(0), metavar="N", help="keep the source on this core")
-    add("--secret_key", metavar="FILE", help="of this source")
-    add("--server_key", metavar="FILE", help="public key of the daemon")
-    add("--json", metavar="FILE", help="write a line for every shot")
+    add(
+        "--any_model",
+        action="store_true",
+        help="play although the daemon decodes another model than that of the shots",
+    )
+    add(
+        "--reconnect",
+        type=real(0, 1e6),
+        metavar="SECONDS",
+        help="when the daemon is lost, wait so long for one at this address; default: stop",
+    )
+    options.add_client_keys(parser)
+    add("--json", metavar="FILE", help="write a line for every shot, as it is answered")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,30 +79,51 @@ def run(args: argparse.Namespace) -> int:
     if args.to is None and args.record is None:
         raise ValueError("where to: give --to ADDRESS of a daemon (qec serve), --record FILE, or both")
     with Progress() as progress:
-        playlist, cycle_ns = _playlist(args, progress)
+        what = _what(args, progress)
         if args.record:
-            notes = {"from": str(args.what or "simulated")}
+            notes = {"from": str(args.what or "simulated"), **what.digests}
             write_recording(
                 args.record,
-                playlist,
+                what.playlist,
                 frame_cycles=args.frame_cycles,
-                cycle_ns=round(cycle_ns),
+                cycle_ns=round(what.cycle_ns),
                 notes=notes,
             )
-            print(f"Recorded: {args.record}, {playlist.num_shots} shots of {playlist.num_cycles:,} cycles")
+            print(
+                f"Recorded: {args.record}, {what.playlist.num_shots} shots of "
+                f"{what.playlist.num_cycles:,} cycles"
+            )
         if args.to is None:
             return 0
-        reports, final = _play(args, playlist, cycle_ns, progress)
-    if args.json:
-        lines = [json.dumps({k: v for k, v in report.items() if k != "backlog"}) for report in reports]
-        Path(args.json).write_text("\n".join(lines) + "\n")
-    print(_summary(reports, final, playlist, cycle_ns=cycle_ns, blocks=args.policy == "block"))
+        if not what.digests and not args.any_model:
+            print(
+                f"qec stream: {args.what} does not say of which model its shots are, so that the daemon's is "
+                "not checked",
+                file=sys.stderr,
+            )
+        with ExitStack() as files:
+            lines = files.enter_context(open(args.json, "w")) if args.json else None
+            reports, final = _play(args, what, progress, lines)
+    print(_summary(reports, final, what.playlist, cycle_ns=what.cycle_ns, blocks=args.policy == "block"))
     return 0
 
 
-def _playlist(args: argparse.Namespace, progress: Progress) -> tuple[Playlist, float]:
+class _What(NamedTuple):
+    """Shots to play."""
+
+    playlist: Playlist
+    cycle_ns: float
+    #: Digests of their model: "model_digest", "layout_digest", or none.
+    digests: dict[str, str]
+
+
+def _what(args: argparse.Namespace, progress: Progress) -> _What:
     if args.what is None:
-        return _simulated(args, progress), args.cycle_time
+        # Whatever the number of cycles: short memories have no repeating part to compare.
+        circuit = options.memory_point(args, cycles=options.SERVED_CYCLES).circuit()
+        model = LayeredModel.from_dem(decoding_model(circuit))
+        digests = {"model_digest": model_digest(model), "layout_digest": layout_digest(model)}
+        return _What(_simulated(args, progress), args.cycle_time, digests)
     if args.bias is not None:
         raise ValueError("--bias with recorded shots: they have their own errors, leave --bias out")
     path = Path(args.what)
@@ -100,18 +133,20 @@ def _playlist(args: argparse.Namespace, progress: Progress) -> tuple[Playlist, f
         experiment = read_experiment(path)
         model = LayeredModel.from_dem(experiment.error_model())
         chosen = slice(args.shots)
-        return Playlist.from_events(
+        playlist = Playlist.from_events(
             model=model,
             detection_events=experiment.unpacked("detection_events", shots=chosen),
             observable_flips=experiment.unpacked("observable_flips", shots=chosen),
-        ), args.cycle_time
+        )
+        # Its error model is one of several that decode it well.
+        return _What(playlist, args.cycle_time, {"layout_digest": layout_digest(model)})
     recording = read_recording(path)
-    return recording.playlist, float(recording.cycle_ns)
+    known = {name: str(recording.notes[name]) for name in _DIGESTS if name in recording.notes}
+    return _What(recording.playlist, float(recording.cycle_ns), known)
 
 
 def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
-    noise = noise_name(args.noise, args.bias)
-    point = Point(CODE, "cz", args.distance, args.cycles, args.basis, noise, strength(noise, args.p))
+    point = options.memory_point(args, cycles=args.cycles)
     circuit = point.circuit()
     model = LayeredModel.from_dem(decoding_model(circuit))
     shots = args.shots or 100
@@ -146,8 +181,10 @@ def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
 
 
 def _play(
-    args: argparse.Namespace, playlist: Playlist, cycle_ns: float, progress: Progress
+    args: argparse.Namespace, what: _What, progress: Progress, lines: TextIO | None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Play to the daemon; write the report of each shot to `lines` as it comes."""
+    playlist = what.playlist
     shots = args.shots or playlist.num_shots
     reports: list[dict[str, Any]] = []
     final: dict[str, Any] = {}
@@ -157,7 +194,7 @@ def _play(
             control=args.to,
             playlist=folder,
             stream=args.stream,
-            cycle_ns=cycle_ns,
+            cycle_ns=what.cycle_ns,
             frame_cycles=args.frame_cycles,
             policy=args.policy,
             commits=False,
@@ -165,16 +202,32 @@ def _play(
             core=args.core,
             secret_key=args.secret_key,
             server_key=args.server_key,
+            reconnect_s=args.reconnect or 0.0,
+            model_digest=None if args.any_model else what.digests.get("model_digest"),
+            layout_digest=None if args.any_model else what.digests.get("layout_digest"),
         )
         progress.show("starting the source")
         with SourceProcess(config) as source:
-            patience = 60 + playlist.num_cycles * cycle_ns / 1e9
-            for report in source.play([Job(folder=folder, shots=shots)], silence_s=patience):
-                if report["type"] == "job":
-                    final = report
-                else:
-                    reports.append(report)
-                    progress.show(f"shot {len(reports)} of {shots}: {report['status']}")
+            patience = 60 + playlist.num_cycles * what.cycle_ns / 1e9 + config.reconnect_s
+            try:
+                for report in source.play([Job(folder=folder, shots=shots)], silence_s=patience):
+                    if report["type"] == "job":
+                        final = report
+                    elif report["type"] == "shot":
+                        reports.append(report)
+                        progress.show(f"shot {len(reports)} of {shots}: {report['status']}")
+                        if lines is not None:
+                            kept = {name: value for name, value in report.items() if name != "backlog"}
+                            print(json.dumps(kept), file=lines, flush=True)
+                    else:
+                        progress.show(f"daemon {report['type']} after shot {len(reports)} of {shots}")
+            except ConnectionError as error:
+                answered = sum(report["status"] != "MISSING" for report in reports)
+                kept_in = f", in {args.json}" if args.json else ""
+                hint = "" if args.reconnect else "; --reconnect SECONDS waits for its return"
+                raise ConnectionError(
+                    f"{error}; {answered} of {shots} shots were answered{kept_in}{hint}"
+                ) from None
     return reports, final
 
 

@@ -108,6 +108,11 @@ class Control:
         number = message.get("id")
         return {**reply, "id": number} if isinstance(number, int) else reply
 
+    def undo(self, reply: dict[str, Any]) -> None:
+        """End the session of a hello whose sender has left before it was answered."""
+        if reply["type"] == "ready":
+            self._end(reply["stream"], "its client left before the answer")
+
     def supervise(self) -> None:
         """End the sessions whose source is gone, and log what has happened since the last call."""
         now = int(now_ns())
@@ -290,8 +295,8 @@ class Control:
                 "layout_digest": "another code, distance or basis",
             }[name]
             raise ValueError(
-                f"{name} {str(message[name])[:40]} is not that of this daemon, {value}: it decodes "
-                f"{difference}{self._description.known()}"
+                f"this daemon decodes {difference}{self._description.known()}: its {name} is {value}, not "
+                f"{str(message[name])[:40]}; serve the model of the shots"
             )
         return ours
 

@@ -254,7 +254,8 @@ class Daemon:
                 reason = "its parent process has ended"
                 break
             before = now_ns()
-            if not self._server.poll(timeout_ms=_POLL_MS, answer=self._control.answer):
+            control = self._control
+            if not self._server.poll(timeout_ms=_POLL_MS, answer=control.answer, undo=control.undo):
                 late_ms = (now_ns() - before) // 1_000_000 - _POLL_MS
                 if now_ns() - before > _STALL_NS:
                     self.log.event("stall of the machine", level="warning", late_ms=int(late_ms))

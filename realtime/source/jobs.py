@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,35 @@ class Job:
     seconds: float = 0.0
 
 
-def play_jobs(players: Sequence[Player], jobs: Sequence[Job], emit: Emit, stop: threading.Event) -> None:
+@dataclass
+class Place:
+    """Place in a list of jobs, from which an interrupted list is continued.
+
+    Attributes:
+        jobs: being played.
+        number: of the present job.
+        count: shots of it that were begun on each stream.
+        open: numbers, in the playlist, of the shots that were begun and are not reported, of each stream.
+        begin_ns: when the job began; 0 before.
+        before: overruns and frames of each stream before the job.
+    """
+
+    jobs: Sequence[Job] = ()
+    number: int = 0
+    count: int = 0
+    open: list[int] = field(default_factory=list)
+    begin_ns: int = 0
+    before: list[tuple[int, int]] = field(default_factory=list)
+
+
+def play_jobs(
+    players: Sequence[Player],
+    jobs: Sequence[Job],
+    emit: Emit,
+    stop: threading.Event,
+    *,
+    place: Place | None = None,
+) -> None:
     """Play jobs one after the other, each on all streams at once.
 
     Every shot is reported as "shot", with the numbers of its job, of its stream (from 0 among the players)
@@ -49,38 +77,44 @@ def play_jobs(players: Sequence[Player], jobs: Sequence[Job], emit: Emit, stop: 
         jobs: to play.
         emit: called with each report, a JSON object.
         stop: when set, playing ends.
+        place: where to begin; it follows what is played.
 
     Raises:
         InterruptedError: `stop` was set.
     """
+    place = place or Place(jobs)
     streams = range(len(players))
     # Frames of different streams are sent in turn, not all at once.
     offset = players[0].frame_cycles / len(players)
-    for number, job in enumerate(jobs):
+    for number in range(place.number, len(jobs)):
+        job, place.number = jobs[number], number
         playlist = Playlist.load(Path(job.folder))
-        for player in players:
-            player.lateness, player.commits = Histogram(), Histogram()
-        begin = now_ns()
-        before = [(player.overruns, player.frames_sent) for player in players]
-        for count in range(job.shots):
+        if not place.begin_ns:
+            for player in players:
+                player.lateness, player.commits = Histogram(), Histogram()
+            place.begin_ns = int(now_ns())
+            place.before = [(player.overruns, player.frames_sent) for player in players]
+        while place.count < job.shots:
             if stop.is_set():
                 raise InterruptedError("stopped between two shots")
-            if job.seconds and now_ns() - begin > job.seconds * 1e9:
+            if job.seconds and now_ns() - place.begin_ns > job.seconds * 1e9:
                 break
-            indices = [(job.first + count + job.apart * at) % playlist.num_shots for at in streams]
+            indices = [(job.first + place.count + job.apart * at) % playlist.num_shots for at in streams]
+            place.count, place.open = place.count + 1, indices
             together = play_together(players, [playlist] * len(players), indices, cycle_offset=offset)
+            place.open = []
             for stream, (index, (played, backlog)) in enumerate(zip(indices, together, strict=True)):
                 report = {"type": "shot", "job": number, "stream": stream, "index": index, **_plain(played)}
                 if backlog.any():
                     report["backlog"] = backlog.tolist()
                 emit(report)
-        for stream, (player, (overruns, frames)) in enumerate(zip(players, before, strict=True)):
+        for stream, (player, (overruns, frames)) in enumerate(zip(players, place.before, strict=True)):
             emit(
                 {
                     "type": "job",
                     "job": number,
                     "stream": stream,
-                    "seconds": (now_ns() - begin) / 1e9,
+                    "seconds": (now_ns() - place.begin_ns) / 1e9,
                     "overruns": player.overruns - overruns,
                     "frames": player.frames_sent - frames,
                     "strange_answers": player.strange_answers,
@@ -88,6 +122,15 @@ def play_jobs(players: Sequence[Player], jobs: Sequence[Job], emit: Emit, stop: 
                     "commits": player.commits.to_json(),
                 }
             )
+        place.begin_ns = place.count = 0
+
+
+def report_missing(place: Place, players: Sequence[Player], emit: Emit) -> None:
+    """Report the shots that were interrupted as missing."""
+    for stream, (index, player) in enumerate(zip(place.open, players, strict=False)):
+        played = _plain(player.missing_shot())
+        emit({"type": "shot", "job": place.number, "stream": stream, "index": index, **played})
+    place.open = []
 
 
 def _plain(played: PlayedShot) -> dict[str, Any]:

@@ -198,6 +198,18 @@ class Player:
             [self], [playlist], [shot], cycle_offset=0.0, delay_ns=delay_ns, patience_s=patience_s
         )[0]
 
+    def continue_counts(self, before: "Player") -> None:
+        """Continue the counts and latencies of a player whose session was lost."""
+        self.lateness, self.commits = before.lateness, before.commits
+        self.strange_answers, self.frames_sent = before.strange_answers, before.frames_sent
+        self.overruns, self._next_shot = before.overruns, before._next_shot
+
+    def missing_shot(self) -> PlayedShot:
+        """Return the outcome of the latest shot if its answer cannot come any more."""
+        record = self._record
+        due = int(pacing.frame_due(record.start_ns, record.num_cycles, record.cycle_ps))
+        return self._outcome(due, None, 0)
+
     def _begin(self, playlist: Playlist, shot: int) -> None:
         """Set everything for a shot but its schedule."""
         if _form(playlist) != self._form:

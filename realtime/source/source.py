@@ -21,14 +21,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from realtime.placement import pin_thread
+from realtime.kernels.clock import now_ns
+from realtime.placement import pin_thread, usable_cores
 from realtime.protocol.wire import Flags
 from realtime.security import ClientKeys
 from realtime.service.client import Client, Welcome
 from realtime.service.session import Policy
-from realtime.source.jobs import Job, play_jobs
+from realtime.source.jobs import Job, Place, play_jobs, report_missing
 from realtime.source.player import Player, link_over_sockets
 from realtime.source.playlist import Playlist
+from realtime.source.presence import Presence
 from realtime.transport import Pair
 
 _END = {"type": "end"}
@@ -51,6 +53,8 @@ class SourceConfig:
         commit_interval_ns: least time between two such reports; 0: one for every window.
         replay: mark the data as recorded.
         digest: digest of the required decoder; None accepts any.
+        model_digest, layout_digest: of the required model, see `decoders.streaming.digests`.
+        reconnect_s: how long to wait for a daemon that was lost; 0 ends the source then.
         core, io_core: cores of the hot loop and of the I/O thread.
         secret_key, server_key: files of CURVE keys, both or none.
     """
@@ -66,6 +70,9 @@ class SourceConfig:
     commit_interval_ns: int = 0
     replay: bool = False
     digest: str | None = None
+    model_digest: str | None = None
+    layout_digest: str | None = None
+    reconnect_s: float = 0.0
     core: int | None = None
     io_core: int | None = None
     secret_key: str | None = None
@@ -100,52 +107,148 @@ def serve(config: SourceConfig, lines: Iterator[str], say: Callable[[dict[str, A
     Raises:
         ValueError: the daemon refuses.
         TimeoutError: no daemon answers.
+        ConnectionError: the daemon was lost, and did not come back in time.
         FileNotFoundError: no such playlist.
     """
     stop = threading.Event()
+    ended = threading.Event()
     waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
         for line in lines:
             waiting.put(line)
-        stop.set()  # the writer has ended or closed the stream
+        ended.set()  # the writer has ended or closed the stream
+        stop.set()
         waiting.put(None)
 
+    others = set(usable_cores()) - {config.core} if config.core is not None else set()
     pin_thread(config.core)
-    with Client(config.control, keys=config.keys, io_core=config.io_core) as client:
-        form = Playlist.load(config.playlist)
+    form = Playlist.load(config.playlist)
+    place = Place()
+    before: list[Player] = []
+    reader = threading.Thread(target=read, name="orders", daemon=True)
+    until = 0.0
+    while True:
+        try:
+            with Connection(config, form, stop, before, others) as connection:
+                if not before:
+                    reader.start()
+                    say({"type": "ready", "sessions": connection.sessions, "digest": connection.digest})
+                else:
+                    say({"type": "reconnected", "sessions": connection.sessions})
+                before, until = connection.players, 0.0
+                if place.jobs:  # those that were interrupted
+                    play_jobs(before, place.jobs, say, stop, place=place)
+                    say(_END)
+                while (line := waiting.get()) is not None:
+                    place = Place([Job(**job) for job in json.loads(line)])
+                    play_jobs(before, place.jobs, say, stop, place=place)
+                    place = Place()
+                    say(_END)
+                return
+        except InterruptedError:
+            if ended.is_set():
+                return
+        except (TimeoutError, ConnectionError):
+            if not before or ended.is_set():
+                raise
+        if not until:
+            reason = connection.reason
+            report_missing(place, before, say)
+            if not config.reconnect_s:
+                raise ConnectionError(f"the daemon at {config.control} is lost: {reason}")
+            say({"type": "lost", "message": reason})
+            until = now_ns() + config.reconnect_s * 1e9
+        if now_ns() > until:
+            raise ConnectionError(
+                f"the daemon at {config.control} is lost: {reason}; it did not come back within "
+                f"{config.reconnect_s:g} s"
+            )
+        stop.clear()
+        ended.wait(0.1)
+
+
+class Connection:
+    """Sessions of a source, their sockets and players, between entering and leaving a `with` block.
+
+    Args:
+        config: of the source.
+        form: playlist with the kind and bits of all that will be played.
+        stop: set when the daemon is lost.
+        before: players of the connection before, whose counts continue; empty at first.
+        cores: for the thread that watches the daemon; empty: any.
+    """
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        form: Playlist,
+        stop: threading.Event,
+        before: Sequence[Player],
+        cores: set[int],
+    ) -> None:
+        self._config, self._form, self._stop, self._before = config, form, stop, before
+        self._cores = cores
+        self._parts = contextlib.ExitStack()
+        self.players: list[Player] = []
+        self.sessions: list[int] = []
+        self.digest = ""
+        self._presence: Presence | None = None
+
+    @property
+    def reason(self) -> str:
+        """How the daemon was lost, "" while it is there."""
+        return self._presence.reason if self._presence else "it does not answer"
+
+    def __enter__(self) -> Self:
+        try:
+            self._connect()
+        except BaseException:
+            self._parts.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
+
+    def _connect(self) -> None:
+        config = self._config
+        client = self._parts.enter_context(Client(config.control, keys=config.keys, io_core=config.io_core))
         welcomes: list[Welcome] = []
         pairs: list[Pair] = []
-        try:
-            players = []
-            for stream in range(config.stream, config.stream + config.streams):
-                welcomes.append(_hello(client, config, form, stream))
-                pairs.append(client.connect(welcomes[-1]))
-                players.append(
-                    Player(
-                        link=link_over_sockets(pairs[-1]),
-                        session=welcomes[-1].session,
-                        stream=stream,
-                        playlist=form,
-                        cycle_ns=config.cycle_ns,
-                        frame_cycles=config.frame_cycles,
-                        blocks=config.policy == "block",
-                        flags=int(Flags.REPLAY) if config.replay else 0,
-                        stop=stop,
-                    )
-                )
-            players[0].warm_up(streams=len(players))
-            threading.Thread(target=read, name="orders", daemon=True).start()
-            sessions = [welcome.session for welcome in welcomes]
-            say({"type": "ready", "sessions": sessions, "digest": welcomes[0].digest})
-            while (line := waiting.get()) is not None:
-                play_jobs(players, [Job(**job) for job in json.loads(line)], say, stop)
-                say(_END)
-        except InterruptedError:
-            pass
-        finally:
-            for pair in pairs:
-                pair.close(linger_ms=100)
+        if self._before:  # the next daemon may be starting
+            client.ping(timeout_s=1.0)
+        for stream in range(config.stream, config.stream + config.streams):
+            welcomes.append(_hello(client, config, self._form, stream))
+            pairs.append(client.connect(welcomes[-1]))
+            self._parts.callback(pairs[-1].close, linger_ms=100)
+            player = Player(
+                link=link_over_sockets(pairs[-1]),
+                session=welcomes[-1].session,
+                stream=stream,
+                playlist=self._form,
+                cycle_ns=config.cycle_ns,
+                frame_cycles=config.frame_cycles,
+                blocks=config.policy == "block",
+                flags=int(Flags.REPLAY) if config.replay else 0,
+                stop=self._stop,
+            )
+            if self._before:
+                player.continue_counts(self._before[len(self.players)])
+            self.players.append(player)
+        self.players[0].warm_up(streams=len(self.players))
+        self.sessions = [welcome.session for welcome in welcomes]
+        self.digest = welcomes[0].digest
+        self._presence = self._parts.enter_context(
+            Presence(
+                config.control,
+                keys=config.keys,
+                welcomes=welcomes,
+                pairs=pairs,
+                stop=self._stop,
+                cores=self._cores,
+            )
+        )
 
 
 def _hello(client: Client, config: SourceConfig, form: Playlist, stream: int) -> Welcome:
@@ -162,6 +265,8 @@ def _hello(client: Client, config: SourceConfig, form: Playlist, stream: int) ->
         commits=config.commits,
         commit_interval_ns=config.commit_interval_ns,
         digest=config.digest,
+        model_digest=config.model_digest,
+        layout_digest=config.layout_digest,
     )
     if (welcome.bits, welcome.final_bits) != (form.bits, form.last_bits):
         raise ValueError(
@@ -236,6 +341,7 @@ class SourceProcess:
 
         Raises:
             RuntimeError: the source ended.
+            ConnectionError: the daemon was lost.
             TimeoutError: no report for silence_s.
         """
         self._order([asdict(job) for job in jobs])
@@ -281,7 +387,7 @@ class SourceProcess:
             raise RuntimeError("the source has ended")
         report: dict[str, Any] = json.loads(line)
         if report["type"] == "error":
-            raise ValueError(report["message"])
+            raise (ConnectionError if report["lost"] else ValueError)(report["message"])
         return report
 
     def _read(self, stream: TextIO) -> None:
@@ -309,7 +415,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ValueError, TypeError, OSError, RuntimeError) as error:
-        say({"type": "error", "message": str(error)})
+        say({"type": "error", "message": str(error), "lost": isinstance(error, ConnectionError)})
         return 2
     return 0
 

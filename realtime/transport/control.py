@@ -28,13 +28,20 @@ class ControlServer:
             self._socket.close()
             raise
 
-    def poll(self, *, timeout_ms: int, answer: Callable[[dict[str, Any], str], dict[str, Any]]) -> bool:
+    def poll(
+        self,
+        *,
+        timeout_ms: int,
+        answer: Callable[[dict[str, Any], str], dict[str, Any]],
+        undo: Callable[[dict[str, Any]], None],
+    ) -> bool:
         """Answer the next message; false if none arrives within the timeout.
 
         Args:
             timeout_ms: time to wait.
             answer: called with the message and the sender's public key ("" without keys); returns the
                 answer.
+            undo: called with an answer that could not be sent.
         """
         if not self._socket.poll(timeout_ms):
             return False
@@ -50,6 +57,7 @@ class ControlServer:
             self._socket.send_multipart([parts[0].bytes, wire.encode_control(reply)], zmq.NOBLOCK)
         except (zmq.Again, zmq.ZMQError):
             self.num_refused += 1  # the peer left, or does not read
+            undo(reply)
         return True
 
     def close(self) -> None:

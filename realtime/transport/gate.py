@@ -13,8 +13,7 @@ import zmq.utils.z85
 CONTROL = "control"
 _ADDRESS = "inproc://zeromq.zap.01"
 _MOST_KEPT = 100
-# Time between two checks whether to stop.
-_STOP_MS = 100
+_BELL = "inproc://gate"
 
 
 class Refusal(NamedTuple):
@@ -43,13 +42,14 @@ class Gate:
         self._clients = clients
         self._owners: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
         self._refusals: deque[Refusal] = deque(maxlen=_MOST_KEPT)
         #: Refused connections so far.
         self.num_refused = 0
-        self._socket = context.socket(zmq.REP)
-        self._socket.linger = 0
+        self._context = context
+        self._socket, self._bell = context.socket(zmq.REP), context.socket(zmq.PAIR)
+        self._socket.linger = self._bell.linger = 0
         self._socket.bind(_ADDRESS)
+        self._bell.bind(_BELL)
         self._thread = threading.Thread(target=self._serve, name="gate", daemon=True)
         self._thread.start()
 
@@ -72,14 +72,20 @@ class Gate:
 
     def close(self) -> None:
         """Stop the thread."""
-        self._stop.set()
-        self._thread.join()
+        with self._context.socket(zmq.PAIR) as bell:
+            bell.connect(_BELL)
+            bell.send(b"")
+            self._thread.join()
 
     def _serve(self) -> None:
-        while not self._stop.is_set():
-            if self._socket.poll(_STOP_MS):
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
+        while self._bell not in dict(poller.poll()):
+            if self._socket.poll(0):
                 self._answer(self._socket.recv_multipart())
         self._socket.close(0)
+        self._bell.close(0)
 
     def _answer(self, parts: list[bytes]) -> None:
         version, request, domain, address, _, mechanism, *credentials = parts

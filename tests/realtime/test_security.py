@@ -1,5 +1,6 @@
 """Addresses, key files, folders and locks, without a daemon."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from realtime.security import (
     check_endpoint,
     check_private,
     private_endpoint,
+    read_client_keys,
     read_key,
     write_keys,
 )
@@ -87,3 +89,71 @@ def test_one_daemon_per_address(short_folder: Path) -> None:
     lock.release()
     EndpointLock(endpoint).release()
     EndpointLock("tcp://127.0.0.1:1").release()
+
+
+def test_a_file_at_the_address_is_never_replaced(short_folder: Path) -> None:
+    results = short_folder / "results.csv"
+    results.write_text("shots,errors\n")
+    with pytest.raises(ValueError, match="is a file, which is not replaced"):
+        EndpointLock(f"ipc://{results}")
+    assert results.read_text() == "shots,errors\n"
+    link = short_folder / "link"
+    link.symlink_to(results)
+    with pytest.raises(ValueError, match="is a symbolic link, which is not replaced"):
+        EndpointLock(f"ipc://{link}")
+    (short_folder / "folder").mkdir()
+    with pytest.raises(ValueError, match="is a folder"):
+        EndpointLock(f"ipc://{short_folder}/folder")
+    (short_folder / "control.lock").symlink_to(results)
+    with pytest.raises(ValueError, match=r"control\.lock is a symbolic link"):
+        EndpointLock(f"ipc://{short_folder}/control")
+    (short_folder / "notes.lock").write_text("my own notes\n")
+    with pytest.raises(ValueError, match="is no lock file of a daemon"):
+        EndpointLock(f"ipc://{short_folder}/notes")
+    assert (short_folder / "notes.lock").read_text() == "my own notes\n"
+    assert results.read_text() == "shots,errors\n"
+
+
+def test_only_sockets_of_dead_daemons_are_replaced(short_folder: Path) -> None:
+    address, old = short_folder / "control", short_folder / "control-0-0123456789abcdef.d"
+    keep = short_folder / "control-0-0123456789abcdef.csv"
+    keep.write_text("mine")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as session:
+        listening.bind(str(address))
+        session.bind(str(old))
+        listening.listen()
+        with pytest.raises(ValueError, match="another program listens"):
+            EndpointLock(f"ipc://{address}")
+    assert address.exists()
+    lock = EndpointLock(f"ipc://{address}")  # nobody listens any more
+    assert not address.exists()
+    assert not old.exists()
+    lock.release()
+    assert [path.name for path in short_folder.iterdir()] == [keep.name]
+
+
+def test_private_folders_of_killed_daemons_are_removed(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(short_folder))
+    folders = [Path(private_endpoint().removeprefix("ipc://")).parent for _ in range(3)]
+    dead, alive, starting = folders
+    (dead / "control.lock").write_text("123\n")  # as a killed daemon leaves it
+    lock = EndpointLock(f"ipc://{alive}/control")
+    new = Path(private_endpoint().removeprefix("ipc://")).parent
+    assert sorted(short_folder.iterdir()) == sorted([alive, starting, new])
+    lock.release()
+
+
+def test_client_keys_that_are_none_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "clients"
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        read_client_keys(folder)
+    folder.mkdir()
+    (folder / "garbage.key").write_text("garbage")
+    with pytest.raises(ValueError, match=r"nobody could connect.*garbage\.key holds no public-key"):
+        read_client_keys(folder)
+    public, _ = write_keys(folder, "alice", make=new_keys)
+    names, notes = read_client_keys(folder)
+    assert names == {read_key(public, "public-key").decode(): "alice"}
+    assert len(notes) == 1

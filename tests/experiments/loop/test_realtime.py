@@ -152,13 +152,15 @@ def test_wrong_use_is_one_line(
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Of a daemon that `qec serve` started and Ctrl-C ends."""
-    command = qec("serve", "--distance", "3", "--p", "0.004", "--policy", "block")
+    command = qec("serve", "--distance", "3", "--p", "0.004", "--policy", "block", "--log", "json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         yield json.loads(daemon.stdout.readline())["control"]
         daemon.send_signal(signal.SIGINT)
         _, error = daemon.communicate(timeout=30)
-    assert (daemon.returncode, error) == (0, "")
+    assert daemon.returncode == 0
+    *_, last = map(json.loads, error.splitlines())
+    assert (last["event"], last["reason"]) == ("ending", "stopped")
 
 
 def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,6 +181,16 @@ def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert "5 OK" in printed
     assert "no latencies" in printed
+    # Another basis: the same columns, other detectors at the ends.
+    assert cli.main(["stream", *common, *memory, "--shots", "5", "--basis", "x"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "this daemon decodes another code, distance, basis or noise (code surface_zxxz, distance 3" in error
+    )
+    assert len(error.splitlines()) == 1
+    assert cli.main(["stats", address]) == 0
+    assert "connected" not in (printed := capsys.readouterr().out)
+    assert "45  45  0" in printed
 
 
 def test_stream_of_an_experiment_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

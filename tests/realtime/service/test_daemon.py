@@ -226,40 +226,6 @@ def test_a_daemon_can_be_told_to_take_in_everything(model_file: Path) -> None:
         assert client.hello(cycle_ns=1).session > 0
 
 
-def test_a_killed_daemon_is_noticed_and_its_successor_takes_over(
-    model_file: Path, short_folder: Path
-) -> None:
-    folder = short_folder / "run"
-    config = DaemonConfig(model=str(model_file), bind=f"ipc://{folder}/control")
-    first = DaemonProcess(config)
-    first.start()
-    with Client(first.control) as client:
-        with pytest.raises(ValueError, match="is served by another daemon"):
-            DaemonProcess(config).start()
-        with opened(client) as (welcome, pair):
-            one, two, three = untimed(welcome.session)
-            assert play(pair, one, 1) == [(0, Status.OK)]  # finished shots are safe
-            send(pair, two[0])
-            first.kill()
-            with pytest.raises(TimeoutError, match="no daemon answers"):
-                client.ping(timeout_s=0.3)
-            with DaemonProcess(config) as second, Client(second.control) as again:
-                assert again.ping()["boot"] != welcome.boot
-                # What is left of the broken shot goes on in a new session: never a wrong answer.
-                with opened(again) as (new, fresh):
-                    rest = [
-                        changed(message, session=new.session, sequence=at)
-                        for at, message in enumerate(two[1:])
-                    ]
-                    assert play(fresh, rest, 1) == [(1, Status.RESTARTED)]
-                    rest = [
-                        changed(message, session=new.session, sequence=2 + at)
-                        for at, message in enumerate(three)
-                    ]
-                    assert play(fresh, rest, 1) == [(2, Status.OK)]
-                assert second.stop(timeout_s=60) == 0  # ten seconds were once too few on a busy machine
-
-
 def test_a_daemon_ends_when_its_parent_is_gone(model_file: Path) -> None:
     program = (
         "import sys\n"

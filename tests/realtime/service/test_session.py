@@ -271,35 +271,6 @@ def test_each_fault_has_its_status(session: Session, change, expected) -> None: 
     assert summary(play(session, change(stream_of_shots(2)))) == expected
 
 
-def with_padding(message: bytes) -> bytes:
-    """A frame of a client that sets bits beyond the last column: 8 columns, said to be 7."""
-    return changed(message, bits_per_cycle=7, final_bits=7)
-
-
-def wrong_byte(message: bytes) -> bytes:
-    return message[:70] + bytes([message[70] ^ 255]) + message[71:]
-
-
-@pytest.mark.parametrize(
-    "damage", [with_padding, wrong_byte, lambda m: changed(m, version=9), lambda m: m[:80]]
-)
-def test_a_shot_of_one_damaged_frame_is_answered(session: Session, damage) -> None:  # type: ignore[no-untyped-def]
-    """Its client would wait in vain, and learn nothing about its fault."""
-    one, two, three = stream_of_shots(3, frame_cycles=20)
-    found = play(session, [damage(one), two, damage(three)])
-    assert summary(found) == [(0, Status.MALFORMED), (1, Status.OK), (2, Status.MALFORMED)]
-    assert sum(session.faults().values()) >= 2
-    assert session.statuses()["MALFORMED"] >= 2
-
-
-@pytest.mark.parametrize("field", ["session", "sequence", "shot", "stream"])
-def test_a_damaged_number_is_not_believed(session: Session, field: str) -> None:
-    """It would make the session ignore what comes."""
-    one, two, three = stream_of_shots(3, frame_cycles=20)
-    wrong = wrong_byte(changed(two, **{field: 1 << 14}))
-    assert summary(play(session, [one, wrong, three])) == [(0, Status.OK), (2, Status.OK)]
-
-
 def test_a_silent_source_times_out_once() -> None:
     session = fresh()
     first, *rest = stream_of_shots(2)
