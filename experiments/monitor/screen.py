@@ -44,14 +44,13 @@ def draw_screen(history: Sequence[Sample], *, address: str, width: int = 80) -> 
 
 def _streams(streams: Sequence[StreamSample]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("stream", "state", "cycles/s", "shots/s", "shots", "OK", "load", "us/cycle", "backlog"):
-        table.add_column(title, justify="left" if title == "state" else "right")
+    for title in ("stream", "state", "cycles/s", "shots", "OK", "load", "us/cycle", "backlog"):
+        table.add_column(title, justify="left" if title == "state" else "right", no_wrap=True)
     for stream in streams:
         table.add_row(
             str(stream.number),
             stream.state,
             _rate(stream.cycles_per_s),
-            _rate(stream.shots_per_s),
             f"{stream.counters['shots']:,}",
             _percent(stream.counters["shots_ok"], stream.counters["shots"]),
             f"{stream.load:.2f}",
