@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "soak": ("experiments.loop.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
     "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.loop.stream", "play simulated or recorded shots to a daemon, or record them"),
+    "monitor": ("experiments.monitor.command", "live view of a daemon: terminal, page, Prometheus"),
     "circuit": ("experiments.loop.circuit", "the circuit that --distance, --basis and --noise stand for"),
     "stats": ("experiments.loop.daemon_stats", "counters and latencies of a decoder daemon"),
     "keygen": ("experiments.loop.keygen", "keys for daemons and sources on different machines"),

@@ -12,7 +12,7 @@ NUM_BUCKETS = kernels.NUM_BUCKETS
 _TICKS_PER_HALF = 5
 
 
-def _upper_edges() -> NDArray[np.int64]:
+def upper_edges() -> NDArray[np.int64]:
     """Return the greatest value of each bucket, int64 (NUM_BUCKETS,)."""
     half = 1 << (kernels.SUB_BITS - 1)
     plain = np.arange(1 << kernels.SUB_BITS, dtype=np.int64)
@@ -21,7 +21,7 @@ def _upper_edges() -> NDArray[np.int64]:
     return np.concatenate([plain, (((rest + 1) << shifts) - 1).reshape(-1)])
 
 
-_EDGES = _upper_edges()
+_EDGES = upper_edges()
 
 
 class Histogram:

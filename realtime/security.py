@@ -21,10 +21,10 @@ except ImportError:  # no ipc there either
     fcntl = None
 
 _LONGEST_PATH = 100  # of a socket, with the ending for a stream; the system's limit is 107
-# Names in the private folders of daemons.
-_PRIVATE, _CONTROL = "below-threshold-", "control"
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _KEY_LENGTH = 40
+# Names in the private folders of daemons.
+_PRIVATE, _CONTROL = "below-threshold-", "control"
 
 
 @dataclass(frozen=True, kw_only=True)

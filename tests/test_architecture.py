@@ -137,6 +137,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.loop": Room(
         "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
     ),
+    "experiments.monitor": Room("experiments.common realtime", "numpy rich bokeh tornado prometheus_client"),
     "experiments.bench": Room("experiments.common", ""),
     "experiments.bench.speed": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders",

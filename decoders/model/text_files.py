@@ -9,13 +9,23 @@ from pathlib import Path
 import stim
 
 
+def parse_dem(text: str) -> stim.DetectorErrorModel:
+    """Read a detector error model from its text; raises as `read_dem_file`."""
+    return stim.DetectorErrorModel(text + "\n")
+
+
+def parse_circuit(text: str) -> stim.Circuit:
+    """Read a circuit from its text; raises as `read_circuit_file`."""
+    return stim.Circuit(text + "\n")
+
+
 def read_dem_file(path: str | Path) -> stim.DetectorErrorModel:
     """Read a `.dem` file.
 
     Raises:
         ValueError, IndexError: stim cannot parse it.
     """
-    return stim.DetectorErrorModel(_text(path))
+    return parse_dem(_text(path))
 
 
 def read_circuit_file(path: str | Path) -> stim.Circuit:
@@ -24,8 +34,8 @@ def read_circuit_file(path: str | Path) -> stim.Circuit:
     Raises:
         ValueError, IndexError: stim cannot parse it.
     """
-    return stim.Circuit(_text(path))
+    return parse_circuit(_text(path))
 
 
 def _text(path: str | Path) -> str:
-    return Path(path).read_text(encoding="utf-8-sig", errors="replace") + "\n"
+    return Path(path).read_text(encoding="utf-8-sig", errors="replace")

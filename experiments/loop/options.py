@@ -15,11 +15,11 @@ from realtime.security import ClientKeys
 from realtime.service.admission import MOST_LOAD
 from realtime.transport import register_functions
 
+DEFAULT_DISTANCE = 5  # of the memory that `qec serve` decodes and `qec stream` plays
 #: Code of the simulated memories.
 CODE = "surface_zxxz"
 #: Cycles of the memory from which a daemon takes its model; shots may have any number.
 SERVED_CYCLES = 30
-DEFAULT_DISTANCE = 5  # of the memory that `qec serve` decodes and `qec stream` plays
 _UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 
@@ -147,10 +147,7 @@ def loop_setting(
 def add_code(parser: argparse.ArgumentParser, *, distance: int | None, seed: bool = True) -> None:
     """Declare distance, basis, noise and strength of a memory of the rotated surface code (ZXXZ)."""
     add = parser.add_argument
-    help = "of the rotated surface code (ZXXZ)"
-    if distance is None:
-        help = f"instead of a model: {help.removeprefix('of ')}; default: {DEFAULT_DISTANCE}"
-    add("--distance", type=whole(3), default=distance, metavar="D", help=help)
+    add("--distance", type=whole(3), default=distance, metavar="D", help="of the rotated surface code (ZXXZ)")
     add("--basis", choices=["x", "z"], default="z", help="of that memory")
     add_memory(parser, seed=seed)
 

@@ -9,6 +9,7 @@ from experiments.common.parser import whole
 from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
+from experiments.loop.options import DEFAULT_DISTANCE
 from qec.files import write_file
 from realtime.placement import choose_cores
 from realtime.service.daemon import DaemonConfig, main
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model is not None and args.distance is not None:
         raise ValueError("--model and --distance: give one of them")
     if args.model is None and args.distance is None:
-        args.distance = options.DEFAULT_DISTANCE
+        args.distance = DEFAULT_DISTANCE
     if args.model is not None and args.bias is not None:
         raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
     placement = choose_cores(streams=args.streams) if args.spin else None

@@ -7,13 +7,14 @@ import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from decoders.streaming.digests import layout_digest, model_digest
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
+from experiments.common.growing_file import GrowingFile
 from experiments.common.numbers import number
 from experiments.common.parser import output, real, whole
 from experiments.common.points import decoding_model
@@ -112,7 +113,10 @@ def run(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
         with ExitStack() as files:
-            lines = files.enter_context(open(args.json, "w")) if args.json else None
+            lines = None
+            if args.json:
+                lines = files.enter_context(GrowingFile(Path(args.json), advice="give another --json"))
+                lines.replace([])
             reports, final = _play(args, what, progress, lines)
     print(_summary(reports, final, what.playlist, cycle_ns=what.cycle_ns, blocks=args.policy == "block"))
     return 0
@@ -191,7 +195,7 @@ def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
 
 
 def _play(
-    args: argparse.Namespace, what: _What, progress: Progress, lines: TextIO | None
+    args: argparse.Namespace, what: _What, progress: Progress, lines: GrowingFile | None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Play to the daemon; write the report of each shot to `lines` as it comes."""
     playlist = what.playlist
@@ -228,7 +232,7 @@ def _play(
                         progress.show(f"shot {len(reports)} of {shots}: {report['status']}")
                         if lines is not None:
                             kept = {name: value for name, value in report.items() if name != "backlog"}
-                            print(json.dumps(kept), file=lines, flush=True)
+                            lines.append(json.dumps(kept))
                     else:
                         progress.show(f"daemon {report['type']} after shot {len(reports)} of {shots}")
             except ConnectionError as error:

@@ -21,7 +21,7 @@ from typing import Any
 import stim
 
 from decoders import StreamingDecoder
-from decoders.model.text_files import read_circuit_file, read_dem_file
+from decoders.model.text_files import parse_circuit, parse_dem
 from realtime.kernels.clock import now_ns
 from realtime.placement import pin_thread, usable_cores
 from realtime.security import EndpointLock, ServerKeys, check_endpoint, is_loopback, private_endpoint
@@ -124,37 +124,33 @@ class DaemonConfig:
         return ServerKeys(secret=Path(self.secret_key), clients=Path(self.client_keys))
 
 
-def read_model(config: DaemonConfig) -> stim.Circuit | stim.DetectorErrorModel:
-    """Read the model's file.
+def read_model(config: DaemonConfig) -> tuple[str, bool]:
+    """Read the model's file; return its text, and whether it is a circuit.
 
     Raises:
         FileNotFoundError: no such model file.
-        ValueError: no model, or one without detectors.
     """
     path = Path(config.model)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {path}")
-    try:
-        model = read_dem_file(path) if path.suffix == ".dem" else read_circuit_file(path)
-        if model.num_detectors == 0:
-            raise ValueError("the model has no detectors: nothing to decode")
-    except (ValueError, IndexError) as error:  # stim raises either
-        raise ValueError(f"{path}: {error}") from None
-    return model
+    return path.read_text(encoding="utf-8-sig", errors="replace"), path.suffix != ".dem"
 
 
-def make_decoder(config: DaemonConfig, model: stim.Circuit | stim.DetectorErrorModel) -> StreamingDecoder:
-    """Build the decoder of one stream.
+def make_decoder(config: DaemonConfig, text: str, *, is_circuit: bool) -> StreamingDecoder:
+    """Build the decoder of one stream from the model's text.
 
     Raises:
         ValueError: the model cannot be decoded as a stream.
     """
     options: dict[str, Any] = {"commit": config.commit, "buffer": config.buffer, "decoder": config.decoder}
     try:
+        model = parse_circuit(text) if is_circuit else parse_dem(text)
+        if model.num_detectors == 0:
+            raise ValueError("the model has no detectors: nothing to decode")
         if isinstance(model, stim.Circuit):
             return StreamingDecoder.from_circuit(model, **options)
         return StreamingDecoder.from_dem(model, **options)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError) as error:  # stim raises either
         raise ValueError(f"{config.model}: {error}") from None
 
 
@@ -181,8 +177,8 @@ class Daemon:
         )
         admission = Admission(most_load=config.max_load, cores=len(usable_cores()))
         self.boot = secrets.token_hex(8)
-        model = read_model(config)
-        decoders = [make_decoder(config, model)]
+        text, is_circuit = read_model(config)
+        decoders = [make_decoder(config, text, is_circuit=is_circuit)]
         reachable = register_functions()
         if config.loop == "compiled" and not reachable:
             raise ValueError("libzmq cannot be called from compiled code here: use loop 'auto' or 'python'")
@@ -204,7 +200,7 @@ class Daemon:
             for stream in range(config.streams):
                 core = config.cores[stream] if stream < len(config.cores) else None
                 if stream:
-                    decoders.append(make_decoder(config, model))
+                    decoders.append(make_decoder(config, text, is_circuit=is_circuit))
                 worker = Worker(
                     session=Session(decoder=decoders[stream], stream=stream, limits=limits),
                     hub=self._hub,
@@ -215,7 +211,8 @@ class Daemon:
                 self._workers.append(worker)
                 worker.start()
             description = Description(
-                model=model,
+                text=text,
+                is_circuit=is_circuit,
                 session=self._workers[0].session,
                 decoder=config.decoder,
                 about=config.about,

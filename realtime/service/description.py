@@ -20,41 +20,36 @@ class Description:
     """What the streams of a daemon decode; all of them decode the same.
 
     Args:
-        model: circuit or detector error model.
+        text: of the model's file.
+        is_circuit: whether it is a circuit; otherwise a detector error model.
         session: of one stream.
         decoder: name of the decoder.
         about: notes of the one who started the daemon, for example code, distance, basis and noise.
     """
 
     def __init__(
-        self,
-        *,
-        model: stim.Circuit | stim.DetectorErrorModel,
-        session: Session,
-        decoder: str,
-        about: dict[str, Any],
+        self, *, text: str, is_circuit: bool, session: Session, decoder: str, about: dict[str, Any]
     ) -> None:
-        is_circuit = isinstance(model, stim.Circuit)
         dem = (
-            model.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-            if isinstance(model, stim.Circuit)
-            else model
+            stim.Circuit(text).detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
+            if is_circuit
+            else stim.DetectorErrorModel(text)
         )
         # Without `correlated` for any decoder: sources compute their digests so.
-        layered = LayeredModel.from_dem(dem)
-        self.model_digest, self.layout_digest = model_digest(layered), layout_digest(layered)
+        model = LayeredModel.from_dem(dem)
+        self.model_digest, self.layout_digest = model_digest(model), layout_digest(model)
         self.decoder = decoder
         self._about = about
-        self._text = f"{model}\n".encode()
-        seen = layered.seen_detectors >= 0
+        self._text = text.encode()
+        seen = model.seen_detectors >= 0
         bits, final_bits = session.widths("events")
         self._lists: dict[str, list[Any]] = {
             "columns": [
                 {"coordinates": place, "first_cycle": bool(first), "readout": bool(last)}
-                for place, first, last in zip(layered.stabilizers.tolist(), seen[0], seen[-1], strict=True)
+                for place, first, last in zip(model.stabilizers.tolist(), seen[0], seen[-1], strict=True)
             ]
         }
-        layers = layered.num_layers if not layered.bulk else len(layered.first) + len(layered.last)
+        layers = model.num_layers if not model.bulk else len(model.first) + len(model.last)
         self._fields: dict[str, Any] = {
             "decoder": decoder,
             "digest": f"{session.digest:016x}",
@@ -65,8 +60,8 @@ class Description:
             "num_observables": session.num_observables,
             "cycles": {
                 "fewest": layers - 1,
-                "period": layered.period,
-                "any_length": bool(layered.bulk),
+                "period": model.period,
+                "any_length": bool(model.bulk),
                 "most": session.limits.max_cycles,
             },
             "kinds": {"events": {"bits": bits, "final_bits": final_bits}},
@@ -77,8 +72,8 @@ class Description:
                 "sha256": hashlib.sha256(self._text).hexdigest(),
             },
         }
-        if isinstance(model, stim.Circuit):
-            self._add_measurements(model, session)
+        if is_circuit:
+            self._add_measurements(stim.Circuit(text), session)
 
     def known(self) -> str:
         """Return what is known about the model, for messages: ` (distance 3, basis z)`, or ""."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.service.daemon import DaemonConfig, read_model
+from realtime.service.daemon import DaemonConfig, make_decoder, read_model
 
 
 @pytest.mark.parametrize("ending", [".stim", ".dem"])
@@ -12,5 +12,7 @@ from realtime.service.daemon import DaemonConfig, read_model
 def test_a_wrong_model_is_named(ending: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / f"model{ending}"
     path.write_text(text)
+    config = DaemonConfig(model=str(path))
+    given, is_circuit = read_model(config)
     with pytest.raises(ValueError, match=rf"model\{ending}: \w"):
-        read_model(DaemonConfig(model=str(path)))
+        make_decoder(config, given, is_circuit=is_circuit)

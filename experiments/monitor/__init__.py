@@ -1,0 +1,1 @@
+"""Live view of a decoder daemon: terminal, page, metrics."""
