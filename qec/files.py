@@ -86,8 +86,8 @@ def new_file(path: str | Path, *, overwrite: bool = True, mode: int = 0o666) -> 
     target = Path(os.path.realpath(path))
     if not overwrite and target.exists():
         raise FileExistsError(f"{path} exists and is not overwritten: give another name")
-    direct = target.exists() and not target.is_file() and not target.is_dir()
-    partial = target if direct else target.with_name(target.name + ".partial")
+    direct = path.exists() and not path.is_file() and not path.is_dir()
+    partial = path if direct else target.with_name(target.name + ".partial")
     if not direct:
         partial.unlink(missing_ok=True)  # of an attempt that was killed, perhaps with other permissions
     flags = 0 if direct else os.O_CREAT | os.O_EXCL

@@ -23,6 +23,8 @@ _MORE_LISTS = 1 << 8
 _FEWEST_ON_DEMAND = 1 << 12
 # Lists sampled to choose the search radius of the others.
 _SAMPLED_LISTS = 32
+# Edges of a detector that is called a hub, and most edges read in searches past hubs (below a second).
+_HUB, _MOST_HUB_STEPS = 1000, 1e7
 
 
 def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
@@ -223,6 +225,11 @@ class SearchGraph(Pools):
             # Lists are shared with detectors up to one period before a periodic range.
             ranges = [(max(begin - period, 0), end) for begin, end, period in found.tolist()]
         missing = np.ones(num_detectors, dtype=np.bool_)
+        degree = np.diff(self.arrays["indptr"]).astype(np.float64)
+        if not on_demand and float((degree[degree >= _HUB] ** 2).sum()) > _MOST_HUB_STEPS:
+            # Each search from a neighbour of a hub reads all edges of the hub: searches from all neighbours
+            # would take time quadratic in its edges. Shots search from their events only.
+            ranges, missing[:] = [], False
         low, high = np.empty((2, num_detectors), dtype=np.int32)
         used, guess, source = 0, int(layout.FAR), 0
         self._resize_lists(min(num_detectors, num_own + _MORE_LISTS) * list_length + 1 if ranges else 1)

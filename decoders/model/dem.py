@@ -1,5 +1,6 @@
 """Reader that turns a DEM into arrays: error components, certain flips, detector coordinates."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +11,15 @@ from numpy.typing import NDArray
 from decoders.model.kernels import dem_text, unroll
 
 _LIMIT = 2**31 - 1
+# Bounds of models, checked before memory is allocated: observables, coordinates of a detector, components
+# held in memory (1.4 GB), instructions as Python objects, detectors that occur in no instruction.
+_MOST_OBSERVABLES = 10**5
+_MOST_COORDINATES = 100
+_MOST_COMPONENTS = 5 * 10**7
+_MOST_FLATTENED = 10**7
+_MOST_UNUSED = 10**6
+# Characters of an instruction: targets of a component are compared with each other.
+_LONGEST_INSTRUCTION = 10**5
 # Instructions converted to text at a time: a few megabytes for a flattened DEM.
 _PORTION = 1 << 15
 # Characters of an error instruction shown in messages.
@@ -80,6 +90,8 @@ class DemReader:
         self.num_detectors = dem.num_detectors
         self.num_observables = dem.num_observables
         _check_size(self.num_detectors, 0)
+        _check_observables(self.num_observables)
+        self._num_components = 0
         words = (self.num_observables + 63) // 64
         #: As in `DemArrays`.
         self.certain_detectors = np.zeros(self.num_detectors, dtype=np.bool_)
@@ -111,12 +123,19 @@ class DemReader:
         for start in range(0, len(self._dem), _PORTION):
             part = self._dem if len(self._dem) <= _PORTION else self._dem[start : start + _PORTION]
             text = np.frombuffer(str(part).encode(), dtype=np.uint8)
+            _check_lines(text)
             steps, numbers, components, counts = _parse(text, words=self.certain_observables.size)
             depth = int(counts[dem_text.DEPTH])
             num_steps, size = unroll.count_unrolled(steps, np.empty(depth + 1))
             self._num_steps += num_steps
             _check_size(self.num_detectors, max(self._num_steps, size))
             self._make_room_for_numbers(int(counts[dem_text.MOST_NUMBERS]))
+            self._num_components += int(size)
+            if self._most is None and self._num_components > _MOST_COMPONENTS:
+                raise ValueError(
+                    f"the DEM has {self._num_components} unrolled error components, at most "
+                    f"{_MOST_COMPONENTS} are held in memory: use fewer cycles, or mwpm-stream"
+                )
             room = int(size) if self._most is None else self._most
             if buffer is None or self._most is None:
                 buffer = _room_for(room, words=self.certain_observables.size)
@@ -143,10 +162,13 @@ class DemReader:
                     shift = int(self._state[unroll.DETECTOR_SHIFT])
                     raise HyperedgeError(_describe_hyperedge(line, shift=shift))
                 yield buffer.first(count)
+        used = 2 * self._num_components + int(self.certain_detectors.sum() + self._declared.sum())
+        check_unused(self.num_detectors, used=used)
 
     def _make_room_for_numbers(self, dimensions: int) -> None:
         """Widen the coordinate arrays to this number of dimensions."""
         known = self.coordinates.shape[1]
+        check_coordinates(dimensions)
         if dimensions > known:
             wider = np.full((self.num_detectors, dimensions), np.nan)
             wider[:, :known] = self.coordinates
@@ -190,6 +212,74 @@ def _check_size(num_detectors: int, num_instructions: float) -> None:
             f"the DEM has {num_detectors} detectors and {num_instructions:.0f} unrolled instructions, "
             f"at most {_LIMIT} are supported: use fewer cycles"
         )
+
+
+def _check_observables(num_observables: int) -> None:
+    if num_observables > _MOST_OBSERVABLES:
+        raise ValueError(
+            f"the DEM has {num_observables} observables, at most {_MOST_OBSERVABLES} are supported: number "
+            "them from 0 without gaps"
+        )
+
+
+def check_coordinates(dimensions: int) -> None:
+    """Refuse detectors with more coordinates than any use of them.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    if dimensions > _MOST_COORDINATES:
+        raise ValueError(
+            f"a detector has {dimensions} coordinates, at most {_MOST_COORDINATES} are supported"
+        )
+
+
+def check_unused(num_detectors: int, *, used: int) -> None:
+    """Refuse a model most of whose detectors occur in no instruction: each takes memory all the same.
+
+    Args:
+        num_detectors: the largest index and one.
+        used: an upper bound of the detectors that occur.
+
+    Raises:
+        ValueError: too many do not.
+    """
+    if num_detectors - used > _MOST_UNUSED:
+        raise ValueError(
+            f"the DEM has {num_detectors} detectors, of which at most {used} occur in it: number them from "
+            f"0; at most {_MOST_UNUSED} numbers may be left out"
+        )
+
+
+def _check_lines(text: NDArray[np.uint8]) -> None:
+    longest = int(np.diff(np.flatnonzero(text == ord("\n")), prepend=-1, append=text.size).max())
+    if longest > _LONGEST_INSTRUCTION:
+        raise ValueError(
+            f"an instruction of the DEM has {longest} characters, at most {_LONGEST_INSTRUCTION} are "
+            "supported: divide the error into independent ones"
+        )
+
+
+def check_flattened(dem: stim.DetectorErrorModel) -> None:
+    """Refuse a model that would take too much memory as a list of instructions.
+
+    Raises:
+        ValueError: too many observables or unrolled instructions.
+    """
+    _check_observables(dem.num_observables)
+    size = _count_unrolled(dem)
+    if size > _MOST_FLATTENED:
+        raise ValueError(
+            f"the DEM has {size} unrolled instructions, at most {_MOST_FLATTENED} are supported here: use "
+            "fewer cycles"
+        )
+
+
+def _count_unrolled(dem: stim.DetectorErrorModel) -> int:
+    return sum(
+        one.repeat_count * _count_unrolled(one.body_copy()) if isinstance(one, stim.DemRepeatBlock) else 1
+        for one in dem
+    )
 
 
 def _room_for(size: int, *, words: int) -> Components:
@@ -242,8 +332,8 @@ def _describe_hyperedge(line: str, *, shift: int) -> str:
     """Describe a component that is not an edge, and the remedies."""
     sizes = []
     for component in line.rpartition(")")[2].split("^"):
-        targets = component.split()
-        sizes.append(sum(name[0] == "D" and targets.count(name) % 2 for name in set(targets)))
+        times = Counter(component.split())
+        sizes.append(sum(name[0] == "D" and number % 2 for name, number in times.items()))
     shown = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 4] + " ..."
     where = f" (detector indices shifted by {shift})" if shift else ""
     return (

@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import stim
 
+from decoders.model.dem import check_flattened
+
 #: Treatment of error components with more than two detectors; see `resolve_hyperedges`.
 Hyperedges = Literal["refuse", "decompose", "decompose-or-drop", "drop"]
 TREATMENTS: tuple[Hyperedges, ...] = get_args(Hyperedges)
@@ -98,6 +100,7 @@ def resolve_hyperedges(
         raise ValueError(f"hyperedges={hyperedges!r}: choose from {', '.join(map(repr, TREATMENTS))}")
     if hyperedges == "refuse" or not _has_hyperedges(dem):
         return dem, HyperedgeCounts()
+    check_flattened(dem)
     resolved, counts = _resolve(dem.flattened(), hyperedges)
     _declare_sizes(resolved, dem)
     if counts.dropped:

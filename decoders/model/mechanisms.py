@@ -7,7 +7,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders.model.dem import DemArrays
+from decoders.model.dem import DemArrays, check_coordinates, check_flattened, check_unused
 
 _Symptom = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -60,18 +60,22 @@ class ErrorModel(NamedTuple):
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> "ErrorModel":
         """Read any DEM, including errors with components of more than two detectors."""
+        check_flattened(dem)
         num_detectors, num_observables = dem.num_detectors, dem.num_observables
         num_words = (num_observables + 63) // 64
         certain_detectors = np.zeros(num_detectors, dtype=np.bool_)
         certain = 0
         errors: list[tuple[_Symptom, float]] = []
+        used = 0
         for instruction in dem.flattened():
+            targets = instruction.targets_copy()
+            used += len(targets)
             if instruction.type != "error":
                 continue
             p = instruction.args_copy()[0]
             detectors: set[int] = set()
             observables = 0
-            for target in instruction.targets_copy():
+            for target in targets:
                 if target.is_relative_detector_id():
                     detectors ^= {target.val}
                 elif target.is_logical_observable_id():
@@ -82,8 +86,11 @@ class ErrorModel(NamedTuple):
             rare = min(p, 1 - p)
             if rare > 0:
                 errors.append(((tuple(sorted(detectors)), _words(observables, num_words)), rare))
+        check_unused(num_detectors, used=used)
         places = dem.get_detector_coordinates()
-        coordinates = np.full((num_detectors, max(map(len, places.values()), default=0)), np.nan)
+        dimensions = max(map(len, places.values()), default=0)
+        check_coordinates(dimensions)
+        coordinates = np.full((num_detectors, dimensions), np.nan)
         for detector, place in places.items():
             coordinates[detector, : len(place)] = place
         return cls(
