@@ -13,7 +13,7 @@ def read_dem_file(path: str | Path) -> stim.DetectorErrorModel:
     """Read a `.dem` file.
 
     Raises:
-        ValueError, IndexError: stim cannot parse it.
+        ValueError, IndexError: stim cannot parse it, or it cannot be read.
     """
     return stim.DetectorErrorModel(_text(path))
 
@@ -22,10 +22,13 @@ def read_circuit_file(path: str | Path) -> stim.Circuit:
     """Read a `.stim` file.
 
     Raises:
-        ValueError, IndexError: stim cannot parse it.
+        ValueError, IndexError: stim cannot parse it, or it cannot be read.
     """
     return stim.Circuit(_text(path))
 
 
 def _text(path: str | Path) -> str:
-    return Path(path).read_text(encoding="utf-8-sig", errors="replace") + "\n"
+    try:
+        return Path(path).read_text(encoding="utf-8-sig", errors="replace") + "\n"
+    except OSError as error:  # a ValueError, as stim raises
+        raise ValueError(f"{path}: {error.strerror}") from None
