@@ -23,7 +23,7 @@ def read_dem_file(path: str | Path) -> stim.DetectorErrorModel:
     """Read a `.dem` file.
 
     Raises:
-        ValueError, IndexError: stim cannot parse it.
+        ValueError, IndexError: stim cannot parse it, or it cannot be read.
     """
     return parse_dem(_text(path))
 
@@ -32,10 +32,13 @@ def read_circuit_file(path: str | Path) -> stim.Circuit:
     """Read a `.stim` file.
 
     Raises:
-        ValueError, IndexError: stim cannot parse it.
+        ValueError, IndexError: stim cannot parse it, or it cannot be read.
     """
     return parse_circuit(_text(path))
 
 
 def _text(path: str | Path) -> str:
-    return Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        return Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:  # a ValueError, as stim raises
+        raise ValueError(f"{path}: {error.strerror}") from None
