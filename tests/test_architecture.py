@@ -36,7 +36,7 @@ ROOMS: Mapping[str, Room] = {
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
     "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
-    "qec.sampling": Room("qec.sampling.kernels qec.noise", "stim numpy"),
+    "qec.sampling": Room("qec.sampling.kernels qec.noise qec.statistics", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
     # One subject, one package, with its kernels inside; kernels know other kernels only.
     "decoders.kernels": Room("", "numba llvmlite numpy"),
