@@ -31,6 +31,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.drawing.command",
         "pictures of a shot's matching, an error model, detection fractions",
     ),
+    "rare": (
+        "experiments.rare.command",
+        "error per cycle far below direct sampling, by splitting, with an interval",
+    ),
+    "distance": (
+        "experiments.distance.command",
+        "distances of a circuit, its lightest failures, and the error they imply at low noise",
+    ),
     "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
     "realtime": (
         "experiments.loop.realtime",

@@ -33,6 +33,7 @@ ROOMS: Mapping[str, Room] = {
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
     "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
+    "qec.distance": Room("", "stim numpy scipy"),
     "qec.statistics": Room("", "numpy scipy"),
     "qec.datasets": Room("qec.resources", "stim numpy scipy"),
     "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
@@ -122,6 +123,8 @@ ROOMS: Mapping[str, Room] = {
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
     ),
+    "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.distance": Room("experiments.common qec", "stim"),
     "experiments.sweep": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders", "sinter stim numpy"
     ),
