@@ -34,10 +34,11 @@ ROOMS: Mapping[str, Room] = {
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
     "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
+    "qec.distance": Room("", "stim numpy scipy"),
     "qec.statistics": Room("", "numpy scipy pandas"),
     "qec.datasets": Room("qec.resources qec.files", "stim numpy scipy"),
     "qec.sampling.kernels": Room("", "numba llvmlite numpy"),
-    "qec.sampling": Room("qec.sampling.kernels qec.noise", "stim numpy"),
+    "qec.sampling": Room("qec.sampling.kernels qec.noise qec.statistics", "stim numpy"),
     "qec.priors": Room("qec.datasets qec.statistics", "stim numpy scipy"),
     # One subject, one package, with its kernels inside; kernels know other kernels only.
     "decoders.kernels": Room("", "numba llvmlite numpy"),
@@ -127,6 +128,8 @@ ROOMS: Mapping[str, Room] = {
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
     ),
+    "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.distance": Room("experiments.common qec", "stim"),
     "experiments.sweep": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders", "sinter stim numpy"
     ),

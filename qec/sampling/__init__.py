@@ -5,6 +5,7 @@ from qec.sampling.chain import ChainShots, WindowCounts
 from qec.sampling.detectors import DetectorSampler
 from qec.sampling.errors import ErrorList
 from qec.sampling.leakage import LeakageModel, LeakageSampler, LeakageShots
+from qec.sampling.rare_failures import RareFailures, estimate_rare_failures
 from qec.sampling.splitting import Splitting, SplittingResult
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "LeakageModel",
     "LeakageSampler",
     "LeakageShots",
+    "RareFailures",
     "Splitting",
     "SplittingResult",
     "WindowCounts",
+    "estimate_rare_failures",
 ]

@@ -11,8 +11,9 @@ is an unbiased estimate however well the chains mix; repetitions show its varian
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import stim
@@ -24,6 +25,7 @@ from qec.sampling.kernels import splitting as kernels
 
 # Standard deviation of the logarithm of the weights in one step down.
 _LADDER_STEP = 0.8
+_BATCH = 1024  # shots drawn and decoded at once
 
 #: Function of bit-packed events and flips of shots that returns which shots fail, bool (shots,).
 Fails = Callable[[Packed, Packed], NDArray[np.bool_]]
@@ -52,7 +54,7 @@ class Splitting:
     The decoder is that of the DEM itself at every step: only the probabilities of errors change.
 
     Args:
-        dem: its errors must fit in memory, a byte for each member of the population.
+        dem: its errors must fit in memory, REPEAT blocks unrolled; suggested decompositions are ignored.
         fails: decodes shots and returns which fail.
         population: number of failing sets of errors.
         proposals: proposals per member and step, in units of the expected number of errors there.
@@ -82,9 +84,9 @@ class Splitting:
         order = sorted(range(len(targets)), key=lambda e: (max(targets[e]), tuple(targets[e])))
         self._probability = errors.probability[order]
         ordered = [targets[error] for error in order]
-        self._target_first = np.cumsum([0, *map(len, ordered)], dtype=np.int64)
-        self._targets = np.concatenate(ordered)
-        self._neighbour_first, self._neighbours = _neighbours(ordered)
+        first = np.cumsum([0, *map(len, ordered)], dtype=np.int64)
+        self._targets = (first, np.concatenate(ordered))
+        self._at_detectors = _errors_of_detectors(*self._targets, num_detectors=dem.num_detectors)
         self._proposals = proposals
 
     @property
@@ -115,132 +117,131 @@ class Splitting:
             scales.append(max(1.0, scales[-1] * math.exp(-step)))
         return tuple(scales[1:])
 
-    def estimate(self, *, top: float, shots: int, seed: int) -> SplittingResult:
+    def estimate(
+        self, *, top: float, shots: int, seed: int, population: int | None = None
+    ) -> SplittingResult:
         """Estimate the failure probability once; independent estimates show its variance.
 
         Args:
             top: scale of the odds at which failures are sampled directly.
             shots: shots drawn there.
             seed: of all random numbers.
+            population: number of failing sets, if not that of the constructor.
 
         Raises:
             ValueError: no failure at the top, or top not above 1.
         """
+        population = population or self._population
         scales = self.ladder(top)
         generator = np.random.default_rng([seed, 0x5917])
-        present, events, flips, start = self._at_the_top(top, shots, seed)
-        chosen = generator.integers(len(present), size=self._population)
-        present, events, flips = present[chosen], events[chosen], flips[chosen]
-        states = generator.integers(1, 1 << 63, size=(self._population, 4), dtype=np.uint64)
+        sets, start = self._at_the_top(top, shots, seed)
+        sets = sets.chosen(generator.integers(len(sets.counts), size=population))
+        states = generator.integers(1, 1 << 63, size=(population, 4), dtype=np.uint64)
         scale, ratios = top, []
-        self._move(scale, states, present, events, flips)
+        self._move(scale, states, sets)
         for following in scales:
-            weights = self._log_weights(scale, following, present)
+            weights = self._log_weights(scale, following, sets.counts)
             most = weights.max()
             linear = np.exp(weights - most)
             ratios.append(float(linear.mean() * math.exp(most)))
             scale = following
-            chosen = _systematic(linear / linear.sum(), generator)
-            present, events, flips = present[chosen], events[chosen], flips[chosen]
+            sets = sets.chosen(_systematic(linear / linear.sum(), generator))
             if scale > 1:
-                self._move(scale, states, present, events, flips)
+                self._move(scale, states, sets)
         return SplittingResult(
             probability=start * math.prod(ratios), scales=scales, ratios=tuple(ratios), start=start
         )
 
-    def _at_the_top(
-        self, top: float, shots: int, seed: int
-    ) -> tuple[NDArray[np.uint8], Packed, Packed, float]:
+    def sample_fraction(self, *, scale: float, shots: int, seed: int) -> float:
+        """Sample directly the fraction of shots that fail with all odds multiplied by `scale`."""
+        num_failed = sum(int(failed.sum()) for _, failed in self._draws(scale, shots, seed))
+        return num_failed / shots
+
+    def _at_the_top(self, top: float, shots: int, seed: int) -> tuple[_Sets, float]:
         """Draw independent shots; return the failing sets of errors and their fraction."""
-        probability = self.scaled(top)
-        found: list[tuple[NDArray[np.uint8], Packed, Packed]] = []
-        size = min(shots, self._population)
-        num_failed = 0
-        for first in range(0, shots, size):
-            present, events, flips = self._empty(min(size, shots - first))
-            kernels.draw_all(
-                probability,
-                self._target_first,
-                self._targets,
-                checked_seed(seed),
-                np.int64(first),
-                present,
-                events,
-                flips,
-            )
-            failed = self._fails(events, flips)
-            num_failed += int(failed.sum())
-            found.append((present[failed], events[failed], flips[failed]))
-        if num_failed == 0:
+        found = [sets.chosen(np.flatnonzero(failed)) for sets, failed in self._draws(top, shots, seed)]
+        joined = _Sets(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        if len(joined.counts) == 0:
             raise ValueError(
                 f"no failure in {shots} shots at {top} times the odds: use a higher top, or more shots"
             )
-        present, events, flips = (np.concatenate(part) for part in zip(*found, strict=True))
-        return present, events, flips, num_failed / shots
+        return joined, len(joined.counts) / shots
 
-    def _empty(self, size: int) -> tuple[NDArray[np.uint8], Packed, Packed]:
-        return (
-            np.zeros((size, self.num_errors), dtype=np.uint8),
+    def _draws(self, scale: float, shots: int, seed: int) -> Iterator[tuple[_Sets, NDArray[np.bool_]]]:
+        """Draw shots in batches; yield their errors, and which fail."""
+        line = self._line(scale)
+        size = min(shots, _BATCH)
+        for first in range(0, shots, size):
+            sets = self._empty(min(size, shots - first), mean=float(line[-1]))
+            if kernels.draw_all(line, *self._targets, checked_seed(seed), np.int64(first), *sets) < len(
+                sets.counts
+            ):
+                raise ValueError(
+                    f"a shot with more than {sets.members.shape[1]} errors at {scale} times the odds"
+                )
+            yield sets, self._fails(sets.events, sets.flips)
+
+    def _line(self, scale: float) -> NDArray[np.float64]:
+        line: NDArray[np.float64] = np.zeros(self.num_errors + 1)
+        np.cumsum(-np.log1p(-self.scaled(scale)), out=line[1:])
+        return line
+
+    def _empty(self, size: int, *, mean: float) -> _Sets:
+        """Make empty sets with room for far more errors than any shot has."""
+        capacity = min(self.num_errors, math.ceil(mean + 20 * math.sqrt(mean)) + 64)
+        return _Sets(
+            np.zeros((size, capacity), dtype=np.int32),
+            np.zeros(size, dtype=np.int64),
             np.zeros((size, (self._errors.num_detectors + 7) // 8), dtype=np.uint8),
             np.zeros((size, (self._errors.num_observables + 7) // 8), dtype=np.uint8),
         )
 
-    def _move(
-        self,
-        scale: float,
-        states: NDArray[np.uint64],
-        present: NDArray[np.uint8],
-        events: Packed,
-        flips: Packed,
-    ) -> None:
+    def _move(self, scale: float, states: NDArray[np.uint64], sets: _Sets) -> None:
         """Move every member among failing sets by its number of proposals, in place."""
-        probability = self.scaled(scale)
-        left = np.full(len(present), math.ceil(self._proposals * probability.sum()), dtype=np.int64)
-        changed = np.zeros(present.shape, dtype=np.int64)
-        num_changed = np.zeros(len(present), dtype=np.int64)
+        probability, line = self.scaled(scale), self._line(scale)
+        odds = probability / (1 - probability)
+        size, capacity = sets.members.shape
+        left = np.full(size, math.ceil(self._proposals * probability.sum()), dtype=np.int64)
+        changed = np.zeros((size, 2 * capacity), dtype=np.int32)
+        num_changed = np.zeros(size, dtype=np.int64)
         while left.any():
             kernels.propose(
-                probability,
-                self._neighbour_first,
-                self._neighbours,
-                self._target_first,
-                self._targets,
-                states,
-                left,
-                present,
-                events,
-                flips,
-                changed,
-                num_changed,
+                line, odds, *self._targets, *self._at_detectors, states, left, *sets, changed, num_changed
             )
-            fails = np.ones(len(present), dtype=np.uint8)
+            fails = np.ones(size, dtype=np.uint8)
             moved = np.flatnonzero(num_changed)
             if moved.size:
-                fails[moved] = self._fails(events[moved], flips[moved])
-            kernels.take_back(
-                fails, self._target_first, self._targets, present, events, flips, changed, num_changed
-            )
+                fails[moved] = self._fails(sets.events[moved], sets.flips[moved])
+            kernels.take_back(fails, *self._targets, *sets, changed, num_changed)
 
-    def _log_weights(self, scale: float, following: float, present: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _log_weights(self, scale: float, following: float, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         # The odds of all errors change by the same factor, so only the number of errors matters.
         none = float(np.log1p(-self.scaled(following)).sum() - np.log1p(-self.scaled(scale)).sum())
-        weights: NDArray[np.float64] = present.sum(axis=1) * math.log(following / scale) + none
+        weights: NDArray[np.float64] = counts.astype(np.float64) * math.log(following / scale) + none
         return weights
 
 
-def _neighbours(targets: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find for each error those that share a detector with it, as rows of a sparse matrix."""
-    at: dict[int, list[int]] = {}
-    for error, where in enumerate(targets):
-        for target in where:
-            if target >= 0:
-                at.setdefault(int(target), []).append(error)
-    rows = []
-    for error, where in enumerate(targets):
-        near = {other for target in where if target >= 0 for other in at[int(target)]}
-        rows.append(sorted(near - {error}))
-    first = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return first, np.array([other for row in rows for other in row], dtype=np.int64)
+class _Sets(NamedTuple):
+    """Sets of errors: members int32 (sets, capacity), their numbers, bit-packed events and flips."""
+
+    members: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    events: Packed
+    flips: Packed
+
+    def chosen(self, numbers: NDArray[np.int64]) -> _Sets:
+        """Copy some of the sets."""
+        return _Sets(self.members[numbers], self.counts[numbers], self.events[numbers], self.flips[numbers])
+
+
+def _errors_of_detectors(
+    target_first: NDArray[np.int64], targets: NDArray[np.int64], *, num_detectors: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """List the errors of each detector, as rows of a sparse matrix."""
+    errors = np.repeat(np.arange(len(target_first) - 1, dtype=np.int32), np.diff(target_first))
+    detectors, errors = targets[targets >= 0], errors[targets >= 0]
+    first = np.searchsorted(np.sort(detectors), np.arange(num_detectors + 1)).astype(np.int64)
+    return first, errors[np.argsort(detectors, kind="stable")]
 
 
 def _systematic(weights: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.int64]:

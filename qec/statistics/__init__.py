@@ -1,7 +1,7 @@
 """From counts to rates with intervals: error per shot and per cycle, Lambda, detection fractions."""
 
 from qec.statistics import soft
-from qec.statistics.average import average
+from qec.statistics.average import average, positive_mean
 from qec.statistics.binomial import logical_error_rate
 from qec.statistics.bootstrap import bootstrap_error_per_cycle, bootstrap_suppression
 from qec.statistics.conversion import per_cycle, per_shot
@@ -33,6 +33,7 @@ __all__ = [
     "logical_error_rate",
     "per_cycle",
     "per_shot",
+    "positive_mean",
     "read_counts",
     "soft",
     "suppression_factor",

@@ -1,9 +1,12 @@
-"""Averages over bases and patches."""
+"""Averages over bases and patches, and of repeated estimates."""
 
 import math
 from collections.abc import Sequence
 
-from qec.statistics.estimate import Estimate
+import numpy as np
+from scipy.special import stdtrit
+
+from qec.statistics.estimate import Estimate, check_confidence
 
 
 def average(*, estimates: Sequence[Estimate]) -> Estimate:
@@ -39,3 +42,32 @@ def average(*, estimates: Sequence[Estimate]) -> Estimate:
     lowest = math.fsum(estimate.low for estimate in estimates) / number
     highest = math.fsum(estimate.high for estimate in estimates) / number
     return Estimate(value=value, low=max(low, lowest), high=min(high, highest), confidence=confidence)
+
+
+def positive_mean(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
+    """Average independent, unbiased estimates of a positive number, with an interval from their scatter.
+
+    Student's t interval, with the relative standard error taken in the logarithm, so that it does not reach
+    below zero where the scatter is large.
+
+    Args:
+        values: At least one.
+        confidence: Of the interval.
+
+    Returns:
+        The mean; the interval is [0, inf] for one value, or if the mean is zero.
+
+    Raises:
+        ValueError: If there is no value, or the confidence is not between 0 and 1.
+    """
+    if not values:
+        raise ValueError("values is empty; at least one is needed")
+    check_confidence(confidence)
+    many = np.asarray(values, dtype=np.float64)
+    middle = float(many.mean())
+    if many.size < 2 or middle <= 0:
+        return Estimate(middle, 0.0, math.inf, confidence)
+    relative = float(many.std(ddof=1)) / math.sqrt(many.size) / middle
+    factor = float(stdtrit(many.size - 1, (1 + confidence) / 2))
+    width = math.exp(factor * math.sqrt(math.log1p(relative**2)))
+    return Estimate(middle, middle / width, middle * width, confidence)

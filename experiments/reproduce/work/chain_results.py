@@ -1,18 +1,17 @@
 """Logical errors per cycle and bursts from the records of long chains."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import gamma, t
+from scipy.stats import gamma
 
 from experiments.reproduce.engine.figure import Job, Record, Records, Settings
 from experiments.reproduce.work import chain_jobs, chain_scan, estimates
 from experiments.reproduce.work.chain_record import ChainRecord
 from experiments.reproduce.work.chain_scan import FoundBurst
 from qec.sampling import Burst
-from qec.statistics import Estimate, per_cycle
+from qec.statistics import Estimate, per_cycle, positive_mean
 
 
 class Search(NamedTuple):
@@ -63,26 +62,12 @@ def direct(record: Record) -> dict[int, Estimate]:
     }
 
 
-def mean_of(values: Sequence[float]) -> Estimate:
-    """Mean of independent estimates of a positive number with its 95 % interval (Student's t).
-
-    It is taken in the logarithm, so that it does not reach below zero where the spread is large.
-    """
-    many = np.asarray(values, dtype=np.float64)
-    middle = float(many.mean())
-    if many.size < 2 or middle <= 0:
-        return Estimate(middle, 0.0, math.inf)
-    relative = float(many.std(ddof=1)) / math.sqrt(many.size) / middle
-    width = math.exp(float(t.ppf(0.975, many.size - 1)) * math.sqrt(math.log1p(relative**2)))
-    return Estimate(middle, middle / width, middle * width)
-
-
 def split(settings: Settings, records: Records) -> dict[int, Estimate]:
     """Distance -> epsilon by splitting."""
     found = {}
     for distance, jobs in chain_jobs.splitting_jobs(settings).items():
         rounds = int(jobs[0].arguments["rounds"])
-        p = mean_of([records[job]["probability"] for job in jobs])
+        p = positive_mean([records[job]["probability"] for job in jobs])
         parts = (per_cycle(probability=min(0.5, x), cycles=rounds) for x in (p.value, p.low, p.high))
         found[distance] = Estimate(*parts)
     return found

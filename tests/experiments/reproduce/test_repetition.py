@@ -124,16 +124,6 @@ def test_flagged_windows_become_bursts() -> None:
     assert false == [found[1]]
 
 
-def test_the_mean_of_splitting_covers_its_truth() -> None:
-    rng = np.random.default_rng(1)
-    covered = 0
-    for _ in range(300):
-        found = chain_results.mean_of(rng.lognormal(-0.125, 0.5, size=8).tolist())
-        covered += found.low <= 1.0 <= found.high
-    assert covered > 0.88 * 300
-    assert chain_results.mean_of([2.0]).high == float("inf")
-
-
 def test_what_was_met_goes_before_what_was_split() -> None:
     sharp, wide = Estimate(1e-3, 0.9e-3, 1.1e-3), Estimate(1e-5, 0.1e-5, 9e-5)
     exact = {3: sharp, 5: Estimate(1e-4, 0.9e-4, 1.1e-4), 7: wide}

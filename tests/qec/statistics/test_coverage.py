@@ -22,6 +22,7 @@ from qec.statistics import (
     likelihood_factor_of,
     logical_error_rate,
     per_shot,
+    positive_mean,
     suppression_factor,
 )
 
@@ -203,3 +204,16 @@ def test_detection_fraction_with_and_without_correlated_detectors(correlated):
     for found in (intervals, first):
         assert_unbiased(found, truth=0.1)
         assert_covers(found, truth=0.1, confidence=0.8)
+
+
+def test_positive_mean():
+    """Of skewed values; the interval stays above zero."""
+    drawn = np.random.default_rng(1).lognormal(-0.125, 0.5, size=(2000, 8))
+    for confidence in (0.68, 0.95):
+        intervals = [positive_mean(row.tolist(), confidence=confidence) for row in drawn]
+        covered = np.mean([one.low <= 1 <= one.high for one in intervals])
+        assert confidence - 0.05 < covered < confidence + 0.03
+        assert all(one.low > 0 for one in intervals)
+    assert positive_mean([2.0]).high == math.inf
+    with pytest.raises(ValueError, match="values is empty"):
+        positive_mean([])

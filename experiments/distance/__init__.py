@@ -1,0 +1,1 @@
+"""`qec distance`: distances of a circuit and its lightest failures."""

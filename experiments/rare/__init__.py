@@ -1,0 +1,1 @@
+"""`qec rare`: logical error rates below the reach of direct sampling."""

@@ -1,0 +1,222 @@
+"""`qec rare`: error per cycle far below direct sampling, by splitting, with an interval."""
+
+import argparse
+import csv
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import stim
+
+import decoders
+from experiments.common.growing_file import GrowingFile
+from experiments.common.noise_options import add_noise, has_own_rates, noise_name
+from experiments.common.parser import decoder, output, real, whole
+from experiments.common.points import Point, decoding_model, rounds_of
+from experiments.common.preparation import make_decoder, preparation, small_model
+from experiments.common.settings import DEFAULT_DECODER
+from experiments.common.terminal import Progress, table
+from qec.sampling import RareFailures, estimate_rare_failures
+from qec.sampling.detectors import Packed
+from qec.statistics import Estimate, per_cycle
+
+#: Columns that say which measurement a line is; one that is in the file is not made again.
+_KEY = ["circuit", "code", "noise", "p", "distance", "cycles", "basis", "decoder", "seed"]
+_RESULTS = [
+    *("method", "population", "top", "start", "estimates", "probability", "low", "high"),
+    *("epsilon", "epsilon_low", "epsilon_high", "confidence", "cpu_seconds", "seconds"),
+]
+_COLUMNS = [*_KEY, *_RESULTS]
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A memory to measure: its circuit, and the first columns of its line."""
+
+    circuit: stim.Circuit
+    cycles: int
+    columns: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        return self.columns["circuit"] or f"d = {self.columns['distance']}, p = {self.columns['p']}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `qec rare`."""
+    add = parser.add_argument
+    parser.epilog = (
+        "Splitting: failing sets of errors are sampled at stronger noise, where failures are frequent,\n"
+        "and followed down to the given one. 16 independent estimates; their scatter gives the interval.\n"
+        "Results that are in the CSV file already are not measured again."
+    )
+    add("--distances", nargs="+", type=whole(), default=[7, 9, 11], metavar="D", help="code distances")
+    add("--p", nargs="+", type=real(0), default=[0.001], metavar="P", help="strengths of the noise model")
+    add("--code", default="surface", help="surface, surface_zxxz, repetition")
+    add("--basis", default="z", metavar="B", help="x or z")
+    add("--rounds", default="d", metavar="R", help="cycles, such as 30 or 3d; of --circuit, its cycles")
+    add_noise(parser)
+    add("--circuit", metavar="FILE", help="a stim circuit, instead of --distances, --p, --code and --noise")
+    add("--decoder", type=decoder, default=DEFAULT_DECODER, metavar="NAME", help="decoder")
+    add("--minutes", type=real(0), default=2.0, metavar="M", help="time for each memory")
+    add("--population", type=whole(2), metavar="N", help="failing sets per estimate, instead of --minutes")
+    add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
+    add("--threads", type=whole(), default=1, metavar="N", help="estimates that run at the same time")
+    add("--out", type=output(".csv"), metavar="CSV", help="append the results to this file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, write; see `add_arguments`."""
+    memories = _memories(args)
+    known = _known(Path(args.out)) if args.out else {}
+    lines = []
+    with Progress() as progress:
+        with preparation("qec rare", args.decoder, progress=progress):
+            decoders.from_dem(args.decoder, small_model()).warm_up()
+        for memory in memories:
+            line = known.get(_key(memory.columns))
+            if line is None:
+                line = _measure(memory, args, progress=progress)
+                if args.out:
+                    _append(Path(args.out), line)
+            lines.append(line)
+    print(_text(lines))
+    if args.out:
+        print(f"\nCSV: {args.out}")
+    return 0
+
+
+def _memories(args: argparse.Namespace) -> list[_Memory]:
+    """List what to measure; raises before any work begins."""
+    common = {"decoder": args.decoder, "seed": str(args.seed)}
+    if args.circuit:
+        if not args.rounds.isdigit():
+            raise ValueError(f"--rounds {args.rounds}: --circuit needs its number of cycles, such as 30")
+        circuit = stim.Circuit(Path(args.circuit).read_text())
+        if circuit.num_observables == 0 or circuit.num_detectors == 0:
+            raise ValueError(f"{args.circuit}: needs detectors and observables, such as stim gen makes")
+        blank = dict.fromkeys(("code", "noise", "p", "distance", "basis"), "")
+        columns = {"circuit": args.circuit, **blank, "cycles": args.rounds, **common}
+        return [_Memory(circuit, rounds_of(args.rounds, distance=1), columns)]
+    noise = noise_name(args.noise, args.bias)
+    memories = []
+    for p in [None] if has_own_rates(noise) else dict.fromkeys(args.p):
+        for distance in dict.fromkeys(args.distances):
+            cycles = rounds_of(args.rounds, distance=distance)
+            point = Point(args.code, "cx", distance, cycles, args.basis.lower(), noise, p)
+            circuit = point.circuit()
+            if point.leakage is not None:
+                raise ValueError(f"--noise {noise}: leaks, which no error model expresses; use qec sweep")
+            columns = {
+                "circuit": "",
+                "code": args.code,
+                "noise": noise,
+                "p": "" if p is None else f"{p:g}",
+                "distance": str(distance),
+                "cycles": str(cycles),
+                "basis": point.basis,
+                **common,
+            }
+            memories.append(_Memory(circuit, cycles, columns))
+    return memories
+
+
+def _measure(memory: _Memory, args: argparse.Namespace, *, progress: Progress) -> dict[str, str]:
+    progress.show(f"{memory.title}: making the decoder")
+    judge = make_decoder("qec rare", args.decoder, decoding_model(memory.circuit))
+    judge.warm_up()
+
+    def decode(events: Packed) -> Packed:
+        predictions: Packed = judge.decode_batch(events, bit_packed=True)
+        return predictions
+
+    def show(done: int, total: int) -> None:
+        progress.show(f"{memory.title}: {done} of {total} estimates, {time.monotonic() - begin:.0f} s")
+
+    begin, cpu = time.monotonic(), time.process_time()
+    progress.show(f"{memory.title}: looking for failures at stronger noise")
+    found = estimate_rare_failures(
+        dem=memory.circuit.detector_error_model(approximate_disjoint_errors=True),
+        decode=decode,
+        seconds=60 * args.minutes,
+        seed=int(np.random.SeedSequence([args.seed, memory.cycles]).generate_state(1)[0]),
+        threads=args.threads,
+        population=args.population,
+        progress=show,
+    )
+    return (
+        memory.columns
+        | _columns(found, memory.cycles)
+        | {
+            "cpu_seconds": f"{time.process_time() - cpu:.1f}",
+            "seconds": f"{time.monotonic() - begin:.1f}",
+        }
+    )
+
+
+def _columns(found: RareFailures, cycles: int) -> dict[str, str]:
+    one = found.probability
+    epsilon = [per_cycle(probability=min(0.5, x), cycles=cycles) for x in (one.value, one.low, one.high)]
+    return {
+        "method": found.method,
+        "population": str(found.population),
+        "top": f"{found.top:.6g}",
+        "start": f"{found.start:.6g}",
+        "estimates": " ".join(f"{value:.6g}" for value in found.values),
+        "probability": f"{one.value:.6g}",
+        "low": f"{one.low:.6g}",
+        "high": f"{one.high:.6g}",
+        "epsilon": f"{epsilon[0]:.6g}",
+        "epsilon_low": f"{epsilon[1]:.6g}",
+        "epsilon_high": f"{epsilon[2]:.6g}",
+        "confidence": f"{one.confidence:g}",
+    }
+
+
+def _key(line: dict[str, str]) -> tuple[str, ...]:
+    return tuple(line[name] for name in _KEY)
+
+
+def _known(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    """Read the measurements of an earlier run."""
+    if not path.exists() or path.stat().st_size == 0:
+        return {}
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != _COLUMNS:
+            raise ValueError(f"{path}: is no table of qec rare, give another --out")
+        # A line that a stop cut short has empty columns at its end.
+        return {_key(line): line for line in reader if line["seconds"]}
+
+
+def _append(path: Path, line: dict[str, str]) -> None:
+    with GrowingFile(path) as file:
+        written = path.read_bytes()
+        file.cut(written[written.rfind(b"\n") + 1 :])
+        if path.stat().st_size == 0:
+            file.append(",".join(_COLUMNS))
+        text = io.StringIO()
+        csv.DictWriter(text, _COLUMNS, lineterminator="").writerow(line)
+        file.append(text.getvalue())
+
+
+def _text(lines: list[dict[str, str]]) -> str:
+    header = ["memory", "cycles", "method", "epsilon [68 %]", "+-", "failures per shot", "processor, s"]
+    rows = []
+    for line in lines:
+        value, low, high = (float(line[name]) for name in ("epsilon", "epsilon_low", "epsilon_high"))
+        bars = Estimate(value, low, high)
+        rows.append(
+            [
+                line["circuit"] or f"d={line['distance']} p={line['p'] or line['noise']}",
+                line["cycles"],
+                line["method"],
+                f"{value:.3g} [{low:.3g}, {high:.3g}]",
+                f"{50 * (bars.plus + bars.minus) / value:.0f} %" if value else "",
+                f"{float(line['probability']):.3g}",
+                line["cpu_seconds"],
+            ]
+        )
+    return table(header, rows, left=1)
