@@ -33,11 +33,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "rare": (
         "experiments.rare.command",
-        "error per cycle far below direct sampling, by splitting, with an interval",
+        "error per cycle far below direct sampling, by splitting",
     ),
     "distance": (
         "experiments.distance.command",
-        "distances of a circuit, its lightest failures, and the error they imply at low noise",
+        "distances of a circuit, its smallest failures, error at low noise",
     ),
     "gap": ("experiments.gap.command", "how sure the decoder was of each shot: calibration, post-selection"),
     "realtime": (
