@@ -40,8 +40,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "experiments.drawing.command",
         "pictures of a shot's matching, an error model, detection fractions",
     ),
-    "rare": ("experiments.rare.command", "error per cycle far below direct sampling, with interval"),
-    "distance": ("experiments.distance.command", "distances of a circuit and its lightest failures"),
+    "rare": ("experiments.rare.command", "error per cycle far below direct sampling, by splitting"),
+    "distance": (
+        "experiments.distance.command",
+        "distances of a circuit, smallest failures, error at low noise",
+    ),
     "gap": ("experiments.gap.command", "certainty of each prediction: calibration, post-selection"),
     "realtime": (
         "experiments.loop.realtime",

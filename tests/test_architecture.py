@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("qec", "decoders", "realtime", "experiments")
 MAX_LINES = 500
-MAX_FACE_LINES = 40
+MAX_FACE_LINES = 45
 
 
 class Room(NamedTuple):
