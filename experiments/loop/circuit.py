@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from experiments.common.parser import output, whole
 from experiments.common.points import decoding_model
 from experiments.loop import options
+from qec.files import write_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         print(text, end="")
     else:
-        Path(args.out).write_text(text)
+        write_file(args.out, text)
         print(f"{args.out}: {circuit.num_detectors:,} detectors, {args.cycles:,} cycles")
     return 0

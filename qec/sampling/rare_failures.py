@@ -1,5 +1,7 @@
 """Failure probability of a decoder far below direct sampling, with an interval, in a given time."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable
