@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph, read_only
+from decoders.model.hyperedges import Hyperedges
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
 from decoders.streaming.kernels.layout import STREAM
-from decoders.streaming.layers import LayeredModel, model_for
+from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.parts import StreamParts
 from decoders.streaming.schedule import Schedule, WindowGraphs, num_windows
@@ -92,6 +93,7 @@ class StreamingDecoder:
         buffer: int | None = None,
         decoder: str = "mwpm",
         layers: ArrayLike | None = None,
+        hyperedges: Hyperedges = "refuse",
     ) -> "StreamingDecoder":
         """Construct a streaming decoder; cost and memory do not depend on the lengths of REPEAT blocks.
 
@@ -108,13 +110,14 @@ class StreamingDecoder:
             decoder: decoder of windows, "mwpm" or "mwpm-correlated".
             layers: int (detectors,), the cycle of each detector, instead of time coordinates. The columns of
                 a frame are then the detectors of each cycle in their order.
+            hyperedges: treatment of errors with more than two detectors that stim cannot decompose, as after
+                transversal gates; see `resolve_hyperedges`.
 
         Raises:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
                 `LayeredModel.from_dem`).
         """
-        dem = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-        model = model_for(decoder, dem, layers=layers)
+        model = model_for(decoder, graphlike_dem(circuit, hyperedges), layers=layers)
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),

@@ -15,6 +15,7 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.model.hyperedges import Hyperedges, resolve_hyperedges
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.repeat_blocks import Run
 from decoders.streaming.detector_grid import TimeAxis
@@ -368,6 +369,24 @@ def model_for(name: str, dem: stim.DetectorErrorModel, *, layers: ArrayLike | No
         known = ", ".join(WINDOW_DECODERS)
         raise ValueError(f"no decoder for windows is named '{name}': choose from {known}")
     return LayeredModel.from_dem(dem, correlated=WINDOW_DECODERS[name], layers=layers)
+
+
+def graphlike_dem(circuit: stim.Circuit, hyperedges: Hyperedges) -> stim.DetectorErrorModel:
+    """Make the DEM of a circuit, whose errors stim decomposes into edges.
+
+    Args:
+        circuit: with noise.
+        hyperedges: treatment of errors that stim cannot decompose, see `resolve_hyperedges`.
+
+    Raises:
+        ValueError: an error without decomposition, or an unknown treatment.
+    """
+    dem = circuit.detector_error_model(
+        decompose_errors=True,
+        approximate_disjoint_errors=True,
+        ignore_decomposition_failures=hyperedges != "refuse",
+    )
+    return resolve_hyperedges(dem, hyperedges)[0]
 
 
 def _number_contents(

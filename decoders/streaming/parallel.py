@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph
+from decoders.model.hyperedges import Hyperedges
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
 from decoders.streaming.kernels.layout import STREAM
-from decoders.streaming.layers import LayeredModel, model_for
+from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.schedule import WindowGraphs, graph_records, num_windows
 from decoders.streaming.windows import Cut, WindowPlan, cut_layers
@@ -114,19 +115,19 @@ class ParallelStreamingDecoder:
         block: int | None = None,
         decoder: str = "mwpm",
         layers: ArrayLike | None = None,
+        hyperedges: Hyperedges = "refuse",
     ) -> "ParallelStreamingDecoder":
         """Construct a decoder for a circuit.
 
         Args:
-            circuit, commit, buffer, decoder, layers: see `StreamingDecoder.from_circuit`.
+            circuit, commit, buffer, decoder, layers, hyperedges: see `StreamingDecoder.from_circuit`.
             threads: number of blocks decoded at the same time.
             block: cycles in a block, rounded to whole windows; default 500.
 
         Raises:
             ValueError: see `StreamingDecoder.from_circuit`; detectors without a boundary.
         """
-        dem = circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-        model = model_for(decoder, dem, layers=layers)
+        model = model_for(decoder, graphlike_dem(circuit, hyperedges), layers=layers)
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),

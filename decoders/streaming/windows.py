@@ -47,7 +47,7 @@ class WindowPlan:
         """Choose the plan for a model; regions that are not given are chosen from its distance in time.
 
         Windows serve shots of any length if a part of the model repeats, if the regions contain all first
-        and last cycles, and if default regions are at most twice as long for this. Otherwise they are fixed.
+        and last cycles, and if default regions are not much longer for this. Otherwise they are fixed.
 
         Args:
             model: the layered model.
@@ -91,9 +91,9 @@ class WindowPlan:
         buffer_least = max(model.longest_reach, len(model.last))
         # The last layers of a buffer may be last cycles, whose edges differ from the bulk's.
         usual = distance + model.num_final_only
-        if (commit is None and commit_least > 2 * 4 * distance) or (
-            buffer is None and buffer_least > 2 * usual
-        ):
+        if commit is None and commit_least > 8 * distance:
+            return None
+        if buffer is None and max(usual, buffer_least) > 3 * distance:
             return None
         commit = _multiple(max(4 * distance, commit_least), period) if commit is None else commit
         buffer = _multiple(max(usual, buffer_least), period) if buffer is None else buffer
