@@ -39,14 +39,14 @@ def layers_crossed(model: LayeredModel, num_errors: int) -> int:
 def largest_distance(model: LayeredModel) -> int:
     """Return the largest graphlike distance of any observable, also of any part of the circuit.
 
-    The distance of a circuit may change in time: parts are consecutive layers without errors that leave them,
-    twice as many as the distance of the whole. 0 if no error flips an observable undetected.
+    The distance of a circuit may change in time: parts are two layers, or twice as many as one error extends
+    over, without errors that leave them. 0 if no error flips an observable undetected.
     """
     everything = np.arange(len(model.edges))
     largest = max(
         (_distance(model, everything, observable) for observable in range(model.num_observables)), default=0
     )
-    length = 2 * (largest or _USUAL_DISTANCE)
+    length = 2 * max(1, model.longest_reach)
     seen: set[bytes] = set()
     for first in range(0, len(model.edges), length):
         part = everything[first : first + length]

@@ -14,7 +14,7 @@ import numpy as np
 import stim
 
 import decoders
-from qec import noise
+from qec import families, noise
 from qec.families.lattice_surgery import lattice_surgery_circuit
 from qec.families.patch_growth import patch_growth_circuit
 from qec.families.stability import stability_circuit
@@ -25,28 +25,24 @@ PHASE = 8
 _MOST_SHOTS = 200_000
 
 
-def circuits(distance: int) -> Iterator[tuple[str, Callable[[], stim.Circuit], dict[str, int]]]:
-    """List the circuits of a distance without noise: name, builder, and regions other than the default."""
+def circuits(distance: int) -> Iterator[tuple[str, Callable[[], stim.Circuit]]]:
+    """List the circuits of a distance without noise, by name."""
     rounds = PHASE * distance
     surgery = partial(lattice_surgery_circuit, distance=distance, rounds=rounds)
     heights = [distance, distance + 4, distance]
-    yield "ZZ merge and split", partial(surgery, basis="z"), {}
-    yield "XX merge and split", partial(surgery, basis="x"), {}
+    yield "ZZ merge and split", partial(surgery, basis="z")
+    yield "XX merge and split", partial(surgery, basis="x")
     yield (
         f"patch of height {heights[0]}, {heights[1]}, {heights[2]}",
         partial(patch_growth_circuit, heights=heights, width=distance + 4, rounds=rounds),
-        {},
     )
-    yield "transversal CNOT", partial(transversal_cnot_circuit, distance=distance, rounds=rounds), {}
+    yield "transversal CNOT", partial(transversal_cnot_circuit, distance=distance, rounds=rounds)
     # The default buffer is the number of cycles, which is the distance: one window.
-    cycles = 2 * distance
-    stability = partial(stability_circuit, width=distance + 1, rounds=cycles)
-    yield f"stability, {cycles} cycles", stability, {"commit": 2, "buffer": cycles - 2}
+    yield "stability", partial(stability_circuit, width=distance + 1, rounds=distance + 1)
 
 
 def compare(
     circuit: stim.Circuit,
-    regions: dict[str, int],
     *,
     decoder: str,
     errors: int,
@@ -59,11 +55,10 @@ def compare(
         Shots, wrong ones of the whole and of windows, those wrong in only one (windows, whole), and the
         regions as commit+buffer.
     """
-    dem = circuit.detector_error_model(decompose_errors=True, ignore_decomposition_failures=True)
-    dem, _ = decoders.resolve_hyperedges(dem)
+    dem = families.error_model(circuit)
     whole = decoders.from_dem(decoder, dem)
-    windows = decoders.from_dem("mwpm-stream", dem, decoder=decoder, **regions)
-    plan = decoders.StreamingDecoder.from_dem(dem, decoder=decoder, **regions)
+    windows = decoders.from_dem("mwpm-stream", dem, decoder=decoder)
+    plan = decoders.StreamingDecoder.from_dem(dem, decoder=decoder)
     sampler = circuit.compile_detector_sampler(seed=seed)
     shots, counts = 0, np.zeros(4, dtype=np.int64)
     while counts[0] < errors and shots < _MOST_SHOTS:
@@ -85,11 +80,11 @@ if __name__ == "__main__":
         "circuit                     decoder           d   windows      shots   whole  windows  ratio (95 %)"
     )
     for distance in options.distances:
-        for name, build, regions in circuits(distance):
+        for name, build in circuits(distance):
             noisy = noise.uniform(options.p).apply(build())
             for decoder in ("mwpm", "mwpm-correlated"):
                 shots, wrong, streamed, only_windows, only_whole, plan = compare(
-                    noisy, regions, decoder=decoder, errors=options.errors, seed=distance
+                    noisy, decoder=decoder, errors=options.errors, seed=distance
                 )
                 ratio = streamed / max(1, wrong)
                 # As in `qec bench streaming`: logarithm of a ratio of paired proportions.
