@@ -16,7 +16,7 @@ WINDOW_RUN = record(
 STREAM = record(
     rows=Pool(np.uint8, "max_rows * num_columns"),  # uncommitted layers, one byte per detector
     flips=Pool(np.uint8, "flip_bytes"),  # observables flipped by committed edges
-    runs=Pool(WINDOW_RUN, "num_runs"),  # graphs of a shot's windows, in order; the last run has no end
+    runs=Pool(WINDOW_RUN, "num_runs"),  # graphs of a shot's windows, in order, from graph 0 on
     num_runs=_i8,
     num_columns=_i8,
     max_rows=_i8,
@@ -28,4 +28,5 @@ STREAM = record(
     weight=_i8,  # of committed edges
     num_windows=_i8,  # decoded since the start of the shot
     run=_i8,  # of the next window
+    graph=_i8,  # number of its graph
 )

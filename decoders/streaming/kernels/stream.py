@@ -30,6 +30,7 @@ def reset_stream(stream):
     stream.first_layer = 0
     stream.num_windows = 0
     stream.run = 0
+    stream.graph = 0
 
 
 @kernel
@@ -179,21 +180,29 @@ def decode_window(stream, graph, work, layers):
 
 
 @kernel
-def window_graph(stream):
-    """Return the index of the next window's graph. Writes STREAM.run."""
+def advance_graph(stream):
+    """Choose the graph of the next window. Writes STREAM.run and graph."""
     runs = pool(stream, "runs")
-    while stream.run + 1 < stream.num_runs and runs[stream.run + 1].first <= stream.num_windows:
+    if stream.run + 1 < stream.num_runs and runs[stream.run + 1].first == stream.num_windows:
         stream.run += 1
-    run = runs[stream.run]
-    return run.graph + (stream.num_windows - run.first) % run.period
+        stream.graph = runs[stream.run].graph
+    else:
+        # No remainder of the window's number: a division would add an exception to the loop over rows.
+        run = runs[stream.run]
+        stream.graph += 1
+        if stream.graph == run.graph + run.period:
+            stream.graph = run.graph
 
 
 @kernel
 def decode_if_full(stream, graphs, work):
-    """Decode a window if the rows fill one, with the graph of `window_graph`; return a status."""
+    """Decode a window if the rows fill one, with graph number STREAM.graph; return a status."""
     if stream.num_rows < stream.window:
         return OK
-    return decode_window(stream, graphs[window_graph(stream)], work, stream.commit)
+    status = decode_window(stream, graphs[stream.graph], work, stream.commit)
+    if status == OK:
+        advance_graph(stream)
+    return status
 
 
 @entry_point
