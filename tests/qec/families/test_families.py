@@ -8,11 +8,13 @@ import stim
 
 import qec
 from qec import families, noise
+from qec.codes.code import Basis
 from qec.families.bias import with_bias
 from qec.families.erasure import with_erasure
 from qec.families.heavy_hexagon import heavy_hexagon_circuit
 from qec.families.honeycomb import honeycomb_circuit
 from qec.families.lattice_surgery import lattice_surgery_circuit
+from qec.families.patch_growth import patch_growth_circuit
 from qec.families.stability import stability_circuit
 from qec.families.superdense import superdense_circuit
 from qec.families.toric import toric_circuit
@@ -294,7 +296,7 @@ def test_toric_rounds_and_observables() -> None:
 @pytest.mark.parametrize("basis", ["x", "z"])
 @pytest.mark.parametrize("heights", [(3, 6), (6, 3), (3, 5, 2, 5, 3)])
 def test_growing_and_shrinking_patches(basis: Basis, heights: tuple[int, ...]) -> None:
-    """Logical operators survive; the distance in basis Z is that of the smallest height, in basis X the width."""
+    """Logical operators survive; the distance is the smallest height in basis Z, the width in basis X."""
     clean = patch_growth_circuit(heights=heights, width=4, rounds=2, basis=basis)
     dem = noise.uniform(0.001).apply(clean).detector_error_model(decompose_errors=True)  # deterministic
     assert len(dem.shortest_graphlike_error()) == (min(heights) if basis == "z" else 4)
