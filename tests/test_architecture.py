@@ -458,7 +458,7 @@ def test_a_module_that_imports_its_own_face_is_a_circle(house: Path) -> None:
 
 
 def test_a_face_with_work_in_it_is_found(house: Path) -> None:
-    (house / "qec" / "__init__.py").write_text("X = 1\n" + "\n" * 40)
+    (house / "qec" / "__init__.py").write_text("X = 1\n" + "\n" * MAX_FACE_LINES)
     assert len(bad_faces(house)) == 2
 
 

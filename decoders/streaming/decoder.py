@@ -1,11 +1,11 @@
-"""Streaming decoder of one logical qubit: constant memory, constant time per cycle, any number of cycles."""
+"""Streaming decoder: constant memory, constant time per cycle, any number of cycles, any circuit."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import stim
@@ -13,60 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
-from decoders.matching.workspace import Pools, SearchGraph, Workspace, read_only
+from decoders.matching.workspace import Pools, SearchGraph, read_only
+from decoders.model.hyperedges import Hyperedges
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
 from decoders.streaming.kernels.layout import STREAM
-from decoders.streaming.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
-from decoders.streaming.windows import WindowPlan, cut_graph
+from decoders.streaming.parts import StreamParts
+from decoders.streaming.schedule import Schedule, WindowGraphs, num_windows
+from decoders.streaming.windows import WindowPlan
 
-#: Decoders of windows by name, and whether they match twice.
-WINDOW_DECODERS = {"mwpm": False, "mwpm-correlated": True}
-
-
-def model_for(name: str, dem: stim.DetectorErrorModel) -> LayeredModel:
-    """Build the layered model of a DEM for a decoder of windows.
-
-    Args:
-        name: "mwpm" or "mwpm-correlated".
-        dem: see `LayeredModel.from_dem`.
-
-    Raises:
-        ValueError: an unknown decoder, or a model without layers.
-    """
-    if name not in WINDOW_DECODERS:
-        known = ", ".join(WINDOW_DECODERS)
-        raise ValueError(f"no decoder for windows is named '{name}': choose from {known}")
-    return LayeredModel.from_dem(dem, correlated=WINDOW_DECODERS[name])
-
-
-class StreamParts(NamedTuple):
-    """Records of a streaming decoder, see decoders.kernels.layout."""
-
-    #: STREAM (1,)
-    stream: NDArray[Any]
-    #: GRAPH (2,): of the first window of a shot, and of the others.
-    windows: NDArray[Any]
-    #: GRAPH (2 * (most_layers + 1),): graph of the last n layers of a shot, at index n if nothing has been
-    #: committed, else at most_layers + 1 + n; zero where no shot can end in this way.
-    endings: NDArray[Any]
-    work: Workspace
-    most_layers: int
-    #: Layers of the shortest shot.
-    fewest_layers: int
-    #: Whether shots may be longer by any number of periods; otherwise the only length is `fewest_layers`.
-    repeats: bool
-    #: Layers of a period.
-    period: int
-    num_columns: int
-    measurements: MeasurementModel | None
-    #: SHA-256 of model and windows.
-    digest: bytes
+# Layer of an observable that errors of any cycle may flip.
+_AT_END = np.iinfo(np.int64).max
 
 
 class StreamingDecoder:
-    """Decoder of one logical qubit, cycle by cycle.
+    """Decoder of a stream of detection events, cycle by cycle.
 
     Overlapping windows (Dennis et al., quant-ph/0110143, section VI): once `commit + buffer` cycles have
     arrived, they are matched exactly within the window, with open time boundary in the future; edges that
@@ -103,17 +66,18 @@ class StreamingDecoder:
         self._plan = plan
         self._reader = FrameReader(model=model, measurements=measurements)
         self._finished = False
+        if model.bulk and not plan.fixed and plan.commit % model.period:
+            raise ValueError(
+                f"commit={plan.commit}: must be a multiple of the model's period, {model.period}"
+            )
+        #: Whether shots may be longer by any number of periods.
+        self._repeats = bool(model.bulk) and not plan.fixed
+        self._last_flips = model.last_flips
+        if self._repeats:
+            self._last_flips = np.where(self._last_flips < len(model.first), self._last_flips, _AT_END)
         self._endings: dict[tuple[bool, int], SearchGraph] = {}
-        self._windows: list[SearchGraph] = []
-        if model.bulk:
-            if plan.commit % model.period:
-                raise ValueError(
-                    f"commit={plan.commit}: must be a multiple of the model's period, {model.period}"
-                )
-            self._windows = [
-                cut_graph(model, first=first, count=plan.window, to_end=False, commit=(0, plan.commit))
-                for first in (0, len(model.first))
-            ]
+        self._cuts = WindowGraphs(model, plan)
+        self._schedule = Schedule.of(model, plan, self._cuts)
         self._start()
 
     def __repr__(self) -> str:
@@ -134,29 +98,36 @@ class StreamingDecoder:
         commit: int | None = None,
         buffer: int | None = None,
         decoder: str = "mwpm",
+        layers: ArrayLike | None = None,
+        hyperedges: Hyperedges = "refuse",
     ) -> StreamingDecoder:
-        """Construct a streaming decoder for a memory circuit; cost and memory do not depend on its length.
+        """Construct a streaming decoder; cost and memory do not depend on the lengths of REPEAT blocks.
+
+        If one part of the circuit repeats, as in a memory, and the regions of windows contain all cycles
+        before and after it, then shots may have any length. Otherwise they have the length of the circuit.
 
         Args:
             circuit: detectors have coordinates, usually (x, y, t) or (x, t); see
                 `decoders.streaming.detector_grid`.
-            commit: cycles that a window makes final. Default: four times the distance. Must be a multiple of
-                the period with which cycles repeat.
-            buffer: further cycles of a window. Default: the distance, so that a quarter of all cycles is
-                decoded twice.
+            commit: cycles that a window makes final. Default: four times the default buffer. Must be a
+                multiple of the period with which the cycles of shots of any length repeat.
+            buffer: further cycles of a window. Default: the number of cycles that a logical error of fewest
+                errors extends over, in a memory the distance; a quarter of all cycles is decoded twice.
             decoder: decoder of windows, "mwpm" or "mwpm-correlated".
+            layers: int (detectors,), the cycle of each detector, instead of time coordinates. The columns of
+                a frame are then the detectors of each cycle in their order.
+            hyperedges: treatment of errors with more than two detectors that stim cannot decompose, as after
+                transversal gates; see `resolve_hyperedges`.
 
         Raises:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
                 `LayeredModel.from_dem`).
         """
-        model = model_for(
-            decoder, circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-        )
+        model = model_for(decoder, graphlike_dem(circuit, hyperedges), layers=layers)
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
-            measurements=MeasurementModel.from_circuit(circuit, model),
+            measurements=MeasurementModel.from_circuit(circuit, model) if layers is None else None,
         )
 
     @classmethod
@@ -167,12 +138,13 @@ class StreamingDecoder:
         commit: int | None = None,
         buffer: int | None = None,
         decoder: str = "mwpm",
+        layers: ArrayLike | None = None,
     ) -> StreamingDecoder:
         """Construct a streaming decoder for a DEM; it accepts detection events only, no measurements.
 
         Args and errors as in `from_circuit`, except `dem`, see `LayeredModel.from_dem`.
         """
-        model = model_for(decoder, dem)
+        model = model_for(decoder, dem, layers=layers)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
     @property
@@ -204,6 +176,23 @@ class StreamingDecoder:
     def committed_cycles(self) -> int:
         """Cycles whose errors are final."""
         return int(self._record["first_layer"][0])
+
+    @property
+    def cycles_until_final(self) -> NDArray[np.int64]:
+        """Cycles of a shot after which each observable is final, int64 (observables,).
+
+        An observable is final when the last cycle with an error that flips it is committed; -1 if it is so
+        only with `finish`, 0 if no error flips it.
+        """
+        windows = self._last_flips // self.commit + 1
+        cycles = np.where(windows == 0, 0, (windows - 1) * self.commit + self._plan.window)
+        most = np.iinfo(np.int64).max if self._repeats else self._model.num_layers - 1
+        return np.where((self._last_flips == _AT_END) | (cycles > most), -1, cycles)
+
+    @property
+    def final_observables(self) -> NDArray[np.bool_]:
+        """Observables that no later cycle of the shot changes, bool (observables,)."""
+        return (self._last_flips < self.committed_cycles) | self._finished
 
     def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
         """Convert whole shots in stim's order to frames.
@@ -238,8 +227,8 @@ class StreamingDecoder:
         if self._finished:
             raise ValueError("push after finish: call reset to start the next shot")
         rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
-        if not self._windows and self.num_cycles + len(rows) >= self._model.num_layers:
-            raise ValueError(f"this memory takes exactly {self._model.num_layers - 1} cycles before finish")
+        if not self._repeats and self.num_cycles + len(rows) >= self._model.num_layers:
+            raise ValueError(f"this circuit takes exactly {self._model.num_layers - 1} cycles before finish")
         first_cycle = self.num_cycles if kind == "measurements" else 0
         rows, packed = self._reader.events(rows, bit_packed=bit_packed, kind=kind, first_cycle=first_cycle)
         rows = read_only(rows)
@@ -273,7 +262,7 @@ class StreamingDecoder:
         """
         if self._finished:
             raise ValueError("finish after finish: call reset to start the next shot")
-        self._model.check_length(self.num_cycles + 1)
+        self._check_length(self.num_cycles + 1)
         rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
         stream.add_rows(self._record, read_only(rows), int(packed))
         graph = self._ending(self.committed_cycles, self.num_cycles - self.committed_cycles)
@@ -314,7 +303,7 @@ class StreamingDecoder:
         if frames.max(initial=0) > 1:
             raise ValueError(f"frames contain {frames.max()}: all values must be 0 or 1")
         num_layers = frames.shape[1]
-        self._model.check_length(num_layers)
+        self._check_length(num_layers)
         expected = (len(frames), (self.num_observables + 7) // 8)
         if predictions is None:
             predictions = np.zeros(expected, dtype=np.uint8)
@@ -325,9 +314,7 @@ class StreamingDecoder:
             )
         frames = read_only(np.ascontiguousarray(frames))
         committed = self._layers_before_ending(num_layers)
-        graphs = np.zeros(3, dtype=layout.GRAPH)
-        graphs[:2] = self._graphs
-        graphs[2] = self._ending(committed, num_layers - committed).record[0]
+        graphs = self._schedule.records(self._ending(committed, num_layers - committed))
         self.reset()
         shot = 0
         while True:
@@ -356,7 +343,9 @@ class StreamingDecoder:
         """
         self.reset()
         cycles = self._model.num_layers - 1
-        if cycles > self._plan.window:  # the shortest shot that ends with equally many uncommitted layers
+        if (
+            self._repeats and cycles > self._plan.window
+        ):  # the shortest shot that ends with equally many uncommitted layers
             cycles = self._plan.window + (cycles - self._plan.window) % self._plan.commit
         self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
@@ -368,8 +357,10 @@ class StreamingDecoder:
         A memory of fixed length ignores `cycles`; otherwise the shot has at least the shortest length, and
         more cycles than requested where not all lengths are possible.
         """
-        shortest = len(self._model.first) + len(self._model.last)
-        num_layers = self._model.longest_length(max(cycles + self._model.period, shortest))
+        num_layers = self._model.num_layers
+        if self._repeats:
+            shortest = len(self._model.first) + len(self._model.last)
+            num_layers = self._model.longest_length(max(cycles + self._model.period, shortest))
         return self._model.sample_layers(num_layers, seed=seed)
 
     def parts(self) -> StreamParts:
@@ -378,17 +369,21 @@ class StreamingDecoder:
         All endings are built here, so that no shot waits for one. The records belong to this decoder and live
         as long as it does: use either them or `push` and `finish`.
         """
-        longest = self._plan.window if self._windows else self._model.num_layers
-        shortest = len(self._model.first) + len(self._model.last)
+        model, plan = self._model, self._plan
+        if self._repeats:
+            shortest = len(model.first) + len(model.last)
+            longest = plan.window
+            starts = {0: range(shortest, longest + 1), plan.commit: range(plan.buffer + 1, longest + 1)}
+        else:
+            shortest = model.num_layers
+            committed = self._layers_before_ending(shortest)
+            longest = shortest - committed
+            starts = {committed: range(longest, longest + 1)}
         endings = np.zeros((2, longest + 1), dtype=layout.GRAPH)
-        period = self._model.period
-        for count in range(shortest, longest + 1, period):
-            endings[0, count] = self._ending(0, count).record[0]
-        if self._windows:
-            for count in range(self._plan.buffer + 1, longest + 1):
-                if (count - shortest) % period:
-                    continue
-                endings[1, count] = self._ending(self._plan.commit, count).record[0]
+        for start, counts in starts.items():
+            for count in counts:
+                if not self._repeats or (count - shortest) % model.period == 0:
+                    endings[int(start > 0), count] = self._ending(start, count).record[0]
         return StreamParts(
             stream=self._record,
             windows=self._graphs,
@@ -396,20 +391,23 @@ class StreamingDecoder:
             work=self._work,
             most_layers=longest,
             fewest_layers=shortest,
-            repeats=bool(self._windows),
-            period=period,
-            num_columns=self._model.num_columns,
+            repeats=self._repeats,
+            period=model.period if self._repeats else 1,
+            num_columns=model.num_columns,
             measurements=self._reader.measurements,
             digest=self._digest(),
         )
 
     def _digest(self) -> bytes:
-        """Compute a digest of model and windows, equal for memories of different lengths."""
-        model = self._model
+        """Compute a digest of model and windows, equal for memories that differ only in their length."""
+        model, plan = self._model, self._plan
         name = "mwpm" if model.implied is None else "mwpm-correlated"
-        digest = hashlib.sha256(f"{name} {self._plan} {self.num_observables}".encode())
+        regions = f"WindowPlan(commit={plan.commit}, buffer={plan.buffer})"
+        if plan.fixed:
+            regions += f" {model.stretches}"
+        digest = hashlib.sha256(f"{name} {regions} {self.num_observables}".encode())
         digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
-        for edges in (*model.first, *model.bulk, *model.last):
+        for edges in model.edges if plan.fixed else (*model.first, *model.bulk, *model.last):
             for name in ("column", "later", "other", "weight", "observables"):
                 digest.update(getattr(edges, name).tobytes())
         return digest.digest()
@@ -417,55 +415,69 @@ class StreamingDecoder:
     def _start(self) -> None:
         """Allocate all memory that shots write to."""
         model, plan = self._model, self._plan
-        most_rows = max(plan.window, 0 if model.bulk else model.num_layers) + 1
+        # The longest ending needs the largest workspace. It has at most as many layers as a window.
+        if self._repeats:
+            longest = model.longest_length(plan.window)
+            endings = [self._ending(0, longest), self._ending(plan.commit, longest)]
+        else:
+            committed = self._layers_before_ending(model.num_layers)
+            longest = model.num_layers - committed
+            endings = [self._ending(committed, longest)]
+        windows = self._schedule.graphs
+        most_rows = max(plan.window if windows else 0, longest) + 1
         flip_bytes = (model.num_observables + 7) // 8
         self._pools = Pools(STREAM)
         self._pools.own(
             rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
             flips=np.zeros(flip_bytes, dtype=np.uint8),
+            runs=self._schedule.runs,
         )
         self._pools.set(
+            num_runs=len(self._schedule.runs),
             num_columns=model.num_columns,
             max_rows=most_rows,
             commit=plan.commit,
-            window=plan.window if self._windows else most_rows + 1,
+            window=plan.window if windows else most_rows + 1,
             flip_bytes=flip_bytes,
         )
         self._record = self._pools.record
         self._last_packed = self._pools.arrays["flips"].tobytes()
-        self._last_flips = np.zeros(model.num_observables, dtype=np.bool_)
-        self._graphs = np.zeros(2, dtype=layout.GRAPH)
-        for at, graph in enumerate(self._windows):
-            self._graphs[at] = graph.record[0]
-        # An ending has at most as many layers as a window; the longest needs the largest workspace.
-        longest = model.longest_length(plan.window) if self._windows else model.num_layers
-        self._work = SecondWorkspace(
-            *self._windows, self._ending(0, longest), self._ending(plan.commit, longest)
-        )
+        self._unpacked = np.zeros(model.num_observables, dtype=np.bool_)
+        self._graphs = self._schedule.records()
+        self._work = SecondWorkspace(*windows, *endings)
         self._finished = False
 
     def _ending(self, first_layer: int, count: int) -> SearchGraph:
         """Return the graph of the last `count` layers of a shot, which begin at `first_layer`."""
-        first = 0 if first_layer == 0 or not self._model.bulk else len(self._model.first)
-        key = (first == 0, count)
+        key = (first_layer == 0, count)
         if key not in self._endings:
-            self._endings[key] = cut_graph(self._model, first=first, count=count, to_end=True)
+            self._endings[key] = self._cuts.cut(first_layer, count, to_end=True)
         return self._endings[key]
+
+    def _check_length(self, num_layers: int) -> None:
+        """Check that a shot may have this number of layers.
+
+        Raises:
+            ValueError: it may not.
+        """
+        if self._plan.fixed and num_layers != self._model.num_layers:
+            raise ValueError(
+                f"{num_layers} layers: with commit={self.commit} and buffer={self.buffer} shots have the "
+                f"{self._model.num_layers} layers of the circuit"
+            )
+        self._model.check_length(num_layers)
 
     def _layers_before_ending(self, num_layers: int) -> int:
         """Return the number of layers of a shot that are committed before its ending is decoded."""
-        pushed = num_layers - 1
-        if not self._windows or pushed < self._plan.window:
-            return 0
-        return ((pushed - self._plan.window) // self._plan.commit + 1) * self._plan.commit
+        return num_windows(self._plan, num_layers) * self._plan.commit if self._schedule.graphs else 0
 
     def _flips(self) -> NDArray[np.bool_]:
         committed = self._pools.arrays["flips"]
         packed = committed.tobytes()
         if packed != self._last_packed:  # most frames complete no window; unpacking takes a cycle's time
             bits = np.unpackbits(committed, count=self._model.num_observables, bitorder="little")
-            self._last_packed, self._last_flips = packed, bits.view(np.bool_)
-        return self._last_flips.copy()
+            self._last_packed, self._unpacked = packed, bits.view(np.bool_)
+        return self._unpacked.copy()
 
     def _check(self, status: int) -> None:
         if status == layout.NO_PARTNER:

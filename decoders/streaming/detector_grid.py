@@ -8,10 +8,12 @@ readout often have the time of the last cycle: they become a separate layer.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 #: Used instead of a coordinate: a layer ends where a position occurs again, in order of detectors.
 BY_ORDER = -1
+#: Used instead of a coordinate: the caller states the layer of each detector.
+BY_CALLER = -2
 
 # Times closer than this are equal: sums of shifts are not exact.
 _SAME_TIME = 1e-6
@@ -23,7 +25,7 @@ Floats = NDArray[np.float64]
 class TimeAxis(NamedTuple):
     """Derivation of layers from times."""
 
-    #: Index of the time coordinate, or BY_ORDER.
+    #: Index of the time coordinate, BY_ORDER or BY_CALLER.
     axis: int
     #: Length of a cycle in units of the time coordinate.
     unit: float
@@ -32,7 +34,7 @@ class TimeAxis(NamedTuple):
 class DetectorGrid(NamedTuple):
     """Detectors as a grid of layers and columns."""
 
-    #: int64 (detectors,): layer of each detector; no layer is empty.
+    #: int64 (detectors,): layer of each detector; none is empty, except with BY_CALLER.
     layer: Integers
     #: int64 (detectors,): column of each detector; unique within a layer.
     column: Integers
@@ -130,6 +132,31 @@ def assign_layers(coordinates: Floats, *, axis: int, unit: float | None = None) 
     if axis != BY_ORDER:
         stabilizers = np.delete(stabilizers, axis, axis=1)
     return DetectorGrid(layer, column, stabilizers, crowd, TimeAxis(axis, unit))
+
+
+def given_layers(layers: ArrayLike, *, num_detectors: int) -> DetectorGrid:
+    """Use layers that the caller states; columns count the detectors of each layer in their order.
+
+    Args:
+        layers: int (detectors,), at least 0; layers without detectors are kept.
+        num_detectors: of the model.
+
+    Raises:
+        ValueError: layers that are no such array.
+    """
+    given = np.asarray(layers)
+    if given.shape != (num_detectors,):
+        raise ValueError(
+            f"layers have shape {given.shape}, expected one for each of {num_detectors} detectors"
+        )
+    if given.size and not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"layers of dtype {given.dtype}: must be integers of at least 0")
+    layer = given.astype(np.int64)
+    if layer.min(initial=0) < 0:
+        raise ValueError(f"layer {layer.min()}: must be at least 0")
+    column = _ranks(layer, np.zeros_like(layer)) if layer.size else layer
+    columns = int(column.max(initial=-1)) + 1
+    return DetectorGrid(layer, column, np.zeros((columns, 0)), 1, TimeAxis(BY_CALLER, 1.0))
 
 
 def _times(coordinates: Floats, axis: int) -> Floats:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from decoders.model.matching_graph import MatchingGraph
 from decoders.model.repeat_blocks import Block, Run, Shortened, repeating_part
 from decoders.streaming.detector_grid import BY_ORDER, DetectorGrid, assign_layers, possible_axes
+from decoders.streaming.stretches import Stretch
 
 
 class LayerEdges(NamedTuple):
@@ -53,18 +54,36 @@ class Layered(NamedTuple):
     number_in_layer: NDArray[np.int64]
     #: int64 (layers, columns): detector indices, -1 where a layer has no detector.
     detectors: NDArray[np.int64]
-    #: The periodic run of layers; None if no layers repeat.
+    #: int64 (layers,), equal for layers with equal detectors and edges.
+    kinds: NDArray[np.int64]
+    #: The only periodic run of layers; None if there are several, or no layers repeat.
     run: Run | None
     #: Detectors in a period; 0 without one, or if detectors are not numbered period by period.
     per_period: int
+    #: For each shortened block: its run, the first layer in its middle, and the detectors in a period.
+    of_blocks: list[tuple[Run, int, int]]
+
+    def stretches(self, blocks: Sequence[Block]) -> tuple[Stretch, ...] | None:
+        """Return the layers left out with these blocks; None if they are no whole periods."""
+        found = []
+        for block, (run, at, per_period) in zip(blocks, self.of_blocks, strict=True):
+            periods, rest = divmod(block.detectors_left_out, per_period)
+            if rest:
+                return None
+            found.append(Stretch(at, run.period, periods * run.period, block.detectors_left_out))
+        return tuple(found)
 
 
-def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None, str]:
+def find_layers(
+    graph: MatchingGraph, short: Shortened, *, several: bool = False
+) -> tuple[Layered | None, str]:
     """Sort a graph into layers along the coordinate along which it repeats.
 
     Args:
         graph: matching graph of the shortened model.
         short: that model.
+        several: whether each shortened block may repeat in a way of its own; otherwise all of them are in one
+            periodic run.
 
     Returns:
         The layers, and an empty string; or None and the reason.
@@ -80,17 +99,21 @@ def find_layers(graph: MatchingGraph, short: Shortened) -> tuple[Layered | None,
             break
         grid = assign_layers(graph.detector_coordinates, axis=axis)
         crowded &= grid.most_per_position > 2
-        layered, reason = _sort(graph, grid, short.blocks)
+        layered, reason = sort_layers(graph, grid, short.blocks, several=several)
         refusal = refusal or reason
         if layered is None:
             continue
+        if several:
+            return layered, ""
         if layered.run is not None and (without_run is None or layered.run.num_periods > 2):
             return layered, ""
         without_run = without_run or layered
     return without_run, refusal
 
 
-def _sort(graph: MatchingGraph, grid: DetectorGrid, blocks: Sequence[Block]) -> tuple[Layered | None, str]:
+def sort_layers(
+    graph: MatchingGraph, grid: DetectorGrid, blocks: Sequence[Block], *, several: bool = False
+) -> tuple[Layered | None, str]:
     """Sort a graph into given layers; None and the reason if the shortened blocks do not repeat."""
     num_layers = int(grid.layer.max(initial=0)) + 1
     detectors = np.full((num_layers, grid.stabilizers.shape[0]), -1, dtype=np.int64)
@@ -98,33 +121,41 @@ def _sort(graph: MatchingGraph, grid: DetectorGrid, blocks: Sequence[Block]) -> 
     edges, layer_of, number = _edges_by_layer(graph, grid.layer, grid.column, num_layers)
     kinds = _kinds(edges, detectors >= 0)
     repeated = [grid.layer[block.middle] for block in blocks]
-    layers = np.concatenate(repeated) if blocks else np.zeros(0, dtype=np.int64)
-    run = repeating_part(kinds, including=layers)
-    if blocks and run is None:
-        return None, _changing(kinds, edges, detectors >= 0, layers)
-    per_period = 0
-    if run is not None:
-        per_period = int((detectors[run.start : run.start + run.period] >= 0).sum())
-        earlier, later = (
-            detectors[run.start : run.stop - run.period],
-            detectors[run.start + run.period : run.stop],
-        )
-        if not (later - earlier == per_period)[earlier >= 0].all():
-            per_period = 0
-            if blocks:
+    everywhere = np.concatenate(repeated) if blocks else np.zeros(0, dtype=np.int64)
+    run = None
+    if several:
+        runs = [repeating_part(kinds, including=layers) for layers in repeated]
+    else:
+        run = repeating_part(kinds, including=everywhere)
+        runs = [run] * len(blocks)
+    of_blocks = []
+    for run_of_block, layers in zip(runs, repeated, strict=True):
+        if run_of_block is None:
+            return None, _changing(kinds, edges, detectors >= 0, layers if several else everywhere)
+        per_period = _detectors_per_period(detectors, run_of_block)
+        if not per_period:
+            return None, (
+                "the detectors of the repeated cycles are not numbered cycle by cycle; decode whole "
+                "shots with 'mwpm' instead"
+            )
+        for at, layer in enumerate(edges[: run_of_block.start]):
+            furthest = int(layer.later.max(initial=0))
+            if at + furthest >= run_of_block.stop:
                 return None, (
-                    "the detectors of the repeated cycles are not numbered cycle by cycle; decode whole "
-                    "shots with 'mwpm' instead"
+                    f"an error of cycle {at} flips a detector {furthest} cycles later; streaming needs "
+                    "errors that reach less far, decode whole shots with 'mwpm' instead"
                 )
-        if blocks:
-            for at, layer in enumerate(edges[: run.start]):
-                furthest = int(layer.later.max(initial=0))
-                if at + furthest >= run.stop:
-                    return None, (
-                        f"an error of cycle {at} flips a detector {furthest} cycles later; streaming needs "
-                        "errors that reach less far, decode whole shots with 'mwpm' instead"
-                    )
-    return Layered(grid, edges, layer_of, number, detectors, run, per_period), ""
+        of_blocks.append((run_of_block, int(layers.min()), per_period))
+    per_period = _detectors_per_period(detectors, run) if run is not None else 0
+    return Layered(grid, edges, layer_of, number, detectors, kinds, run, per_period, of_blocks), ""
+
+
+def _detectors_per_period(detectors: NDArray[np.int64], run: Run) -> int:
+    """Count the detectors in a period of a run; 0 if they are not numbered period by period."""
+    per_period = int((detectors[run.start : run.start + run.period] >= 0).sum())
+    earlier = detectors[run.start : run.stop - run.period]
+    later = detectors[run.start + run.period : run.stop]
+    return per_period if (later - earlier == per_period)[earlier >= 0].all() else 0
 
 
 def _edges_by_layer(
@@ -194,5 +225,5 @@ def _changing(
         found += f", another {counts[1][0]} and {counts[1][1]}"
     return (
         f"the repeated cycles of this model do not have the same errors in each cycle: {found}; streaming "
-        "takes one part that repeats, with any period; decode whole shots with 'mwpm' instead"
+        "takes REPEAT blocks that repeat with any period; decode whole shots with 'mwpm' instead"
     )

@@ -83,9 +83,9 @@ class MeasurementModel:
 
         Returns:
             The model; None if the measurements are not the same in every cycle, if there is only one cycle,
-            or if parities depend on sweep bits.
+            if several parts of the circuit repeat, or if parities depend on sweep bits.
         """
-        if circuit.num_sweep_bits:
+        if circuit.num_sweep_bits or (model.stretches and model.run is None):
             return None
         for seen in range(KEPT_REPEATS, 2 * KEPT_REPEATS):
             short, left_out = shorten_circuit(circuit, seen=seen)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph
-from decoders.streaming.decoder import model_for
+from decoders.model.hyperedges import Hyperedges
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
 from decoders.streaming.kernels.layout import STREAM
-from decoders.streaming.layers import LayeredModel
+from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
-from decoders.streaming.windows import WindowPlan, cut_graph, cut_layers
+from decoders.streaming.schedule import WindowGraphs, graph_records, num_windows
+from decoders.streaming.windows import Cut, WindowPlan, cut_layers
 
 Rows = NDArray[np.uint8]
 
@@ -74,41 +76,29 @@ class ParallelStreamingDecoder:
             raise ValueError(f"block={block}: must be at least 1 cycle")
         if threads < 1:
             raise ValueError(f"threads={threads}: must be at least 1")
-        if not model.bulk:
-            raise ValueError(
-                f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use StreamingDecoder"
-            )
-        if model.num_final_only:
-            raise ValueError(
-                "the last cycles of this memory have detectors where the repeated ones have none: use "
-                "StreamingDecoder"
-            )
-        for name, cycles in (("commit", plan.commit), ("buffer", plan.buffer)):
-            if cycles % model.period:
-                raise ValueError(f"{name}={cycles}: must be a multiple of the model's period, {model.period}")
-        _check_gap(model, plan)
-        windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
+        if not plan.fixed:
+            if not model.bulk:
+                raise ValueError(
+                    f"a memory of {model.num_layers - 1} cycles has no repeating bulk: use a fixed plan"
+                )
+            if model.num_final_only:
+                raise ValueError(
+                    "the last cycles of this memory have detectors where the repeated ones have none: use "
+                    "StreamingDecoder"
+                )
+            for name, cycles in (("commit", plan.commit), ("buffer", plan.buffer)):
+                if cycles % model.period:
+                    raise ValueError(
+                        f"{name}={cycles}: must be a multiple of the model's period, {model.period}"
+                    )
+        self._windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
         self._model = model
         self._plan = plan
-        self._period = windows * plan.commit + plan.buffer
+        self._period = self._windows * plan.commit + plan.buffer
         self._reader = FrameReader(model=model, measurements=measurements)
-        bulk = len(model.first)
-        start = (0, plan.commit)
-        self._head = cut_graph(model, first=0, count=plan.window, to_end=False, commit=start)
-        self._bulk = cut_graph(model, first=bulk, count=plan.window, to_end=False, commit=start)
-        self._open = cut_graph(
-            model,
-            first=bulk,
-            count=plan.buffer + plan.window,
-            to_end=False,
-            open_past=True,
-            commit=(plan.buffer, plan.buffer + plan.commit),
-        )
-        self._gap = cut_graph(model, first=bulk, count=plan.buffer, to_end=False, open_future=False)
-        self._endings: dict[tuple[bool, bool, int], SearchGraph] = {}
-        longest_start = self._ending(model.longest_length(plan.window), 0)
-        longest = model.longest_length(plan.buffer + plan.window)
-        self._largest = [self._open, longest_start, self._ending(longest, plan.buffer)]
+        self._cuts = WindowGraphs(model, plan)
+        self._graphs: dict[tuple[Any, ...], list[SearchGraph]] = {}
+        self._largest = self._cut_all() if plan.fixed else self._cut_longest()
         self._pool = ThreadPoolExecutor(max_workers=threads)
         self._most_running = 2 * threads
         self._idle: deque[_Worker] = deque()
@@ -126,27 +116,26 @@ class ParallelStreamingDecoder:
         buffer: int | None = None,
         block: int | None = None,
         decoder: str = "mwpm",
+        layers: ArrayLike | None = None,
+        hyperedges: Hyperedges = "refuse",
     ) -> ParallelStreamingDecoder:
-        """Construct a decoder for a memory circuit.
+        """Construct a decoder for a circuit.
 
         Args:
-            circuit, commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+            circuit, commit, buffer, decoder, layers, hyperedges: see `StreamingDecoder.from_circuit`.
             threads: number of blocks decoded at the same time.
             block: cycles in a block, rounded to whole windows; default 500.
 
         Raises:
-            ValueError: see `StreamingDecoder.from_circuit`; a memory too short to be divided, or detectors
-                without a boundary.
+            ValueError: see `StreamingDecoder.from_circuit`; detectors without a boundary.
         """
-        model = model_for(
-            decoder, circuit.detector_error_model(decompose_errors=True, approximate_disjoint_errors=True)
-        )
+        model = model_for(decoder, graphlike_dem(circuit, hyperedges), layers=layers)
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
             threads=threads,
             block=block,
-            measurements=MeasurementModel.from_circuit(circuit, model),
+            measurements=MeasurementModel.from_circuit(circuit, model) if layers is None else None,
         )
 
     def __enter__(self) -> ParallelStreamingDecoder:
@@ -181,6 +170,8 @@ class ParallelStreamingDecoder:
         if self._finished:
             raise ValueError("push after finish: call reset to start the next shot")
         rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
+        if self._plan.fixed and self.num_cycles + len(rows) >= self._model.num_layers:
+            raise ValueError(f"this circuit takes exactly {self._model.num_layers - 1} cycles before finish")
         rows, packed = self._reader.events(
             rows, bit_packed=bit_packed, kind=kind, first_cycle=self.num_cycles
         )
@@ -202,6 +193,8 @@ class ParallelStreamingDecoder:
         """Append the layer made from the data readout and end the shot; see `StreamingDecoder.finish`."""
         if self._finished:
             raise ValueError("finish after finish: call reset to start the next shot")
+        if self._plan.fixed and self.num_cycles + 1 != self._model.num_layers:
+            raise ValueError(f"this circuit takes exactly {self._model.num_layers - 1} cycles before finish")
         self._model.check_length(self.num_cycles + 1)
         rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
         if packed:
@@ -221,7 +214,7 @@ class ParallelStreamingDecoder:
         self._gaps: deque[Future[Rows]] = deque()
         self._flips[:] = 0
         self._before: tuple[Rows, Rows] | None = None  # gap after the last block: remaining, original events
-        self._original: deque[Rows] = deque()
+        self._original: deque[tuple[int, Rows]] = deque()
         # Rows of the gap before the block being filled, of the block, and of the gap after it.
         self._rows = self._new_rows(context=0)
         self._num_rows = 0
@@ -231,7 +224,8 @@ class ParallelStreamingDecoder:
     def warm_up(self) -> None:
         """Compile the kernels, or load them from the cache."""
         self.reset()
-        self.push(np.zeros((2 * self._period, self._model.num_columns), dtype=np.uint8))
+        cycles = self._model.num_layers - 1 if self._plan.fixed else 2 * self._period
+        self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
         self.reset()
 
@@ -250,43 +244,97 @@ class ParallelStreamingDecoder:
         self._collect(wait_for=self._most_running)
 
     def _submit(self, layers: Rows, *, ending: bool) -> None:
-        context = self._plan.buffer if self._first_layer else 0
-        graphs = [self._open if context else self._head, self._bulk]
-        if ending:
-            graphs.append(self._ending(len(layers), context))
-        self._original.append(layers[:context])
+        first = self._first_layer
+        context = self._plan.buffer if first else 0
+        graphs = self._block_graphs(first, len(layers), ending=ending)
+        self._original.append((first, layers[:context]))
         self._running.append(self._pool.submit(self._decode_block, layers, context, ending, graphs))
 
-    def _ending(self, count: int, context: int) -> SearchGraph:
-        """Return the graph with which a last block of `count` layers ends."""
-        pushed, plan = count - 1 - context, self._plan
-        windows = 0 if pushed < plan.window else (pushed - plan.window) // plan.commit + 1
-        rows = count - windows * plan.commit - (context if windows else 0)
-        open_past = context > 0 and windows == 0
-        at_start = context == 0 and windows == 0
-        key = (open_past, at_start, rows)
-        if key not in self._endings:
-            first = 0 if at_start else len(self._model.first)
-            self._endings[key] = cut_graph(
-                self._model,
-                first=first,
-                count=rows,
-                to_end=True,
-                open_past=open_past,
-                commit=(context if open_past else 0, rows),
-            )
-        return self._endings[key]
+    def _block_graphs(self, first: int, count: int, *, ending: bool) -> list[SearchGraph]:
+        """Return the graphs of a block of `count` layers from layer `first` on, as `decode_block` takes them.
+
+        The first layers of all blocks but the first of a shot are those of the gap before.
+        """
+        model, plan = self._model, self._plan
+        key: tuple[Any, ...] = (first > 0, count, ending)
+        if plan.fixed:
+            earliest = max(0, first - model.longest_reach)
+            key += (model.contents[model.own_layers(earliest, first + count - earliest)].tobytes(),)
+        if key in self._graphs:
+            return self._graphs[key]
+        context = plan.buffer if first else 0
+        windows = num_windows(plan, count - context) if ending else self._windows
+        # Windows after the first are alike in memories of any length.
+        cut = [
+            self._cuts.cut(first + context + number * plan.commit, plan.window, commit=(0, plan.commit))
+            for number in range(1, windows if plan.fixed else min(windows, 2))
+        ]
+        if windows:
+            seam = (context, context + plan.commit)
+            cut.insert(0, self._cuts.cut(first, context + plan.window, open_past=context > 0, commit=seam))
+        rows, at = count, first
+        if windows:
+            rows, at = count - windows * plan.commit - context, first + windows * plan.commit + context
+            context = 0
+        cut.append(
+            self._cuts.cut(at, rows, to_end=True, open_past=context > 0, commit=(context, rows))
+            if ending
+            else cut[-1]
+        )
+        self._graphs[key] = cut
+        return cut
+
+    def _gap_graph(self, first: int) -> SearchGraph:
+        """Return the graph of the gap that begins with layer `first`."""
+        return self._cuts.cut(first, self._plan.buffer, open_future=False)
+
+    def _cut_longest(self) -> list[SearchGraph]:
+        """Return the graphs that need the largest workspace, for shots of any length."""
+        model, plan = self._model, self._plan
+        _check_gap(model, plan, len(model.first))
+        longest = (model.longest_length(plan.window), model.longest_length(plan.buffer + plan.window))
+        return [
+            self._cuts.cut(
+                plan.commit,
+                plan.buffer + plan.window,
+                open_past=True,
+                commit=(plan.buffer, plan.buffer + plan.commit),
+            ),
+            self._cuts.cut(0, longest[0], to_end=True, commit=(0, longest[0])),
+            self._cuts.cut(
+                plan.commit, longest[1], to_end=True, open_past=True, commit=(plan.buffer, longest[1])
+            ),
+        ]
+
+    def _cut_all(self) -> list[SearchGraph]:
+        """Cut the graphs of all blocks and gaps of a shot of fixed length."""
+        last, buffer = self._model.num_layers - 1, self._plan.buffer
+        gaps = [block * self._period - buffer for block in range(1, last // self._period + 1)]
+        checked: set[bytes] = set()
+        found: dict[int, SearchGraph] = {}
+        for first in gaps:
+            layers = self._model.contents[self._model.own_layers(first, buffer)].tobytes()
+            if layers not in checked:
+                checked.add(layers)
+                _check_gap(self._model, self._plan, first)
+                graph = self._gap_graph(first)
+                found[id(graph)] = graph
+        for first, stop in pairwise([0, *gaps, last + 1]):
+            ending = stop > last
+            count = stop - first + (0 if ending else buffer)
+            found |= {id(graph): graph for graph in self._block_graphs(first, count, ending=ending)}
+        return list(found.values())
 
     def _collect(self, *, wait_for: int) -> None:
         """Collect results in order, waiting until at most `wait_for` blocks are running."""
         while self._running and (self._running[0].done() or len(self._running) > wait_for):
             block = self._running.popleft().result()
-            original = self._original.popleft()
+            first, original = self._original.popleft()
             self._flips ^= block.flips
             if self._before is not None:
                 # Both blocks started from the same events of the gap; apply the changes of both.
                 gap = self._before[0] ^ block.left ^ original
-                self._gaps.append(self._pool.submit(self._decode_gap, gap))
+                self._gaps.append(self._pool.submit(self._decode_gap, gap, self._gap_graph(first)))
             self._before = (block.right, original)
         while self._gaps and (self._gaps[0].done() or wait_for == 0 or len(self._gaps) > wait_for):
             self._flips ^= self._gaps.popleft().result()
@@ -298,8 +346,8 @@ class ParallelStreamingDecoder:
             rows = worker.stream.arrays["rows"].reshape(-1, self._model.num_columns)
             return _Block(worker.flips(), left, rows[: self._plan.buffer].copy())
 
-    def _decode_gap(self, gap: Rows) -> Rows:
-        with self._worker([self._gap]) as worker:
+    def _decode_gap(self, gap: Rows, graph: SearchGraph) -> Rows:
+        with self._worker([graph]) as worker:
             worker.run(stream.decode_gap, gap)
             return worker.flips()
 
@@ -310,8 +358,7 @@ class ParallelStreamingDecoder:
             worker = self._idle.pop()
         except IndexError:
             worker = _Worker(self._model, self._plan, self._largest)
-        for at, graph in enumerate(graphs):
-            worker.graphs[at] = graph.record[0]
+        worker.graphs = graph_records(graphs)
         try:
             yield worker
         finally:
@@ -322,17 +369,12 @@ class ParallelStreamingDecoder:
         return bits.astype(np.bool_)
 
 
-def _check_gap(model: LayeredModel, plan: WindowPlan) -> None:
+def _check_gap(model: LayeredModel, plan: WindowPlan, first: int) -> None:
     """Check that every detector of a gap has a boundary, so that any remaining events can be explained."""
-    first = len(model.first)
-    gap, _ = cut_layers(model, first=first, count=plan.buffer, to_end=False, open_future=False)
-    in_use = np.zeros((model.period, model.num_columns), dtype=np.bool_)
-    for layer, edges in enumerate(model.bulk):
-        in_use[layer, edges.column] = True
-        inner = edges.other >= 0
-        in_use[(layer + edges.later[inner]) % model.period, edges.other[inner]] = True
-    has_boundary = gap.component_has_boundary[gap.component].reshape(plan.buffer, model.num_columns)
-    if not has_boundary[np.tile(in_use, (plan.buffer // model.period, 1))].all():
+    where: dict[str, Any] = {"first": first, "count": plan.buffer, "to_end": False, "fixed": plan.fixed}
+    gap, _ = cut_layers(model, **where, open_future=False)
+    in_use = model.has_edges[Cut.of(model, **where).layers].reshape(-1)
+    if not gap.component_has_boundary[gap.component][in_use].all():
         raise ValueError(
             f"buffer={plan.buffer}: some detectors have no way to a boundary within so many cycles; use "
             "StreamingDecoder"
@@ -357,7 +399,7 @@ class _Worker:
             window=plan.window,
             flip_bytes=flip_bytes,
         )
-        self.graphs = np.zeros(3, dtype=layout.GRAPH)
+        self.graphs = np.zeros(0, dtype=layout.GRAPH)
         self._work = SecondWorkspace(*largest)
 
     def run(self, kernel: Callable[..., int], *arguments: Any) -> None:

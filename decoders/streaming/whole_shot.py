@@ -8,10 +8,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 import stim
+from numpy.typing import ArrayLike
 
 from decoders.base import Decoder, Packed, Weights
-from decoders.streaming.decoder import StreamingDecoder, model_for
-from decoders.streaming.layers import LayeredModel
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.layers import LayeredModel, model_for
 from decoders.streaming.windows import WindowPlan
 
 # Bytes of unpacked detection events per thread.
@@ -45,17 +46,18 @@ class StreamingMWPM(Decoder):
         commit: int | None = None,
         buffer: int | None = None,
         decoder: str = "mwpm",
+        layers: ArrayLike | None = None,
     ) -> Self:
-        """Construct the decoder for a DEM whose detectors have time coordinates.
+        """Construct the decoder for a DEM whose detectors have time coordinates, or given layers.
 
         Args:
             dem: see `LayeredModel.from_dem`.
-            commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+            commit, buffer, decoder, layers: see `StreamingDecoder.from_circuit`.
 
         Raises:
             ValueError: an unknown decoder, a model without layers, or regions too short for it.
         """
-        model = model_for(decoder, dem)
+        model = model_for(decoder, dem, layers=layers)
         return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
 
     def warm_up(self, *, gaps: bool = False) -> None:

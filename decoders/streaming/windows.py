@@ -1,4 +1,4 @@
-"""Graphs of a few layers, cut out of a memory of any length.
+"""Graphs of a few layers, cut out of a circuit or a memory of any length.
 
 At an open time boundary, edges to layers outside the window become boundary edges, because an event may be
 matched to one outside. The future of a window is open until the data readout. The past is closed if all
@@ -7,6 +7,7 @@ earlier layers are committed, and open if not (windows decoded in parallel).
 
 import operator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from decoders.kernels.layout import BEYOND
 from decoders.matching.kernels import neighbour_lists
 from decoders.matching.workspace import Implied, SearchGraph
 from decoders.model.matching_graph import MatchingGraph
+from decoders.streaming.distances import longest_extent
 from decoders.streaming.layer_correlations import PlacedLayer, window_errors, window_implied, window_observed
 from decoders.streaming.layer_edges import LayerEdges
 from decoders.streaming.layers import LayeredModel
@@ -31,6 +33,9 @@ class WindowPlan:
 
     commit: int
     buffer: int
+    #: Whether windows are those of the model's own layers, so that shots have its length. Otherwise the bulk
+    #: of the model serves shots of any length; first cycles are committed at once, last cycles in a buffer.
+    fixed: bool = False
 
     @property
     def window(self) -> int:
@@ -39,39 +44,61 @@ class WindowPlan:
 
     @classmethod
     def for_model(cls, model: LayeredModel, *, commit: int | None, buffer: int | None) -> "WindowPlan":
-        """Choose the plan for a model; regions that are not given are chosen from its distance.
+        """Choose the plan for a model; regions that are not given are chosen from its distance in time.
 
-        If columns have no detector in most cycles, an error chain that has one error per recurrence extends
-        over more cycles; default regions are longer accordingly.
+        Windows serve shots of any length if a part of the model repeats, if the regions contain all first
+        and last cycles, and if default regions are not much longer for this. Otherwise they are fixed.
 
         Args:
             model: the layered model.
-            commit, buffer: layers, or None to choose.
+            commit, buffer: layers, or None to choose: four times and once the largest number of layers that
+                a logical error of fewest errors extends over.
 
         Raises:
-            ValueError: a commit or buffer region that is not an integer or too short for the model, or a
-                commit region that is not a multiple of the model's period.
+            ValueError: a commit or buffer region that is not an integer or shorter than the errors of the
+                model, or for shots of any length a commit region that is not a multiple of the period.
+        """
+        commit = None if commit is None else _whole("commit", commit)
+        buffer = None if buffer is None else _whole("buffer", buffer)
+        if commit is not None and commit < 1:
+            raise ValueError(f"commit={commit}: must be at least 1")
+        if buffer is not None and buffer < model.longest_reach:
+            raise ValueError(
+                f"buffer={buffer}: must be at least {model.longest_reach}, the extent of one error in cycles"
+            )
+        if model.bulk:
+            plan = cls._of_any_length(model, commit=commit, buffer=buffer)
+            if plan is not None:
+                return plan
+        if commit is None or buffer is None:
+            extent = max(longest_extent(model), model.longest_reach)
+            commit = max(1, 4 * extent) if commit is None else commit
+            buffer = extent if buffer is None else buffer
+        return cls(commit=commit, buffer=buffer, fixed=True)
+
+    @classmethod
+    def _of_any_length(
+        cls, model: LayeredModel, *, commit: int | None, buffer: int | None
+    ) -> "WindowPlan | None":
+        """Choose the plan for shots of any length; None if its windows would be too long.
+
+        If columns have no detector in most cycles, an error chain that has one error per recurrence extends
+        over more cycles; default regions are longer accordingly.
         """
         period = model.period
         distance = (model.distance or 5) * model.recurrence
         commit_least = max(1, len(model.first))
         buffer_least = max(model.longest_reach, len(model.last))
-        commit = (
-            _multiple(max(4 * distance, commit_least), period) if commit is None else _whole("commit", commit)
-        )
-        if buffer is None:
-            # The last layers of a buffer may be last cycles, whose edges differ from the bulk's.
-            buffer = _multiple(max(distance + model.num_final_only, buffer_least), period)
-        else:
-            buffer = _whole("buffer", buffer)
-        if not model.bulk and commit >= 1 and buffer >= 0 and commit + buffer >= model.num_layers:
-            return cls(commit=commit, buffer=buffer)  # the whole memory is one window
-        if commit < commit_least:
-            raise ValueError(
-                f"commit={commit}: must be at least {commit_least}, the first cycles that differ"
-            )
-        if buffer < buffer_least:
-            raise ValueError(f"buffer={buffer}: must be at least {buffer_least}, the last cycles that differ")
+        # The last layers of a buffer may be last cycles, whose edges differ from the bulk's.
+        usual = distance + model.num_final_only
+        if commit is None and commit_least > 8 * distance:
+            return None
+        if buffer is None and max(usual, buffer_least) > 3 * distance:
+            return None
+        commit = _multiple(max(4 * distance, commit_least), period) if commit is None else commit
+        buffer = _multiple(max(usual, buffer_least), period) if buffer is None else buffer
+        if commit < commit_least or buffer < buffer_least:
+            return None
         if commit % period:
             raise ValueError(
                 f"commit={commit}: must be a multiple of {period}, the period of this model's cycles; "
@@ -93,6 +120,49 @@ def _multiple(cycles: int, period: int) -> int:
     return -(-cycles // period) * period
 
 
+class Cut(NamedTuple):
+    """Layers of a window, as layers of the shortened model that equal them."""
+
+    #: int64 (layers,) each: those of the window, and earlier ones with edges that reach in (empty: such edges
+    #: are dropped).
+    layers: NDArray[np.int64]
+    before: NDArray[np.int64]
+    #: Whether edges to later layers become boundary edges; otherwise they are dropped.
+    open_future: bool
+    #: Whether the last layers may be the last cycles of a memory, see `_final_only`.
+    may_end: bool
+
+    @classmethod
+    def of(
+        cls,
+        model: LayeredModel,
+        *,
+        first: int,
+        count: int,
+        to_end: bool,
+        open_past: bool = False,
+        open_future: bool = True,
+        fixed: bool = False,
+    ) -> "Cut":
+        """Choose the layers of a window; arguments as in `cut_layers`."""
+        before = np.zeros(0, dtype=np.int64)
+        if fixed:
+            layers = model.own_layers(first, count)
+            if open_past:
+                earliest = max(0, first - model.longest_reach)
+                before = model.own_layers(earliest, first - earliest)
+        else:
+            layers = model.layers_like(first, count, to_end=to_end)
+            if open_past:
+                before = model.layers_before(first)
+        return cls(layers, before, open_future, open_future and not to_end and not fixed)
+
+    def key(self, model: LayeredModel) -> tuple[Any, ...]:
+        """Return a key that cuts with equal graphs share."""
+        layers, before = (model.contents[seen].tobytes() for seen in (self.layers, self.before))
+        return layers, before, self.open_future, self.may_end
+
+
 def cut_graph(
     model: LayeredModel,
     *,
@@ -101,29 +171,29 @@ def cut_graph(
     to_end: bool,
     open_past: bool = False,
     open_future: bool = True,
+    fixed: bool = False,
     commit: tuple[int, int] | None = None,
 ) -> SearchGraph:
     """Build the search graph of `count` layers, see `cut_layers`.
 
     Args:
         commit: first layer to be committed, and first layer after those; default: all layers.
-        model, first, count, to_end, open_past, open_future: as in `cut_layers`.
+        model, first, count, to_end, open_past, open_future, fixed: as in `cut_layers`.
     """
-    graph, beyond = cut_layers(
-        model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
-    )
+    where: dict[str, Any] = {
+        "first": first,
+        "count": count,
+        "to_end": to_end,
+        "open_past": open_past,
+        "open_future": open_future,
+        "fixed": fixed,
+    }
+    graph, beyond = cut_layers(model, **where)
+    cut = Cut.of(model, **where)
     implied, errors, observed = None, None, None
     if model.implied is not None:
-        implied, errors, observed = _cut_correlations(
-            model,
-            first=first,
-            count=count,
-            to_end=to_end,
-            open_past=open_past,
-            open_future=open_future,
-            edge_weight=graph.edge_weight,
-        )
-    relevant = model.relevant[model.seen_layers(first, count, to_end=to_end)].reshape(-1)
+        implied, errors, observed = _cut_correlations(model, cut, edge_weight=graph.edge_weight)
+    relevant = model.relevant[cut.layers].reshape(-1)
     search_graph = SearchGraph(graph, beyond=beyond, implied=implied, relevant=relevant)
     if errors is not None and observed is not None:
         errors.add_to(search_graph)
@@ -143,6 +213,7 @@ def cut_layers(
     to_end: bool,
     open_past: bool = False,
     open_future: bool = True,
+    fixed: bool = False,
 ) -> tuple[MatchingGraph, NDArray[np.bool_]]:
     """Build the matching graph of `count` layers, and mark its boundary edges that lead to other layers.
 
@@ -150,22 +221,29 @@ def cut_layers(
 
     Args:
         model: the layered model.
-        first: index of the first layer; after the model's first layers only its position in the period
-            matters.
+        first: index of the first layer; in memories of any length, only its position in the period matters
+            after the first layers.
         count: number of layers, at least 1.
         to_end: whether the last of them is the last layer of the memory.
         open_past: whether edges from earlier layers become boundary edges; otherwise they are dropped.
         open_future: the same for edges to later layers.
+        fixed: whether layers are those of the whole model, instead of a memory of any length.
 
     Returns:
         The graph, and bool (num_edges,): boundary edges that lead to other layers.
     """
-    columns = model.num_columns
-    u, v, weight, probability, observables, beyond, order = _cut_edges(
-        model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
+    cut = Cut.of(
+        model,
+        first=first,
+        count=count,
+        to_end=to_end,
+        open_past=open_past,
+        open_future=open_future,
+        fixed=fixed,
     )
-    cut = MatchingGraph.from_edges(
-        num_detectors=count * columns,
+    u, v, weight, probability, observables, beyond, order = _cut_edges(model, cut)
+    graph = MatchingGraph.from_edges(
+        num_detectors=count * model.num_columns,
         num_observables=model.num_observables,
         edge_u=u[order].astype(np.int32),
         edge_v=np.where(beyond, -1, v)[order].astype(np.int32),
@@ -174,11 +252,11 @@ def cut_layers(
         edge_observables=observables[order],
         weight_scale=model.weight_scale,
     )
-    return cut, beyond[order]
+    return graph, beyond[order]
 
 
 def _cut_edges(
-    model: LayeredModel, *, first: int, count: int, to_end: bool, open_past: bool, open_future: bool
+    model: LayeredModel, cut: Cut
 ) -> tuple[
     NDArray[np.int64],
     NDArray[np.int64],
@@ -189,18 +267,15 @@ def _cut_edges(
     NDArray[np.int64],
 ]:
     """Collect the edges of a cut layer by layer, mark those that lead out of it, and sort them."""
-    columns = model.num_columns
+    columns, count = model.num_columns, cut.layers.size
     parts = [
-        _place(edges, at, count, columns, open_future)
-        for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end))
+        _place(model.edges[seen], at, count, columns, cut.open_future) for at, seen in enumerate(cut.layers)
     ]
-    if open_past:
-        start = first - len(model.first)
-        parts += [
-            _reach_in(model.bulk_layer(start + at), at, columns) for at in range(-model.longest_reach, 0)
-        ]
-    if open_future and not to_end and model.num_final_only:
-        parts.append(_final_only(model, first, count))
+    parts += [
+        _reach_in(model.edges[seen], at, columns) for at, seen in enumerate(cut.before, -cut.before.size)
+    ]
+    if cut.may_end and model.num_final_only:
+        parts.append(_final_only(model, cut))
     u, v, weight, probability, observables = (np.concatenate(values) for values in zip(*parts, strict=True))
     swap = (v >= 0) & (v < u)
     u, v = np.where(swap, v, u), np.where(swap, u, v)
@@ -210,61 +285,32 @@ def _cut_edges(
 
 
 def _cut_correlations(
-    model: LayeredModel,
-    *,
-    first: int,
-    count: int,
-    to_end: bool,
-    open_past: bool,
-    open_future: bool,
-    edge_weight: NDArray[np.int32],
+    model: LayeredModel, cut: Cut, *, edge_weight: NDArray[np.int32]
 ) -> tuple[Implied, WholeErrors, NDArray[np.bool_]]:
-    """Collect the implied edges, whole errors and observed edges of a cut.
-
-    A layer of the cut corresponds to one of the shortened memory: near the ends of the memory the same layer,
-    otherwise one in the middle of the bulk at the same position of the period.
-    """
+    """Collect the implied edges, whole errors and observed edges of a cut."""
     assert model.implied is not None
     assert model.errors is not None
     assert model.observed is not None
-    *_, order = _cut_edges(
-        model, first=first, count=count, to_end=to_end, open_past=open_past, open_future=open_future
-    )
+    *_, order = _cut_edges(model, cut)
+    count = cut.layers.size
     numbers = np.empty(order.size, dtype=np.int64)
     numbers[order] = np.arange(order.size)
-    num_first, num_last, num_seen = len(model.first), len(model.last), len(model.implied)
-    stop = num_seen - num_last  # of the bulk
-    period = model.period
-    middle = num_first + (stop - num_first) // period // 2 * period
-    bulk_kinds = [num_first + layer % period for layer in range(stop - num_first)]
-    kinds = [*range(num_first), *bulk_kinds, *range(stop, num_seen)]
+    kinds = model.kinds.tolist()
     layers: dict[int, PlacedLayer] = {}
     used = 0
 
-    def place(at: int, seen: int, edges: LayerEdges, inside: NDArray[np.bool_]) -> None:
+    def place(at: int, seen: int, inside: NDArray[np.bool_]) -> None:
         nonlocal used
-        own = np.full(edges.column.size, -1, dtype=np.int64)
+        own = np.full(inside.size, -1, dtype=np.int64)
         own[inside] = numbers[used : used + int(inside.sum())]
         used += int(inside.sum())
         layers[at] = PlacedLayer(seen, kinds[seen], own)
 
-    for at, edges in enumerate(model.layer_edges(first, count, to_end=to_end)):
-        inner = middle + (first + at - num_first) % period
-        from_start = first + at if first < num_first or not model.bulk else inner
-        from_end = num_seen - (count - at) if to_end else inner
-        if from_end >= stop or from_start < num_first:
-            seen = from_end if from_end >= stop else from_start
-        elif from_start < inner:
-            seen = from_start
-        else:
-            seen = max(inner, from_end)
-        inside = at + edges.later < count if not open_future else np.ones(edges.later.size, dtype=np.bool_)
-        place(at, seen, edges, inside)
-    if open_past:
-        for at in range(-model.longest_reach, 0):
-            phase = (first + at - num_first) % period
-            edges = model.bulk[phase]
-            place(at, middle + phase, edges, (edges.other >= 0) & (at + edges.later >= 0))
+    for at, seen in enumerate(cut.layers.tolist()):
+        place(at, seen, (at + model.edges[seen].later < count) | cut.open_future)
+    for at, seen in enumerate(cut.before.tolist(), -cut.before.size):
+        edges = model.edges[seen]
+        place(at, seen, (edges.other >= 0) & (at + edges.later >= 0))
     return (
         window_implied(layers, seen=model.implied, seen_kinds=kinds, num_edges=order.size),
         window_errors(layers, seen=model.errors, seen_kinds=kinds, edge_weight=edge_weight),
@@ -286,15 +332,15 @@ def _place(edges: LayerEdges, at: int, count: int, columns: int, open_future: bo
     return at * columns + edges.column, v, edges.weight, edges.probability, edges.observables
 
 
-def _final_only(model: LayeredModel, first: int, count: int) -> _Edges:
+def _final_only(model: LayeredModel, cut: Cut) -> _Edges:
     """Return edges to BEYOND, of weight 0, for detectors that only last cycles have.
 
     A window does not know whether its last layers are last cycles. With these edges, events of such detectors
     have no effect; they are decoded with the ending.
     """
+    count = cut.layers.size
     layers = np.arange(count - model.num_final_only, count)
-    like = model.seen_layers(first, count, to_end=False)[layers]
-    absent = (model.seen_detectors[like] < 0) & model.final_only_columns
+    absent = (model.seen_detectors[cut.layers[layers]] < 0) & model.final_only_columns
     row, column = np.nonzero(absent)
     size = row.size
     return (

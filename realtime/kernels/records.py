@@ -96,8 +96,8 @@ SESSION = record(
     answers=Pool(_u1, f"{MAX_ANSWERS} * answer_stride * {wire.RESULT.itemsize}"),
     answer_headers=Pool(wire.RESULT, f"{MAX_ANSWERS} * answer_stride"),  # the same memory
     decoder=Pool(STREAM, "1"),
-    windows=Pool(GRAPH, "2"),  # of the first window of a shot, and of the others
-    endings=Pool(GRAPH, "2 * most_layers + 2"),  # see decoders.streaming.decoder.StreamParts
+    windows=Pool(GRAPH, "num_window_graphs"),  # as numbered by STREAM.runs
+    endings=Pool(GRAPH, "2 * most_layers + 2"),  # see decoders.streaming.parts.StreamParts
     work=Pool(WORK, "1"),
     row=Pool(_u1, "num_columns"),  # detection events of a layer
     history=Pool(_u1, "history_size"),  # measurements of the last cycles, cycle n at n modulo this length
@@ -112,6 +112,7 @@ SESSION = record(
         "answer_stride",  # an answer begins every so many headers
         "num_columns",
         "history_size",
+        "num_window_graphs",
         "num_parity_layers",
         "num_parity_terms",
         "num_first_layers",  # measurements: layers before the parities repeat

@@ -126,6 +126,7 @@ class Session:
             answer_stride=stride,
             num_columns=self.num_columns,
             history_size=max(1, history_size),
+            num_window_graphs=len(parts.windows),
             num_parity_layers=len(parities.expected),
             num_parity_terms=len(parities.column),
             num_first_layers=measured.num_first if measured else 0,

@@ -41,7 +41,7 @@ def sample_events(
         progress: called with the number of simulated cycles and of all cycles.
 
     Raises:
-        ValueError: shots below 1, or a model of another circuit.
+        ValueError: shots below 1, a model of another circuit, or a circuit with several parts that repeat.
     """
     if shots < 1:
         raise ValueError(f"shots={shots}: must be at least 1")
@@ -49,6 +49,10 @@ def sample_events(
         raise ValueError(
             f"the model has {model.num_detectors} detectors, the circuit {circuit.num_detectors}: use the "
             "model of this circuit"
+        )
+    if model.stretches and not model.bulk:
+        raise ValueError(
+            "several parts of the circuit repeat: sample it with stim and use Playlist.from_events"
         )
     num_cycles, width = model.num_layers - 1, (model.num_columns + 7) // 8
     rows = np.zeros((shots, num_cycles + 1, width), dtype=np.uint8)

@@ -6,9 +6,18 @@ from decoders.kernels.records import Pool, record
 
 _i8 = np.int64
 
+#: Consecutive windows of a shot whose graphs recur: window n has graph + (n - first) % period.
+WINDOW_RUN = record(
+    first=_i8,  # first window of the run
+    graph=_i8,
+    period=_i8,
+)
+
 STREAM = record(
     rows=Pool(np.uint8, "max_rows * num_columns"),  # uncommitted layers, one byte per detector
     flips=Pool(np.uint8, "flip_bytes"),  # observables flipped by committed edges
+    runs=Pool(WINDOW_RUN, "num_runs"),  # graphs of a shot's windows, in order, from graph 0 on
+    num_runs=_i8,
     num_columns=_i8,
     max_rows=_i8,
     commit=_i8,
@@ -18,4 +27,6 @@ STREAM = record(
     first_layer=_i8,  # index of the layer in row 0
     weight=_i8,  # of committed edges
     num_windows=_i8,  # decoded since the start of the shot
+    run=_i8,  # of the next window
+    graph=_i8,  # number of its graph
 )

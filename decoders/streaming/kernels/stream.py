@@ -29,6 +29,8 @@ def reset_stream(stream):
     stream.num_rows = 0
     stream.first_layer = 0
     stream.num_windows = 0
+    stream.run = 0
+    stream.graph = 0
 
 
 @kernel
@@ -178,15 +180,29 @@ def decode_window(stream, graph, work, layers):
 
 
 @kernel
-def decode_if_full(stream, graphs, work):
-    """Decode a window if the rows fill one; return a status.
+def advance_graph(stream):
+    """Choose the graph of the next window. Writes STREAM.run and graph."""
+    runs = pool(stream, "runs")
+    if stream.run + 1 < stream.num_runs and runs[stream.run + 1].first == stream.num_windows:
+        stream.run += 1
+        stream.graph = runs[stream.run].graph
+    else:
+        # No remainder of the window's number: a division would add an exception to the loop over rows.
+        run = runs[stream.run]
+        stream.graph += 1
+        if stream.graph == run.graph + run.period:
+            stream.graph = run.graph
 
-    The first window of a shot uses graphs[0], later ones graphs[1].
-    """
+
+@kernel
+def decode_if_full(stream, graphs, work):
+    """Decode a window if the rows fill one, with graph number STREAM.graph; return a status."""
     if stream.num_rows < stream.window:
         return OK
-    graph = graphs[0] if stream.first_layer == 0 else graphs[1]
-    return decode_window(stream, graph, work, stream.commit)
+    status = decode_window(stream, graphs[stream.graph], work, stream.commit)
+    if status == OK:
+        advance_graph(stream)
+    return status
 
 
 @entry_point
@@ -195,7 +211,7 @@ def push_layers(streams, graphs, works, frame, packed, start):
 
     Args:
         streams: one STREAM record; written.
-        graphs: GRAPH (2,): of the first window, and of the others.
+        graphs: GRAPH (n,), as numbered by STREAM.runs.
         works: one WORK record; written.
         frame: uint8 (layers, columns), or (layers, ceil(columns / 8)) if `packed`.
         packed: whether the frame is bit-packed.
@@ -229,7 +245,7 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
 
     Args:
         streams: one STREAM record; written.
-        graphs: GRAPH (3,): of the first window, of the others, and of the ending.
+        graphs: GRAPH (n + 1,): those of STREAM.runs, and that of the ending.
         works: one WORK record; written.
         frames: uint8 (shots, layers, columns).
         predictions: uint8 (shots, flip_bytes), written.
@@ -248,7 +264,7 @@ def decode_shots(streams, graphs, works, frames, predictions, first_shot):
                 status = decode_if_full(stream, graphs, work)
                 if status != OK:
                     return shot, status
-        status = decode_window(stream, graphs[2], work, stream.num_rows)
+        status = decode_window(stream, graphs[len(graphs) - 1], work, stream.num_rows)
         if status != OK:
             return shot, status
         for byte in range(stream.flip_bytes):
@@ -263,12 +279,14 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     Args:
         streams: one STREAM record; written. Afterwards `rows` has the remaining events of the gap after
             the block.
-        graphs: GRAPH (3,): of the first window, of the others, and of the ending.
+        graphs: GRAPH (n + 1,): of the first windows, of which the last serves all later ones, and of the
+            ending.
         works: one WORK record; written.
         layers: uint8 (layers, columns): `context` layers of the gap before the block, the block, and the
             gap after it (`window - commit` layers) unless `ending`.
         context: layers of the gap before.
-        ending: number of layers decoded with graphs[2], to the end of the memory; 0 if the memory continues.
+        ending: number of layers decoded with the graph of the ending, to the end of the memory; 0 if the
+            memory continues.
         left: uint8 (context, columns), written: remaining events of the gap before the block.
 
     Returns:
@@ -281,7 +299,7 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     for at in range(len(layers) - ending):
         add_row(stream, layers[at], 0)
         if stream.num_rows == first + stream.window:
-            graph = graphs[0] if at == first + stream.window - 1 else graphs[1]
+            graph = graphs[min(stream.num_windows, len(graphs) - 2)]
             status = match_rows(stream, graph, work, first, stream.commit)
             if status != OK:
                 return status
@@ -292,7 +310,7 @@ def decode_block(streams, graphs, works, layers, context, ending, left):
     if ending > 0:
         for at in range(len(layers) - ending, len(layers)):
             add_row(stream, layers[at], 0)
-        status = match_rows(stream, graphs[2], work, first, stream.num_rows - first)
+        status = match_rows(stream, graphs[len(graphs) - 1], work, first, stream.num_rows - first)
         if status != OK:
             return status
         for detector in range(first * stream.num_columns):

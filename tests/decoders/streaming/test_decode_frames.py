@@ -177,8 +177,8 @@ def test_other_decoders_for_windows_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="named 'pymatching': choose from mwpm"):
             make()
-    with pytest.raises(ValueError, match="commit=1: must be at least 2"):
-        StreamingDecoder.from_circuit(circuit, commit=1)
+    with pytest.raises(ValueError, match="commit=0: must be at least 1"):
+        StreamingDecoder.from_circuit(circuit, commit=0)
 
 
 def test_a_model_of_one_layer() -> None:

@@ -106,7 +106,13 @@ def test_a_short_memory_has_one_length() -> None:
         shot=shots[0],
         after=2,
     )
-    check_refused(decoder, lambda: decoder.finish(shots[0, -1]), "only 4 fit", shot=shots[0], after=2)
+    check_refused(
+        decoder,
+        lambda: decoder.finish(shots[0, -1]),
+        "3 layers: with commit=12 and buffer=3 shots have the 4 layers of the circuit",
+        shot=shots[0],
+        after=2,
+    )
     decoder.reset()
     with pytest.raises(ValueError, match="exactly 3 cycles"):
         decoder.push(np.zeros((4, 8), dtype=np.uint8), kind="measurements")

@@ -162,11 +162,6 @@ def test_wrong_options_are_named(options: dict[str, int], message: str) -> None:
         ParallelStreamingDecoder.from_circuit(surface(40), **options)
 
 
-def test_a_memory_without_bulk_is_refused() -> None:
-    with pytest.raises(ValueError, match="no repeating bulk: use StreamingDecoder"):
-        ParallelStreamingDecoder.from_circuit(surface(2), threads=1)
-
-
 # --- any model
 
 

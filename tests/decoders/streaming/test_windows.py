@@ -201,26 +201,25 @@ def test_the_default_plan_comes_from_the_distance() -> None:
 
 
 def test_the_default_plan_is_never_too_short() -> None:
-    # Distance 1, but two last layers that differ.
+    # Distance 1, but several first and last layers that differ.
     layer = "error(0.1) D0 D1\nerror(0.{}) D0 L0\ndetector(0, 0, 0) D0\nshift_detectors(0, 0, 1) 1\n"
-    text = 4 * layer.format(2) + layer.format(3) * 20 + layer.format(4) * 3
+    text = 4 * layer.format(2) + layer.format(3) * 20 + layer.format(4)
     text += "error(0.1) D0\nerror(0.1) L0\ndetector(0, 0, 0) D0"
     plan = plan_of(text, commit=None, buffer=None)
-    assert (plan.commit, plan.buffer) == (4, 4)
-    with pytest.raises(ValueError, match="commit=3: must be at least 4, the first cycles that differ"):
-        plan_of(text, commit=3, buffer=None)
-    with pytest.raises(ValueError, match="buffer=3: must be at least 4, the last cycles that differ"):
-        plan_of(text, commit=None, buffer=3)
+    assert (plan.commit, plan.buffer, plan.fixed) == (4, 2, False)
+    # Shorter regions are those of the model's own layers only.
+    assert plan_of(text, commit=3, buffer=None) == WindowPlan(commit=3, buffer=3, fixed=True)
+    assert plan_of(text, commit=None, buffer=1) == WindowPlan(commit=12, buffer=1, fixed=True)
 
 
 @pytest.mark.parametrize(
     ("regions", "message"),
     [
-        ({"commit": 0}, "commit=0: must be at least 2"),
-        ({"commit": -5}, "commit=-5: must be at least 2"),
-        ({"commit": 1, "buffer": 100}, "commit=1: must be at least 2"),
-        ({"buffer": 1}, "buffer=1: must be at least 2"),
-        ({"buffer": -1}, "buffer=-1: must be at least 2"),
+        ({"commit": 0}, "commit=0: must be at least 1"),
+        ({"commit": -5}, "commit=-5: must be at least 1"),
+        ({"commit": 0, "buffer": 100}, "commit=0: must be at least 1"),
+        ({"buffer": 0}, "buffer=0: must be at least 1, the extent of one error in cycles"),
+        ({"buffer": -1}, "buffer=-1: must be at least 1"),
         ({"commit": 2.5}, "commit=2.5: expected a whole number of cycles"),
         ({"buffer": "3"}, "buffer='3': expected a whole number of cycles"),
     ],
@@ -230,11 +229,9 @@ def test_regions_that_are_too_short(regions: dict[str, Any], message: str) -> No
         plan_of(dem_of(SURFACE, rounds=25), **{"commit": None, "buffer": None, **regions})
 
 
-def test_a_memory_without_bulk_is_one_window() -> None:
+def test_a_memory_without_bulk_has_its_own_windows() -> None:
     dem = dem_of(SURFACE, rounds=3)
-    assert plan_of(dem, commit=None, buffer=None).window >= 4
-    assert plan_of(dem, commit=1, buffer=3).window == 4
-    with pytest.raises(ValueError, match="commit=1: must be at least 4"):
-        plan_of(dem, commit=1, buffer=2)
+    assert plan_of(dem, commit=None, buffer=None) == WindowPlan(commit=12, buffer=3, fixed=True)
+    assert plan_of(dem, commit=1, buffer=2) == WindowPlan(commit=1, buffer=2, fixed=True)
     with pytest.raises(ValueError, match="commit=0"):
         plan_of(dem, commit=0, buffer=9)

@@ -86,3 +86,11 @@ def test_daemon_client(capsys: pytest.CaptureFixture[str]) -> None:
     for line in lines:
         status, flips, offline = re.findall(r": (\w+), flips (\S+), offline (\S+)", line)[0]
         assert (status, flips) == ("OK", offline)
+
+
+def test_circuit_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    _, *rows = lines_of("circuit_windows", "--p 0.01 --errors 1 --most_shots 10000", capsys)
+    assert len(rows) == 10
+    for row in rows:
+        whole, windows = map(int, re.findall(r"([\d,]+)  +([\d,]+)  [\d.]+ \[", row.replace(",", ""))[0])
+        assert 0 < windows < 1.05 * whole + 10

@@ -8,11 +8,13 @@ import stim
 
 import qec
 from qec import families, noise
+from qec.codes.code import Basis
 from qec.families.bias import with_bias
 from qec.families.erasure import with_erasure
 from qec.families.heavy_hexagon import heavy_hexagon_circuit
 from qec.families.honeycomb import honeycomb_circuit
 from qec.families.lattice_surgery import lattice_surgery_circuit
+from qec.families.patch_growth import patch_growth_circuit
 from qec.families.stability import stability_circuit
 from qec.families.superdense import superdense_circuit
 from qec.families.toric import toric_circuit
@@ -289,3 +291,32 @@ def test_toric_rounds_and_observables() -> None:
     clean = toric_circuit(distance=3, rounds=4)
     assert clean.num_observables == 2
     assert clean.num_detectors == 9 * 2 * 4
+
+
+@pytest.mark.parametrize("basis", ["x", "z"])
+@pytest.mark.parametrize("heights", [(3, 6), (6, 3), (3, 5, 2, 5, 3)])
+def test_growing_and_shrinking_patches(basis: Basis, heights: tuple[int, ...]) -> None:
+    """Logical operators survive; the distance is the smallest height in basis Z, the width in basis X."""
+    clean = patch_growth_circuit(heights=heights, width=4, rounds=2, basis=basis)
+    dem = noise.uniform(0.001).apply(clean).detector_error_model(decompose_errors=True)  # deterministic
+    assert len(dem.shortest_graphlike_error()) == (min(heights) if basis == "z" else 4)
+    assert dem.num_observables == 1
+
+
+def test_xx_surgery_is_zz_surgery_with_bases_exchanged() -> None:
+    one, other = (
+        noise.uniform(0.001).apply(lattice_surgery_circuit(distance=3, rounds=3, basis=basis))
+        for basis in ("x", "z")
+    )
+    assert one.num_detectors == other.num_detectors
+    for circuit in (one, other):
+        assert len(circuit.detector_error_model(decompose_errors=True).shortest_graphlike_error()) == 3
+    with pytest.raises(ValueError, match="basis='y': must be 'x' or 'z'"):
+        lattice_surgery_circuit(distance=3, rounds=3, basis="y")  # type: ignore[arg-type]
+
+
+def test_patches_that_are_too_small() -> None:
+    with pytest.raises(ValueError, match=r"heights=\[3, 1\], width=3: must be at least 2"):
+        patch_growth_circuit(heights=(3, 1), width=3, rounds=1)
+    with pytest.raises(ValueError, match="rounds=0: must be at least 1"):
+        patch_growth_circuit(heights=(3,), width=3, rounds=0)

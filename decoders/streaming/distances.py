@@ -1,0 +1,94 @@
+"""Error distances of a layered model, and the layers over which its logical errors extend."""
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.streaming.layers import LayeredModel
+
+# Distance assumed if no error flips an observable undetected.
+_USUAL_DISTANCE = 5
+
+
+def longest_extent(model: LayeredModel) -> int:
+    """Return the largest number of layers that a logical error of fewest errors extends over.
+
+    A buffer of so many layers keeps the distance: between the committed layers and the open end of a window
+    lie at least as many errors as in the shortest logical error.
+    """
+    return layers_crossed(model, largest_distance(model) or _USUAL_DISTANCE)
+
+
+def layers_crossed(model: LayeredModel, num_errors: int) -> int:
+    """Return the largest number of layers that a chain of so many errors extends over.
+
+    A chain is a path in the matching graph; it ends at the boundary.
+    """
+    u, v, _ = _ends(model, np.arange(len(model.edges)))
+    inner = v >= 0
+    u, v = u[inner], v[inner]
+    own = np.repeat(np.arange(len(model.edges)), model.num_columns)
+    furthest = own.copy()
+    for _ in range(num_errors):
+        before = furthest.copy()
+        np.maximum.at(furthest, u, before[v])
+        np.maximum.at(furthest, v, before[u])
+    return int((furthest - own).max(initial=0))
+
+
+def largest_distance(model: LayeredModel) -> int:
+    """Return the largest graphlike distance of any observable, also of any part of the circuit.
+
+    The distance of a circuit may change in time: parts are two layers, or twice as many as one error extends
+    over, without errors that leave them. 0 if no error flips an observable undetected.
+    """
+    everything = np.arange(len(model.edges))
+    largest = max(
+        (_distance(model, everything, observable) for observable in range(model.num_observables)), default=0
+    )
+    length = 2 * max(1, model.longest_reach)
+    seen: set[bytes] = set()
+    for first in range(0, len(model.edges), length):
+        part = everything[first : first + length]
+        key = model.kinds[part].tobytes()
+        if key not in seen and part.size < everything.size:
+            seen.add(key)
+            for observable in range(model.num_observables):
+                largest = max(largest, _distance(model, part, observable))
+    return largest
+
+
+def _distance(model: LayeredModel, layers: NDArray[np.int64], observable: int) -> int:
+    """Return the fewest errors inside consecutive layers that flip an observable undetected, or 0."""
+    u, v, flips = _ends(model, layers)
+    flipping = flips[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1)
+    if not flipping.any():
+        return 0
+    lines = [
+        f"error(0.1) D{a}" + (f" D{b}" if b >= 0 else "") + (" L0" if flip else "")
+        for a, b, flip in zip(u.tolist(), v.tolist(), flipping.tolist(), strict=True)
+    ]
+    try:
+        return len(stim.DetectorErrorModel("\n".join(lines)).shortest_graphlike_error())
+    except ValueError:
+        return 0
+
+
+def _ends(
+    model: LayeredModel, layers: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """Collect the edges inside consecutive layers of the shortened model.
+
+    Returns:
+        int64 (edges,) each: detectors, counted layer by layer, -1 for the boundary; uint64 (edges, words):
+        observables.
+    """
+    starts, stops, flips = [], [], []
+    for at, layer in enumerate(layers):
+        edges = model.edges[layer]
+        edges = edges.select(at + edges.later < layers.size)
+        starts.append(at * model.num_columns + edges.column)
+        there = (at + edges.later) * model.num_columns + edges.other
+        stops.append(np.where(edges.other < 0, -1, there))
+        flips.append(edges.observables)
+    return np.concatenate(starts), np.concatenate(stops), np.concatenate(flips)
