@@ -8,6 +8,7 @@ from typing import Any
 
 import stim
 
+from decoders.model.text_files import read_circuit_file
 from qec.noise import LeakageModel
 
 
@@ -35,8 +36,8 @@ class CircuitFile:
             ValueError: not a circuit, or one without detectors or observables.
         """
         try:
-            found = stim.Circuit.from_file(self.path)
-        except ValueError as error:
+            found = read_circuit_file(self.path)
+        except (ValueError, IndexError) as error:
             raise ValueError(f"{self.path}: not a circuit in stim's format: {error}") from None
         if not found.num_detectors or not found.num_observables:
             raise ValueError(f"{self.path}: needs detectors and an observable, to be decoded")

@@ -38,13 +38,6 @@ PART = [
     "tests/decoders/streaming/test_invalid_input.py::test_an_odd_number_of_events_without_boundary",
 ]
 
-#: What is compiled with bounds checks in every run; all of PART takes two minutes to compile.
-CHECKED = [
-    "tests/decoders/test_bits_and_heap.py",
-    "tests/decoders/matching/test_alternating_tree.py",
-    "tests/decoders/matching/test_against_pymatching.py::test_a_few_shots",
-]
-
 
 def run_part(part: list[str], **variables: str) -> str:
     """Run part of this suite in a process of its own; returns what it printed."""
@@ -63,10 +56,9 @@ def run_part(part: list[str], **variables: str) -> str:
     ("lane", "part"),
     [
         ("NUMBA_DISABLE_JIT", PART),
-        ("NUMBA_BOUNDSCHECK", CHECKED),
         pytest.param("NUMBA_BOUNDSCHECK", PART, marks=pytest.mark.nightly),
     ],
-    ids=["interpreted", "checked", "all-checked"],
+    ids=["interpreted", "checked"],
 )
 def test_lanes(lane: str, part: list[str], tmp_path: Path) -> None:
     printed = run_part(part, **{lane: "1", "NUMBA_CACHE_DIR": str(tmp_path)})

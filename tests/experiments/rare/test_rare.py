@@ -47,7 +47,7 @@ def test_a_circuit_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (row,) = rows_of(out)
     assert (row["circuit"], row["cycles"], row["distance"]) == (str(file), "4", "")
     assert 0 < float(row["epsilon"]) < 1e-4
-    assert str(file) in capsys.readouterr().out.replace("\n", "")
+    assert "memory" in capsys.readouterr().out
 
 
 def test_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -306,10 +306,9 @@ def test_a_bad_configuration_is_refused(model_file: Path, options: dict[str, str
         Daemon(DaemonConfig(**{"model": str(model_file), **options}))  # type: ignore[arg-type]
 
 
-def test_a_process_that_cannot_start_says_why(model_file: Path, tmp_path: Path) -> None:
-    address = tmp_path / "results.csv"
+def test_a_process_that_cannot_start_says_why(model_file: Path, short_folder: Path) -> None:
+    address = short_folder / "results.csv"
     address.write_text("shots,errors\n")
-    tmp_path.chmod(0o700)
     config = DaemonConfig(model=str(model_file), bind=f"ipc://{address}")
     with pytest.raises(ValueError, match=r"results\.csv is a file, which is not replaced"):
         DaemonProcess(config).start()

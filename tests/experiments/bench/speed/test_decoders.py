@@ -237,7 +237,7 @@ def test_interrupt_among_the_costs(
         (["--build_distance", "0"], ["distance", "0"]),
         (["--out", "nowhere"], ["nowhere", "make it first"]),
         (["--codes", "color"], ["color", "surface"]),
-        (["--repeat", "3"], ["--repeat", "qec bench"]),
+        (["--repaets", "3"], ["--repaets", "qec bench"]),
     ],
 )
 def test_wrong_use_is_one_line(

@@ -419,7 +419,7 @@ def test_figure_shows_limits_where_there_is_no_excess(tmp_path: Path) -> None:
         (["--p", "0"], ["p", "0"]),
         (["--parts", "apples"], ["apples", "shots"]),
         (["--out", "nowhere"], ["nowhere", "make it first"]),
-        (["--cycle", "300"], ["--cycle", "qec bench"]),
+        (["--cyles", "300"], ["--cyles", "qec bench"]),
     ],
 )
 def test_wrong_use_is_one_line(
