@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sampler = circuit.compile_detector_sampler(seed=d)
                 shots = wrong = streamed = differ = 0
                 while wrong < options.errors and shots < options.most_shots:
-                    events, flips = sampler.sample(10_000, separate_observables=True)
+                    events, flips = sampler.sample(min(10_000, options.most_shots), separate_observables=True)
                     a, b = ((one.decode_batch(events) != flips).any(axis=1) for one in (whole, windows))
                     wrong, streamed = wrong + int(a.sum()), streamed + int(b.sum())
                     shots, differ = shots + len(events), differ + int((a != b).sum())
