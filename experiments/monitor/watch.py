@@ -26,7 +26,7 @@ class StreamSample:
         counters: since the daemon's start, by name.
         statuses: shots since the start, by status.
         faults: damaged frames since the start, by reason.
-        cycles_per_s, shots_per_s: since the sample before; NaN in the first.
+        cycles_per_s: since the sample before; NaN in the first.
         total, recent: latencies since the start, and since the sample before, by name.
     """
 
@@ -38,7 +38,6 @@ class StreamSample:
     statuses: dict[str, int]
     faults: dict[str, int]
     cycles_per_s: float
-    shots_per_s: float
     total: dict[str, Histogram]
     recent: dict[str, Histogram]
 
@@ -105,9 +104,7 @@ class Watch:
         last = before.streams[number] if before else None
         seconds = (time_ns - before.time_ns) / 1e9 if before else math.nan
 
-        def rate(name: str) -> float:
-            return (stream["counters"][name] - last.counters[name]) / seconds if last else math.nan
-
+        cycles = stream["counters"]["cycles_decoded"]
         return StreamSample(
             number=number,
             state=_state(stream),
@@ -116,8 +113,7 @@ class Watch:
             counters=stream["counters"],
             statuses=stream["statuses"],
             faults=stream["faults"],
-            cycles_per_s=rate("cycles_decoded"),
-            shots_per_s=rate("shots"),
+            cycles_per_s=(cycles - last.counters["cycles_decoded"]) / seconds if last else math.nan,
             total=total,
             recent={name: since(total[name], last.total[name] if last else None) for name in NAMES},
         )
