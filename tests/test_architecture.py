@@ -123,7 +123,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
-    "experiments.engine": Room("qec.sampling decoders", "stim numpy"),
+    "experiments.engine": Room("experiments.common qec.sampling decoders", "stim numpy"),
     "experiments.engine.kernels": Room(
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
@@ -154,9 +154,10 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
     "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
-    "experiments.reproduce.engine": Room("experiments.common qec", "stim markdown_it"),
+    "experiments.reproduce.engine": Room("experiments.common experiments.engine qec", "stim markdown_it"),
     "experiments.reproduce.work": Room(
-        "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"
+        "experiments.common experiments.engine experiments.reproduce.engine qec decoders",
+        "stim numpy scipy",
     ),
     "experiments.reproduce.figures": Room(
         "experiments.common experiments.plotting experiments.loop experiments.reproduce.engine "

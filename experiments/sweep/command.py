@@ -9,17 +9,16 @@ from typing import Any
 
 import sinter
 
-import decoders
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.common.parser import real, whole
 from experiments.common.points import Point, decoding_model, grid
-from experiments.common.preparation import compile_kernels, preparation, small_model
+from experiments.common.preparation import compile_kernels
 from experiments.common.sampling import leakage_sampler
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
 from experiments.common.workers import interrupts_kept_from_workers
-from experiments.engine import Engine
+from experiments.engine.preparation import compile_engines
 from experiments.sweep import counts
 from experiments.sweep.circuits import CircuitFile, read_circuits
 from experiments.sweep.task_sampler import SharedShots, TaskSampler, independent_errors
@@ -286,10 +285,8 @@ def _compile(names: Sequence[str], points: Iterable[Source], progress: Progress)
     """Compile once what every worker process would otherwise compile for itself."""
     made = [sinter_decoder(name) for name in names]
     with_gaps = {one.name for one in made if one.gap_threshold is not None}
-    dem = small_model()
-    for name in dict.fromkeys(one.name for one in made if one.gap_threshold is None):
-        with preparation("qec sweep", name, progress=progress):
-            Engine(dem=dem, decoder=decoders.from_dem(name, dem)).warm_up()
+    without_gaps = [one.name for one in made if one.gap_threshold is None]
+    compile_engines("qec sweep", without_gaps, progress=progress)
     if any(point.leakage for point in points):
         with_batches = [one.name for one in made]
     else:
