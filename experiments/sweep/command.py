@@ -1,16 +1,19 @@
 """`qec sweep`: count logical errors on a grid of memory experiments, in processes, into a CSV file."""
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sinter
 
 import decoders
 from decoders.sinter_adapter import sinter_decoder
+from experiments.cluster.pool import LOCAL, connect
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.common.parser import real, whole
 from experiments.common.points import Point, decoding_model, grid
@@ -22,6 +25,9 @@ from experiments.common.workers import interrupts_kept_from_workers
 from experiments.engine import Engine
 from experiments.sweep import counts
 from experiments.sweep.circuits import CircuitFile, read_circuits
+from experiments.sweep.dispatch import collect
+from experiments.sweep.plan import LimitPlan, Plan, point_states
+from experiments.sweep.portions import PointTask
 from experiments.sweep.task_sampler import SharedShots, TaskSampler, independent_errors
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
@@ -46,6 +52,7 @@ _DEFAULTS: dict[str, Any] = {
     "max_errors": None,
     "seed": None,
     "processes": "auto",
+    "cluster": None,
 }
 
 
@@ -103,6 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="share the work among the workers of a dask scheduler: its address, the file that it wrote, or "
+        f"{LOCAL} to start one here",
+    )
     parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="CSV file")
     parser.add_argument(
         "--merge",
@@ -116,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
     """Collect or merge; see `add_arguments`."""
     if args.merge is not None:
         return _merge(args)
+    if args.cluster not in (None, LOCAL) and args.processes is not None:
+        raise ValueError(f"--cluster {args.cluster} has its own workers: leave --processes out")
     both = [name for name in _GRID if args.circuits is not None and getattr(args, name) is not None]
     if both:
         raise ValueError(
@@ -224,26 +239,19 @@ def _collect(
         progress.expect(
             sum(wanted.values()), done=sum(size * finished[name] for name, size in wanted.items())
         )
-        shots = None
-        if args.seed is not None:
-            known_shots = {name: totals[name].shots if name in totals else 0 for name in wanted}
-            shots = SharedShots(args.seed, known_shots)
         new_shots = 0
         try:
             if min(finished.values()) < 1:
-                _compile(args.decoders, points, progress)
-                with interrupts_kept_from_workers():
-                    for step in sinter.iter_collect(
-                        num_workers=num_workers,
-                        tasks=tasks,
-                        additional_existing_data=existing,
-                        max_shots=args.max_shots,
-                        max_errors=args.max_errors,
-                        max_batch_seconds=_REPORT_SECONDS,
-                        custom_decoders=_custom_decoders(args.decoders, points, shots),
-                        allowed_cpu_affinity_ids=_usable_cores(),
-                    ):
-                        for row in step.new_stats:
+                if args.cluster in (None, LOCAL):
+                    _compile(args.decoders, points, progress)
+                with interrupts_kept_from_workers(), contextlib.ExitStack() as stack:
+                    if args.cluster is None:
+                        steps = _in_processes(args, points, tasks, existing, num_workers=num_workers)
+                    else:
+                        progress.show(f"connecting to {args.cluster}")
+                        steps = _on_cluster(args, points, tasks, existing, stack, num_workers=num_workers)
+                    for rows, note in steps:
+                        for row in rows:
                             file.add(row)
                             new_shots += row.shots
                             known = totals.get(row.strong_id)
@@ -251,7 +259,7 @@ def _collect(
                             finished[row.strong_id] = _finished(totals[row.strong_id], args)
                         done = sum(part == 1 for part in finished.values())
                         progress.show(
-                            f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run",
+                            f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run{note}",
                             done=sum(size * finished[name] for name, size in wanted.items()),
                         )
         except KeyboardInterrupt:
@@ -264,6 +272,65 @@ def _collect(
             return 130
     _report([totals[strong_id] for strong_id in wanted], file.path)
     return 0
+
+
+_Steps = Iterator[tuple[Sequence[Any], str]]
+
+
+def _in_processes(
+    args: argparse.Namespace,
+    points: Sequence[Source],
+    tasks: Sequence[Any],
+    existing: Mapping[str, Any],
+    *,
+    num_workers: int,
+) -> _Steps:
+    """Count in sinter's processes; yield new rows, and a note for the progress."""
+    shots = None
+    if args.seed is not None:
+        names = [task.strong_id() for task in tasks]
+        known = {name: existing[name].shots if name in existing else 0 for name in names}
+        shots = SharedShots(args.seed, known)
+    for step in sinter.iter_collect(
+        num_workers=num_workers,
+        tasks=tasks,
+        additional_existing_data=dict(existing),
+        max_shots=args.max_shots,
+        max_errors=args.max_errors,
+        max_batch_seconds=_REPORT_SECONDS,
+        custom_decoders=_custom_decoders(args.decoders, points, shots),
+        allowed_cpu_affinity_ids=_usable_cores(),
+    ):
+        yield step.new_stats, ""
+
+
+def _on_cluster(
+    args: argparse.Namespace,
+    points: Sequence[Source],
+    tasks: Sequence[Any],
+    existing: Mapping[str, Any],
+    stack: contextlib.ExitStack,
+    *,
+    num_workers: int,
+) -> _Steps:
+    """Count on the workers of a cluster, which stays connected until `stack` ends; see `_in_processes`."""
+    pool = stack.enter_context(connect(args.cluster, workers=num_workers))
+    for rows in collect(_plan(args, points, tasks, existing), pool):
+        yield rows, f", {pool.slots} workers" if pool.has_workers else ", waiting for workers"
+
+
+def _plan(
+    args: argparse.Namespace, points: Sequence[Source], tasks: Sequence[Any], existing: Mapping[str, Any]
+) -> Plan:
+    """Make the plan of a run; a task stands for each point and decoder, in this order."""
+    leakages = [point.leakage for point in points for _ in dict.fromkeys(args.decoders)]
+    sent = [PointTask.from_task(*pair) for pair in zip(tasks, leakages, strict=True)]
+    seed = args.seed
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    sizes = [task.detector_error_model.num_detectors for task in tasks]
+    states = point_states(sent, sizes, existing, seed=seed)
+    return LimitPlan(states, max_shots=args.max_shots, max_errors=args.max_errors)
 
 
 def _finished(row: Any | None, args: argparse.Namespace) -> float:
