@@ -36,11 +36,12 @@ def lines_of(path: Path) -> int:
 
 
 def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(process.pid).children()
-        if any("spawn_main" in word for word in child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # also one that was killed just now
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child)
+    return found
 
 
 def check_loopback_without_pages(process: "subprocess.Popen[str]") -> None:
