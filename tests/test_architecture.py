@@ -131,8 +131,10 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
     "experiments.distance": Room("experiments.common qec", "stim"),
+    "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
-        "experiments.common experiments.plotting experiments.engine qec decoders", "sinter stim numpy"
+        "experiments.common experiments.plotting experiments.engine experiments.cluster qec decoders",
+        "sinter stim numpy",
     ),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
