@@ -107,7 +107,7 @@ ROOMS: Mapping[str, Room] = {
     "realtime.jitter": Room("realtime.kernels realtime.latency realtime.placement", "numpy"),
     "realtime.service": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
-        "realtime.transport decoders",
+        "realtime.transport decoders qec.files",
         "stim numpy",
     ),
     "realtime.source": Room(

@@ -22,6 +22,14 @@ RING = record(  # of messages between two threads; see realtime.kernels.ring
     **_numbers("num_slots", "slot_words"),
 )
 
+TAP = record(  # of the messages of a stream; see realtime.kernels.tap
+    ends=Pool(_i8, "24"),  # bytes taken so far at [TAKEN], put in so far at [PUT]: two cache lines apart
+    words=Pool(_i8, "num_words"),
+    bytes=Pool(_u1, "8 * num_words"),  # the same memory
+    num_words=_i8,  # a power of two; 0: nothing is recorded
+    num_lost=_i8,  # messages without room since the last entry
+)
+
 LINK = record(  # one end of a connection
     **_numbers("uses_sockets", "send_to", "receive_from"),  # addresses of the sockets
     outgoing=Pool(RING, "1"),

@@ -13,6 +13,7 @@ from realtime.service.admission import Admission
 from realtime.service.description import Description
 from realtime.service.event_log import EventLog
 from realtime.service.ownership import Ownership
+from realtime.service.recorder import Recorder
 from realtime.service.session import SessionLimits
 from realtime.service.worker import Worker
 from realtime.transport import Hub, Refusal
@@ -56,6 +57,7 @@ class Control:
         description: of what is decoded.
         boot: number of this start of the daemon.
         log: of events.
+        recorder: of the streams, if any.
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class Control:
         description: Description,
         boot: str,
         log: EventLog,
+        recorder: Recorder | None = None,
     ) -> None:
         self._workers, self._hub, self._admission = workers, hub, admission
         self._description, self._boot, self._log = description, boot, log
+        self._recorder = recorder
         self._owned: dict[int, Ownership] = {}
         self._domains: dict[str, int] = {}
         self._refused = dict.fromkeys(range(len(workers)), 0)
@@ -346,6 +350,7 @@ class Control:
                     "counters": session.counters(),
                     "statuses": session.statuses(),
                     "faults": session.faults(),
+                    "recorded": self._recorder.counts(session.stream) if self._recorder else None,
                     "latencies_us": {name: _finite(summary(h)) for name, h in session.histograms().items()},
                     "window_slope_us_per_million_cycles": _finite({"value": slope, "error": error}),
                 }
