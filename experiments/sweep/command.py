@@ -13,13 +13,6 @@ from decoders.sinter_adapter import sinter_decoder
 from experiments.cluster.pool import LOCAL, Pool, connect
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.common.parser import real, whole
-from experiments.common.points import Point, decoding_model, grid
-from experiments.common.preparation import compile_kernels
-from experiments.common.sampling import leakage_sampler
-from experiments.common.settings import DEFAULT_DECODER
-from experiments.common.terminal import Progress
-from experiments.common.workers import interrupts_kept_from_workers
-from experiments.engine.preparation import compile_engines
 from experiments.common.points import grid
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
@@ -331,27 +324,6 @@ def _finished(row: Any | None, args: argparse.Namespace) -> float:
         return 0.0
     by_errors = 0.0 if args.max_errors is None else row.errors / args.max_errors
     return float(min(1.0, max(row.shots / args.max_shots, by_errors)))
-
-
-def _custom_decoders(
-    names: Sequence[str], points: Iterable[Source], shots: SharedShots | None
-) -> dict[str, Any]:
-    """Make the samplers of sinter's workers."""
-    models = {model.text: model for point in points if (model := point.leakage) is not None}
-    return {name: TaskSampler(sinter_decoder(name), models, shots) for name in names}
-
-
-def _compile(names: Sequence[str], points: Iterable[Source], progress: Progress) -> None:
-    """Compile once what every worker process would otherwise compile for itself."""
-    made = [sinter_decoder(name) for name in names]
-    with_gaps = {one.name for one in made if one.gap_threshold is not None}
-    without_gaps = [one.name for one in made if one.gap_threshold is None]
-    compile_engines("qec sweep", without_gaps, progress=progress)
-    if any(point.leakage for point in points):
-        with_batches = [one.name for one in made]
-    else:
-        with_batches = [one.name for one in made if one.gap_threshold is not None]
-    compile_kernels("qec sweep", with_batches, with_gaps=with_gaps, progress=progress)
 
 
 def _report(rows: Sequence[Any], path: Path) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import sinter
 
-import decoders
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.points import Point, decoding_model
-from experiments.common.preparation import compile_kernels, preparation, small_model
+from experiments.common.preparation import compile_kernels
 from experiments.common.sampling import leakage_sampler
 from experiments.common.terminal import Progress
-from experiments.engine import Engine
+from experiments.engine.preparation import compile_engines
 from experiments.sweep.circuits import CircuitFile
 from experiments.sweep.plan import PointState, point_states
 from experiments.sweep.portions import PointTask
@@ -85,10 +84,7 @@ def compile_decoders(command: str, names: Sequence[str], *, leaking: bool, progr
     """
     made = [sinter_decoder(name) for name in names]
     with_gaps = {one.name for one in made if one.gap_threshold is not None}
-    dem = small_model()
-    for name in dict.fromkeys(one.name for one in made if one.gap_threshold is None):
-        with preparation(command, name, progress=progress):
-            Engine(dem=dem, decoder=decoders.from_dem(name, dem)).warm_up()
+    compile_engines(command, [one.name for one in made if one.gap_threshold is None], progress=progress)
     if leaking:
         with_batches = [one.name for one in made]
     else:
