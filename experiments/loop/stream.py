@@ -59,12 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--shots", type=whole(), metavar="N", help="how many to play; default: 100, or all recorded ones")
     options.add_pace(parser)
     add("--stream", type=whole(0), default=0, metavar="N", help="number of the logical qubit")
-    add(
-        "--policy",
-        choices=["drop-shot", "block"],
-        default="drop-shot",
-        help="when the daemon does not keep up: give the shot up, or wait",
-    )
+    options.add_policy(parser)
     add("--core", type=whole(0), metavar="N", help="keep the source on this core")
     add(
         "--any_model",
