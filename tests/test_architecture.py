@@ -153,6 +153,10 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.codes": Room(
         "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
     ),
+    "experiments.bench.coverage": Room(
+        "experiments.common experiments.bench.accuracy experiments.bench.streaming experiments.loop qec",
+        "stim numpy pymatching",
+    ),
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),

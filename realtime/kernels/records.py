@@ -87,6 +87,7 @@ COUNTERS = (
     "lost_frames",  # sequence numbers that were skipped
     "drained",  # frames of shots that were answered before
     "late_frames",  # frames received later than the soft limit
+    "future_frames",  # frames due later than FUTURE_NS after their arrival: their due time counts as unknown
     "shots",
     "shots_ok",
     "cycles_decoded",

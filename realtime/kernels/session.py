@@ -18,6 +18,8 @@ from realtime.protocol.wire import Fault, Flags, Payload, Status, Type
 # Values of add_row's argument `packed`.
 _A_BYTE_PER_BIT, _BIT_PACKED = np.int64(0), np.int64(1)
 _NOT_FINAL = np.int64(-1)
+# A due time so far ahead is of another clock, or damaged: 10 s.
+FUTURE_NS = np.int64(10_000_000_000)
 
 
 @kernel
@@ -303,6 +305,9 @@ def take_frame(session, size, now):
     session.last_sequence = header["sequence"]
     session.received_ns = now
     session.due_ns = header["due_ns"]
+    if session.due_ns > now + FUTURE_NS:
+        session.future_frames += 1
+        session.due_ns = 0
     session.syndrome_hash = crc32(pool(session, "frame"), HEADER_BYTES, size, session.syndrome_hash)
     lateness = now - session.due_ns if session.due_ns > 0 else np.int64(0)
     backlog = session.cycles + cycles - decoder.first_layer

@@ -21,6 +21,8 @@ VERSION = 1
 #: Version of control messages and connections, for hello.
 PROTOCOL = 2
 MAX_CYCLES = 64
+#: Shots, sequence numbers, cycles and times are at most this: sums of two of them stay below 2^63.
+MOST_NUMBER = (1 << 62) - 1
 #: Bytes of the largest message; sockets refuse larger ones.
 MAX_MESSAGE = 65536
 MAX_CONTROL = 65536
@@ -282,6 +284,7 @@ def parse_frame(message: bytes | memoryview) -> Frame:
     abort = bool(fields["flags"] & Flags.ABORT)
     if (
         min(numbers) < 0
+        or max(numbers[1:]) > MOST_NUMBER
         or fields["flags"] > sum(Flags)
         or fields["kind"] not in list(Payload)
         or fields["cycles"] > MAX_CYCLES
