@@ -115,6 +115,14 @@ ROOMS: Mapping[str, Room] = {
         "realtime.transport realtime.service decoders.streaming decoders.matching.workspace qec.files",
         "stim numpy",
     ),
+    "realtime.programs.kernels": Room(
+        "realtime.protocol realtime.kernels decoders.kernels qec.sampling.kernels", "numpy"
+    ),
+    "realtime.programs": Room(
+        "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.transport "
+        "realtime.service decoders.streaming decoders.matching.workspace qec.sampling",
+        "stim numpy",
+    ),
     "realtime.client": Room(
         "realtime.protocol realtime.kernels realtime.security realtime.service decoders.streaming.frames",
         "numpy",
@@ -176,7 +184,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.info": Room("experiments.common experiments.kernel_caches realtime.placement decoders", ""),
     "experiments.warm": Room("experiments.common experiments.kernel_caches decoders", "stim"),
     "experiments.completion": Room("experiments.common experiments.cli decoders", ""),
-    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels", ""),
+    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels realtime.programs.kernels", ""),
     "qec.__main__": Room("experiments.cli", ""),
     "qec.version": Room("", ""),
     "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),

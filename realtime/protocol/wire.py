@@ -36,6 +36,8 @@ class Type(IntEnum):
     RESULT = 2
     #: Progress in the middle of a shot: the cycles whose errors are final.
     COMMIT = 3
+    #: The answer to a shot whose outcome the source waits for.
+    OUTCOME = 4
 
 
 class Flags(IntEnum):
@@ -48,6 +50,10 @@ class Flags(IntEnum):
     ABORT = 4
     #: Recorded data are replayed.
     REPLAY = 8
+    #: The readout is the second one of a patch whose measurement basis is chosen while it runs.
+    SECOND_READOUT = 16
+    #: The source waits for the outcome of this readout.
+    DECIDE = 32
 
 
 class Payload(IntEnum):
@@ -169,7 +175,7 @@ RESULT = np.dtype(
     ]
 )
 assert RESULT.itemsize == 112
-_BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT}
+_BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT, Type.OUTCOME: RESULT}
 
 
 class Frame(NamedTuple):
@@ -310,12 +316,12 @@ def parse_frame(message: bytes | memoryview) -> Frame:
 
 
 def parse_result(message: bytes | memoryview) -> Result:
-    """Read a result or commit frame without copying it.
+    """Read a result, outcome or commit frame without copying it.
 
     Raises:
         WireError: with the first fault found.
     """
-    header = _checked_header(message, (Type.RESULT, Type.COMMIT))
+    header = _checked_header(message, (Type.RESULT, Type.COMMIT, Type.OUTCOME))
     if int(header["status"]) not in list(Status) or int(header["reserved"]):
         raise WireError(Fault.FIELD)
     if len(message) != RESULT.itemsize + row_bytes(int(header["num_observables"])):
