@@ -77,19 +77,11 @@ class RecordingWriter:
         path: file to write.
         cycle_ns: time between two cycles.
         notes: further entries of the first line, for example the origin of the data.
-
-    Raises:
-        ValueError: a time that is no whole number from 1 to 10^12 ns, or long notes.
     """
 
     def __init__(self, path: Path | str, *, cycle_ns: int, notes: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
         self._head = encode_head({**(notes or {}), "cycle_ns": cycle_ns}, version=FRAMES_ONLY)
-        _check_cycle_ns(self._path, cycle_ns)
-        head = {**(notes or {}), "format": FORMAT, "version": VERSION, "cycle_ns": cycle_ns}
-        self._head = json.dumps(head, sort_keys=True).encode() + b"\n"
-        if len(self._head) > _MAX_HEAD:
-            raise ValueError(f"notes of {len(self._head)} bytes: must be at most {_MAX_HEAD}")
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -354,31 +346,6 @@ def _read_frames(path: Path, data: memoryview, flips: Any) -> Playlist:
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return Recording(playlist=playlist, cycle_ns=notes.pop("cycle_ns"), notes=notes)
-
-
-def _check_cycle_ns(path: Path, cycle_ns: object) -> None:
-    if type(cycle_ns) is not int or not 1 <= cycle_ns <= _LONGEST_CYCLE_NS:
-        raise ValueError(
-            f"{path}: cycle_ns is {str(cycle_ns)[:40]}: must be a whole number, 1 to {_LONGEST_CYCLE_NS:,}"
-        )
-
-
-def _notes(path: Path, head: bytes) -> dict[str, Any]:
-    try:
-        notes = json.loads(head)
-        known = notes["format"] == FORMAT and notes["version"] == VERSION
-        cycle_ns = notes["cycle_ns"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        known, notes, cycle_ns = False, {}, 0
-    if known:
-        _check_cycle_ns(path, cycle_ns)
-    if not known:
-        raise ValueError(
-            f'{path}: not a recorded stream; its first line must be JSON with "format": "{FORMAT}", '
-            f'"version": {VERSION} and "cycle_ns"'
-        )
-    return {name: value for name, value in notes.items() if name not in ("format", "version")}
 
 
 def _frames(path: Path, data: memoryview) -> Iterator[Frame]:
