@@ -21,7 +21,7 @@ PACKAGES = ("qec", "decoders", "realtime", "experiments")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BAD = tomllib.loads((ROOT / "tests" / "known_bad_versions.toml").read_text())["bad"]
 # Imported, and always installed with a declared package.
-BROUGHT_BY = {"llvmlite": "numba", "tornado": "bokeh", "distributed": "dask"}
+BROUGHT_BY = {"llvmlite": "numba", "tornado": "bokeh", "dask": "distributed"}
 # Imported only to read an object of it that the caller made.
 OF_THE_CALLER = {"rustworkx"}
 # Words of permissive licences; a copyleft licence needs a decision, and a line here.
