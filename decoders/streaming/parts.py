@@ -19,6 +19,8 @@ class StreamParts(NamedTuple):
     #: committed, else at most_layers + 1 + n; zero where no shot can end in this way.
     endings: NDArray[Any]
     work: Workspace
+    #: uint8 (rows, columns): memory of STREAM.rows.
+    rows: NDArray[Any]
     most_layers: int
     #: Layers of the shortest shot.
     fewest_layers: int

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import sinter
 import decoders
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
-from experiments.common.parser import real, whole
+from experiments.common.parser import add_live, real, whole
 from experiments.common.points import Point, decoding_model, grid
 from experiments.common.preparation import compile_kernels, preparation, small_model
 from experiments.common.sampling import leakage_sampler
@@ -20,8 +20,10 @@ from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
 from experiments.common.workers import interrupts_kept_from_workers
 from experiments.engine import Engine
+from experiments.monitor.live import LiveProgress, check_terminal
 from experiments.sweep import counts
 from experiments.sweep.circuits import CircuitFile, read_circuits
+from experiments.sweep.live import SweepNews, SweepScreen
 from experiments.sweep.task_sampler import SharedShots, TaskSampler, independent_errors
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
@@ -104,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
     )
     parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="CSV file")
+    add_live(parser)
     parser.add_argument(
         "--merge",
         nargs="+",
@@ -116,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
     """Collect or merge; see `add_arguments`."""
     if args.merge is not None:
         return _merge(args)
+    if args.live:
+        check_terminal()
     both = [name for name in _GRID if args.circuits is not None and getattr(args, name) is not None]
     if both:
         raise ValueError(
@@ -215,7 +220,7 @@ def _collect(
 ) -> int:
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
-    with Progress() as progress:
+    with LiveProgress(SweepScreen(), modest=False) if args.live else Progress() as progress:
         tasks = _tasks(points, args.decoders, progress, seeded=args.seed is not None)
         # Shots of a larger circuit take longer.
         wanted = {task.strong_id(): max(1, task.detector_error_model.num_detectors) for task in tasks}
@@ -254,6 +259,8 @@ def _collect(
                             f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run",
                             done=sum(size * finished[name] for name, size in wanted.items()),
                         )
+                        if isinstance(progress, LiveProgress):
+                            progress.send(_news(totals, finished))
         except KeyboardInterrupt:
             progress.clear()
             print(
@@ -264,6 +271,11 @@ def _collect(
             return 130
     _report([totals[strong_id] for strong_id in wanted], file.path)
     return 0
+
+
+def _news(totals: Mapping[str, Any], finished: Mapping[str, float]) -> SweepNews:
+    rows = [totals[name] for name in finished if name in totals and totals[name].shots]
+    return SweepNews(rows=rows, finished=dict(finished), num_points=len(finished))
 
 
 def _finished(row: Any | None, args: argparse.Namespace) -> float:

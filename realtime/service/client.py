@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from decoders.streaming.frames import Kind
 from realtime.latency import Histogram
 from realtime.protocol.wire import PROTOCOL
@@ -255,6 +258,19 @@ class Client:
     def latencies(self, *, stream: int = 0, name: str = "decision") -> Histogram:
         """Ask for a latency histogram; names as in `stats`."""
         return Histogram.from_json(self.ask({"type": "latencies", "stream": stream, "name": name}))
+
+    def detections(self, *, stream: int = 0) -> tuple[int, NDArray[np.int64]]:
+        """Ask for detection events by column, counted in a sample of the cycles while somebody asks.
+
+        Returns:
+            The number of counted cycles, and int64 (columns,), the events in them.
+        """
+        message = {"type": "detections", "stream": stream}
+        found = self.ask(message)
+        cycles, events = int(found["cycles"]), found["events"]
+        while len(events) < found["num_columns"]:
+            events += self.ask({**message, "first": len(events)})["events"]
+        return cycles, np.array(events, dtype=np.int64)
 
     def reset(self, *, stream: int = 0, session: int | None = None) -> None:
         """Reset the latencies of a stream; with an open session its number is needed.
