@@ -92,6 +92,7 @@ class InProcessLoop:
             **self._worker.statistics(),
             "open": True,
             "connected": True,
+            "policy": self._policy,
             "load": self._admission.load(0),
         }
 

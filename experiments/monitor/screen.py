@@ -20,6 +20,8 @@ _BARS = " ▁▂▃▄▅▆▇█"
 # Latencies that the histogram on the screen reaches from and to, in us.
 _FROM_US, _TO_US = 1.0, 1e6
 _PER_DECADE = 4
+#: Words on a stream without latencies.
+WAITS = "waits for its decoder (policy block): not paced by the clock, no latencies"
 
 
 class _Part(NamedTuple):
@@ -59,7 +61,9 @@ def draw_screen(
         parts.append(_text(f"refused messages and connections: {last.refused:,}", rank=0))
     parts.append(_Part(_streams(last), len(last.streams) + 1, 0))
     for at, stream in enumerate(last.streams):
-        if any(stream.total[name].num for name in stream.total):
+        if not stream.is_paced:
+            parts.append(_text(f"stream {stream.number} {WAITS}", rank=10 + at))
+        elif any(stream.total[name].num for name in stream.total):
             parts.append(_Part(Text(), 1, 90))
             parts.append(_Part(_latencies(stream), len(stream.total) + 1, 10 + at))
             parts.append(_Part(Group(*_pictures(history, stream, width)), 2, 40 + at))
@@ -131,7 +135,7 @@ def _recent_fraction(sample: Sample, number: int) -> float:
 
 def _latencies(stream: StreamSample) -> Table:
     """Percentiles of the last interval, with those since the start in brackets."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for title in (
         f"stream {stream.number} (us)",
         "now: p50",
@@ -141,7 +145,7 @@ def _latencies(stream: StreamSample) -> Table:
         "p99",
         "max",
     ):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for name in stream.total:
         now, total = stream.recent[name], stream.total[name]
         table.add_row(
@@ -209,7 +213,9 @@ def _rate(value: float) -> str:
 def _us(value_ns: float) -> str:
     if math.isnan(value_ns):
         return "-"
-    return f"{value_ns / 1000:,.1f}" if math.isfinite(value_ns) else "none"
+    if math.isinf(value_ns):
+        return "none"
+    return f"{value_ns / 1000:,.1f}" if value_ns < 1e6 else f"{value_ns / 1000:,.0f}"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -71,6 +71,7 @@ class StreamSample:
         faults: damaged frames since the start, by reason.
         cycles_per_s: since the sample before; NaN in the first.
         busy: part of the time since the sample before in which its thread decoded; NaN in the first.
+        is_paced: whether its source keeps the clock; one that waits (policy block) has no latencies.
         detections: detection events; None if they are not counted.
         total, recent: latencies since the start, and since the sample before, by name.
     """
@@ -86,6 +87,7 @@ class StreamSample:
     total: dict[str, Histogram]
     recent: dict[str, Histogram]
     busy: float = math.nan
+    is_paced: bool = True
     detections: Detections | None = None
 
 
@@ -183,6 +185,7 @@ class Watch:
             recent={name: since(total[name], last.total.get(name) if last else None) for name in total},
             # Latencies may have been reset in between.
             busy=(spent_us if spent_us >= 0 else decoding_us) / 1e6 / seconds if last else math.nan,
+            is_paced=stream.get("policy") != "block",
             detections=self._detections(number, last),
         )
 

@@ -74,6 +74,11 @@ def test_the_screen_of_a_loop_fits(height: int) -> None:
     assert "error per cycle [95 %]" in text
     assert "456 shots BACKLOG" in text
     assert ("8.0  9.0 20.1" in text) == (height >= _ROWS)  # the map is the first to go
+    waiting = sample(stream(0), replace(busy, is_paced=False))
+    screen.take(LoopNews(title="d = 5", sample=waiting, counts=counts))
+    text = "\n".join(drawn(screen.draw(width=_COLUMNS, height=height)))
+    assert ("not paced by the clock" in text) == (height > 10)
+    assert "p99" not in text
 
 
 def test_the_screen_of_a_sweep() -> None:

@@ -161,7 +161,13 @@ def test_the_page_and_the_metrics_of_a_daemon(daemon: DaemonProcess) -> None:
         )  # nothing from elsewhere
         session = pull_session(url=page.rstrip("/"))
         titles = {figure.title.text for figure in session.document.select({"type": _figure_type()})}
-        assert {"decoded cycles per second", "shots by status", "load (cores)"} <= titles
+        assert {
+            "decoded cycles per second",
+            "shots by status",
+            "load of each stream's thread (cores)",
+            "detection fraction (%)",
+        } <= titles
+        assert "stream 1: detection fraction (%), 0 cycles" in titles
         bars = [dict(zip(s.data["name"], s.data["value"], strict=True)) for s in _bars(session.document)]
         assert any(shown.get("OK", 0) >= 3 for shown in bars)
         session.close()
