@@ -141,17 +141,21 @@ ROOMS: Mapping[str, Room] = {
     "experiments.distance": Room("experiments.common qec", "stim"),
     "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
-        "experiments.common experiments.plotting experiments.engine experiments.cluster qec decoders",
-        "sinter stim numpy",
+        "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.monitor "
+        "qec decoders",
+        "sinter stim numpy rich",
     ),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
     "experiments.drawing": Room("experiments.common experiments.plotting decoders", "stim numpy scipy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(
-        "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
+        "experiments.common experiments.plotting experiments.monitor qec decoders realtime",
+        "stim numpy scipy",
     ),
-    "experiments.monitor": Room("experiments.common realtime", "numpy rich bokeh tornado prometheus_client"),
+    "experiments.monitor": Room(
+        "experiments.common realtime qec", "numpy rich bokeh tornado prometheus_client"
+    ),
     "experiments.bench": Room("experiments.common", ""),
     "experiments.bench.speed": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders",

@@ -2,18 +2,24 @@
 
 import contextlib
 import os
+import secrets
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import stim
+from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
+from experiments.monitor.watch import Statistics
 from qec.files import write_file
 from realtime.in_process import InProcessLoop
+from realtime.kernels.clock import now_ns
 from realtime.latency import Histogram
 from realtime.placement import Placement, pin_thread
 from realtime.service.admission import Admission
@@ -26,6 +32,8 @@ from realtime.source.playlist import Playlist
 from realtime.source.source import SourceConfig, SourceProcess
 
 TRANSPORTS = ("ipc", "tcp", "inproc")
+# Samples of detection events for each question, and seconds between two.
+_BURSTS, _BURST_PAUSE_S = 40, 0.0005
 # What is final is reported so often in the middle of shots. It shows the backlog over time; and it keeps the
 # way back awake, which at the end of a long shot would otherwise not have been gone for a second: its code
 # and data would have left the caches.
@@ -93,6 +101,10 @@ class LoopParts(Protocol):
         """Memory of the process that decodes, in kB; None where the system does not tell."""
         ...
 
+    def statistics(self) -> contextlib.AbstractContextManager[Statistics]:
+        """Open a source of statistics for another thread, which opens, uses and closes it."""
+        ...
+
 
 @contextlib.contextmanager
 def open_loop(
@@ -134,11 +146,12 @@ def _in_process(
 ) -> Iterator[LoopParts]:
     form = Playlist.load(playlists[0])
     stop = threading.Event()
+    decoders = [setting.make_decoder(circuit) for _ in range(setting.streams)]
     with contextlib.ExitStack() as parts:
         locals_ = [
             parts.enter_context(
                 InProcessLoop(
-                    decoder=setting.make_decoder(circuit),
+                    decoder=decoder,
                     kind=form.kind,
                     cycle_ns=round(setting.cycle_ns),
                     commits=True,
@@ -149,7 +162,7 @@ def _in_process(
                     policy=setting.policy,
                 )
             )
-            for stream in range(setting.streams)
+            for stream, decoder in enumerate(decoders)
         ]
         players = [
             Player(
@@ -166,7 +179,7 @@ def _in_process(
         ]
         players[0].warm_up(streams=len(players))
         try:
-            yield _InProcess(locals_, players, stop, setting.placement.source)
+            yield _InProcess(locals_, players, stop, setting, decoders[0].stabilizers)
         finally:
             stop.set()
 
@@ -175,9 +188,16 @@ class _InProcess:
     """Decoders and source as threads."""
 
     def __init__(
-        self, locals_: list[InProcessLoop], players: list[Player], stop: threading.Event, core: int | None
+        self,
+        locals_: list[InProcessLoop],
+        players: list[Player],
+        stop: threading.Event,
+        setting: LoopSetting,
+        stabilizers: NDArray[np.float64],
     ) -> None:
-        self._locals, self._players, self._stop, self._core = locals_, players, stop, core
+        self._locals, self._players, self._stop = locals_, players, stop
+        self._core, self._max_load = setting.placement.source, setting.max_load
+        self._stabilizers = stabilizers
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         for local in self._locals:
@@ -192,6 +212,44 @@ class _InProcess:
 
     def memory_kb(self) -> int | None:
         return resident_kb("self")
+
+    @contextlib.contextmanager
+    def statistics(self) -> Iterator[Statistics]:
+        yield _InProcessStatistics(self._locals, self._stabilizers, self._max_load)
+
+
+class _InProcessStatistics:
+    """Statistics of decoders in this process, in the form of a daemon's."""
+
+    def __init__(
+        self, locals_: Sequence[InProcessLoop], stabilizers: NDArray[np.float64], max_load: float
+    ) -> None:
+        self._locals, self._stabilizers, self._max_load = locals_, stabilizers, max_load
+        self._boot = secrets.token_hex(8)
+        self._detected = [local.detections() for local in locals_]
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "boot": self._boot,
+            "refused": 0,
+            "refused_connections": 0,
+            "max_load": self._max_load,
+            "now_ns": int(now_ns()),
+            "streams": [local.statistics() for local in self._locals],
+        }
+
+    def latencies(self, *, stream: int, name: str) -> Histogram:
+        return self._locals[stream].histograms()[name]
+
+    def detections(self, *, stream: int) -> tuple[int, NDArray[np.int64]]:
+        detected = self._detected[stream]
+        for _ in range(_BURSTS):
+            detected.sample()
+            time.sleep(_BURST_PAUSE_S)
+        return detected.cycles, detected.events.copy()
+
+    def describe(self) -> dict[str, Any]:
+        return {"columns": [{"coordinates": place} for place in self._stabilizers.tolist()]}
 
 
 @contextlib.contextmanager
@@ -260,6 +318,9 @@ class _AsProcesses:
 
     def memory_kb(self) -> int | None:
         return resident_kb(self._daemon.pid)
+
+    def statistics(self) -> Client:
+        return Client(self._daemon.control)
 
 
 def resident_kb(process: int | str) -> int | None:

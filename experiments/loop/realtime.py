@@ -10,11 +10,12 @@ from typing import Any
 from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
-from experiments.common.parser import figure, output, whole
+from experiments.common.parser import add_live, figure, output, whole
 from experiments.common.points import Point
 from experiments.common.sampling import check_size
 from experiments.common.terminal import Progress, fold
 from experiments.loop import options, panels, report
+from experiments.loop.live import LoopView
 from experiments.loop.measurement import Plan, measure, spread, tail
 from experiments.loop.options import CODE, duration, strength
 from experiments.loop.parts import LoopSetting
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--error_shots", type=whole(0), default=1000, metavar="N", help=counted)
     add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both")
     options.add_loop(parser)
+    add_live(parser)
     add("--json", type=output(), metavar="FILE", help="write everything that was measured")
     add(
         "--out",
@@ -102,6 +104,7 @@ class Measured:
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
     args.noise = noise_name(args.noise, args.bias)
+    view = LoopView.of("qec realtime") if args.live else None
     setting = options.setting_of(args)
     state_promise("qec realtime", setting)
     plan = Plan(
@@ -111,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         counted_shots=args.error_shots,
         bases=list(dict.fromkeys(args.bases)),
     )
-    with Progress() as progress:
+    with Progress() if view is None else view.progress as progress:
         found = measure_memories(
             args.distance,
             plan=plan,
@@ -120,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
             p=strength(args.noise, args.p),
             seed=args.seed,
             say=progress.show,
+            view=view,
         )
     print(fold(found.text()))
     if args.json:
@@ -143,6 +147,7 @@ def measure_memories(
     p: float | None,
     seed: int,
     say: Callable[[str], None],
+    view: LoopView | None = None,
 ) -> Measured:
     """Decode memories of several distances while they run.
 
@@ -154,6 +159,7 @@ def measure_memories(
         p: its strength; None for a device.
         seed: of the shots.
         say: takes a line of progress.
+        view: live view of the loop.
 
     Raises:
         ValueError: as `Point.metadata`, or a circuit that is too long to be sampled with leakage.
@@ -164,7 +170,7 @@ def measure_memories(
         check_size(longest.circuit())  # before the machine is measured
     before = measure_control(setting, say=say)
     results = [
-        measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say)
+        measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say, view=view)
         for distance in chosen
     ]
     after = measure_control(setting, say=say)
