@@ -133,7 +133,12 @@ ROOMS: Mapping[str, Room] = {
     "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
         "experiments.common experiments.plotting experiments.engine experiments.cluster qec decoders",
-        "sinter stim numpy",
+        "sinter stim numpy pyarrow",
+    ),
+    "experiments.threshold": Room(
+        "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.sweep "
+        "qec decoders",
+        "",
     ),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),

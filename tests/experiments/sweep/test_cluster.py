@@ -97,7 +97,7 @@ def test_killed_workers_lose_no_shot_and_count_none_twice(
     out, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert f"2 points, {2 * shots:,} shots" in out
-    assert "Traceback" not in error
+    assert "Traceback" not in error, error
     assert kills == workers * rounds
     rows, _ = counts.read([path])
     assert len(rows) == 2
