@@ -128,7 +128,7 @@ ROOMS: Mapping[str, Room] = {
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
     ),
-    "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.rare": Room("experiments.common experiments.cluster qec decoders", "stim numpy"),
     "experiments.distance": Room("experiments.common qec", "stim"),
     "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
@@ -160,8 +160,8 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
-    "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
-    "experiments.reproduce.engine": Room("experiments.common qec", "stim markdown_it"),
+    "experiments.reproduce": Room("experiments.common experiments.cluster experiments.plotting decoders", ""),
+    "experiments.reproduce.engine": Room("experiments.common experiments.cluster qec", "markdown_it"),
     "experiments.reproduce.work": Room(
         "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"
     ),

@@ -59,13 +59,19 @@ def local_cluster(workers: int) -> Iterator[tuple[Any, Callable[[], None]]]:
             cluster.close()
 
 
+def silence_dask() -> None:
+    """Keep dask's messages from standard error: a lost worker is no news, and its task runs again."""
+    for logger in ("distributed", "tornado", "tornado.application"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+
+
 def _work(address: str) -> None:
     """Serve a scheduler until it ends."""
     die_with_parent()
     import dask
     import distributed
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    silence_dask()
 
     async def serve() -> None:
         options: dict[str, Any] = {"nthreads": 1, "host": _HOST, "dashboard": False, "memory_limit": 0}

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import logging
 import queue
 import time
 import uuid
@@ -15,13 +14,14 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
-from experiments.cluster.local import local_cluster
+from experiments.cluster.local import local_cluster, silence_dask
 from experiments.cluster.versions import check_versions, versions
 
 #: Address that starts workers on this machine.
 LOCAL = "local"
 _TIMEOUT_SECONDS = 20
 _CONTACT_SECONDS = 5
+_GATHER_SECONDS = 5
 _SLOTS_SECONDS = 1.0  # the number of workers is asked for so often
 # A task that ends its worker is given out again so often; dask itself tries several times before.
 _ATTEMPTS = 5
@@ -52,17 +52,20 @@ class Pool:
     @property
     def slots(self) -> int:
         """Tasks that run at the same time: threads of all workers, at least 1."""
-        if time.monotonic() >= self._next_look:
-            if self._refill is not None:
-                self._refill()
-            self._slots = sum(self._client.nthreads().values())
-            self._next_look = time.monotonic() + _SLOTS_SECONDS
+        self._look()
         return max(1, self._slots)
 
     @property
     def has_workers(self) -> bool:
         """Whether a worker was there at the last look."""
         return self._slots > 0
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._next_look:
+            if self._refill is not None:
+                self._refill()
+            self._slots = sum(self._client.nthreads().values())
+            self._next_look = time.monotonic() + _SLOTS_SECONDS
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Run `work(*arguments)` on a worker; both are pickled."""
@@ -71,10 +74,13 @@ class Pool:
         def attempt(left: int) -> None:
             key = f"qec-{self._run}-{next(self._count)}"
             future = self._client.submit(_run_task, expected, work, arguments, key=key, pure=False)
-            self._waiting.add(future)  # dask forgets a task of which nobody holds the future
-            future.add_done_callback(lambda done: self._finished.put((done, attempt, left)))
+            self._wait_for(future, attempt, left)
 
         attempt(_ATTEMPTS)
+
+    def _wait_for(self, future: Any, attempt: Callable[[int], None], left: int) -> None:
+        self._waiting.add(future)  # dask forgets a task of which nobody holds the future
+        future.add_done_callback(lambda done: self._finished.put((done, attempt, left)))
 
     def results(self, *, seconds: float) -> Iterator[Any]:
         """Yield the results that have come in; wait up to `seconds` for the first.
@@ -82,6 +88,7 @@ class Pool:
         Raises:
             ValueError: a task failed, ends each worker, or the scheduler is lost.
         """
+        self._look()
         timeout: float | None = seconds
         while True:
             try:
@@ -100,7 +107,12 @@ class Pool:
         from distributed import KilledWorker
 
         try:
-            return future.result()
+            return future.result(timeout=_GATHER_SECONDS)
+        except TimeoutError:
+            # The worker that had the result was lost before it was fetched: the task runs again.
+            self._wait_for(future, attempt, left)
+            self._look()
+            return None
         except KilledWorker:
             if not left:
                 raise ValueError(
@@ -171,8 +183,7 @@ def connect(address: str, *, workers: int | None = None) -> Iterator[Pool]:
         raise ValueError(
             "--cluster needs dask: install the extra: pip install 'below-threshold[cluster]'"
         ) from None
-    for logger in ("distributed", "tornado", "tornado.application"):  # lost workers are no news
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    silence_dask()
     with contextlib.ExitStack() as stack:
         refill = None
         if address == LOCAL:

@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from experiments.sweep import counts
 from experiments.threshold import command
 from experiments.threshold.scaling import scalings
 from experiments.threshold.search import find_strengths
+from tests.support.inline_pool import inline_pool
 
 
 def synthetic(p: float, d: int) -> float:
@@ -74,27 +74,6 @@ def test_the_search_finds_strengths_around_the_threshold(threshold: float) -> No
         find_strengths(count, [3, 7], low=0.15, high=0.2)
 
 
-class InThisProcess:
-    """Workers of a sweep, without processes."""
-
-    slots = 1
-
-    def __init__(self) -> None:
-        self._results: list[Any] = []
-
-    def submit(self, work: Callable[[Any], Any], portion: Any) -> None:
-        self._results.append(work(portion))
-
-    def results(self, *, seconds: float) -> Iterator[Any]:
-        while self._results:
-            yield self._results.pop(0)
-
-
-@contextmanager
-def in_this_process(number: int) -> Iterator[InThisProcess]:
-    yield InThisProcess()
-
-
 _QUICK = ["--code", "repetition", "--noise", "phenomenological", "--distances", "3,5,7"]
 _QUICK += ["--between", "2%", "40%", "--target_precision", "5%", "--out", "c.csv"]
 
@@ -103,7 +82,7 @@ def test_from_the_search_to_the_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The run goes on from its file; the file alone gives the same fit; the threshold is the known one."""
-    monkeypatch.setattr(command, "processes", in_this_process)
+    monkeypatch.setattr(command, "processes", inline_pool)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["threshold", *_QUICK, "--json", "a.json", "--figure", "a.png"]) == 0
     out = capsys.readouterr().out
