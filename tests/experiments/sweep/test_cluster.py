@@ -78,7 +78,7 @@ def test_killed_workers_lose_no_shot_and_count_none_twice(
         start_new_session=True,
     )
     rng = random.Random(1)
-    lines, deadline = 4, time.monotonic() + 400
+    lines, deadline = 4, time.monotonic() + 900
     kills = 0
     for turn in range(rounds):
         while (
