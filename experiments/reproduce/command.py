@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import decoders
+from experiments.cluster.pool import LOCAL
 from experiments.common.machine import description
 from experiments.common.numbers import duration
 from experiments.common.parser import decoder, project_version, whole
@@ -36,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="fewer shots and wider intervals: minutes for everything")
     add("--out", default="qec_reproduce", metavar="DIR", help="folder of the report")
     add("--workers", type=whole(), metavar="N", help="processes; default: one for each core")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="workers of a dask scheduler for jobs that do not need this machine: as for qec sweep",
+    )
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     add(
         "--decoders",
@@ -49,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the figures; see `add_arguments`."""
+    if args.cluster not in (None, LOCAL) and args.workers is not None:
+        raise ValueError(f"--cluster {args.cluster} has its own workers: leave --workers out")
     names = _names(args.figures)
     settings = _settings(args)
     out = Path(args.out)
@@ -61,7 +69,11 @@ def run(args: argparse.Namespace) -> int:
         for note in records.notes:
             print(f"qec reproduce: {note}", file=sys.stderr)
         runner = Runner(
-            records=records, workers=settings.workers, decoders=settings.decoders, progress=progress
+            records=records,
+            workers=settings.workers,
+            decoders=settings.decoders,
+            progress=progress,
+            cluster=args.cluster,
         )
         runner.expect([job for found in jobs.values() for job in found])
         stopped = False
