@@ -161,6 +161,11 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
+    "experiments.bench.programs": Room(
+        "experiments.common experiments.plotting experiments.loop experiments.bench.streaming qec decoders "
+        "realtime",
+        "stim numpy",
+    ),
     "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
     "experiments.reproduce.engine": Room("experiments.common qec", "stim markdown_it"),
     "experiments.reproduce.work": Room(

@@ -25,6 +25,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",
     ),
+    "programs": (
+        "experiments.bench.programs.command",
+        "reaction time and backlog of programs that wait for outcomes",
+    ),
 }
 
 
