@@ -46,10 +46,13 @@ def test_bad_programs_and_noise_with_leakage_are_refused_in_one_line(
 ) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"program": "p", "version": 1, "patches": ["a"]}\n{"do": "jump"}\n')
+    example = (Path(__file__).parents[3] / "data/devices/example.toml").read_text()
+    leaky = tmp_path / "leaky.toml"
+    leaky.write_text(f"{example}\n[leakage]\ncz = 0.001\n")
     for arguments, message in (
         (["--program", str(bad)], "line 2: field \"do\": 'jump': choose from"),
         (["--program", str(tmp_path / "none.jsonl")], "none.jsonl"),
-        (["--program", program, "--noise", "device:willow_72q"], "leakage cannot be drawn layer by layer"),
+        (["--program", program, "--noise", f"device:{leaky}"], "leakage cannot be drawn layer by layer"),
     ):
         assert cli.main(["realtime", *arguments, *_SIMULATED]) != 0
         error = capsys.readouterr().err
