@@ -177,6 +177,11 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
+    "experiments.bench.programs": Room(
+        "experiments.common experiments.plotting experiments.loop experiments.bench.streaming qec decoders "
+        "realtime",
+        "stim numpy",
+    ),
     "experiments.reproduce": Room("experiments.common experiments.cluster experiments.plotting decoders", ""),
     "experiments.reproduce.engine": Room(
         "experiments.common experiments.cluster experiments.engine qec", "stim markdown_it"

@@ -29,6 +29,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.coverage.command",
         "how often intervals contain the truth, in simulated data",
     ),
+    "programs": (
+        "experiments.bench.programs.command",
+        "reaction time and backlog of programs that wait for outcomes",
+    ),
 }
 
 
