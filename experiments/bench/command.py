@@ -25,6 +25,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",
     ),
+    "check": (
+        "experiments.bench.speed.check",
+        "speed relative to PyMatching against recorded ratios",
+    ),
     "coverage": (
         "experiments.bench.coverage.command",
         "how often intervals contain the truth, in simulated data",
