@@ -64,13 +64,13 @@ def _add_program(parser: argparse.ArgumentParser) -> None:
     """Declare the options of programs with feed-forward."""
     words = "run a program of operations that wait for decoded outcomes, in one process, instead of memories"
     parser.add_argument("--program", metavar="FILE", help=words)
-    simulated = "simulated: the decoder's processor time counts, whatever else the machine does"
+    simulated = "simulated: only the decoder's processor time counts"
     parser.add_argument(
         "--clock", choices=["real", "simulated"], default="real", help=f"of programs; {simulated}"
     )
     delay = "added to every answer to a program"
     parser.add_argument("--delay", type=nanoseconds, metavar="TIME", help=delay)
-    service = "least time that a program's decoder takes for a cycle; with the simulated clock all of it"
+    service = "least decoding time of a program's cycle; if simulated, all of it"
     parser.add_argument("--service", type=nanoseconds, metavar="TIME", help=service)
 
 
