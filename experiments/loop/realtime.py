@@ -66,7 +66,11 @@ def _add_program(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--program", metavar="FILE", help=words)
     simulated = "simulated: only the decoder's processor time counts"
     parser.add_argument(
-        "--clock", choices=["real", "simulated"], default="real", help=f"of programs; {simulated}"
+        "--clock",
+        choices=["real", "simulated"],
+        default="real",
+        metavar="CLOCK",
+        help=f"of programs, real or {simulated}",
     )
     delay = "added to every answer to a program"
     parser.add_argument("--delay", type=nanoseconds, metavar="TIME", help=delay)
