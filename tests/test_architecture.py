@@ -146,6 +146,7 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common realtime qec", "numpy rich bokeh tornado prometheus_client"
     ),
     "experiments.bench": Room("experiments.common", ""),
+    "experiments.bench.watching": Room("experiments.common experiments.loop realtime.source", "numpy"),
     "experiments.bench.speed": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders",
         "stim sinter numpy pymatching",
@@ -157,7 +158,9 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
-    "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
+    "experiments.reproduce": Room(
+        "experiments.common experiments.plotting experiments.monitor decoders", "rich"
+    ),
     "experiments.reproduce.engine": Room("experiments.common qec", "stim markdown_it"),
     "experiments.reproduce.work": Room(
         "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"

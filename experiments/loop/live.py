@@ -29,17 +29,23 @@ class LoopView:
 
     Attributes:
         progress: the screen.
+        interval_s: seconds between two samples.
     """
 
     progress: LiveProgress
+    interval_s: float
     _title: str = ""
     _loop_latency: list[Histogram] = field(default_factory=list)
     _errors: dict[tuple[int, str, int], _Errors] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, command: str) -> "LoopView":
-        """Make the view of a command; ValueError without a terminal."""
-        return cls(LiveProgress(LoopScreen(command)))
+    def of(cls, command: str, *, terminal: int | None = None, interval_s: float = _INTERVAL_S) -> "LoopView":
+        """Make the view of a command on standard error, or on the terminal with this file descriptor.
+
+        Raises:
+            ValueError: standard error is no terminal.
+        """
+        return cls(LiveProgress(LoopScreen(command), terminal=terminal), interval_s)
 
     @contextlib.contextmanager
     def watching(
@@ -87,5 +93,5 @@ class LoopView:
                         for (distance, basis, cycles), found in list(self._errors.items())
                     ]
                     self.progress.send(LoopNews(title=self._title, sample=sample, counts=counts))
-                if stop.wait(_INTERVAL_S):
+                if stop.wait(self.interval_s):
                     return

@@ -83,7 +83,13 @@ class LoopSetting:
 
 
 class LoopParts(Protocol):
-    """A running loop."""
+    """A running loop.
+
+    Attributes:
+        control: control address of its daemon; None in one process.
+    """
+
+    control: str | None
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         """Play jobs on all streams; gives the source's reports as they come (see `realtime.source.jobs`)."""
@@ -186,6 +192,8 @@ def _in_process(
 
 class _InProcess:
     """Decoders and source as threads."""
+
+    control: str | None = None
 
     def __init__(
         self,
@@ -303,6 +311,7 @@ class _AsProcesses:
 
     def __init__(self, daemon: DaemonProcess, source: SourceProcess, client: Client, streams: int) -> None:
         self._daemon, self._source, self._client, self._streams = daemon, source, client, streams
+        self.control: str | None = daemon.control
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         for stream in range(self._streams):

@@ -3,7 +3,7 @@
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -26,15 +26,23 @@ class Runner:
         workers: processes; with 1 everything happens in this process.
         decoders: names of decoders to compile before several processes would do it at the same time.
         progress: where lines are shown.
+        kept: called when a job has its record.
     """
 
     def __init__(
-        self, *, records: RecordsFile, workers: int, decoders: Sequence[str], progress: Progress
+        self,
+        *,
+        records: RecordsFile,
+        workers: int,
+        decoders: Sequence[str],
+        progress: Progress,
+        kept: Callable[[], None] | None = None,
     ) -> None:
         self._records = records
         self._workers = workers
         self._decoders = decoders
         self._progress = progress
+        self._kept = kept
         self._left: dict[str, Job] = {}
         self._done = 0.0
         self._name = ""
@@ -74,6 +82,8 @@ class Runner:
         self._records.add(job, record, seconds=seconds)
         del self._left[job.key]
         self._done += job.cost
+        if self._kept is not None:
+            self._kept()
         self._show()
 
     def _alone(self, job: Job) -> None:
