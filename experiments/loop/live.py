@@ -12,9 +12,12 @@ from experiments.monitor.live import LiveProgress
 from experiments.monitor.loop_screen import LoopNews, LoopScreen
 from experiments.monitor.watch import Watch
 from realtime.jitter import JitterMonitor
+from realtime.kernels.clock import now_ns
 from realtime.latency import Histogram
 
 _INTERVAL_S = 1.0
+# Seconds between two samples of detection events.
+_TICK_S = 0.05
 
 
 @dataclass
@@ -93,5 +96,8 @@ class LoopView:
                         for (distance, basis, cycles), found in list(self._errors.items())
                     ]
                     self.progress.send(LoopNews(title=self._title, sample=sample, counts=counts))
-                if stop.wait(self.interval_s):
-                    return
+                until = now_ns() + round(self.interval_s * 1e9)
+                while now_ns() < until:
+                    if stop.wait(_TICK_S):
+                        return
+                    source.tick()
