@@ -162,6 +162,7 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common realtime qec", "numpy rich bokeh tornado prometheus_client"
     ),
     "experiments.bench": Room("experiments.common", ""),
+    "experiments.bench.watching": Room("experiments.common experiments.loop realtime.source", "numpy"),
     "experiments.bench.speed": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders",
         "stim sinter numpy pymatching",
@@ -182,7 +183,9 @@ ROOMS: Mapping[str, Room] = {
         "realtime",
         "stim numpy",
     ),
-    "experiments.reproduce": Room("experiments.common experiments.cluster experiments.plotting decoders", ""),
+    "experiments.reproduce": Room(
+        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders", "rich"
+    ),
     "experiments.reproduce.engine": Room(
         "experiments.common experiments.cluster experiments.engine qec", "stim markdown_it"
     ),

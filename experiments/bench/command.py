@@ -21,6 +21,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.speed.engine",
         "time of a shot in a sweep: our engine against sinter with PyMatching",
     ),
+    "monitor": (
+        "experiments.bench.watching",
+        "latencies of a real-time loop that is watched, against the loop alone",
+    ),
     "streaming": (
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",

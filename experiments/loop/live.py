@@ -12,9 +12,12 @@ from experiments.monitor.live import LiveProgress
 from experiments.monitor.loop_screen import LoopNews, LoopScreen
 from experiments.monitor.watch import Watch
 from realtime.jitter import JitterMonitor
+from realtime.kernels.clock import now_ns
 from realtime.latency import Histogram
 
 _INTERVAL_S = 1.0
+# Seconds between two samples of detection events.
+_TICK_S = 0.05
 
 
 @dataclass
@@ -29,17 +32,23 @@ class LoopView:
 
     Attributes:
         progress: the screen.
+        interval_s: seconds between two samples.
     """
 
     progress: LiveProgress
+    interval_s: float
     _title: str = ""
     _loop_latency: list[Histogram] = field(default_factory=list)
     _errors: dict[tuple[int, str, int], _Errors] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, command: str) -> "LoopView":
-        """Make the view of a command; ValueError without a terminal."""
-        return cls(LiveProgress(LoopScreen(command)))
+    def of(cls, command: str, *, terminal: int | None = None, interval_s: float = _INTERVAL_S) -> "LoopView":
+        """Make the view of a command on standard error, or on the terminal with this file descriptor.
+
+        Raises:
+            ValueError: standard error is no terminal.
+        """
+        return cls(LiveProgress(LoopScreen(command), terminal=terminal), interval_s)
 
     @contextlib.contextmanager
     def watching(
@@ -87,5 +96,8 @@ class LoopView:
                         for (distance, basis, cycles), found in list(self._errors.items())
                     ]
                     self.progress.send(LoopNews(title=self._title, sample=sample, counts=counts))
-                if stop.wait(_INTERVAL_S):
-                    return
+                until = now_ns() + round(self.interval_s * 1e9)
+                while now_ns() < until:
+                    if stop.wait(_TICK_S):
+                        return
+                    source.tick()

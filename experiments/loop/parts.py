@@ -5,7 +5,6 @@ import os
 import secrets
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +31,6 @@ from realtime.source.playlist import Playlist
 from realtime.source.source import SourceConfig, SourceProcess
 
 TRANSPORTS = ("ipc", "tcp", "inproc")
-# Samples of detection events for each question, and seconds between two.
-_BURSTS, _BURST_PAUSE_S = 40, 0.0005
 # What is final is reported so often in the middle of shots. It shows the backlog over time; and it keeps the
 # way back awake, which at the end of a long shot would otherwise not have been gone for a second: its code
 # and data would have left the caches.
@@ -83,7 +80,13 @@ class LoopSetting:
 
 
 class LoopParts(Protocol):
-    """A running loop."""
+    """A running loop.
+
+    Attributes:
+        control: control address of its daemon; None in one process.
+    """
+
+    control: str | None
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         """Play jobs on all streams; gives the source's reports as they come (see `realtime.source.jobs`)."""
@@ -101,8 +104,16 @@ class LoopParts(Protocol):
         """Memory of the process that decodes, in kB; None where the system does not tell."""
         ...
 
-    def statistics(self) -> contextlib.AbstractContextManager[Statistics]:
+    def statistics(self) -> contextlib.AbstractContextManager["LoopStatistics"]:
         """Open a source of statistics for another thread, which opens, uses and closes it."""
+        ...
+
+
+class LoopStatistics(Statistics, Protocol):
+    """Statistics of a running loop, for a thread that takes no part in it."""
+
+    def tick(self) -> None:
+        """Sample detection events, if the daemon does not; called many times a second."""
         ...
 
 
@@ -187,6 +198,8 @@ def _in_process(
 class _InProcess:
     """Decoders and source as threads."""
 
+    control: str | None = None
+
     def __init__(
         self,
         locals_: list[InProcessLoop],
@@ -214,7 +227,7 @@ class _InProcess:
         return resident_kb("self")
 
     @contextlib.contextmanager
-    def statistics(self) -> Iterator[Statistics]:
+    def statistics(self) -> Iterator[LoopStatistics]:
         yield _InProcessStatistics(self._locals, self._stabilizers, self._max_load)
 
 
@@ -242,11 +255,11 @@ class _InProcessStatistics:
         return self._locals[stream].histograms()[name]
 
     def detections(self, *, stream: int) -> tuple[int, NDArray[np.int64]]:
-        detected = self._detected[stream]
-        for _ in range(_BURSTS):
+        return self._detected[stream].cycles, self._detected[stream].events.copy()
+
+    def tick(self) -> None:
+        for detected in self._detected:
             detected.sample()
-            time.sleep(_BURST_PAUSE_S)
-        return detected.cycles, detected.events.copy()
 
     def describe(self) -> dict[str, Any]:
         return {"columns": [{"coordinates": place} for place in self._stabilizers.tolist()]}
@@ -303,6 +316,7 @@ class _AsProcesses:
 
     def __init__(self, daemon: DaemonProcess, source: SourceProcess, client: Client, streams: int) -> None:
         self._daemon, self._source, self._client, self._streams = daemon, source, client, streams
+        self.control: str | None = daemon.control
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         for stream in range(self._streams):
@@ -319,8 +333,15 @@ class _AsProcesses:
     def memory_kb(self) -> int | None:
         return resident_kb(self._daemon.pid)
 
-    def statistics(self) -> Client:
-        return Client(self._daemon.control)
+    def statistics(self) -> "_DaemonStatistics":
+        return _DaemonStatistics(self._daemon.control)
+
+
+class _DaemonStatistics(Client):
+    """Statistics of a daemon, whose control thread samples detection events while it is asked for them."""
+
+    def tick(self) -> None:
+        pass
 
 
 def resident_kb(process: int | str) -> int | None:

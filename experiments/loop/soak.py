@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             folder=Path(folder) / "shots",
             progress=progress.show,
         )
+        progress.show("starting the loop")
         with (
             open_loop(setting, circuit=circuit, playlists=[prepared.folder]) as loop,
             meter or contextlib.nullcontext(),

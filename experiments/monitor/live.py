@@ -49,14 +49,17 @@ class LiveProgress(Progress):
     Args:
         screen: what to draw.
         modest: draw only while nothing else wants the core (SCHED_IDLE, where available).
+        terminal: file descriptor of the terminal to draw on; None: standard error.
 
     Raises:
         ValueError: standard error is no terminal on which a screen can be drawn.
     """
 
-    def __init__(self, screen: Screen, *, modest: bool = True) -> None:
+    def __init__(self, screen: Screen, *, modest: bool = True, terminal: int | None = None) -> None:
         super().__init__()
-        check_terminal()
+        if terminal is None:
+            check_terminal()
+        self._terminal = terminal
         self._screen, self._modest = screen, modest
         self._news: dict[str, Any] = {}
         self._changed = threading.Condition()
@@ -112,6 +115,7 @@ class LiveProgress(Progress):
             [sys.executable, "-m", "experiments.monitor.live"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            stderr=self._terminal,
             start_new_session=True,  # Ctrl-C is for the command
         )
         self._writer = threading.Thread(target=self._write, args=(self._process,), name="live", daemon=True)

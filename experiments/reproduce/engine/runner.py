@@ -3,7 +3,7 @@
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -29,6 +29,7 @@ class Runner:
         progress: where lines are shown.
         cluster: address of a dask scheduler whose workers do the jobs that need no machine for themselves, as
             `experiments.cluster.pool.connect` takes it.
+        kept: called when a job has its record.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Runner:
         decoders: Sequence[str],
         progress: Progress,
         cluster: str | None = None,
+        kept: Callable[[], None] | None = None,
     ) -> None:
         self._cluster = cluster
         self._records = records
         self._workers = workers
         self._decoders = decoders
         self._progress = progress
+        self._kept = kept
         self._left: dict[str, Job] = {}
         self._done = 0.0
         self._name = ""
@@ -84,6 +87,8 @@ class Runner:
         self._records.add(job, record, seconds=seconds)
         del self._left[job.key]
         self._done += job.cost
+        if self._kept is not None:
+            self._kept()
         self._show()
 
     def _alone(self, job: Job) -> None:

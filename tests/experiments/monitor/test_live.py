@@ -1,6 +1,7 @@
 """Live screens: what they show, that they fit, and a command that runs under one in a real terminal."""
 
 import io
+import json
 import math
 import os
 import pty
@@ -18,6 +19,7 @@ import sinter
 from rich.console import Console, RenderableType
 
 from experiments import cli
+from experiments.bench.watching import Comparison
 from experiments.common.fits import Count
 from experiments.monitor.chip import chip_map
 from experiments.monitor.error_rates import error_rows
@@ -120,12 +122,12 @@ def test_the_screen_of_a_sweep() -> None:
     assert text.index("file=b") < text.index("file=a")  # what is done comes last
 
 
-@pytest.mark.parametrize("command", ["realtime", "soak", "sweep"])
+@pytest.mark.parametrize("command", ["realtime", "soak", "sweep", "reproduce"])
 def test_without_a_terminal_live_is_an_error(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main([command, "--live"]) == 2
+    assert cli.main([command, "--live", *(["all"] if command == "reproduce" else [])]) == 2
     error = capsys.readouterr().err
     assert "--live: standard error is no terminal" in error
     assert len(error.splitlines()) == 1
@@ -152,6 +154,24 @@ def run_in_terminal(*command: str, timeout_s: float = 60.0) -> tuple[str, int]:
             written += more
     os.close(terminal)
     return written.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def test_the_ratio_of_watched_and_alone_is_paired() -> None:
+    """Runs differ twofold and watching costs a tenth."""
+    alone = np.array([[5.0, 10.0], [10.0, 20.0], [7.0, 15.0], [6.0, 9.0]])
+    found = Comparison(alone=alone, watched=alone * [1.1, 1.0], missing=(0, 0)).ratios()
+    np.testing.assert_allclose(found, [[1.1] * 3, [1.0] * 3])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("transport", ["inproc", "ipc"])
+def test_a_loop_watched_and_alone(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "watched.json"
+    options = ["--distance", "3", "--cycles", "100", "--shots", "20", "--pairs", "2", "--cycle_time", "20us"]
+    assert cli.main(["bench", "monitor", *options, "--transport", transport, "--json", str(file)]) == 0
+    assert "watched / alone" in capsys.readouterr().out
+    data = json.loads(file.read_text())
+    assert np.array(data["alone"]).shape == np.array(data["watched"]).shape == (2, 2)
 
 
 def test_a_loop_under_a_live_screen() -> None:
