@@ -150,6 +150,9 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.codes": Room(
         "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
     ),
+    "experiments.bench.transport": Room(
+        "experiments.common qec.files decoders.streaming realtime", "stim numpy"
+    ),
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),

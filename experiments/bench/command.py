@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",
     ),
+    "transport": ("experiments.bench.transport", "frames to a daemon: sockets against shared memory"),
 }
 
 
