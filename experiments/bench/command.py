@@ -26,6 +26,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "a shot of a million cycles: time, memory, logical errors",
     ),
     "transport": ("experiments.bench.transport", "frames to a daemon: sockets against shared memory"),
+    "coverage": (
+        "experiments.bench.coverage.command",
+        "how often intervals contain the truth, in simulated data",
+    ),
 }
 
 

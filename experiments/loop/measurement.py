@@ -5,6 +5,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,22 +118,26 @@ def measure(
             say(f"d = {distance}: starting the loop")
             folders = [lot.prepared.folder for lot in lots]
             with open_loop(setting, circuit=circuit, playlists=folders) as loop:
+                play = partial(_play, loop, say=say, name=f"d = {distance}", is_paced=setting.is_paced)
                 if which == 0:
-                    meter = control_beside(setting)
+                    meter = control_beside(setting) if setting.is_paced else None
                     with meter or contextlib.nullcontext():
-                        _play(loop, timed, rounds=_ROUNDS, apart=1, say=say, name=f"d = {distance}")
-                    windows = [loop.windows(stream) for stream in range(setting.streams)]
+                        play(timed, rounds=_ROUNDS, apart=1)
+                    if setting.is_paced:
+                        windows = [loop.windows(stream) for stream in range(setting.streams)]
                 for lot in lots[len(timed) if which == 0 else 0 :]:
                     # Every shot once: the streams share them.
                     apart = lot.prepared.shots // setting.streams
-                    _play(loop, [lot], rounds=1, apart=apart, say=say, name=f"d = {distance}")
+                    play([lot], rounds=1, apart=apart)
     longest = timed[-1]
     return LoopResult(
         distance=distance,
-        timed=[run for lot in timed for run in _runs(lot)],
-        counted=[run for lot in counted for run in _runs(lot)],
+        timed=[run for lot in timed for run in _runs(lot, setting)],
+        counted=[run for lot in counted for run in _runs(lot, setting)],
         windows=[tail(found) if found.num else None for found in windows],
-        backlog=[_backlog(found, longest.prepared.cycles * setting.cycle_ns) for found in longest.reports],
+        backlog=[_backlog(found, longest.prepared.cycles * setting.cycle_ns) for found in longest.reports]
+        if setting.is_paced
+        else [],
         control=tail(meter.histogram) if meter is not None else None,
         detection_fraction=longest.prepared.detection_fraction,
         decoder_us=longest.prepared.decoder_us,
@@ -219,7 +224,16 @@ def _lot(prepared: Prepared, basis: str, streams: int) -> _Lot:
     return _Lot(prepared, basis, [[] for _ in each], [Histogram() for _ in each], [0 for _ in each])
 
 
-def _play(loop: LoopParts, lots: Sequence[_Lot], *, rounds: int, apart: int, say: Say, name: str) -> None:
+def _play(
+    loop: LoopParts,
+    lots: Sequence[_Lot],
+    *,
+    rounds: int,
+    apart: int,
+    say: Say,
+    name: str,
+    is_paced: bool,
+) -> None:
     """Play lots in turns until each has been played to its end on every stream."""
     jobs, owners = [], []
     for turn in range(rounds):
@@ -239,32 +253,38 @@ def _play(loop: LoopParts, lots: Sequence[_Lot], *, rounds: int, apart: int, say
             lot.seconds += float(report["seconds"]) if stream == 0 else 0.0
             continue
         lot.reports[stream].append(report)
-        late = (report["back_ns"] - report["due_ns"]) / 1e3 if report["back_ns"] else float("nan")
+        late = ""
+        if is_paced and report["back_ns"]:
+            late = f", {(report['back_ns'] - report['due_ns']) / 1e3:.0f} us after its last cycle"
         say(
             f"{name}, {lot.prepared.cycles:,} cycles: shot {len(lot.reports[stream])} of "
-            f"{lot.prepared.shots if rounds > 1 else apart}, {report['status']}, {late:.0f} us behind its "
-            "last cycle"
+            f"{lot.prepared.shots if rounds > 1 else apart}, {report['status']}{late}"
         )
 
 
-def _runs(lot: _Lot) -> list[Run]:
+def _runs(lot: _Lot, setting: LoopSetting) -> list[Run]:
     """Results of a lot, for each stream."""
     return [
         Run(
             cycles=lot.prepared.cycles,
             basis=lot.basis,
             stream=stream,
-            shots=[shot_of(report, lot.prepared) for report in reports],
+            shots=[shot_of(report, lot.prepared, setting) for report in reports],
             lateness=spread(lot.lateness[stream]),
             overruns=lot.overruns[stream],
             seconds=lot.seconds,
+            is_paced=setting.is_paced,
         )
         for stream, reports in enumerate(lot.reports)
     ]
 
 
-def shot_of(report: dict[str, Any], prepared: Prepared) -> Shot:
-    """Compare a source's report with the offline correction and the true flips."""
+def shot_of(report: dict[str, Any], prepared: Prepared, setting: LoopSetting) -> Shot:
+    """Compare a source's report with the offline correction and the true flips.
+
+    Where the source waits for the decoder (`LoopSetting.policy`) there are no latencies: times from when data
+    were due would include its waiting, and a decision would leave out the data that queue.
+    """
     index, flips = report["index"], report["flips"]
     same = wrong = None
     if flips is not None:
@@ -273,14 +293,17 @@ def shot_of(report: dict[str, Any], prepared: Prepared) -> Shot:
         if prepared.truth is not None:
             wrong = not np.array_equal(found, prepared.truth[index])
     answered = report["status"] == "OK"
+    timed = answered and setting.is_paced
+    duration = report["back_ns"] - report["due_ns"] + round(report["cycles"] * setting.cycle_ns)
     return Shot(
         cycles=report["cycles"],
         status=report["status"],
         wrong=wrong,
         same=same,
-        decision_ns=report["done_ns"] - report["received_ns"] if answered else None,
-        loop_ns=report["back_ns"] - report["due_ns"] if answered else None,
-        max_backlog=report["max_backlog"],
+        decision_ns=report["done_ns"] - report["received_ns"] if timed else None,
+        loop_ns=report["back_ns"] - report["due_ns"] if timed else None,
+        duration_ns=duration if answered else None,
+        max_backlog=report["max_backlog"] if setting.is_paced else 0,
         index=index,
     )
 

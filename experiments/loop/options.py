@@ -5,6 +5,7 @@ import math
 import re
 from pathlib import Path
 
+from decoders.streaming.layers import WINDOW_DECODERS
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.parser import real, whole
 from experiments.common.points import Point
@@ -13,6 +14,7 @@ from experiments.loop.parts import TRANSPORTS, LoopSetting
 from realtime.placement import choose_cores
 from realtime.security import ClientKeys
 from realtime.service.admission import MOST_LOAD
+from realtime.service.session import Policy
 from realtime.transport import register_functions
 
 DEFAULT_DISTANCE = 5  # of the memory that `qec serve` decodes and `qec stream` plays
@@ -39,6 +41,13 @@ def nanoseconds(text: str) -> float:
     return value
 
 
+def window_decoder(text: str) -> str:
+    """Accept the name of a decoder that decodes windows."""
+    if text not in WINDOW_DECODERS:
+        raise argparse.ArgumentTypeError(f"{text}: choose from {', '.join(WINDOW_DECODERS)}")
+    return text
+
+
 def add_pace(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the source's pace."""
     parser.add_argument(
@@ -50,6 +59,17 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frame_cycles", type=whole(), default=10, metavar="N", help="cycles in a frame, 1 to 64"
+    )
+
+
+def add_policy(parser: argparse.ArgumentParser) -> None:
+    """Declare the treatment of a decoder that does not keep up."""
+    parser.add_argument(
+        "--policy",
+        choices=["drop-shot", "block"],
+        default="drop-shot",
+        help="when the decoder does not keep up: give the shot up, or wait (back-pressure); a source that "
+        "waits is not paced by the clock, so that no latency is reported",
     )
 
 
@@ -65,7 +85,7 @@ def add_memory(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
 def add_decoder(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the decoder, its windows and its load."""
     add = parser.add_argument
-    add("--decoder", default=DEFAULT_DECODER, metavar="NAME", help="decodes the windows")
+    add("--decoder", type=window_decoder, default=DEFAULT_DECODER, metavar="NAME", help="decodes the windows")
     add(
         "--commit",
         type=whole(),
@@ -87,6 +107,7 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
         "or fewer than four cores inproc",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits at once")
+    add_policy(parser)
     add_pace(parser)
     add_decoder(parser)
     add_memory(parser)
@@ -103,6 +124,7 @@ def setting_of(args: argparse.Namespace) -> LoopSetting:
         commit=args.commit,
         buffer=args.buffer,
         max_load=args.max_load,
+        policy=args.policy,
     )
 
 
@@ -116,6 +138,7 @@ def loop_setting(
     commit: int | None = None,
     buffer: int | None = None,
     max_load: float = MOST_LOAD,
+    policy: Policy = "drop-shot",
 ) -> LoopSetting:
     """Choose cores, and without a transport how data travel.
 
@@ -141,6 +164,7 @@ def loop_setting(
         commit=commit,
         buffer=buffer,
         max_load=max_load,
+        policy=policy,
     )
 
 

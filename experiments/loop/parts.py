@@ -16,8 +16,10 @@ from qec.files import write_file
 from realtime.in_process import InProcessLoop
 from realtime.latency import Histogram
 from realtime.placement import Placement, pin_thread
+from realtime.service.admission import Admission
 from realtime.service.client import Client, DaemonProcess
 from realtime.service.daemon import DaemonConfig
+from realtime.service.session import Policy
 from realtime.source.jobs import Job, in_thread
 from realtime.source.player import Player
 from realtime.source.playlist import Playlist
@@ -42,6 +44,8 @@ class LoopSetting:
         frame_cycles: cycles in a frame.
         decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
         max_load: see `realtime.service.admission`.
+        policy: "drop-shot": give a shot up when the decoder does not keep up; "block": wait for it
+            (back-pressure), so that cycles are not paced by the clock.
     """
 
     transport: str
@@ -53,6 +57,15 @@ class LoopSetting:
     commit: int | None = None
     buffer: int | None = None
     max_load: float = 0.0
+    policy: Policy = "drop-shot"
+
+    def __post_init__(self) -> None:
+        Admission(most_load=self.max_load, cores=1)  # refuses what is no load
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether cycles are paced by the clock; otherwise latencies have no meaning."""
+        return self.policy != "block"
 
     def make_decoder(self, circuit: stim.Circuit) -> StreamingDecoder:
         """Make the decoder for a memory of this code and noise, of any length; raises as `from_circuit`."""
@@ -133,6 +146,7 @@ def _in_process(
                     stream=stream,
                     core=setting.placement.decoder(stream),
                     max_load=setting.max_load,
+                    policy=setting.policy,
                 )
             )
             for stream in range(setting.streams)
@@ -145,6 +159,7 @@ def _in_process(
                 playlist=form,
                 cycle_ns=setting.cycle_ns,
                 frame_cycles=setting.frame_cycles,
+                blocks=not setting.is_paced,
                 stop=stop,
             )
             for stream, local in enumerate(locals_)
@@ -213,6 +228,7 @@ def _as_processes(
                     streams=setting.streams,
                     cycle_ns=setting.cycle_ns,
                     frame_cycles=setting.frame_cycles,
+                    policy=setting.policy,
                     commits=True,
                     commit_interval_ns=_COMMIT_INTERVAL_NS,
                     core=placement.source,

@@ -18,6 +18,7 @@ from experiments.loop import options, panels, report
 from experiments.loop.measurement import Plan, measure, spread, tail
 from experiments.loop.options import CODE, duration, strength
 from experiments.loop.parts import LoopSetting
+from experiments.loop.promise import state_promise
 from experiments.loop.results import LoopResult, Spread
 from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Shots are simulated ahead, then played at the pace of the device to a decoder in its own process.\n"
         "Latencies count from the times at which data were due. Four free cores are needed for numbers that\n"
-        "mean something; with fewer, everything runs in one process and the output says so."
+        "mean something; with fewer, everything runs in one process, and a line before the run says so."
     )
     add("--distance", nargs="+", type=whole(), default=[3, 5], metavar="D", help="code distance")
     add("--cycles", type=whole(), default=100_000, metavar="N", help="cycles of a shot")
@@ -76,6 +77,8 @@ class Measured:
         )
 
     def _controls(self) -> list[tuple[str, Spread]]:
+        if not self.setting.is_paced:
+            return []
         return [("machine, before", spread(self.before)), ("machine, after", spread(self.after))]
 
     def text(self) -> str:
@@ -84,8 +87,9 @@ class Measured:
         lines.append(self.setting.placement.note)
         if self.setting.transport == "inproc":
             lines.append("Source and decoder are threads of one process (inproc).")
-        tables = report.shots_table(self.results), report.latency_table(self.results, self._controls())
-        lines += ["", tables[0], "", tables[1], ""]
+        lines += ["", report.shots_table(self.results), ""]
+        if self.setting.is_paced:
+            lines += [report.latency_table(self.results, self._controls()), ""]
         return "\n".join([*lines, report.explanation(self.results, cycle_ns=self.setting.cycle_ns)])
 
     def to_json(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +102,8 @@ class Measured:
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
     args.noise = noise_name(args.noise, args.bias)
+    setting = options.setting_of(args)
+    state_promise("qec realtime", setting)
     plan = Plan(
         cycles=args.cycles,
         shots=args.shots,
@@ -109,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         found = measure_memories(
             args.distance,
             plan=plan,
-            setting=options.setting_of(args),
+            setting=setting,
             noise=args.noise,
             p=strength(args.noise, args.p),
             seed=args.seed,
@@ -119,6 +125,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, found.to_json(vars(args)))
         print(f"JSON: {args.json}")
+    if not setting.is_paced:
+        print("Figure: none; without a pace there are no latencies to draw")
+        return 0
     title = f"Real-time loop, {found.title}"
     alone = tail(found.before.merged(found.after))
     print(f"Figure: {panels.draw(Path(args.out), found.results, title=title, alone=alone)}")
@@ -153,19 +162,24 @@ def measure_memories(
     longest = Point(CODE, "cz", chosen[-1], plan.cycles, "z", noise, p)
     if longest.leakage is not None:
         check_size(longest.circuit())  # before the machine is measured
-    say("measuring the machine alone")
-    before = measure_control(setting)
+    before = measure_control(setting, say=say)
     results = [
         measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say)
         for distance in chosen
     ]
-    say("measuring the machine alone")
-    after = measure_control(setting)
+    after = measure_control(setting, say=say)
     return Measured(setting=setting, noise=noise, p=p, results=results, before=before, after=after)
 
 
-def measure_control(setting: LoopSetting) -> Histogram:
-    """Measure the operating system's jitter on the decoder's core, with the schedule of its frames."""
+def measure_control(setting: LoopSetting, *, say: Callable[[str], None]) -> Histogram:
+    """Measure the operating system's jitter on the decoder's core, with the schedule of its frames.
+
+    Returns:
+        Its times; none if cycles are not paced by the clock.
+    """
+    if not setting.is_paced:
+        return Histogram()
+    say("measuring the machine alone")
     interval = round(setting.cycle_ns * setting.frame_cycles)
     with JitterMonitor(core=setting.placement.decoder(0), interval_ns=interval) as meter:
         threading.Event().wait(_CONTROL_SECONDS)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from experiments.common import fits
-from experiments.common.numbers import estimate
+from experiments.common.numbers import estimate, number
 from experiments.common.settings import PUBLISHED_LATENCY_US, PUBLISHED_LATENCY_WORDS, PUBLISHED_REALTIME
 from experiments.common.terminal import table
 from experiments.loop.results import PERCENTILES, LoopResult, Run, Spread
@@ -77,7 +77,7 @@ def _microseconds(value: float) -> str:
 
 
 def shots_table(results: Sequence[LoopResult]) -> str:
-    """Format the shots of each length: outcomes and mean latencies."""
+    """Format the shots of each length: outcomes and mean latencies, or durations where the source waited."""
     rows = []
     for result in results:
         for run in [*result.timed, *result.counted]:
@@ -93,12 +93,19 @@ def shots_table(results: Sequence[LoopResult]) -> str:
                     f"{broken:,}{_reasons(run)}",
                     f"{sum(compared):,} of {len(compared):,}",
                     f"{sum(known):,}" if known else "-",
-                    f"{run.max_backlog:,}",
-                    *(_mean(run, kind) for kind in _KINDS),
+                    *(
+                        [f"{run.max_backlog:,}", *(_mean(run, kind) for kind in _KINDS)]
+                        if run.is_paced
+                        else [_microseconds(run.us_per_cycle)]
+                    ),
                 ]
             )
-    titles = ["d", "cycles", "basis", "shots", "broken", "as offline", "logical errors", "most backlog"]
-    return table([*titles, "decision, mean (us)", "loop, mean (us)"], rows, keys=3)
+    titles = ["d", "cycles", "basis", "shots", "broken", "as offline", "logical errors"]
+    if all(result.is_paced for result in results):
+        titles += ["most backlog", "decision, mean (us)", "loop, mean (us)"]
+    else:
+        titles.append("time of a cycle (us)")
+    return table(titles, rows, keys=3)
 
 
 def _mean(run: Run, kind: str) -> str:
@@ -119,7 +126,7 @@ def comparisons(results: Sequence[LoopResult]) -> Iterator[tuple[LoopResult, Run
     """For each distance and stream the longest shots and those that they are compared with."""
     for result in results:
         for stream in result.streams:
-            runs = result.timed_on(stream)
+            runs = result.timed_on(stream) if result.is_paced else []
             short = reference(runs)
             if short is not None:
                 yield result, runs[-1], short
@@ -132,7 +139,7 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
         words = []
         for kind in _KINDS:
             value, middle = ratio(long, short, kind)
-            words.append(f"{kind} {_ratio(value)} (medians {middle:.2f})")
+            words.append(f"{kind} {_ratio(value)} (medians {number(middle)})")
         lines.append(
             f"d = {name_of(result, long.stream)}: mean latency after {long.cycles:,} cycles / after "
             f"{short.cycles:,}: {', '.join(words)}"
@@ -147,6 +154,17 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
             if math.isnan(value.value)
             else f"Lambda = {estimate(value)}"
         )
+    if not all(result.is_paced for result in results):
+        lines += [
+            f"d = {result.distance}: {100 * result.detection_fraction:.1f} % of detectors fire; the decoder "
+            f"alone takes {result.decoder_us:.2f} us a cycle."
+            for result in results
+        ]
+        lines.append(
+            "The source waited for the decoder (policy block): cycles were not paced by the clock, so there "
+            "are no latencies and no backlog. time of a cycle: duration of a shot, divided by its cycles."
+        )
+        return "\n".join(lines)
     lines.append(f"Published, in real time: {PUBLISHED_REALTIME}; {PUBLISHED_LATENCY_WORDS}.")
     for result in results:
         lines.append(
@@ -169,6 +187,8 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
 
 
 def _ratio(value: Any) -> str:
+    if math.isnan(value.value):
+        return "-"
     if not math.isfinite(value.high):
         return f"{value.value:.2f}"
     return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
@@ -195,6 +215,7 @@ def to_json(
                 "decoder_us_per_cycle": result.decoder_us,
                 "windows": [None if tail is None else tail.spread.to_json() for tail in result.windows],
                 "machine_beside": None if result.control is None else result.control.spread.to_json(),
+                "is_paced": result.is_paced,
                 "backlog": [[list(point) for point in points] for points in result.backlog],
                 "ratios": [_comparison(long, short) for _, long, short in comparisons([result])],
                 "runs": [_run(run) for run in [*result.timed, *result.counted]],
@@ -217,17 +238,22 @@ def _interval(value: Any) -> list[float | None]:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    means = {kind: mean([getattr(shot, f"{kind}_ns") for shot in run.shots]) for kind in _KINDS}
+    times: dict[str, Any] = dict.fromkeys([*_KINDS, "source_lateness", "max_backlog"])
+    if run.is_paced:
+        means = {kind: mean([getattr(shot, f"{kind}_ns") for shot in run.shots]) for kind in _KINDS}
+        times = {
+            "decision": {**run.decision.to_json(), "mean_interval": _interval(means["decision"])},
+            "loop": {**run.loop.to_json(), "mean_interval": _interval(means["loop"])},
+            "source_lateness": run.lateness.to_json(),
+            "max_backlog": run.max_backlog,
+        }
     return {
         "cycles": run.cycles,
         "basis": run.basis,
         "stream": run.stream,
         "seconds": run.seconds,
         "overruns": run.overruns,
-        "decision": {**run.decision.to_json(), "mean_interval": _interval(means["decision"])},
-        "loop": {**run.loop.to_json(), "mean_interval": _interval(means["loop"])},
-        "source_lateness": run.lateness.to_json(),
-        "max_backlog": run.max_backlog,
+        **times,
         "logical_errors": sum(shot.wrong is True for shot in run.shots),
         "shots": [asdict(shot) for shot in run.shots] if len(run.shots) <= 1000 else len(run.shots),
     }

@@ -21,6 +21,7 @@ class Shot:
         same: whether the answer is that of the offline decoder; None if not compared or not OK.
         decision_ns: from the last data received to the correction ready; None without an answer.
         loop_ns: from the moment the last cycle was due to the correction back at the source.
+        duration_ns: from the beginning of the first cycle to the correction back at the source.
         max_backlog: cycles received but not final, at most.
         index: number of the shot in its playlist.
     """
@@ -31,6 +32,7 @@ class Shot:
     same: bool | None = None
     decision_ns: int | None = None
     loop_ns: int | None = None
+    duration_ns: int | None = None
     max_backlog: int = 0
     index: int = 0
 
@@ -97,6 +99,8 @@ class Run:
         lateness: of the source, against its schedule.
         overruns: shots that the source gave up because the loop did not take its data.
         seconds: duration of the run.
+        is_paced: whether cycles were paced by the clock; otherwise the source waited for the decoder, and
+            there are no latencies.
     """
 
     cycles: int
@@ -106,6 +110,7 @@ class Run:
     lateness: Spread
     overruns: int
     seconds: float
+    is_paced: bool = True
 
     @property
     def decision(self) -> Spread:
@@ -116,6 +121,13 @@ class Run:
     def loop(self) -> Spread:
         """Last cycle due -> correction back at the source."""
         return Spread.of([shot.loop_ns if shot.status == "OK" else None for shot in self.shots])
+
+    @property
+    def us_per_cycle(self) -> float:
+        """Duration of the answered shots divided by their cycles, in microseconds; NaN without any."""
+        known = [(shot.duration_ns, shot.cycles) for shot in self.shots if shot.duration_ns is not None]
+        total_ns, cycles = (sum(values) for values in zip(*known, strict=True)) if known else (0, 0)
+        return total_ns / 1e3 / cycles if cycles else float("nan")
 
     @property
     def max_backlog(self) -> int:
@@ -170,6 +182,11 @@ class LoopResult:
     def streams(self) -> list[int]:
         """Numbers of the streams."""
         return sorted({run.stream for run in self.timed})
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether cycles were paced by the clock, see `Run`."""
+        return all(run.is_paced for run in self.timed)
 
     def timed_on(self, stream: int) -> list[Run]:
         """List the timed runs of a stream by length; the last has the requested length."""

@@ -21,6 +21,7 @@ from experiments.loop import options
 from experiments.loop.measurement import control_beside, shot_of, spread
 from experiments.loop.options import CODE, strength
 from experiments.loop.parts import LoopSetting, open_loop
+from experiments.loop.promise import state_promise
 from experiments.loop.results import Shot, Spread
 from experiments.loop.shots import prepare, simulate
 from realtime.latency import Histogram
@@ -65,12 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Stream and watch; see `add_arguments`."""
     setting = options.setting_of(args)
+    state_promise("qec soak", setting)
     noise = noise_name(args.noise, args.bias)
     model = Point(CODE, "cz", args.distance, 30, "z", noise, strength(noise, args.p))
     circuit = model.circuit()
     streams = [_Stream() for _ in range(setting.streams)]
     memory: list[int] = []
-    meter = control_beside(setting)
+    meter = control_beside(setting) if setting.is_paced else None
     with Progress() as progress, tempfile.TemporaryDirectory(prefix="qec-soak-") as folder:
         prepared = prepare(
             simulate(
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
                 if report["type"] == "job":
                     stream.final = report
                     continue
-                stream.shots.append(shot_of(report, prepared))
+                stream.shots.append(shot_of(report, prepared, setting))
                 if (resident := loop.memory_kb()) is not None:
                     memory.append(resident)
                 played, lost = (sum(values) for values in zip(*map(_progress, streams), strict=True))
@@ -125,7 +127,7 @@ def _conclude(
     for at, stream in enumerate(streams):
         if len(streams) > 1:
             print(f"\nstream {at}")
-        print(_account(stream))
+        print(_account(stream, is_paced=setting.is_paced))
     if beside is not None:
         print(f"machine during (us)   {_times(beside)}")
     passed = bool(played) and growth <= _GROWTH_KB and not any(s.lost or s.unlike for s in streams)
@@ -137,26 +139,38 @@ def _conclude(
             "seconds": streams[0].final["seconds"],
             "memory_kb": memory,
             "machine_beside": None if beside is None else beside.to_json(),
-            "streams": [_to_json(stream) for stream in streams],
+            "is_paced": setting.is_paced,
+            "streams": [_to_json(stream, is_paced=setting.is_paced) for stream in streams],
             "passed": passed,
         }
         write_json(args.json, data)
     return 0 if passed else 1
 
 
-def _account(stream: _Stream) -> str:
+def _account(stream: _Stream, *, is_paced: bool) -> str:
     """Format the results of a stream."""
+    statuses = Counter(shot.status for shot in stream.shots)
+    words = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
+    outcome = (
+        f"shots                 {words}\n"
+        f"unlike offline        {stream.unlike}\n"
+        f"frames                {stream.final['frames']:,} sent, {stream.counters['accepted']:,} accepted\n"
+    )
+    if not is_paced:
+        times = [shot.duration_ns / shot.cycles for shot in stream.shots if shot.duration_ns is not None]
+        us = float(np.mean(times)) / 1e3 if times else float("nan")
+        return (
+            f"{outcome}time of a cycle (us)  {number(us)}\n"
+            "latencies             none: the source waited for the decoder (policy block), so that cycles\n"
+            "                      were not paced by the clock"
+        )
     decision, loop = _latencies(stream)
     late = spread(Histogram.from_json(stream.final["lateness"]))
     known = [shot.decision_ns for shot in stream.shots if shot.decision_ns is not None]
     early, later = (np.mean(half) / 1e3 if half else float("nan") for half in _halves(known))
-    statuses = Counter(shot.status for shot in stream.shots)
-    words = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
+    backlog = max((shot.max_backlog for shot in stream.shots), default=0)
     return (
-        f"shots                 {words}\n"
-        f"unlike offline        {stream.unlike}\n"
-        f"frames                {stream.final['frames']:,} sent, {stream.counters['accepted']:,} accepted\n"
-        f"most backlog          {max((shot.max_backlog for shot in stream.shots), default=0):,} cycles\n"
+        f"{outcome}most backlog          {backlog:,} cycles\n"
         f"decision latency (us) {_times(decision)}; first half {number(float(early))}, second half "
         f"{number(float(later))}\n"
         f"loop latency (us)     {_times(loop)}\n"
@@ -176,17 +190,20 @@ def _times(found: Spread) -> str:
     return f"mean {number(found.mean)}, p99 {number(found.percentiles[2])}, max {number(found.maximum)}"
 
 
-def _to_json(stream: _Stream) -> dict[str, Any]:
+def _to_json(stream: _Stream, *, is_paced: bool) -> dict[str, Any]:
     decision, loop = _latencies(stream)
+    times = {
+        "decision": decision.to_json(),
+        "loop": loop.to_json(),
+        "windows": spread(stream.windows).to_json(),
+        "source_lateness": spread(Histogram.from_json(stream.final["lateness"])).to_json(),
+    }
     return {
         "shots": len(stream.shots),
         "lost": stream.lost,
         "unlike_offline": stream.unlike,
         "counters": stream.counters,
-        "decision": decision.to_json(),
-        "loop": loop.to_json(),
-        "windows": spread(stream.windows).to_json(),
-        "source_lateness": spread(Histogram.from_json(stream.final["lateness"])).to_json(),
+        **(times if is_paced else dict.fromkeys(times)),
     }
 
 

@@ -71,12 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="play faster than recorded, or than --cycle_time; max: as fast as the daemon decodes",
     )
     add("--stream", type=whole(0), default=0, metavar="N", help="number of the logical qubit")
-    add(
-        "--policy",
-        choices=["drop-shot", "block"],
-        default="drop-shot",
-        help="when the daemon does not keep up: give the shot up, or wait",
-    )
+    options.add_policy(parser)
     add("--core", type=whole(0), metavar="N", help="keep the source on this core")
     add(
         "--any_model",

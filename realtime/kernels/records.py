@@ -66,6 +66,7 @@ STATE = (
     "due_ns",  # last frame
     "received_ns",  # last frame
     "shot_backlog",  # largest backlog of the open shot, cycles
+    "decides",  # whether the source waits for the outcome of the open shot
     "is_decoding",  # the workspace was too small in the middle of a frame: call session_resume
     "next_row",  # of the frame being decoded
     "num_answers",  # waiting to be sealed and sent
@@ -88,6 +89,7 @@ COUNTERS = (
     "lost_frames",  # sequence numbers that were skipped
     "drained",  # frames of shots that were answered before
     "late_frames",  # frames received later than the soft limit
+    "future_frames",  # frames due later than FUTURE_NS after their arrival: their due time counts as unknown
     "shots",
     "shots_ok",
     "cycles_decoded",
@@ -106,7 +108,8 @@ SESSION = record(
     answer_headers=Pool(wire.RESULT, f"{MAX_ANSWERS} * answer_stride"),  # the same memory
     decoder=Pool(STREAM, "1"),
     windows=Pool(GRAPH, "num_window_graphs"),  # as numbered by STREAM.runs
-    endings=Pool(GRAPH, "2 * most_layers + 2"),  # see decoders.streaming.parts.StreamParts
+    # see decoders.streaming.parts.StreamParts
+    endings=Pool(GRAPH, "2 * num_readouts * most_layers + 2 * num_readouts"),
     work=Pool(WORK, "1"),
     row=Pool(_u1, "num_columns"),  # detection events of a layer
     history=Pool(_u1, "history_size"),  # measurements of the last cycles, cycle n at n modulo this length
@@ -131,6 +134,7 @@ SESSION = record(
         "most_layers",  # of a shot that ends in the first window
         "repeats",  # whether shots may be longer than fewest_layers
         "layer_period",  # lengths of shots differ by multiples of this
+        "num_readouts",  # that shots may end with, 1 or 2
     ),
     **_numbers(*SETTINGS, *STATE),
     # --- counted since the object Session was made, or since reset_latencies (max_backlog)

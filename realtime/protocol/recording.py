@@ -71,8 +71,9 @@ def encode_head(head: dict[str, Any], *, version: int) -> bytes:
         version: FRAMES_ONLY or VERSION.
 
     Raises:
-        ValueError: more than MAX_HEAD bytes.
+        ValueError: more than MAX_HEAD bytes, or a cycle time that no recording has.
     """
+    _check_cycle_ns("", head["cycle_ns"], version)
     line = json.dumps({**head, "format": FORMAT, "version": version}, sort_keys=True).encode() + b"\n"
     if len(line) > MAX_HEAD:
         raise ValueError(f"notes of {len(line)} bytes: must be at most {MAX_HEAD}")
@@ -96,13 +97,17 @@ def parse_head(path: Path, line: bytes) -> tuple[dict[str, Any], int]:
             f'{path}: not a recorded stream; its first line must be JSON with "format": "{FORMAT}", '
             f'"version": {FRAMES_ONLY} or {VERSION}, and "cycle_ns"'
         )
+    _check_cycle_ns(f"{path}: ", cycle_ns, version)
+    return head, version
+
+
+def _check_cycle_ns(where: str, cycle_ns: object, version: int) -> None:
     least = 1 if version == FRAMES_ONLY else 0  # a session without schedule
     if type(cycle_ns) is not int or not least <= cycle_ns <= _LONGEST_CYCLE_NS:
         raise ValueError(
-            f"{path}: cycle_ns is {str(cycle_ns)[:40]}: must be a whole number, {least} to "
+            f"{where}cycle_ns is {str(cycle_ns)[:40]}: must be a whole number, {least} to "
             f"{_LONGEST_CYCLE_NS:,}"
         )
-    return head, version
 
 
 def parse_entries(path: Path, data: bytes, *, start: int) -> Iterator[Entry]:

@@ -15,6 +15,9 @@ from realtime.source.playlist import Playlist
 
 #: Receives the reports of a source.
 Emit = Callable[[dict[str, Any]], None]
+# Time to wait for an answer after the last cycle; longer for a source that waits (blocks): when its last
+# frame leaves, the decoder may still have thousands of frames to decode.
+_PATIENCE_S = {False: 2.0, True: 60.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ def play_jobs(
     """
     place = place or Place(jobs)
     streams = range(len(players))
+    patience_s = _PATIENCE_S[players[0].blocks]
     # Frames of different streams are sent in turn, not all at once.
     offset = players[0].frame_cycles / len(players)
     for number in range(place.number, len(jobs)):
@@ -101,7 +105,13 @@ def play_jobs(
                 break
             indices = [(job.first + place.count + job.apart * at) % playlist.num_shots for at in streams]
             place.count, place.open = place.count + 1, indices
-            together = play_together(players, [playlist] * len(players), indices, cycle_offset=offset)
+            together = play_together(
+                players,
+                [playlist] * len(players),
+                indices,
+                cycle_offset=offset,
+                patience_s=patience_s,
+            )
             place.open = []
             for stream, (index, (played, backlog)) in enumerate(zip(indices, together, strict=True)):
                 report = {"type": "shot", "job": number, "stream": stream, "index": index, **_plain(played)}

@@ -162,7 +162,7 @@ class Player:
         self._record = self._pools.record[0]
         self._next_shot = 0
         self._warm_for = 0
-        self.frame_cycles = frame_cycles
+        self.frame_cycles, self.blocks = frame_cycles, blocks
         #: Time from due to sent, of every frame, ns.
         self.lateness = Histogram()
         #: Time from the last cycle due to the commit received, ns.

@@ -3,13 +3,17 @@
 import json
 import math
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from experiments.loop import panels, report
+from experiments.loop.parts import LoopSetting
+from experiments.loop.promise import promise_of
 from experiments.loop.results import LoopResult, Run, Shot, Spread, Tail
 from experiments.loop.statistics import mean, ratio, reference
+from realtime.placement import Placement, usable_cores
 
 
 def run_of(
@@ -119,6 +123,55 @@ def test_tables_and_words() -> None:
     assert "epsilon_3 = " in words
     assert "Lambda = " in words
     assert "63 +- 17 us" in words
+
+
+def test_without_data_there_is_no_number() -> None:
+    """Every shot of the longest length is broken: its percentiles, means and ratios are unknown."""
+    results = [result_of(3, broken=10)]
+    texts = (
+        report.shots_table(results),
+        report.latency_table(results, []),
+        report.explanation(results, cycle_ns=1100),
+    )
+    assert not any("nan" in text for text in texts)
+    assert "decision - (medians -)" in texts[2]
+
+
+def test_a_source_that_waits_has_no_latencies() -> None:
+    waiting = result_of(3)
+    for run in [*waiting.timed, *waiting.counted]:
+        object.__setattr__(run, "is_paced", False)
+    table, words = report.shots_table([waiting]), report.explanation([waiting], cycle_ns=1100)
+    assert "decision" not in table
+    assert "backlog" not in table
+    assert "not paced by the clock" in words
+    assert "epsilon_3 = " in words
+    assert "latency after" not in words
+    (entry,) = report.to_json([waiting], setting={}, hiccups=[])["distances"]
+    assert entry["ratios"] == []
+    for name in ("decision", "loop", "source_lateness", "max_backlog"):
+        assert entry["runs"][0][name] is None
+
+
+@pytest.mark.parametrize("policy", ["drop-shot", "block"])
+def test_a_run_says_before_it_begins_what_it_promises(policy: Literal["drop-shot", "block"]) -> None:
+    few = Placement(usable=2, promise=False, note="2 cores usable, 4 needed: no latency promise")
+    setting = LoopSetting(
+        transport="inproc", placement=few, cycle_ns=1100.0, frame_cycles=10, decoder="mwpm", policy=policy
+    )
+    first = usable_cores()[0]
+    words = promise_of(setting, busy={first: 0.97})
+    assert max(map(len, words.splitlines())) <= 80
+    if policy == "block":
+        assert "not paced by the clock" in words
+        return
+    for part in (
+        "no latency promise: 2 cores",
+        "one process (inproc)",
+        f"core {first} 97 %",
+        "--policy block",
+    ):
+        assert part in words
 
 
 def test_the_fit_takes_answered_shots_only() -> None:

@@ -51,7 +51,16 @@ def test_decades_count_every_latency_once() -> None:
 
 
 def stream(number: int, **changes: Any) -> StreamSample:
-    names = ("shots", "shots_ok", "cycles_decoded", "frames", "max_backlog", "lost_frames", "late_frames")
+    names = (
+        "shots",
+        "shots_ok",
+        "cycles_decoded",
+        "frames",
+        "max_backlog",
+        "lost_frames",
+        "late_frames",
+        "future_frames",
+    )
     counters = dict.fromkeys((*names, "foreign", "duplicates", "results_dropped"), 0)
     values: dict[str, Any] = {
         "number": number,

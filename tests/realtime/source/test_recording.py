@@ -203,6 +203,9 @@ def test_observables_that_do_not_fit(flips: object, tmp_path: Path) -> None:
 
 
 def test_a_writer_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    for wrong in (0, -5, 10**15, 1.5, True):
+        with pytest.raises(ValueError, match="must be a whole number, 1 to 1,000,000,000,000"):
+            RecordingWriter(tmp_path / "s", cycle_ns=wrong)  # type: ignore[arg-type]
     writer = RecordingWriter(tmp_path / "s", cycle_ns=1100)
     with pytest.raises(WireError), writer:
         writer.write(b"no frame")
