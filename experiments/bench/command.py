@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.speed.check",
         "speed relative to PyMatching against recorded ratios",
     ),
+    "transport": ("experiments.bench.transport", "frames to a daemon: sockets against shared memory"),
     "coverage": (
         "experiments.bench.coverage.command",
         "how often intervals contain the truth, in simulated data",

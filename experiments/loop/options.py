@@ -103,8 +103,8 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     add(
         "--transport",
         choices=TRANSPORTS,
-        help="ipc and tcp: two processes; inproc: one; default: ipc, with several streams or fewer than four "
-        "cores inproc",
+        help="ipc, shm (shared memory), tcp: two processes; inproc: one; default: ipc, with several streams "
+        "or fewer than four cores inproc",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits at once")
     add_policy(parser)
