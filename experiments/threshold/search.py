@@ -10,6 +10,8 @@ _FIRST_SHOTS, _MOST_SHOTS = 500, 16_000
 _RATIO = 1.1
 # Both memories have lost their qubit: far above the threshold.
 _LOST = 0.45
+# Far below it: at a threshold, a percent of the shots or more fail.
+_RARE = 0.005
 # Strengths of the fit, around the one found.
 _AROUND = (0.8, 0.87, 0.93, 1.0, 1.07, 1.13, 1.2)
 
@@ -64,4 +66,4 @@ def _is_above(count: Count, distances: tuple[int, int], p: float) -> bool | None
         sigma = math.sqrt(max(1.0, smaller + larger))
         if abs(larger - smaller) > _SIGMAS * sigma:
             return larger > smaller
-    return False if sum(errors) < _SIGMAS**2 else None
+    return False if max(errors) < _RARE * shots else None
