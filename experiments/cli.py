@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "soak": ("experiments.loop.soak", "the real-time loop for minutes: nothing lost, nothing grown"),
     "serve": ("experiments.loop.serve", "a decoder daemon for sources of your own"),
     "stream": ("experiments.loop.stream", "play simulated or recorded shots to a daemon, or record them"),
+    "replay": ("experiments.loop.replay", "decode recorded streams again, compare with their answers"),
     "monitor": ("experiments.monitor.command", "live view of a daemon: terminal, page, Prometheus"),
     "circuit": ("experiments.loop.circuit", "the circuit that --distance, --basis and --noise stand for"),
     "stats": ("experiments.loop.daemon_stats", "counters and latencies of a decoder daemon"),

@@ -166,8 +166,7 @@ def _report(args: argparse.Namespace, *, num_shots: int, num_errors: int | None,
     per_shot = decode_ns / 1e3 / num_shots if num_shots else 0.0
     print(f"{num_shots} shots decoded with {args.decoder}, {per_shot:.3g} us a shot", file=stream)
     if num_errors is not None and num_shots:
-        factor = statistics.likelihood_factor_of(confidence=0.95)
-        rate = statistics.logical_error_rate(errors=num_errors, shots=num_shots, likelihood_factor=factor)
+        rate = statistics.logical_error_rate(errors=num_errors, shots=num_shots, confidence=0.95)
         print(f"{num_errors} errors, {estimate(rate)} a shot (95 %)", file=stream)
     if args.out not in (None, "-"):
         print(args.out, file=stream)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from qec.sampling.kernels import jit as sampling
 from realtime.kernels import jit as realtime
+from realtime.programs.kernels import jit as programs
 
-_DIGEST = re.compile(r"(qec-|realtime-)?[0-9a-f]{16}")
+_DIGEST = re.compile(r"(qec-|realtime-|programs-)?[0-9a-f]{16}")
 _DAY = 86_400.0
 #: A folder of another version that was used within this time may be in use.
 UNUSED_DAYS = 7
@@ -24,7 +25,7 @@ def other_versions(current: Path) -> Iterator[Path]:
     Yields:
         Folders that hold machine code of other versions of this project, of numba, or of other flags.
     """
-    mine = {current, sampling.cache_folder, realtime.cache_folder}
+    mine = {current, sampling.cache_folder, realtime.cache_folder, programs.cache_folder}
     for folder in sorted(current.parent.iterdir()):
         if _DIGEST.fullmatch(folder.name) and folder not in mine and not folder.is_symlink():
             yield folder

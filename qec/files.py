@@ -37,7 +37,7 @@ class FileWriter:
         except OSError as error:
             raise OSError(error.errno, error.strerror or str(error), str(self._name)) from None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Append bytes; return their number."""
         with self.naming():
             self._file.write(data)

@@ -33,7 +33,8 @@ ROOMS: Mapping[str, Room] = {
     "qec.codes": Room("", "numpy"),
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
-    "qec.families": Room("qec.codes qec.noise qec.memory", "stim numpy"),
+    "qec.circuits": Room("qec.codes", "stim"),
+    "qec.families": Room("qec.codes qec.circuits qec.noise qec.memory", "stim numpy"),
     "qec.distance": Room("", "stim numpy scipy"),
     "qec.statistics": Room("", "numpy scipy pandas"),
     "qec.datasets": Room("qec.resources qec.files", "stim numpy scipy"),
@@ -106,12 +107,20 @@ ROOMS: Mapping[str, Room] = {
     "realtime.jitter": Room("realtime.kernels realtime.latency realtime.placement", "numpy"),
     "realtime.service": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
-        "realtime.transport decoders",
+        "realtime.transport decoders qec.files",
         "stim numpy",
     ),
     "realtime.source": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.security "
         "realtime.transport realtime.service decoders.streaming decoders.matching.workspace qec.files",
+        "stim numpy",
+    ),
+    "realtime.programs.kernels": Room(
+        "realtime.protocol realtime.kernels decoders.kernels qec.sampling.kernels", "numpy"
+    ),
+    "realtime.programs": Room(
+        "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.transport "
+        "realtime.service decoders.streaming decoders.matching.workspace qec.sampling",
         "stim numpy",
     ),
     "realtime.client": Room(
@@ -123,15 +132,17 @@ ROOMS: Mapping[str, Room] = {
     ),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),
-    "experiments.engine": Room("qec.sampling decoders", "stim numpy"),
+    "experiments.engine": Room("experiments.common qec.sampling decoders", "stim numpy"),
     "experiments.engine.kernels": Room(
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
     ),
     "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
     "experiments.distance": Room("experiments.common qec", "stim"),
+    "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
-        "experiments.common experiments.plotting experiments.engine experiments.monitor qec decoders",
+        "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.monitor "
+        "qec decoders",
         "sinter stim numpy rich",
     ),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
@@ -155,15 +166,20 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.codes": Room(
         "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
     ),
+    "experiments.bench.coverage": Room(
+        "experiments.common experiments.bench.accuracy experiments.bench.streaming experiments.loop qec",
+        "stim numpy pymatching",
+    ),
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
     "experiments.reproduce": Room(
         "experiments.common experiments.plotting experiments.monitor decoders", "rich"
     ),
-    "experiments.reproduce.engine": Room("experiments.common qec", "stim markdown_it"),
+    "experiments.reproduce.engine": Room("experiments.common experiments.engine qec", "stim markdown_it"),
     "experiments.reproduce.work": Room(
-        "experiments.common experiments.reproduce.engine qec decoders", "stim numpy scipy"
+        "experiments.common experiments.engine experiments.reproduce.engine qec decoders",
+        "stim numpy scipy",
     ),
     "experiments.reproduce.figures": Room(
         "experiments.common experiments.plotting experiments.loop experiments.reproduce.engine "
@@ -175,7 +191,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.info": Room("experiments.common experiments.kernel_caches realtime.placement decoders", ""),
     "experiments.warm": Room("experiments.common experiments.kernel_caches decoders", "stim"),
     "experiments.completion": Room("experiments.common experiments.cli decoders", ""),
-    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels", ""),
+    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels realtime.programs.kernels", ""),
     "qec.__main__": Room("experiments.cli", ""),
     "qec.version": Room("", ""),
     "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),

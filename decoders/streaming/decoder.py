@@ -396,8 +396,13 @@ class StreamingDecoder:
             period=model.period if self._repeats else 1,
             num_columns=model.num_columns,
             measurements=self._reader.measurements,
+            num_readouts=1,
             digest=self._digest(),
         )
+
+    def search_graphs(self) -> list[SearchGraph]:
+        """Return the graphs of all windows and endings that were cut so far."""
+        return [*self._schedule.graphs, *self._endings.values()]
 
     def _digest(self) -> bytes:
         """Compute a digest of model and windows, equal for memories that differ only in their length."""

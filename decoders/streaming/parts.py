@@ -15,8 +15,9 @@ class StreamParts(NamedTuple):
     stream: NDArray[Any]
     #: GRAPH (n,): of the windows of a shot, as numbered by STREAM.runs.
     windows: NDArray[Any]
-    #: GRAPH (2 * (most_layers + 1),): graph of the last n layers of a shot, at index n if nothing has been
-    #: committed, else at most_layers + 1 + n; zero where no shot can end in this way.
+    #: GRAPH (num_readouts * 2 * (most_layers + 1),): for each readout, the graph of the last n layers of a
+    #: shot, at index n if nothing has been committed, else at most_layers + 1 + n; zero where no shot can end
+    #: in this way.
     endings: NDArray[Any]
     work: Workspace
     #: uint8 (rows, columns): memory of STREAM.rows.
@@ -30,5 +31,7 @@ class StreamParts(NamedTuple):
     period: int
     num_columns: int
     measurements: MeasurementModel | None
+    #: Readouts that shots may end with.
+    num_readouts: int
     #: SHA-256 of model and windows.
     digest: bytes

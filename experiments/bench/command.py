@@ -29,6 +29,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",
     ),
+    "coverage": (
+        "experiments.bench.coverage.command",
+        "how often intervals contain the truth, in simulated data",
+    ),
 }
 
 

@@ -50,7 +50,7 @@ if __name__ == "__main__":
             errors = count_errors(distance, p, options.shots, seed=distance)
             print(f"{p:.3f}  {distance:8}  " + "  ".join(f"{n / options.shots:10.5f}" for n in errors))
             for way, count in zip(WAYS, errors, strict=True):
-                rate = logical_error_rate(errors=count, shots=options.shots, likelihood_factor=6.83)
+                rate = logical_error_rate(errors=count, shots=options.shots, confidence=0.95)
                 rates[way, distance].append(rate)
     for way in WAYS:
         at = crossing(options.strengths, *(rates[way, distance] for distance in options.distances), seed=1)

@@ -19,7 +19,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--shots", type=int, default=20_000)
     parser.add_argument("--decoder", default="mwpm-correlated")
     options = parser.parse_args(arguments)
-    factor = statistics.likelihood_factor_of(confidence=0.95)
     rates: dict[int, list[statistics.Estimate]] = {distance: [] for distance in options.distances}
     for p in options.strengths:
         for distance in options.distances:
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
             sampler = circuit.compile_detector_sampler(seed=distance)
             events, flips = sampler.sample(options.shots, separate_observables=True)
             errors = int((decoder.decode_batch(events) != flips).any(axis=1).sum())
-            rate = statistics.logical_error_rate(errors=errors, shots=options.shots, likelihood_factor=factor)
+            rate = statistics.logical_error_rate(errors=errors, shots=options.shots, confidence=0.95)
             rates[distance].append(rate)
             print(f"p = {p:g}, d = {distance}: {rate.value:.5f} ({rate.low:.5f} to {rate.high:.5f}) per shot")
     at = crossing(options.strengths, *rates.values(), seed=1)

@@ -49,7 +49,14 @@ def _summary(found: dict[str, Any]) -> str:
             f"{stream['counters']['frames']:,}",
             *(
                 f"{stream['counters'][name]:,}"
-                for name in ("duplicates", "lost_frames", "foreign", "late_frames", "results_dropped")
+                for name in (
+                    "duplicates",
+                    "lost_frames",
+                    "foreign",
+                    "late_frames",
+                    "future_frames",
+                    "results_dropped",
+                )
             ),
             _nonzero(stream["faults"]),
             f"{stream['refused_connections']:,}",

@@ -5,7 +5,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from experiments.common.parser import whole
+from experiments.common.parser import real, whole
 from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
@@ -45,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--secret_key", metavar="FILE", help="of this daemon")
     add("--client_keys", metavar="FOLDER", help="public keys of those who may connect")
     add("--insecure", action="store_true", help="allow addresses that others can reach, without keys")
+    add("--record", metavar="FOLDER", help="record all streams with their answers, a file for each session")
+    add(
+        "--record_limit",
+        type=real(0, 1e9),
+        default=10.0,
+        metavar="GB",
+        help="size of all recordings of this daemon at which recording ends",
+    )
     add("--log", choices=["text", "json", "none"], default="text", help="events, one line each, on stderr")
 
 
@@ -87,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
             secret_key=args.secret_key,
             client_keys=args.client_keys,
             log=args.log,
+            record=args.record,
+            record_bytes=round(args.record_limit * 1e9),
         )
         progress = preparing.enter_context(Progress())
         preparing.enter_context(preparation("qec serve", args.decoder, progress=progress))

@@ -2,14 +2,13 @@
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from decoders.streaming.digests import layout_digest, model_digest
 from decoders.streaming.layers import LayeredModel
@@ -20,20 +19,26 @@ from experiments.common.parser import output, real, whole
 from experiments.common.points import decoding_model
 from experiments.common.terminal import Progress, table
 from experiments.loop import options
+from experiments.loop.comparison import Comparison, comparison_table, recording_summary
 from experiments.loop.measurement import spread
 from experiments.loop.options import DEFAULT_DISTANCE, duration
 from experiments.loop.results import PERCENTILES, Spread
 from experiments.loop.shots import sample_playlist
 from qec.datasets import read_experiment
 from realtime.latency import Histogram
+from realtime.protocol.wire import Status
+from realtime.service.client import Client
+from realtime.service.description import DECODER_NOTES
 from realtime.source.jobs import Job
 from realtime.source.playlist import Playlist
-from realtime.source.recording import read_recording, write_recording
+from realtime.source.recorded_shots import Answer, RecordedShots
+from realtime.source.recording import read_recording, write_answered, write_recording
 from realtime.source.source import SourceConfig, SourceProcess
 
 # Measurements are simulated in memory, for 256 shots at least.
 _MOST_MEASUREMENTS = 1 << 22
 _DIGESTS = ("model_digest", "layout_digest")
+DIFFERENT = 1  # exit code: answers differ from the recorded ones
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--record",
         type=output(),
         metavar="FILE",
-        help="write the frames into a new file (without --to: instead of sending)",
+        help="write the frames into a new file: with --to as they were played, with the answers",
     )
     add("--force", action="store_true", help="let --record overwrite a file")
     options.add_code(parser, distance=DEFAULT_DISTANCE)
@@ -58,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kind", choices=["events", "measurements"], default="events", help="what is sent")
     add("--shots", type=whole(), metavar="N", help="how many to play; default: 100, or all recorded ones")
     options.add_pace(parser)
+    add(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="FACTOR",
+        help="play faster than recorded, or than --cycle_time; max: as fast as the daemon decodes",
+    )
     add("--stream", type=whole(0), default=0, metavar="N", help="number of the logical qubit")
     options.add_policy(parser)
     add("--core", type=whole(0), metavar="N", help="keep the source on this core")
@@ -76,6 +88,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", type=output(), metavar="FILE", help="write a line for every shot, as it is answered")
 
 
+def _speed(text: str) -> float:
+    """Accept a factor, or `max`, which is infinite."""
+    return math.inf if text == "max" else real(0, 1e6)(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Play; see `add_arguments`."""
     if args.to is None and args.record is None:
@@ -86,20 +103,12 @@ def run(args: argparse.Namespace) -> int:
         )
     with Progress() as progress:
         what = _what(args, progress)
-        if args.record:
-            notes = {"from": str(args.what or "simulated"), **what.digests}
-            write_recording(
-                args.record,
-                what.playlist,
-                frame_cycles=args.frame_cycles,
-                cycle_ns=round(what.cycle_ns),
-                notes=notes,
-            )
-            print(
-                f"Recorded: {args.record}, {what.playlist.num_shots} shots of "
-                f"{what.playlist.num_cycles:,} cycles"
+        if args.record and len(what.groups) > 1:
+            raise ValueError(
+                f"--record with {args.what}: its shots have several lengths, a new recording has one"
             )
         if args.to is None:
+            _write_frames(args, what)
             return 0
         if not what.digests and not args.any_model:
             print(
@@ -107,20 +116,99 @@ def run(args: argparse.Namespace) -> int:
                 "not checked",
                 file=sys.stderr,
             )
+        if math.isinf(args.speed):  # due at once: the daemon sets the pace
+            what, args.policy = what._replace(cycle_ns=1.0), "block"
         with ExitStack() as files:
             lines = None
             if args.json:
                 lines = files.enter_context(GrowingFile(Path(args.json), advice="give another --json"))
                 lines.replace([])
-            reports, final = _play(args, what, progress, lines)
-    print(_summary(reports, final, what.playlist, cycle_ns=what.cycle_ns, blocks=args.policy == "block"))
-    return 0
+            reports: list[dict[str, Any]] = []
+            if args.record:
+                files.callback(_write_answered, args, what, reports, _decoded_by(args))
+            final = _play(args, what, reports, progress, lines)
+    print(_summary(reports, final, what, blocks=args.policy == "block"))
+    if not any(answer for group in what.groups for answer in group.answers):
+        return 0
+    compared = _compared(reports, what)
+    print(comparison_table([compared]))
+    return 0 if compared.agrees(allowed=0.0) else DIFFERENT
+
+
+def _write_frames(args: argparse.Namespace, what: "_What") -> None:
+    (group,) = what.groups
+    notes = {"from": str(args.what or "simulated"), **what.digests}
+    write_recording(
+        args.record,
+        group.playlist,
+        frame_cycles=args.frame_cycles,
+        cycle_ns=max(1, round(what.cycle_ns)),
+        notes=notes,
+    )
+    print(
+        f"Recorded: {args.record}, {group.playlist.num_shots} shots of {group.playlist.num_cycles:,} cycles"
+    )
+
+
+def _decoded_by(args: argparse.Namespace) -> dict[str, Any]:
+    """Ask the daemon what it decodes, for a recording; its model as well."""
+    with Client(args.to, keys=options.client_keys(args)) as client:
+        found = client.ask({"type": "describe"})
+        notes = {name: found[name] for name in DECODER_NOTES}
+        return {**notes, "model_format": found["model"]["format"], "model": client.model()}
+
+
+def _write_answered(
+    args: argparse.Namespace, what: "_What", reports: list[dict[str, Any]], decoded_by: dict[str, Any]
+) -> None:
+    """Write the shots that were reported, also where playing ended early."""
+    if not reports:
+        return
+    (group,) = what.groups
+    model = decoded_by.pop("model")
+    write_answered(
+        args.record,
+        group.playlist,
+        frame_cycles=args.frame_cycles,
+        cycle_ns=round(what.cycle_ns),
+        played=[(report["index"], _answer(report, decoded_by)) for report in reports],
+        notes={"from": str(args.what or "simulated"), **decoded_by},
+        model=model,
+    )
+    print(
+        f"Recorded: {args.record}, {len(reports)} shots of {group.playlist.num_cycles:,} cycles, with answers"
+    )
+
+
+def _answer(report: dict[str, Any], decoded_by: dict[str, Any]) -> Answer | None:
+    if report["status"] not in Status.__members__:
+        return None
+    return Answer(
+        status=report["status"],
+        flips=None if report["flips"] is None else bytes.fromhex(report["flips"]),
+        num_observables=decoded_by["num_observables"],
+        digest=int(decoded_by["digest"], 16),
+        **{name: report[name] for name in ("due_ns", "received_ns", "done_ns", "syndrome_hash")},
+    )
+
+
+def _compared(reports: list[dict[str, Any]], what: "_What") -> Comparison:
+    """Compare the answers of a daemon with the recorded ones."""
+    recorded, true, numbers = [], [], []
+    for report in reports:
+        group, at = what.groups[report["job"]], report["index"]
+        answer, flips = group.answers[at], group.playlist.observable_flips
+        recorded.append(answer.flips if answer else None)
+        true.append(None if flips is None else flips[at].tobytes())
+        numbers.append(group.numbers[at])
+    replayed = [None if report["flips"] is None else bytes.fromhex(report["flips"]) for report in reports]
+    return Comparison.of("the daemon's", recorded=recorded, replayed=replayed, true=true, numbers=numbers)
 
 
 class _What(NamedTuple):
     """Shots to play."""
 
-    playlist: Playlist
+    groups: tuple[RecordedShots, ...]
     cycle_ns: float
     #: Digests of their model: "model_digest", "layout_digest", or none.
     digests: dict[str, str]
@@ -132,7 +220,7 @@ def _what(args: argparse.Namespace, progress: Progress) -> _What:
         circuit = options.memory_point(args, cycles=options.SERVED_CYCLES).circuit()
         model = LayeredModel.from_dem(decoding_model(circuit))
         digests = {"model_digest": model_digest(model), "layout_digest": layout_digest(model)}
-        return _What(_simulated(args, progress), args.cycle_time, digests)
+        return _What((_without_answers(_simulated(args, progress)),), args.cycle_time / args.speed, digests)
     if args.bias is not None:
         raise ValueError("--bias with recorded shots: they have their own errors, leave --bias out")
     path = Path(args.what)
@@ -148,10 +236,19 @@ def _what(args: argparse.Namespace, progress: Progress) -> _What:
             observable_flips=experiment.unpacked("observable_flips", shots=chosen),
         )
         # Its error model is one of several that decode it well.
-        return _What(playlist, args.cycle_time, {"layout_digest": layout_digest(model)})
+        cycle_ns = args.cycle_time / args.speed
+        return _What((_without_answers(playlist),), cycle_ns, {"layout_digest": layout_digest(model)})
     recording = read_recording(path)
     known = {name: str(recording.notes[name]) for name in _DIGESTS if name in recording.notes}
-    return _What(recording.playlist, float(recording.cycle_ns), known)
+    if recording.num_incomplete or recording.num_missing:
+        print(f"qec stream: {path}: {recording_summary(recording)}", file=sys.stderr)
+    # Recorded without a schedule: any will do.
+    return _What(recording.groups, (recording.cycle_ns or args.cycle_time) / args.speed, known)
+
+
+def _without_answers(playlist: Playlist) -> RecordedShots:
+    numbers = tuple(range(playlist.num_shots))
+    return RecordedShots(playlist=playlist, numbers=numbers, answers=(None,) * len(numbers))
 
 
 def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
@@ -190,18 +287,24 @@ def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
 
 
 def _play(
-    args: argparse.Namespace, what: _What, progress: Progress, lines: GrowingFile | None
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Play to the daemon; write the report of each shot to `lines` as it comes."""
-    playlist = what.playlist
-    shots = args.shots or playlist.num_shots
-    reports: list[dict[str, Any]] = []
+    args: argparse.Namespace,
+    what: _What,
+    reports: list[dict[str, Any]],
+    progress: Progress,
+    lines: GrowingFile | None,
+) -> dict[str, Any]:
+    """Play to the daemon; add the report of each shot to `reports` and `lines` as it comes.
+
+    Returns:
+        The last report.
+    """
     final: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="qec-stream-") as folder:
-        playlist.save(folder)
+        jobs = _jobs(what, Path(folder), shots=args.shots)
+        shots = sum(job.shots for job in jobs)
         config = SourceConfig(
             control=args.to,
-            playlist=folder,
+            playlist=jobs[0].folder,
             stream=args.stream,
             cycle_ns=what.cycle_ns,
             frame_cycles=args.frame_cycles,
@@ -217,11 +320,12 @@ def _play(
         )
         progress.show("starting the source")
         with SourceProcess(config) as source:
-            patience = 60 + playlist.num_cycles * what.cycle_ns / 1e9 + config.reconnect_s
+            most_cycles = max(group.playlist.num_cycles for group in what.groups)
+            patience = 60 + most_cycles * what.cycle_ns / 1e9 + config.reconnect_s
             try:
-                for report in source.play([Job(folder=folder, shots=shots)], silence_s=patience):
+                for report in source.play(jobs, silence_s=patience):
                     if report["type"] == "job":
-                        final = report
+                        final = _added(final, report)
                     elif report["type"] == "shot":
                         reports.append(report)
                         progress.show(f"shot {len(reports)} of {shots}: {report['status']}")
@@ -237,28 +341,40 @@ def _play(
                 raise ConnectionError(
                     f"{error}; {answered} of {shots} shots were answered{kept_in}{hint}"
                 ) from None
-    return reports, final
+    return final
 
 
-def _summary(
-    reports: list[dict[str, Any]], final: dict[str, Any], playlist: Playlist, *, cycle_ns: float, blocks: bool
-) -> str:
+def _jobs(what: _What, folder: Path, *, shots: int | None) -> list[Job]:
+    """Write the shots of each length into a folder; play all, or the first ones, or all several times."""
+    jobs = []
+    left = shots or sum(group.playlist.num_shots for group in what.groups)
+    for at, group in enumerate(what.groups):
+        most = left if len(what.groups) == 1 else min(left, group.playlist.num_shots)
+        if most:
+            saved = group.playlist.save(folder / str(at))
+            jobs.append(Job(folder=str(saved), shots=most))
+        left -= most
+    return jobs
+
+
+def _added(before: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """Add the numbers of two jobs."""
+    if not before:
+        return {"overruns": report["overruns"], "lateness": Histogram.from_json(report["lateness"])}
+    lateness = before["lateness"].merged(Histogram.from_json(report["lateness"]))
+    return {"overruns": before["overruns"] + report["overruns"], "lateness": lateness}
+
+
+def _summary(reports: list[dict[str, Any]], final: dict[str, Any], what: _What, *, blocks: bool) -> str:
     statuses = Counter(report["status"] for report in reports)
     words = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
-    pace = f"{playlist.num_cycles:,} cycles of {duration(cycle_ns)}"
+    lengths = " or ".join(f"{group.playlist.num_cycles:,}" for group in what.groups)
+    pace = f"{lengths} cycles of {duration(what.cycle_ns)}"
     lines = [f"{len(reports)} shots of {pace}: {words}; {final['overruns']} overruns"]
-    if playlist.observable_flips is not None:
-        wrong = sum(
-            not np.array_equal(
-                np.frombuffer(bytes.fromhex(report["flips"]), dtype=np.uint8),
-                playlist.observable_flips[report["index"]],
-            )
-            for report in reports
-            if report["flips"] is not None
-        )
-        lines.append(f"{wrong} logical errors in {statuses['OK']} shots answered")
-    late = spread(Histogram.from_json(final["lateness"]))
-    rows = [_row("source late", late)]
+    if any(group.playlist.observable_flips is not None for group in what.groups):
+        errors = _compared(reports, what).errors_replayed
+        lines.append(f"{errors} logical errors in {statuses['OK']} shots answered")
+    rows = [_row("source late", spread(final["lateness"]))]
     if blocks:
         lines.append("The source waited for the daemon: no latencies.")
     else:

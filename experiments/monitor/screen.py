@@ -181,7 +181,7 @@ def _troubles(stream: StreamSample) -> list[str]:
     lost = {name: count for name, count in stream.statuses.items() if count and name != "OK"}
     found = [f"{count:,} shots {name}" for name, count in lost.items()]
     found += [f"{count:,} frames damaged ({name})" for name, count in stream.faults.items() if count]
-    for name in ("lost_frames", "late_frames", "foreign", "duplicates", "results_dropped"):
+    for name in ("lost_frames", "late_frames", "future_frames", "foreign", "duplicates", "results_dropped"):
         if stream.counters[name]:
             found.append(f"{stream.counters[name]:,} {name.replace('_', ' ')}")
     return [f"stream {stream.number}: " + ", ".join(found)] if found else []

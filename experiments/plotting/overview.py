@@ -7,9 +7,7 @@ from dataclasses import replace
 from experiments.common.fits import Count, Fits
 from experiments.plotting.figures import CycleSeries, SuppressionSeries
 from experiments.plotting.series import StrengthPanel, StrengthSeries
-from qec.statistics import Estimate, error_per_cycle, likelihood_factor_of, logical_error_rate
-
-_FACTOR = likelihood_factor_of(confidence=0.95)
+from qec.statistics import Estimate, error_per_cycle, logical_error_rate
 
 
 def suppression_series(label: str, fits: Fits) -> SuppressionSeries:
@@ -44,8 +42,7 @@ def cycle_series(counts: Sequence[Count], fits: Fits) -> list[CycleSeries]:
                 label=f"d = {found.distance}",
                 cycles=cycles,
                 probabilities=[
-                    logical_error_rate(errors=errors[r], shots=shots[r], likelihood_factor=_FACTOR)
-                    for r in cycles
+                    logical_error_rate(errors=errors[r], shots=shots[r], confidence=0.95) for r in cycles
                 ],
                 fit=replace(together, epsilon=found.epsilon) if len(cycles) > 1 else None,
             )

@@ -1,35 +1,45 @@
 """`qec sweep`: count logical errors on a grid of memory experiments, in processes, into a CSV file."""
 
 import argparse
-import os
+import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sinter
 
-import decoders
 from decoders.sinter_adapter import sinter_decoder
+from experiments.cluster.pool import LOCAL, Pool, connect
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
 from experiments.common.parser import add_live, real, whole
-from experiments.common.points import Point, decoding_model, grid
-from experiments.common.preparation import compile_kernels, preparation, small_model
-from experiments.common.sampling import leakage_sampler
+from experiments.common.points import grid
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
 from experiments.common.workers import interrupts_kept_from_workers
-from experiments.engine import Engine
 from experiments.monitor.live import LiveProgress, check_terminal
 from experiments.sweep import counts
-from experiments.sweep.circuits import CircuitFile, read_circuits
+from experiments.sweep.adaptive import AdaptivePlan
+from experiments.sweep.circuits import read_circuits
+from experiments.sweep.dispatch import collect
 from experiments.sweep.live import SweepNews, SweepScreen
-from experiments.sweep.task_sampler import SharedShots, TaskSampler, independent_errors
+from experiments.sweep.plan import LimitPlan, Plan
+from experiments.sweep.processes import Processes, processes
+from experiments.sweep.targets import group_for_suppression
+from experiments.sweep.task_sampler import SharedShots
+from experiments.sweep.work import (
+    Source,
+    compile_decoders,
+    make_tasks,
+    num_workers_of,
+    samplers,
+    states_of,
+    usable_cores,
+)
 
 # A worker reports at least so often: no more than this is lost when a sweep is stopped.
 _REPORT_SECONDS = 20
 
-Source = Point | CircuitFile
 _GRID = ("codes", "gates", "distances", "rounds", "bases", "noise", "bias", "p")
 _SHOTS = 20_000
 _SHOTS_FOR_ERRORS = 10_000_000  # --max_errors is to end a point, not the shots
@@ -46,8 +56,10 @@ _DEFAULTS: dict[str, Any] = {
     "decoders": [DEFAULT_DECODER],
     "max_shots": None,
     "max_errors": None,
+    "target_precision": None,
     "seed": None,
     "processes": "auto",
+    "cluster": None,
 }
 
 
@@ -92,9 +104,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max_shots",
         type=whole(),
         metavar="N",
-        help=f"shots per point; default: {_SHOTS}, with --max_errors {_SHOTS_FOR_ERRORS}",
+        help=f"shots per point; default: {_SHOTS}, with --max_errors or --target_precision "
+        f"{_SHOTS_FOR_ERRORS}",
     )
     parser.add_argument("--max_errors", type=whole(), metavar="N", help="stop a point after about N errors")
+    parser.add_argument(
+        "--target_precision",
+        type=real(0, 1),
+        metavar="X",
+        help="take shots where Lambda needs them, until half of its 95 %% interval is below this part of it, "
+        "such as 0.05",
+    )
     parser.add_argument(
         "--seed",
         type=whole(0),
@@ -104,6 +124,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--processes", metavar="N", help="worker processes, or auto (the default): one per core"
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="share the work among the workers of a dask scheduler: its address, the file that it wrote, or "
+        f"{LOCAL} to start one here",
     )
     parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="CSV file")
     add_live(parser)
@@ -121,6 +147,8 @@ def run(args: argparse.Namespace) -> int:
         return _merge(args)
     if args.live:
         check_terminal()
+    if args.cluster not in (None, LOCAL) and args.processes is not None:
+        raise ValueError(f"--cluster {args.cluster} has its own workers: leave --processes out")
     both = [name for name in _GRID if args.circuits is not None and getattr(args, name) is not None]
     if both:
         raise ValueError(
@@ -133,10 +161,13 @@ def run(args: argparse.Namespace) -> int:
     for name, default in _DEFAULTS.items():
         if getattr(args, name) is None:
             setattr(args, name, default)
+    if args.max_errors is not None and args.target_precision is not None:
+        raise ValueError("--max_errors and --target_precision both end points: leave one of them out")
     if args.max_shots is None:
-        args.max_shots = _SHOTS if args.max_errors is None else _SHOTS_FOR_ERRORS
+        by_results = args.max_errors is not None or args.target_precision is not None
+        args.max_shots = _SHOTS_FOR_ERRORS if by_results else _SHOTS
     points = _points(args)
-    num_workers = _num_workers(args.processes)
+    num_workers = num_workers_of(args.processes)
     for name in args.decoders:
         sinter_decoder(name)
     with counts.CountsFile(Path(args.out)) as file:
@@ -178,85 +209,49 @@ def _points(args: argparse.Namespace) -> Sequence[Source]:
     return points
 
 
-def _num_workers(processes: str) -> int:
-    if processes == "auto":
-        return len(_usable_cores())
-    if not (processes.isascii() and processes.isdigit()) or int(processes) == 0:
-        raise ValueError(f"--processes {processes!r}: give a positive number, or auto")
-    return int(processes)
-
-
-def _usable_cores() -> Sequence[int]:
-    # sinter pins worker k to core k of this list; without it, it would leave the cores we were given.
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return range(os.cpu_count() or 1)
-
-
-def _tasks(points: Sequence[Source], names: Sequence[str], progress: Progress, *, seeded: bool) -> list[Any]:
-    tasks = []
-    for number, point in enumerate(points):
-        progress.show(f"preparing point {number + 1} of {len(points)}")
-        circuit = point.circuit()
-        if (leakage := point.leakage) is not None:
-            leakage_sampler(circuit, leakage)  # raises for what cannot be sampled, before any work begins
-        elif seeded and independent_errors(circuit) is None:
-            raise ValueError(
-                f"--seed: {point.metadata()} has errors that exclude each other, such as heralded ones; "
-                "stim draws their shots, which cannot be numbered: leave --seed out"
-            )
-        dem = decoding_model(circuit)
-        tasks += [
-            sinter.Task(
-                circuit=circuit, detector_error_model=dem, decoder=name, json_metadata=point.metadata()
-            )
-            for name in dict.fromkeys(names)
-        ]
-    return tasks
-
-
 def _collect(
     args: argparse.Namespace, points: Sequence[Source], file: counts.CountsFile, num_workers: int
 ) -> int:
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
     with LiveProgress(SweepScreen(), modest=False) if args.live else Progress() as progress:
-        tasks = _tasks(points, args.decoders, progress, seeded=args.seed is not None)
+        tasks = make_tasks(points, args.decoders, progress, seeded=args.seed is not None)
         # Shots of a larger circuit take longer.
         wanted = {task.strong_id(): max(1, task.detector_error_model.num_detectors) for task in tasks}
 
+        plan = _plan(args, points, tasks, existing)
         finished = {name: _finished(totals.get(name), args) for name in wanted}
         progress.expect(
             sum(wanted.values()), done=sum(size * finished[name] for name, size in wanted.items())
         )
-        shots = None
-        if args.seed is not None:
-            known_shots = {name: totals[name].shots if name in totals else 0 for name in wanted}
-            shots = SharedShots(args.seed, known_shots)
         new_shots = 0
         try:
             if min(finished.values()) < 1:
-                _compile(args.decoders, points, progress)
-                with interrupts_kept_from_workers():
-                    for step in sinter.iter_collect(
-                        num_workers=num_workers,
-                        tasks=tasks,
-                        additional_existing_data=existing,
-                        max_shots=args.max_shots,
-                        max_errors=args.max_errors,
-                        max_batch_seconds=_REPORT_SECONDS,
-                        custom_decoders=_custom_decoders(args.decoders, points, shots),
-                        allowed_cpu_affinity_ids=_usable_cores(),
-                    ):
-                        for row in step.new_stats:
+                if args.cluster in (None, LOCAL):
+                    leaking = any(point.leakage for point in points)
+                    compile_decoders("qec sweep", args.decoders, leaking=leaking, progress=progress)
+                with interrupts_kept_from_workers(), contextlib.ExitStack() as stack:
+                    if plan is None:
+                        steps = _in_processes(args, points, tasks, existing, num_workers=num_workers)
+                    elif args.cluster is None:
+                        steps = _planned(plan, stack.enter_context(processes(num_workers)))
+                    else:
+                        progress.show(f"connecting to {args.cluster}")
+                        steps = _planned(
+                            plan, stack.enter_context(connect(args.cluster, workers=num_workers))
+                        )
+                    for rows, note in steps:
+                        for row in rows:
                             file.add(row)
                             new_shots += row.shots
                             known = totals.get(row.strong_id)
                             totals[row.strong_id] = row if known is None else known + row
                             finished[row.strong_id] = _finished(totals[row.strong_id], args)
+                        if plan is not None:
+                            finished = dict(zip(wanted, plan.progress(), strict=True))
                         done = sum(part == 1 for part in finished.values())
                         progress.show(
-                            f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run",
+                            f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run{note}",
                             done=sum(size * finished[name] for name, size in wanted.items()),
                         )
                         if isinstance(progress, LiveProgress):
@@ -269,7 +264,12 @@ def _collect(
                 file=sys.stderr,
             )
             return 130
-    _report([totals[strong_id] for strong_id in wanted], file.path)
+    _report([totals[strong_id] for strong_id in wanted if strong_id in totals], file.path)
+    if isinstance(plan, AdaptivePlan):
+        print(
+            f"Lambda within {100 * args.target_precision:.3g} % (half of the 95 % interval): "
+            f"{plan.num_reached} of {plan.num_results}; --max_shots ends the others"
+        )
     return 0
 
 
@@ -278,35 +278,64 @@ def _news(totals: Mapping[str, Any], finished: Mapping[str, float]) -> SweepNews
     return SweepNews(rows=rows, finished=dict(finished), num_points=len(finished))
 
 
+_Steps = Iterator[tuple[Sequence[Any], str]]
+
+
+def _in_processes(
+    args: argparse.Namespace,
+    points: Sequence[Source],
+    tasks: Sequence[Any],
+    existing: Mapping[str, Any],
+    *,
+    num_workers: int,
+) -> _Steps:
+    """Count in sinter's processes; yield new rows, and a note for the progress."""
+    shots = None
+    if args.seed is not None:
+        names = [task.strong_id() for task in tasks]
+        known = {name: existing[name].shots if name in existing else 0 for name in names}
+        shots = SharedShots(args.seed, known)
+    for step in sinter.iter_collect(
+        num_workers=num_workers,
+        tasks=tasks,
+        additional_existing_data=dict(existing),
+        max_shots=args.max_shots,
+        max_errors=args.max_errors,
+        max_batch_seconds=_REPORT_SECONDS,
+        custom_decoders=samplers(args.decoders, points, shots),
+        allowed_cpu_affinity_ids=usable_cores(),
+    ):
+        yield step.new_stats, ""
+
+
+def _planned(plan: Plan, workers: Pool | Processes) -> _Steps:
+    """Count in portions; see `_in_processes`."""
+    for rows in collect(plan, workers):
+        note = ""
+        if isinstance(workers, Pool):
+            note = f", {workers.slots} workers" if workers.has_workers else ", waiting for workers"
+        yield rows, note
+
+
+def _plan(
+    args: argparse.Namespace, points: Sequence[Source], tasks: Sequence[Any], existing: Mapping[str, Any]
+) -> Plan | None:
+    """Make the plan of a run in portions; None: sinter shares the work out."""
+    if args.cluster is None and args.target_precision is None:
+        return None
+    states = states_of(points, args.decoders, tasks, existing, seed=args.seed)
+    if args.target_precision is None:
+        return LimitPlan(states, max_shots=args.max_shots, max_errors=args.max_errors)
+    targets = group_for_suppression(states)
+    return AdaptivePlan(states, targets, precision=args.target_precision, max_shots=args.max_shots)
+
+
 def _finished(row: Any | None, args: argparse.Namespace) -> float:
     """Part of a task that is done, up to 1: shots or errors, whichever ends it first."""
     if row is None:
         return 0.0
     by_errors = 0.0 if args.max_errors is None else row.errors / args.max_errors
     return float(min(1.0, max(row.shots / args.max_shots, by_errors)))
-
-
-def _custom_decoders(
-    names: Sequence[str], points: Iterable[Source], shots: SharedShots | None
-) -> dict[str, Any]:
-    """Make the samplers of sinter's workers."""
-    models = {model.text: model for point in points if (model := point.leakage) is not None}
-    return {name: TaskSampler(sinter_decoder(name), models, shots) for name in names}
-
-
-def _compile(names: Sequence[str], points: Iterable[Source], progress: Progress) -> None:
-    """Compile once what every worker process would otherwise compile for itself."""
-    made = [sinter_decoder(name) for name in names]
-    with_gaps = {one.name for one in made if one.gap_threshold is not None}
-    dem = small_model()
-    for name in dict.fromkeys(one.name for one in made if one.gap_threshold is None):
-        with preparation("qec sweep", name, progress=progress):
-            Engine(dem=dem, decoder=decoders.from_dem(name, dem)).warm_up()
-    if any(point.leakage for point in points):
-        with_batches = [one.name for one in made]
-    else:
-        with_batches = [one.name for one in made if one.gap_threshold is not None]
-    compile_kernels("qec sweep", with_batches, with_gaps=with_gaps, progress=progress)
 
 
 def _report(rows: Sequence[Any], path: Path) -> None:

@@ -20,6 +20,7 @@ from experiments.sweep.thresholds import Scan, scans
 _TITLE_WIDTH = 56  # characters
 _MOST_LINES = 7  # in a panel
 _MOST_PANELS = 24  # in a file
+_FEW_ERRORS = 10  # below, the mean of Lambda is more than 2 % too high (statistics.md)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -200,4 +201,7 @@ def _text(study: Study) -> str:
         lines.append(f"  discarded, and not counted above: {study.discards} shots")
     if study.fits.suppression is not None:
         lines.append(f"  Lambda = {estimate(study.fits.suppression.value)}")
+        fewest = min(rows, key=lambda row: int(row[4]))
+        if int(fewest[4]) < _FEW_ERRORS:
+            lines.append(f"  few errors at d = {fewest[0]}: trust the interval; values are skewed upwards")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import sinter
@@ -20,6 +20,26 @@ from experiments.engine import Engine
 from qec.noise import LeakageModel
 
 _Drawn = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+class ShotSource(Protocol):
+    """Numbered shots, given out to samplers."""
+
+    def of(self, strong_id: str) -> Callable[[int], tuple[int, int]]:
+        """Return a function that takes a number of shots and gives their seed and the first one's number."""
+        ...
+
+
+def seed_of_point(seed: int, existing: int, strong_id: str) -> int:
+    """Derive the seed of a point's shots, 0 to 2^64 - 1.
+
+    Args:
+        seed: of the sweep.
+        existing: shots that are known already; later ones are other shots.
+        strong_id: of the point.
+    """
+    text = f"{seed} {existing} {strong_id}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 class SharedShots:
@@ -39,8 +59,7 @@ class SharedShots:
 
     def of(self, strong_id: str) -> Callable[[int], tuple[int, int]]:
         """Return a function that takes a number of shots and gives their seed and the first one's number."""
-        text = f"{self._seed} {self._existing[strong_id]} {strong_id}"
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        seed = seed_of_point(self._seed, self._existing[strong_id], strong_id)
         place = self._place[strong_id]
 
         def take(shots: int) -> tuple[int, int]:
@@ -80,7 +99,7 @@ class TaskSampler(sinter.Sampler):  # type: ignore[misc]
 
     decoder: SinterDecoder
     models: Mapping[str, LeakageModel]
-    shots: SharedShots | None = None
+    shots: ShotSource | None = None
 
     def compiled_sampler_for_task(self, task: sinter.Task) -> sinter.CompiledSampler:
         """Compile the sampler and the decoder of one task."""
@@ -107,8 +126,15 @@ class TaskSampler(sinter.Sampler):  # type: ignore[misc]
                 seed, first = take(shots)
                 return engine.sample(shots=shots, seed=seed, first_shot=first)
 
-        else:
+        elif self.shots is None:
             draw = MemorySampler(task.circuit, leakage=None, seed=None).sample
+        else:
+
+            def draw(shots: int) -> _Drawn:
+                # stim cannot number shots: those of a call have a seed of their own.
+                own = int(np.random.SeedSequence(take(shots)).generate_state(1, np.uint64)[0] >> 1)
+                return MemorySampler(task.circuit, leakage=None, seed=own).sample(shots)
+
         return CompiledTaskSampler(
             draw=draw, decoder=self.decoder.compile_decoder_for_dem(dem=task.detector_error_model)
         )

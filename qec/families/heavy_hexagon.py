@@ -2,8 +2,8 @@
 
 import stim
 
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Coordinate
-from qec.families.builder import CircuitBuilder
 
 Pair = tuple[Coordinate, Coordinate]
 

@@ -7,7 +7,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from qec.families.builder import CircuitBuilder
+from qec.circuits.builder import CircuitBuilder
 
 Bits = NDArray[np.bool_]
 Face = tuple[int, int]
@@ -196,7 +196,7 @@ class _Honeycomb:
 
 def _errors(builder: CircuitBuilder, name: str, targets: Sequence[int], p: float) -> None:
     if p > 0:
-        builder.circuit.append(name, targets, p)
+        builder.body.append(name, targets, p)
 
 
 def _anticommute(one: Bits, other: Bits) -> bool:

@@ -2,10 +2,10 @@
 
 import stim
 
+from qec.circuits import checks as css
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Basis
 from qec.codes.surface import RotatedSurfaceCode
-from qec.families import css
-from qec.families.builder import CircuitBuilder
 
 
 def lattice_surgery_circuit(*, distance: int, rounds: int, basis: Basis = "z") -> stim.Circuit:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import stim
 
+from qec.circuits import checks as css
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Basis
 from qec.codes.surface import RotatedSurfaceCode
-from qec.families import css
-from qec.families.builder import CircuitBuilder
 
 
 def patch_growth_circuit(

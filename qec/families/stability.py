@@ -2,9 +2,9 @@
 
 import stim
 
+from qec.circuits import checks as css
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Basis, Coordinate
-from qec.families import css
-from qec.families.builder import CircuitBuilder
 
 # Orders of `RotatedSurfaceCode`.
 _X_STEPS = ((1, 1), (-1, 1), (1, -1), (-1, -1))

@@ -2,8 +2,8 @@
 
 import stim
 
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Coordinate
-from qec.families.builder import CircuitBuilder
 
 # Directions from a face of the 6.6.6 lattice to its data qubits, in cyclic order. The CX layer of a direction
 # is its number modulo 3: the (at most three) faces of a data qubit reach it in different layers.

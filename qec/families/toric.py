@@ -2,9 +2,9 @@
 
 import stim
 
+from qec.circuits import checks as css
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Coordinate
-from qec.families import css
-from qec.families.builder import CircuitBuilder
 
 # North, west, east, south. With one order for both types, the two data qubits that an X check and a Z check
 # share are visited in the same order of the checks, so that the checks' measurements commute.

@@ -2,9 +2,9 @@
 
 import stim
 
+from qec.circuits import checks as css
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.surface import RotatedSurfaceCode
-from qec.families import css
-from qec.families.builder import CircuitBuilder
 
 
 def transversal_cnot_circuit(*, distance: int, rounds: int) -> stim.Circuit:

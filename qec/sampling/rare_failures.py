@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qec.sampling.detectors import Packed
 from qec.sampling.splitting import Splitting
-from qec.statistics import Estimate, likelihood_factor_of, logical_error_rate, positive_mean
+from qec.statistics import Estimate, logical_error_rate, positive_mean
 
 #: Function from bit-packed detection events, uint8 (shots, bytes), to bit-packed predictions of observables.
 Decode = Callable[[Packed], Packed]
@@ -208,9 +208,7 @@ def _sample_directly(
 
     shots = each * ESTIMATES
     errors = round(sum(_in_threads(run, threads)) * each)
-    found = logical_error_rate(
-        errors=errors, shots=shots, likelihood_factor=likelihood_factor_of(confidence=confidence)
-    )
+    found = logical_error_rate(errors=errors, shots=shots, confidence=confidence)
     return RareFailures(
         probability=found,
         method="direct",

@@ -47,8 +47,11 @@ def average(*, estimates: Sequence[Estimate]) -> Estimate:
 def positive_mean(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """Average independent, unbiased estimates of a positive number, with an interval from their scatter.
 
-    Student's t interval, with the relative standard error taken in the logarithm, so that it does not reach
-    below zero where the scatter is large.
+    Student's t interval of the logarithm. Values that scatter widely are skewed: to the variance of the
+    logarithm of the mean, ln(1 + relative squared standard error), the term s^4 / (2 (n - 1)) of Cox's method
+    for a log-normal distribution is added (Zhou and Gao, Statistics in Medicine 16, 783, 1997), with s^2 the
+    variance of ln(values) or what the relative scatter implies for it, the larger of both. The upper end is
+    that around Cox's estimate, exp(mean of ln(values) + s^2 / 2), where that is above the mean.
 
     Args:
         values: At least one.
@@ -67,7 +70,13 @@ def positive_mean(values: Sequence[float], *, confidence: float = 0.95) -> Estim
     middle = float(many.mean())
     if many.size < 2 or middle <= 0:
         return Estimate(middle, 0.0, math.inf, confidence)
-    relative = float(many.std(ddof=1)) / math.sqrt(many.size) / middle
-    factor = float(stdtrit(many.size - 1, (1 + confidence) / 2))
-    width = math.exp(factor * math.sqrt(math.log1p(relative**2)))
-    return Estimate(middle, middle / width, middle * width, confidence)
+    spread = (float(many.std(ddof=1)) / middle) ** 2
+    square = math.log1p(spread)
+    upper = middle
+    if many.min() > 0:
+        logs = np.log(many)
+        square = max(square, float(logs.var(ddof=1)))
+        upper = max(middle, float(np.exp(logs.mean() + logs.var(ddof=1) / 2)))
+    variance = max(square / many.size, math.log1p(spread / many.size)) + square**2 / (2 * (many.size - 1))
+    width = float(np.exp(stdtrit(many.size - 1, (1 + confidence) / 2) * math.sqrt(variance)))
+    return Estimate(middle, middle / width, upper * width, confidence)

@@ -4,7 +4,9 @@ A replicate of a count of k errors in n shots draws the failure probability from
 Beta(k + 1/2, n - k + 1/2) distribution (Jeffreys) and has n times that many errors. For many errors this
 is the ordinary parametric bootstrap, Binomial(n, k/n). For no errors it keeps a spread, where
 every ordinary replicate of zero errors would be zero. For one number of cycles the
-resulting percentiles are Jeffreys' interval.
+resulting percentiles are Jeffreys' interval, which is too short for a few errors: as in `error_per_cycle`,
+the ends of intervals of epsilon are multiplied by the ratio of Garwood's exact interval of a Poisson mean to
+Jeffreys', for the number of all errors.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qec.statistics.average import average
+from qec.statistics.binomial import exact_over_jeffreys
 from qec.statistics.counts import Counts
 from qec.statistics.cycle_fit import chosen_intercept, error_per_cycle
 from qec.statistics.decay import HALF, Decay
@@ -62,7 +65,9 @@ def bootstrap_error_per_cycle(
         cycles=cycles, errors=errors, shots=shots, free_intercept=free_intercept, confidence=confidence
     )
     drawn = _replicates(counts, free_intercept=free_intercept, replicates=replicates, rng=rng)
-    return _percentiles(fit.epsilon.value, drawn, confidence=confidence)
+    found = _percentiles(fit.epsilon.value, drawn, confidence=confidence)
+    lower, upper = exact_over_jeffreys(errors=float(counts.arrays()[1].sum()), confidence=confidence)
+    return Estimate(found.value, found.low * lower, min(0.5, found.high * upper), confidence)
 
 
 def bootstrap_suppression(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qec.statistics.binomial import logical_error_rate
 from qec.statistics.conversion import per_cycle
-from qec.statistics.estimate import likelihood_factor_of
+from qec.statistics.estimate import check_confidence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,7 @@ def read_counts(*paths: str | PathLike[str], confidence: float = 0.95) -> pd.Dat
     files = [Path(path) for path in paths]
     if len({file.resolve() for file in files}) < len(files):
         raise ValueError("a file is given twice: its shots would count twice")
+    check_confidence(confidence)
     totals: dict[tuple[str, str, str], dict[str, Any]] = {}
     for file in files:
         for row in _rows(file):
@@ -69,8 +70,7 @@ def read_counts(*paths: str | PathLike[str], confidence: float = 0.95) -> pd.Dat
             known = totals.setdefault(key, {**row, "shots": 0, "errors": 0, "discards": 0, "seconds": 0.0})
             for name in ("shots", "errors", "discards", "seconds"):
                 known[name] += row[name]
-    factor = likelihood_factor_of(confidence=confidence)
-    return pd.DataFrame([_with_rates(row, likelihood_factor=factor) for row in totals.values()])
+    return pd.DataFrame([_with_rates(row, confidence=confidence) for row in totals.values()])
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -105,14 +105,14 @@ def _row(cell: dict[str, str]) -> dict[str, Any]:
     return {"metadata": metadata, "decoder": cell["decoder"], "strong_id": cell["strong_id"], **counts}
 
 
-def _with_rates(row: dict[str, Any], *, likelihood_factor: float) -> dict[str, Any]:
+def _with_rates(row: dict[str, Any], *, confidence: float) -> dict[str, Any]:
     """Make one row of the table."""
     metadata = row.pop("metadata")
     result: dict[str, Any] = metadata | row  # counts win over metadata of the same name
     kept = row["shots"] - row["discards"]
     if not kept:
         return result
-    rate = logical_error_rate(errors=row["errors"], shots=kept, likelihood_factor=likelihood_factor)
+    rate = logical_error_rate(errors=row["errors"], shots=kept, confidence=confidence)
     cycles = next((metadata[name] for name in _CYCLES if name in metadata), None)
     for end, value in (("", rate.value), ("_low", rate.low), ("_high", rate.high)):
         result[f"error_rate{end}"] = value

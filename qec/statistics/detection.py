@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
-from qec.statistics.binomial import likelihood_interval
-from qec.statistics.estimate import Estimate, sigmas_of
+from qec.statistics.binomial import exact_interval
+from qec.statistics.estimate import Estimate, check_confidence, sigmas_of
 
 Coordinates = Mapping[int, Sequence[float]] | NDArray[np.float64]
 
@@ -25,9 +26,10 @@ def detection_fraction(
     """Estimate the detection fraction of all detectors.
 
     The interval treats shots as independent but not the detectors of one shot: the number of events per shot
-    gives, by its variance over shots, an effective number of trials, and the interval is the likelihood
-    interval of the confidence for that number. Where the variance is undetermined (a single shot, no event,
-    all events), a shot counts as one trial, the most conservative choice.
+    gives, by its variance over shots, an effective number of trials, and the interval is that of Clopper and
+    Pearson for that number, reduced by the squared ratio of the normal and Student's t quantiles (Korn and
+    Graubard 1998). Where the variance is undetermined (a single shot, no event, all events), a shot counts
+    as one trial, the most conservative choice.
 
     Args:
         detection_events: (shots, num_detectors) bool or 0/1 integers; or, if `bit_packed`, uint8
@@ -152,7 +154,7 @@ def _fractions(
     confidence: float,
 ) -> list[Estimate]:
     """Estimate the fraction of each group of detectors; group -1 is excluded."""
-    drop = sigmas_of(confidence=confidence) ** 2 / 2
+    check_confidence(confidence)
     _check_events(detection_events, num_detectors=groups.size, bit_packed=bit_packed)
     order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
     sizes = np.bincount(groups[order], minlength=num_groups)
@@ -174,22 +176,22 @@ def _fractions(
             squares=int(squares[group]),
             size=int(sizes[group]),
             shots=shots,
-            drop=drop,
             confidence=confidence,
         )
         for group in range(num_groups)
     ]
 
 
-def _estimate(*, total: int, squares: int, size: int, shots: int, drop: float, confidence: float) -> Estimate:
+def _estimate(*, total: int, squares: int, size: int, shots: int, confidence: float) -> Estimate:
     fraction = total / (size * shots)
     trials = float(shots)
     if shots > 1:
         # Integer arithmetic: the difference of two large sums must keep its digits.
         variance = (squares * shots - total * total) / (shots * (shots - 1)) / (size * size * shots)
         if variance > 0:
-            trials = min(fraction * (1 - fraction) / variance, float(size * shots))
-    low, high = likelihood_interval(errors=fraction * trials, shots=trials, drop=drop)
+            wider = float(stdtrit(shots - 1, (1 + confidence) / 2)) / sigmas_of(confidence=confidence)
+            trials = min(fraction * (1 - fraction) / variance / wider**2, float(size * shots))
+    low, high = exact_interval(errors=fraction * trials, shots=trials, confidence=confidence)
     return Estimate(value=fraction, low=min(low, fraction), high=max(high, fraction), confidence=confidence)
 
 

@@ -22,11 +22,22 @@ def from_log_sigma(value: float, sigma: float) -> Estimate:
 
 
 def divide(above: Estimate, below: Estimate) -> Estimate:
-    """Divide two independent positive estimates; relative errors add in quadrature, on each side."""
+    """Divide two independent positive estimates, of one confidence.
+
+    Error bars of the logarithms add in quadrature, on each side: the upper end of the ratio takes the upper
+    bar of `above` and the lower bar of `below` ("method of variance estimates recovery", Zou and Donner 2008,
+    for ln above - ln below). An interval of `above` that reaches 0 gives a ratio that does, and one of
+    `below` a ratio without upper end.
+    """
     value = above.value / below.value
-    up = math.hypot(above.plus / above.value, below.minus / below.value)
-    down = math.hypot(above.minus / above.value, below.plus / below.value)
-    return Estimate(value, value * max(0.0, 1 - down), value * (1 + up))
+    up = math.hypot(_log(above.high, above.value), _log(below.value, below.low))
+    down = math.hypot(_log(above.value, above.low), _log(below.high, below.value))
+    return Estimate(value, value * math.exp(-down), value * math.exp(up), above.confidence)
+
+
+def _log(above: float, below: float) -> float:
+    """Compute ln(above / below), infinite for below = 0."""
+    return math.log(above / below) if below > 0 else math.inf
 
 
 def sigma_of(estimate: Estimate) -> float:

@@ -13,9 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from qec.statistics.binomial import logical_error_rate
-from qec.statistics.estimate import Estimate, likelihood_factor_of
-
-_FACTOR = likelihood_factor_of(confidence=0.95)
+from qec.statistics.estimate import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +75,7 @@ def error_probability(gap: ArrayLike) -> NDArray[np.float64]:
 
 
 def calibration(
-    *, gaps: ArrayLike, failed: ArrayLike, bins: int = 12, likelihood_factor: float = _FACTOR
+    *, gaps: ArrayLike, failed: ArrayLike, bins: int = 12, likelihood_factor: float | None = None
 ) -> list[CalibrationBin]:
     """Compare predicted and observed logical errors, in bins of about equally many shots.
 
@@ -87,7 +85,8 @@ def calibration(
         gaps: (shots,), infinite allowed.
         failed: bool (shots,), whether the shot's prediction was wrong.
         bins: number of bins.
-        likelihood_factor: of the intervals, see `logical_error_rate`; the default is 95 % confidence.
+        likelihood_factor: of likelihood intervals, see `logical_error_rate`; None: exact ones of 95 %
+            confidence.
 
     Returns:
         Bins in the order of increasing gaps.
@@ -109,7 +108,7 @@ def calibration(
                 low=float(ordered[start]),
                 high=float(ordered[end - 1]),
                 predicted=float(predicted[start:end].mean()),
-                observed=logical_error_rate(errors=errors, shots=shots, likelihood_factor=likelihood_factor),
+                observed=_rate(errors, shots, likelihood_factor),
                 shots=shots,
                 errors=errors,
             )
@@ -119,7 +118,7 @@ def calibration(
 
 
 def post_selection(
-    *, gaps: ArrayLike, failed: ArrayLike, fractions: Sequence[float], likelihood_factor: float = _FACTOR
+    *, gaps: ArrayLike, failed: ArrayLike, fractions: Sequence[float], likelihood_factor: float | None = None
 ) -> list[Kept]:
     """Estimate the logical error of the kept shots when those with the smallest gaps are discarded.
 
@@ -128,7 +127,8 @@ def post_selection(
         failed: bool (shots,), whether the shot's prediction was wrong.
         fractions: fractions to discard, each at least 0 and below 1. Shots of equal gaps are kept or
             discarded together, so that the fraction discarded may be smaller, never larger.
-        likelihood_factor: of the intervals, see `logical_error_rate`; the default is 95 % confidence.
+        likelihood_factor: of likelihood intervals, see `logical_error_rate`; None: exact ones of 95 %
+            confidence.
 
     Returns:
         One entry for each fraction.
@@ -151,12 +151,18 @@ def post_selection(
             Kept(
                 threshold=float(ordered[start]) if start else 0.0,
                 discarded=start / total,
-                error=logical_error_rate(errors=errors, shots=shots, likelihood_factor=likelihood_factor),
+                error=_rate(errors, shots, likelihood_factor),
                 shots=shots,
                 errors=errors,
             )
         )
     return found
+
+
+def _rate(errors: int, shots: int, likelihood_factor: float | None) -> Estimate:
+    if likelihood_factor is None:
+        return logical_error_rate(errors=errors, shots=shots, confidence=0.95)
+    return logical_error_rate(errors=errors, shots=shots, likelihood_factor=likelihood_factor)
 
 
 def _in_order(gaps: ArrayLike, failed: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

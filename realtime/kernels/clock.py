@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from realtime.kernels.jit import interpreted, kernel
 
 _MONOTONIC = int(getattr(time, "CLOCK_MONOTONIC", 1))
+_THREAD_CPU = int(getattr(time, "CLOCK_THREAD_CPUTIME_ID", 3))
 
 
 def utc_time() -> str:
@@ -40,9 +41,15 @@ def _read_clock(typing_context, clock):
 
 if interpreted or sys.platform == "win32":
     now_ns = time.monotonic_ns
+    cpu_now_ns = time.thread_time_ns
 else:
 
     @kernel
     def now_ns() -> int:
         """Read the monotonic clock, ns; callable from kernels and from Python."""
         return int(_read_clock(_MONOTONIC))  # type: ignore[call-arg]
+
+    @kernel
+    def cpu_now_ns() -> int:
+        """Read the processor time that the calling thread has used, ns."""
+        return int(_read_clock(_THREAD_CPU))  # type: ignore[call-arg]

@@ -17,6 +17,8 @@ from realtime.kernels.session import (
     write_answer,
 )
 from realtime.kernels.sockets import BROKEN
+from realtime.kernels.tap import put_entry
+from realtime.protocol.recording import Content
 from realtime.protocol.wire import Type
 
 # Places in `words` int64 (64,), which the thread shares with its keeper: a cache line and its neighbour each.
@@ -39,6 +41,22 @@ def send_answers(session, link, done):
             else:
                 session.results_dropped += 1
     session.num_answers = 0
+
+
+@kernel
+def tap_answers(tap, session, count, time):
+    """Record the first `count` answers, which were sent at `time`, ns; their memory is still valid."""
+    if tap.num_words > 0:
+        for at in range(count):
+            message = answer_message(session, at)
+            put_entry(tap, message, len(message), time, Content.SENT)
+
+
+@kernel
+def tap_frame(tap, buffer, size, time):
+    """Record the message that was received at `time`, ns; the part of it that the buffer holds."""
+    if tap.num_words > 0:
+        put_entry(tap, buffer, min(size, len(buffer)), time, Content.RECEIVED)
 
 
 @kernel
@@ -111,12 +129,13 @@ def keep_cached(session, graph, at):
 
 
 @kernel
-def serve(words, link, session, latencies, wait, keeper_ns):
+def serve(words, link, session, latencies, tap, wait, keeper_ns):
     """Serve one session until told to stop, or until something needs Python.
 
     Args:
         words: int64 (64,), see STOP, BEAT and KEEPER.
         link, session, latencies: records LINK, SESSION, LATENCIES.
+        tap: record TAP; messages are recorded once the answers are on their way.
         wait: whether to sleep in the socket's receive instead of spinning.
         keeper_ns: largest age of the keeper's sign of life, ns; 0: any age.
 
@@ -128,22 +147,27 @@ def serve(words, link, session, latencies, wait, keeper_ns):
     if session.is_decoding:
         if not session_resume(session):
             return GROW
-        done = now_ns()
+        done, count = now_ns(), session.num_answers
         send_answers(session, link, done)
         record_latencies(session, latencies, done)
+        tap_answers(tap, session, count, done)
     while True:
         size = receive_message(link, buffer, wait)
         now = now_ns()
         if size >= 0:
             accepted_before = session.accepted
             if not session_frame(session, size, now):
+                tap_frame(tap, buffer, size, now)
                 return GROW
+            done, count = now, session.num_answers
             if session.accepted > accepted_before:
                 done = now_ns()
                 send_answers(session, link, done)
                 record_latencies(session, latencies, done)
-            elif session.num_answers:
+            elif count:
                 send_answers(session, link, now)
+            tap_frame(tap, buffer, size, now)
+            tap_answers(tap, session, count, done)
         elif size == BROKEN:
             return LINK_BROKEN
         elif session.ending > 0 and session.is_open:
@@ -153,7 +177,9 @@ def serve(words, link, session, latencies, wait, keeper_ns):
             check_at = now + _CHECK_NS
             store_word(words, BEAT, now)
             session_tick(session, now)
+            count = session.num_answers
             send_answers(session, link, now)
+            tap_answers(tap, session, count, now)
             if load_word(words, STOP):
                 return STOPPED
             if keeper_ns > 0 and now - load_word(words, KEEPER) > keeper_ns:

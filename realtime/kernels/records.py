@@ -22,6 +22,14 @@ RING = record(  # of messages between two threads; see realtime.kernels.ring
     **_numbers("num_slots", "slot_words"),
 )
 
+TAP = record(  # of the messages of a stream; see realtime.kernels.tap
+    ends=Pool(_i8, "24"),  # bytes taken so far at [TAKEN], put in so far at [PUT]: two cache lines apart
+    words=Pool(_i8, "num_words"),
+    bytes=Pool(_u1, "8 * num_words"),  # the same memory
+    num_words=_i8,  # a power of two; 0: nothing is recorded
+    num_lost=_i8,  # messages without room since the last entry
+)
+
 LINK = record(  # one end of a connection
     **_numbers("uses_sockets", "send_to", "receive_from"),  # addresses of the sockets
     outgoing=Pool(RING, "1"),
@@ -57,6 +65,7 @@ STATE = (
     "due_ns",  # last frame
     "received_ns",  # last frame
     "shot_backlog",  # largest backlog of the open shot, cycles
+    "decides",  # whether the source waits for the outcome of the open shot
     "is_decoding",  # the workspace was too small in the middle of a frame: call session_resume
     "next_row",  # of the frame being decoded
     "num_answers",  # waiting to be sealed and sent
@@ -79,6 +88,7 @@ COUNTERS = (
     "lost_frames",  # sequence numbers that were skipped
     "drained",  # frames of shots that were answered before
     "late_frames",  # frames received later than the soft limit
+    "future_frames",  # frames due later than FUTURE_NS after their arrival: their due time counts as unknown
     "shots",
     "shots_ok",
     "cycles_decoded",
@@ -97,7 +107,8 @@ SESSION = record(
     answer_headers=Pool(wire.RESULT, f"{MAX_ANSWERS} * answer_stride"),  # the same memory
     decoder=Pool(STREAM, "1"),
     windows=Pool(GRAPH, "num_window_graphs"),  # as numbered by STREAM.runs
-    endings=Pool(GRAPH, "2 * most_layers + 2"),  # see decoders.streaming.parts.StreamParts
+    # see decoders.streaming.parts.StreamParts
+    endings=Pool(GRAPH, "2 * num_readouts * most_layers + 2 * num_readouts"),
     work=Pool(WORK, "1"),
     row=Pool(_u1, "num_columns"),  # detection events of a layer
     history=Pool(_u1, "history_size"),  # measurements of the last cycles, cycle n at n modulo this length
@@ -122,6 +133,7 @@ SESSION = record(
         "most_layers",  # of a shot that ends in the first window
         "repeats",  # whether shots may be longer than fewest_layers
         "layer_period",  # lengths of shots differ by multiples of this
+        "num_readouts",  # that shots may end with, 1 or 2
     ),
     **_numbers(*SETTINGS, *STATE),
     # --- counted since the object Session was made, or since reset_latencies (max_backlog)

@@ -18,6 +18,8 @@ from realtime.protocol.wire import Fault, Flags, Payload, Status, Type
 # Values of add_row's argument `packed`.
 _A_BYTE_PER_BIT, _BIT_PACKED = np.int64(0), np.int64(1)
 _NOT_FINAL = np.int64(-1)
+# A due time so far ahead is of another clock, or damaged: 10 s.
+FUTURE_NS = np.int64(10_000_000_000)
 
 
 @kernel
@@ -73,7 +75,7 @@ def write_answer(session, kind):
 @kernel
 def close_shot(session):
     """Answer the open shot."""
-    write_answer(session, Type.RESULT)
+    write_answer(session, Type.OUTCOME if session.decides else Type.RESULT)
     session.is_open = 0
     session.last_answered_shot = session.shot
     session.shots += 1
@@ -96,6 +98,7 @@ def open_shot(session, shot, sequence):
     session.syndrome_hash = 0
     session.shot_backlog = 0
     session.windows_before = 0
+    session.decides = 0
 
 
 @kernel
@@ -181,6 +184,8 @@ def session_resume(session):
             ending = decoder.num_rows
             if decoder.first_layer > 0:
                 ending += session.most_layers + 1
+            if header["flags"] & Flags.SECOND_READOUT:
+                ending += 2 * session.most_layers + 2
             session.ending = ending + 1
             status = decode_window(decoder, pool(session, "endings")[ending], work, decoder.num_rows)
     if status == FULL:
@@ -300,9 +305,13 @@ def take_frame(session, size, now):
     decoder, header = pool(session, "decoder")[0], pool(session, "frame_header")[0]
     flags, cycles = header["flags"], np.int64(header["cycles"])
     session.accepted += 1
+    session.decides = flags & Flags.DECIDE
     session.last_sequence = header["sequence"]
     session.received_ns = now
     session.due_ns = header["due_ns"]
+    if session.due_ns > now + FUTURE_NS:
+        session.future_frames += 1
+        session.due_ns = 0
     session.syndrome_hash = crc32(pool(session, "frame"), HEADER_BYTES, size, session.syndrome_hash)
     lateness = now - session.due_ns if session.due_ns > 0 else np.int64(0)
     backlog = session.cycles + cycles - decoder.first_layer
@@ -321,6 +330,7 @@ def take_frame(session, size, now):
         or header["kind"] != session.kind
         or (cycles > 0 and header["bits_per_cycle"] != session.bits_per_cycle)
         or (flags & Flags.LAST and header["final_bits"] != session.final_bits)
+        or (flags & Flags.SECOND_READOUT and session.num_readouts < 2)
         or (not session.repeats and session.cycles + cycles >= session.fewest_layers)
     ):
         latch(session, Status.MALFORMED)

@@ -21,6 +21,8 @@ VERSION = 1
 #: Version of control messages and connections, for hello.
 PROTOCOL = 2
 MAX_CYCLES = 64
+#: Shots, sequence numbers, cycles and times are at most this: sums of two of them stay below 2^63.
+MOST_NUMBER = (1 << 62) - 1
 #: Bytes of the largest message; sockets refuse larger ones.
 MAX_MESSAGE = 65536
 MAX_CONTROL = 65536
@@ -34,6 +36,8 @@ class Type(IntEnum):
     RESULT = 2
     #: Progress in the middle of a shot: the cycles whose errors are final.
     COMMIT = 3
+    #: The answer to a shot whose outcome the source waits for.
+    OUTCOME = 4
 
 
 class Flags(IntEnum):
@@ -46,6 +50,10 @@ class Flags(IntEnum):
     ABORT = 4
     #: Recorded data are replayed.
     REPLAY = 8
+    #: The readout is the second one of a patch whose measurement basis is chosen while it runs.
+    SECOND_READOUT = 16
+    #: The source waits for the outcome of this readout.
+    DECIDE = 32
 
 
 class Payload(IntEnum):
@@ -167,7 +175,7 @@ RESULT = np.dtype(
     ]
 )
 assert RESULT.itemsize == 112
-_BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT}
+_BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT, Type.OUTCOME: RESULT}
 
 
 class Frame(NamedTuple):
@@ -282,6 +290,7 @@ def parse_frame(message: bytes | memoryview) -> Frame:
     abort = bool(fields["flags"] & Flags.ABORT)
     if (
         min(numbers) < 0
+        or max(numbers[1:]) > MOST_NUMBER
         or fields["flags"] > sum(Flags)
         or fields["kind"] not in list(Payload)
         or fields["cycles"] > MAX_CYCLES
@@ -307,12 +316,12 @@ def parse_frame(message: bytes | memoryview) -> Frame:
 
 
 def parse_result(message: bytes | memoryview) -> Result:
-    """Read a result or commit frame without copying it.
+    """Read a result, outcome or commit frame without copying it.
 
     Raises:
         WireError: with the first fault found.
     """
-    header = _checked_header(message, (Type.RESULT, Type.COMMIT))
+    header = _checked_header(message, (Type.RESULT, Type.COMMIT, Type.OUTCOME))
     if int(header["status"]) not in list(Status) or int(header["reserved"]):
         raise WireError(Fault.FIELD)
     if len(message) != RESULT.itemsize + row_bytes(int(header["num_observables"])):

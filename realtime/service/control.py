@@ -13,6 +13,7 @@ from realtime.service.description import MOST_ENTRIES, Description
 from realtime.service.detections import DetectionCounts
 from realtime.service.event_log import EventLog
 from realtime.service.ownership import Ownership
+from realtime.service.recorder import Recorder
 from realtime.service.session import SessionLimits
 from realtime.service.worker import Worker
 from realtime.transport import Hub, Refusal
@@ -59,6 +60,7 @@ class Control:
         description: of what is decoded.
         boot: number of this start of the daemon.
         log: of events.
+        recorder: of the streams, if any.
     """
 
     def __init__(
@@ -70,9 +72,11 @@ class Control:
         description: Description,
         boot: str,
         log: EventLog,
+        recorder: Recorder | None = None,
     ) -> None:
         self._workers, self._hub, self._admission = workers, hub, admission
         self._description, self._boot, self._log = description, boot, log
+        self._recorder = recorder
         self._owned: dict[int, Ownership] = {}
         self._domains: dict[str, int] = {}
         self._refused = dict.fromkeys(range(len(workers)), 0)
@@ -348,6 +352,7 @@ class Control:
                     "policy": owned.policy if owned else None,
                     "refused_connections": self._refused[stream],
                     "load": self._admission.load(stream),
+                    "recorded": self._recorder.counts(stream) if self._recorder else None,
                 }
             )
         return {

@@ -29,6 +29,7 @@ from realtime.service.admission import MOST_LOAD, Admission
 from realtime.service.control import Control
 from realtime.service.description import Description
 from realtime.service.event_log import EventLog, LogForm
+from realtime.service.recorder import Recorder
 from realtime.service.session import Session, SessionLimits
 from realtime.service.worker import LoopKind, ThreadOptions, Worker
 from realtime.transport import ControlServer, Hub, register_functions
@@ -60,6 +61,8 @@ class DaemonConfig:
         decoder: name of the decoder of the windows, see StreamingDecoder.
         max_load: largest load of a core by a stream, as a fraction; 0: any.
         log: "text" or "json": a line on standard error for each event; "none".
+        record: folder for recordings of all streams; None: nothing is recorded.
+        record_bytes: size of all recordings together at which recording ends; 0: no limit.
         about: what is known of the model, for `describe`, for example the code, distance, basis and noise.
     """
 
@@ -85,6 +88,8 @@ class DaemonConfig:
     decoder: str = "mwpm"
     max_load: float = MOST_LOAD
     log: LogForm = "none"
+    record: str | None = None
+    record_bytes: int = 0
     about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -183,6 +188,14 @@ class Daemon:
         if config.loop == "compiled" and not reachable:
             raise ValueError("libzmq cannot be called from compiled code here: use loop 'auto' or 'python'")
         kind: LoopKind = "compiled" if reachable and config.loop != "python" else "python"
+        self._recorder: Recorder | None = None
+        if config.record is not None:
+            self._recorder = Recorder(
+                Path(config.record),
+                streams=config.streams,
+                limit_bytes=config.record_bytes,
+                core=config.keeper_core,
+            )
         # After all that may refuse: a private folder is created here, and its lock marks it.
         self._endpoint = endpoint = config.bind or private_endpoint()
         check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
@@ -207,6 +220,7 @@ class Daemon:
                     base=base,
                     options=ThreadOptions(core=core, spin=config.spin, fifo=config.fifo),
                     loop_kind=kind,
+                    tap=self._recorder.taps[stream] if self._recorder else None,
                 )
                 self._workers.append(worker)
                 worker.start()
@@ -217,6 +231,8 @@ class Daemon:
                 decoder=config.decoder,
                 about=config.about,
             )
+            if self._recorder is not None:
+                self._recorder.start(about=description.for_recordings(), model=text)
             self._control = Control(
                 self._workers,
                 hub=self._hub,
@@ -224,6 +240,7 @@ class Daemon:
                 description=description,
                 boot=self.boot,
                 log=self.log,
+                recorder=self._recorder,
             )
         except BaseException:
             self.close()
@@ -273,6 +290,8 @@ class Daemon:
                     self.log.count("stall of the machine", {"times": 1, "ms": waited // 10**6 - _POLL_MS})
             self._control.num_invalid = self._server.num_refused
             self._control.supervise()
+            if self._recorder is not None:
+                self._recorder.report(self.log)
         self.log.event("ending", reason=reason)
 
     def stop(self) -> None:
@@ -283,6 +302,9 @@ class Daemon:
         """Stop all threads and close all sockets; open shots are answered as RESTARTED."""
         for worker in self._workers:
             worker.stop()
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder.report(self.log)
         if self._control is not None:
             self._control.close()
         if self._server is not None:

@@ -14,6 +14,17 @@ from realtime.service.session import Session
 MOST_ENTRIES = 500
 #: Bytes of the model's text in one answer.
 MOST_TEXT = 16_384
+#: Fields of the description that a recording repeats.
+DECODER_NOTES = (
+    "decoder",
+    "digest",
+    "model_digest",
+    "layout_digest",
+    "commit",
+    "buffer",
+    "num_observables",
+    "about",
+)
 
 
 class Description:
@@ -80,6 +91,11 @@ class Description:
         return (
             f" ({', '.join(f'{name} {value}' for name, value in self._about.items())})" if self._about else ""
         )
+
+    def for_recordings(self) -> dict[str, Any]:
+        """Return what a recording says about the decoder and the model."""
+        found = {name: self._fields[name] for name in DECODER_NOTES}
+        return {**found, "model_format": self._fields["model"]["format"]}
 
     def _add_measurements(self, circuit: stim.Circuit, session: Session) -> None:
         try:

@@ -12,6 +12,7 @@ from decoders import StreamingDecoder
 from decoders.matching.workspace import Pools
 from decoders.streaming.frames import Kind
 from decoders.streaming.measurements import Parities
+from decoders.streaming.readouts import ReadoutChoiceDecoder
 from realtime.kernels import session as kernels
 from realtime.kernels.frames import RESULT_BYTES
 from realtime.kernels.histogram import COUNT, NUM_BUCKETS, NUM_TOTALS
@@ -82,10 +83,16 @@ class Session:
     """
 
     def __init__(
-        self, *, decoder: StreamingDecoder, stream: int = 0, limits: SessionLimits | None = None
+        self,
+        *,
+        decoder: StreamingDecoder | ReadoutChoiceDecoder,
+        stream: int = 0,
+        limits: SessionLimits | None = None,
     ) -> None:
         self.limits = limits or SessionLimits()
-        self.decoder = decoder  # owns the memory of the parts
+        self._owner = decoder  # of the memory of the parts
+        #: For measurements of its speed, between sessions.
+        self.decoder = decoder if isinstance(decoder, StreamingDecoder) else decoder.of_readout(0)
         self._parts = decoder.parts()
         self._work = self._parts.work
         self.stream = stream
@@ -138,6 +145,7 @@ class Session:
             most_layers=parts.most_layers,
             repeats=int(parts.repeats),
             layer_period=parts.period,
+            num_readouts=parts.num_readouts,
         )
         self._latencies.own(
             counts=np.zeros((len(HISTOGRAMS), NUM_BUCKETS), dtype=np.int64),
@@ -147,6 +155,8 @@ class Session:
         self._latencies.set(trace_rows=_TRACE_ROWS)
         #: Records SESSION and LATENCIES for the kernels, valid as long as this object.
         self.record, self.latencies = self._session.record[0], self._latencies.record[0]
+        #: Addresses of these records.
+        self.addresses = self._session.record.ctypes.data, self._latencies.record.ctypes.data
         for header in self._answers.reshape(-1).view(wire.RESULT):
             for name, value in (
                 ("magic", wire.MAGIC),

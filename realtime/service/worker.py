@@ -20,8 +20,10 @@ from realtime.kernels.clock import now_ns
 from realtime.kernels.jit import interpreted
 from realtime.kernels.link import Link
 from realtime.kernels.ring import Ring
+from realtime.kernels.tap import Tap
 from realtime.latency import summary
 from realtime.protocol import wire
+from realtime.protocol.recording import Content
 from realtime.service.admission import measure_service_time
 from realtime.service.session import Policy, Session
 from realtime.transport import Hub, Pair, Watch, bind_pair, register_functions
@@ -74,6 +76,7 @@ class Worker:
         base: str = "",
         options: ThreadOptions | None = None,
         loop_kind: LoopKind = "compiled",
+        tap: Tap | None = None,
     ) -> None:
         """Create the thread; `start` starts it.
 
@@ -83,6 +86,7 @@ class Worker:
             base: ipc:// path or tcp://host:* for the addresses of the sessions.
             options: core and scheduling.
             loop_kind: "compiled", or "python" where libzmq cannot be called from compiled code.
+            tap: gets a copy of every message; None: nothing is recorded.
         """
         self.session = session
         reachable = register_functions() or hub is None
@@ -91,6 +95,7 @@ class Worker:
         self._hub = hub
         self._base = base
         self._options = options or ThreadOptions()
+        self._tap = tap or Tap()
         self._pair: Pair | None = None
         # In one process, thread and keeper end together, and a keeper that is the source is busy.
         self._keeper_ns = np.int64(_KEEPER_NS if hub is not None else 0)
@@ -109,6 +114,7 @@ class Worker:
         )
         self._words = np.zeros(64, dtype=np.int64)
         self._link = Link(outgoing=self.results_ring, incoming=self.data_ring)
+        self._tapped = Tap()  # nothing is recorded until the warm-up has ended
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._open = False
         self.failure: BaseException | None = None
@@ -185,6 +191,9 @@ class Worker:
                 policy=policy,
             )
             self._open = True
+            self._tap.mark(
+                {"kind": kind, "cycle_ns": cycle_ns, "policy": policy or self.session.limits.policy}
+            )
             if self._hub is None:
                 self.data_ring.clear()
                 self.results_ring.clear()
@@ -293,6 +302,7 @@ class Worker:
             self.service_ns = measure_service_time(self.session.decoder, clock=lambda: int(now_ns()))
         self.data_ring.clear()
         self.results_ring.clear()
+        self._tapped = self._tap
 
     def _run_kernel(self) -> int:
         session = self.session
@@ -302,6 +312,7 @@ class Worker:
                 self._link.record[0],
                 session.record,
                 session.latencies,
+                self._tapped.record[0],
                 not self._options.spin,
                 self._keeper_ns,
             )
@@ -338,11 +349,14 @@ class Worker:
                 message = self._pair.receive(timeout_ms=0 if self._options.spin else _WAIT_MS)
             answers = self.session.tick(now_ns=now)
             if message is not None:
-                answers += self.session.receive(message, now_ns=now_ns(), clock=now_ns)
+                received = now_ns()
+                answers += self.session.receive(message, now_ns=received, clock=now_ns)
+                self._tap.put(message, content=Content.RECEIVED, time_ns=received)
             self._send(answers)
 
     def _send(self, answers: list[bytes]) -> None:
         for answer in answers:
+            self._tap.put(answer, content=Content.SENT, time_ns=int(now_ns()))
             if not (self._pair.send(answer) if self._pair else self.results_ring.put(answer)):
                 is_commit = wire.parse_result(answer).is_commit
                 self.session.record["commits_dropped" if is_commit else "results_dropped"] += 1
@@ -352,6 +366,7 @@ class Worker:
             return
         self._open = False
         self._send(self.session.end(now_ns=int(now_ns())))
+        self._tap.mark(None)
         if self._pair is not None:
             self._link.use_sockets(None)
             self._pair.close(linger_ms=200)

@@ -1,7 +1,10 @@
-"""Recorded streams: a line of JSON, followed by the data frames as they were sent."""
+"""Recorded streams: written as data frames, or with answers; read from either.
 
-import json
-from collections.abc import Iterator
+`realtime.protocol.recording` describes the files with answers, which a daemon writes too.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,16 @@ from typing import Any, Self
 import numpy as np
 
 from qec.files import new_file
+from realtime.protocol.recording import (
+    FRAMES_ONLY,
+    MAX_HEAD,
+    VERSION,
+    Content,
+    encode_entry,
+    encode_head,
+    parse_entries,
+    parse_head,
+)
 from realtime.protocol.wire import (
     HEADER,
     MAX_CYCLES,
@@ -23,12 +36,7 @@ from realtime.protocol.wire import (
     payload_bytes,
 )
 from realtime.source.playlist import Playlist
-
-FORMAT = "qec-stream"
-VERSION = 1
-_MAX_HEAD = 1 << 20
-_LONGEST_CYCLE_NS = 10**12  # as sessions accept
-_KINDS = {Payload.EVENTS: "events", Payload.MEASUREMENTS: "measurements"}
+from realtime.source.recorded_shots import Answer, RecordedShots, ShotCollector, answer_message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +44,30 @@ class Recording:
     """Contents of a recording.
 
     Attributes:
-        playlist: shots.
-        cycle_ns: time between two cycles when it was recorded.
+        groups: shots, those of one length together; in the order in which each length occurs first.
+        cycle_ns: time between two cycles when it was recorded; 0: there was no schedule.
         notes: other entries of the first line.
+        model: text of the circuit or error model; None where the recording has none.
+        num_incomplete: shots without all of their data: aborted, damaged, or with frames missing.
+        num_missing: messages that could not be recorded.
     """
 
-    playlist: Playlist
+    groups: tuple[RecordedShots, ...]
     cycle_ns: int
     notes: dict[str, Any]
+    model: str | None = None
+    num_incomplete: int = 0
+    num_missing: int = 0
+
+    @property
+    def num_shots(self) -> int:
+        """Number of shots."""
+        return sum(group.playlist.num_shots for group in self.groups)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether answers were recorded."""
+        return any(answer is not None for group in self.groups for answer in group.answers)
 
 
 class RecordingWriter:
@@ -57,10 +81,7 @@ class RecordingWriter:
 
     def __init__(self, path: Path | str, *, cycle_ns: int, notes: dict[str, Any] | None = None) -> None:
         self._path = Path(path)
-        head = {**(notes or {}), "format": FORMAT, "version": VERSION, "cycle_ns": cycle_ns}
-        self._head = json.dumps(head, sort_keys=True).encode() + b"\n"
-        if len(self._head) > _MAX_HEAD:
-            raise ValueError(f"notes of {len(self._head)} bytes: must be at most {_MAX_HEAD}")
+        self._head = encode_head({**(notes or {}), "cycle_ns": cycle_ns}, version=FRAMES_ONLY)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -94,6 +115,7 @@ def frames_of(
     stream: int = 0,
     start_ns: int = 0,
     shots: range | None = None,
+    number: int | None = None,
 ) -> Iterator[bytes]:
     """Encode a playlist as the data frames that a source sends; the last frame of a shot has the readout.
 
@@ -104,6 +126,7 @@ def frames_of(
         session, stream: numbers in the headers.
         start_ns: when the first cycle of the first shot begins; 0 sets all due times to 0 (unknown).
         shots: numbers of the shots; None for all.
+        number: of a single shot in the session; None: its number in the playlist.
 
     Raises:
         ValueError: frame_cycles out of range.
@@ -121,7 +144,7 @@ def frames_of(
             yield encode_frame(
                 session=session,
                 stream=stream,
-                shot=shot,
+                shot=shot if number is None else number,
                 sequence=sequence,
                 first_cycle=first,
                 due_ns=start_ns + passed if start_ns else 0,
@@ -152,29 +175,131 @@ def write_recording(
         cycle_ns: time between two cycles.
         notes: further entries of the first line.
     """
-    notes = dict(notes or {})
-    if playlist.observable_flips is not None:
-        notes["observable_flips"] = [row.tobytes().hex() for row in playlist.observable_flips]
+    notes = {**(notes or {}), **_true_flips(playlist, range(playlist.num_shots))}
     with RecordingWriter(path, cycle_ns=cycle_ns, notes=notes) as writer:
         for message in frames_of(playlist, frame_cycles=frame_cycles, cycle_ns=cycle_ns):
             writer.write(message)
     return Path(path)
 
 
+def write_answered(
+    path: Path | str,
+    playlist: Playlist,
+    *,
+    frame_cycles: int,
+    cycle_ns: int,
+    played: Sequence[tuple[int, Answer | None]],
+    notes: dict[str, Any] | None = None,
+    model: str | None = None,
+) -> Path:
+    """Write the shots that were played, with their answers.
+
+    Args:
+        path, playlist, frame_cycles, cycle_ns, notes: see `write_recording`.
+        played: for each shot its number in the playlist and its answer, None without.
+        model: text of the circuit or error model, if known.
+    """
+    head = {**(notes or {}), **_true_flips(playlist, [index for index, _ in played])}
+    head |= {"kind": playlist.kind, "cycle_ns": cycle_ns}
+    digest = hashlib.sha256()
+    with new_file(path) as file:
+
+        def append(data: bytes) -> None:
+            file.write(data)
+            digest.update(data)
+
+        append(encode_head(head, version=VERSION))
+        if model is not None:
+            append(encode_entry(Content.MODEL, model.encode()))
+        for number, (index, answer) in enumerate(played):
+            shot = slice(index, index + 1)
+            for message in frames_of(
+                playlist,
+                frame_cycles=frame_cycles,
+                cycle_ns=cycle_ns,
+                shots=range(shot.start, shot.stop),
+                number=number,
+            ):
+                append(encode_entry(Content.RECEIVED, message))
+            if answer is not None:
+                message = answer_message(answer, shot=number, cycles=playlist.num_cycles)
+                append(encode_entry(Content.SENT, message, time_ns=answer.done_ns))
+        append(encode_entry(Content.END, digest.digest()))
+    return Path(path)
+
+
+def _true_flips(playlist: Playlist, shots: Sequence[int]) -> dict[str, Any]:
+    flips = playlist.observable_flips
+    return {} if flips is None else {"observable_flips": [flips[shot].tobytes().hex() for shot in shots]}
+
+
 def read_recording(path: Path | str) -> Recording:
-    """Read a recording.
+    """Read a recording, with or without answers.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a recording, a damaged frame, an incomplete shot, or shots with different kinds, bits
-        or
-            lengths.
+        ValueError: not a recording, damaged or incomplete; without answers also an incomplete shot, or shots
+            of different kinds, bits or lengths.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        head = file.readline(_MAX_HEAD)
-        data = memoryview(file.read())
-    notes = _notes(path, head)
+    data = path.read_bytes()
+    start = data.find(b"\n", 0, MAX_HEAD) + 1
+    notes, version = parse_head(path, data[:start])
+    cycle_ns, flips = notes.pop("cycle_ns"), notes.pop("observable_flips", None)
+    if version == VERSION:
+        return _read_answered(path, data, start, cycle_ns=cycle_ns, notes=notes, flips=flips)
+    playlist = _read_frames(path, memoryview(data)[start:], flips)
+    shots = tuple(range(playlist.num_shots))
+    group = RecordedShots(playlist=playlist, numbers=shots, answers=(None,) * len(shots))
+    return Recording(groups=(group,), cycle_ns=cycle_ns, notes=notes)
+
+
+def _read_answered(
+    path: Path, data: bytes, start: int, *, cycle_ns: int, notes: dict[str, Any], flips: Any
+) -> Recording:
+    collector = ShotCollector(_flips_array(path, flips))
+    model, missing = None, 0
+    for entry in parse_entries(path, data, start=start):
+        if entry.content == Content.GAP:
+            missing += int.from_bytes(entry.message, "little")
+        elif entry.content == Content.MODEL:
+            model = bytes(entry.message).decode()
+        elif entry.content == Content.RECEIVED:
+            collector.take_data(entry.message)
+        else:
+            collector.take_answer(entry.message)
+    groups = collector.groups()
+    if not groups:
+        raise ValueError(
+            f"{path}: must hold a complete shot; it has {collector.num_incomplete} incomplete ones"
+        )
+    return Recording(
+        groups=groups,
+        cycle_ns=cycle_ns,
+        notes=notes,
+        model=model,
+        num_incomplete=collector.num_incomplete,
+        num_missing=missing,
+    )
+
+
+def _flips_array(path: Path, flips: Any) -> np.ndarray[Any, np.dtype[np.uint8]] | None:
+    """Read the true flips of the first line, uint8 (shots, bytes)."""
+    if flips is None:
+        return None
+    try:
+        found = np.array([list(bytes.fromhex(text)) for text in flips], dtype=np.uint8)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: observable_flips: {error}") from None
+    if found.ndim != 2:
+        raise ValueError(
+            f"{path}: observable_flips must be a list of equally long texts of hexadecimal digits"
+        )
+    return found
+
+
+def _read_frames(path: Path, data: memoryview, flips: Any) -> Playlist:
+    """Read the shots of a recording without answers."""
     shots: list[tuple[np.ndarray[Any, np.dtype[np.uint8]], ...]] = []
     parts: list[Frame] = []
     form: tuple[int, int, int] | None = None
@@ -210,45 +335,17 @@ def read_recording(path: Path | str) -> Recording:
             f"{path}: {form[1]} bits in a cycle and {form[2]} in the last row: must be 1 or "
             "more, and equal for detection events"
         )
-    answers = notes.pop("observable_flips", None)
     try:
-        flips = None
-        if answers is not None:
-            flips = np.array([list(bytes.fromhex(a)) for a in answers], dtype=np.uint8)
-            if flips.ndim != 2:
-                raise ValueError(
-                    "observable_flips must be a list of equally long texts of hexadecimal digits"
-                )
-        playlist = Playlist(
+        return Playlist(
             rows=np.stack([rows for rows, _ in shots]),
             last=np.stack([final for _, final in shots]),
-            observable_flips=flips,
+            observable_flips=_flips_array(path, flips),
             kind="events" if form[0] == Payload.EVENTS else "measurements",
             bits=form[1],
             last_bits=form[2],
         )
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return Recording(playlist=playlist, cycle_ns=notes.pop("cycle_ns"), notes=notes)
-
-
-def _notes(path: Path, head: bytes) -> dict[str, Any]:
-    try:
-        notes = json.loads(head)
-        known = notes["format"] == FORMAT and notes["version"] == VERSION
-        cycle_ns = notes["cycle_ns"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        known, notes, cycle_ns = False, {}, 0
-    if known and (type(cycle_ns) is not int or not 1 <= cycle_ns <= _LONGEST_CYCLE_NS):
-        raise ValueError(
-            f"{path}: cycle_ns is {str(cycle_ns)[:40]}: must be a whole number, 1 to {_LONGEST_CYCLE_NS:,}"
-        )
-    if not known:
-        raise ValueError(
-            f'{path}: not a recorded stream; its first line must be JSON with "format": "{FORMAT}", '
-            f'"version": {VERSION} and "cycle_ns"'
-        )
-    return {name: value for name, value in notes.items() if name not in ("format", "version")}
 
 
 def _frames(path: Path, data: memoryview) -> Iterator[Frame]:

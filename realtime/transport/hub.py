@@ -31,6 +31,21 @@ def new_keys() -> tuple[bytes, bytes]:
     return zmq.curve_keypair()
 
 
+def read_pair(path: Path) -> tuple[bytes, bytes]:
+    """Read the public and the secret key of a secret key file.
+
+    Raises:
+        FileNotFoundError, ValueError: as `security.read_key`, or the keys do not belong together.
+    """
+    secret = security.read_key(path, "secret-key")
+    public: bytes = zmq.curve_public(secret)
+    if security.read_key(path, "public-key") != public:
+        raise ValueError(
+            f"{path}: its public-key does not belong to its secret-key: create new keys with 'qec keygen'"
+        )
+    return public, secret
+
+
 @cache
 def register_functions() -> bool:
     """Register libzmq's functions for compiled code; false where it cannot call them, but only Python can.
@@ -90,7 +105,7 @@ class Hub:
         self.clients: dict[str, str] | None = None
         self.notes: list[str] = []
         if server:
-            self._secret = security.read_key(server.secret, "secret-key")
+            self._secret = read_pair(server.secret)[1]
             self.clients, self.notes = security.read_client_keys(server.clients)
         self.context = zmq.Context(1)
         if io_core is not None:
@@ -185,9 +200,7 @@ class Hub:
             ValueError: not an address, or keys that cannot be read.
         """
         if self._client:
-            secret = security.read_key(self._client.secret, "secret-key")
-            socket.curve_secretkey = secret
-            socket.curve_publickey = zmq.curve_public(secret)
+            socket.curve_publickey, socket.curve_secretkey = read_pair(self._client.secret)
             socket.curve_serverkey = security.read_key(self._client.server, "public-key")
         elif token:
             socket.plain_username = b"session"

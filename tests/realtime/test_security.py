@@ -39,6 +39,10 @@ def test_bad_key_files_are_named(tmp_path: Path) -> None:
         secret.write_text(whole.replace(key, damaged))
         with pytest.raises(ValueError, match="its secret-key is damaged: create new keys"):
             read_key(secret, "secret-key")
+    others, _ = new_keys()
+    secret.write_text(whole.replace(read_key(public, "public-key").decode(), others.decode()))
+    with pytest.raises(ValueError, match="its public-key does not belong to its secret-key"):
+        Hub(server=ServerKeys(secret=secret, clients=tmp_path))
     secret.write_text(whole)
     secret.chmod(0o644)
     with pytest.raises(ValueError, match="can be read by others"):
@@ -163,3 +167,16 @@ def test_client_keys_that_are_none_are_named(tmp_path: Path) -> None:
     names, notes = read_client_keys(folder)
     assert names == {read_key(public, "public-key").decode(): "alice"}
     assert len(notes) == 1
+
+
+def test_a_key_is_revoked_by_removing_its_file(tmp_path: Path) -> None:
+    _, secret = write_keys(tmp_path / "daemon", "daemon", make=new_keys)
+    alice, bob = (write_keys(tmp_path / "clients", name, make=new_keys)[0] for name in ("alice", "bob"))
+    keys = ServerKeys(secret=secret, clients=tmp_path / "clients")
+    admitted = {}
+    for turn in ("before", "after"):
+        with Hub(server=keys) as hub:
+            admitted[turn] = sorted((hub.clients or {}).values())
+        alice.unlink(missing_ok=True)
+    assert bob.exists()
+    assert admitted == {"before": ["alice", "bob"], "after": ["bob"]}

@@ -15,7 +15,16 @@ def histogram(*values_us: float, missing: int = 0) -> Histogram:
 
 
 def stream(number: int, **changes: Any) -> StreamSample:
-    names = ("shots", "shots_ok", "cycles_decoded", "frames", "max_backlog", "lost_frames", "late_frames")
+    names = (
+        "shots",
+        "shots_ok",
+        "cycles_decoded",
+        "frames",
+        "max_backlog",
+        "lost_frames",
+        "late_frames",
+        "future_frames",
+    )
     counters = dict.fromkeys((*names, "foreign", "duplicates", "results_dropped"), 0)
     values: dict[str, Any] = {
         "number": number,

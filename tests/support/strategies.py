@@ -190,7 +190,7 @@ def layered_dems(draw: st.DrawFn, *, max_columns: int = 4) -> tuple[str, int]:
 @st.composite
 def data_frames(draw: st.DrawFn) -> dict[str, Any]:
     """Arguments of a data frame of the real-time loop, any that are legal."""
-    numbers = st.integers(0, 2**63 - 1)
+    numbers = st.integers(0, 2**62 - 1)
     bits = draw(st.integers(1, 40))
     cycles = draw(st.integers(1, 64))
     has_end = draw(st.booleans())

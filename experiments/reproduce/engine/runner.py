@@ -12,6 +12,7 @@ import stim
 from experiments.common.preparation import compile_kernels
 from experiments.common.terminal import Progress
 from experiments.common.workers import die_with_parent, interrupts_kept_from_workers
+from experiments.engine.preparation import compile_engines
 from experiments.reproduce.engine.figure import Job, Place, Record
 from experiments.reproduce.engine.records import RecordsFile
 
@@ -97,6 +98,7 @@ class Runner:
             return
         _first_sample()
         compile_kernels("qec reproduce", self._decoders, progress=self._progress)
+        compile_engines("qec reproduce", self._decoders, progress=self._progress)
         self._is_warm = True
 
     def _say(self, words: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import decoders
 from decoders.registry import decoder_class
-from experiments.common.shot_files import shots_per_piece
+from experiments.engine import Engine
 from experiments.reproduce.engine.figure import Job, Record
 from experiments.reproduce.work import chips
 from qec import statistics
@@ -76,21 +76,14 @@ def count(
     circuit = chips.circuit(chip, distance=distance, patch=patch, basis=basis, cycles=cycles, scale=scale)
     dem = circuit.detector_error_model(decompose_errors=True)
     decode = decoders.from_dem(decoder, dem)
+    engine = Engine(dem=dem, decoder=decode)
     # Decoders see the same shots: only what is simulated goes into the seed.
-    sampler = circuit.compile_detector_sampler(seed=stream(seed, distance, patch, basis, cycles, scale))
-    piece = shots_per_piece(dem.num_detectors)
-    errors = 0
-    fractions: list[list[float]] = []
-    for done in range(0, shots, piece):
-        found, flips = sampler.sample(min(piece, shots - done), separate_observables=True, bit_packed=True)
-        predictions = decode.decode_batch(found, bit_packed=True)
-        errors += int(np.count_nonzero(np.any(predictions != flips, axis=1)))
-        if not done:
-            fractions = _fractions(found[:_WATCHED], circuit)
+    number = stream(seed, distance, patch, basis, cycles, scale)
+    watched, _ = engine.sample(shots=min(shots, _WATCHED), seed=number)
     return {
         "shots": shots,
-        "errors": errors,
-        "fractions": fractions,
+        "errors": engine.count(shots=shots, seed=number).errors,
+        "fractions": _fractions(watched, circuit),
     }
 
 
@@ -102,7 +95,7 @@ def _fractions(found: NDArray[np.uint8], circuit: stim.Circuit) -> list[list[flo
 
 
 def stream(seed: int, *what: object) -> int:
-    """Derive a seed for stim from the arguments of a job."""
+    """Derive a seed from the arguments of a job."""
     words = [seed, *np.frombuffer(repr(what).encode(), dtype=np.uint8).tolist()]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 

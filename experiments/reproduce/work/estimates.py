@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from qec.statistics import CycleFit, Estimate, error_per_cycle, likelihood_factor_of, logical_error_rate
-
-_FACTOR_95 = likelihood_factor_of(confidence=0.95)
+from qec.statistics import CycleFit, Estimate, error_per_cycle, logical_error_rate
 
 
 def fit(points: Sequence[tuple[int, int, int]]) -> CycleFit:
@@ -19,4 +17,4 @@ def fit(points: Sequence[tuple[int, int, int]]) -> CycleFit:
 
 def probability(errors: int, shots: int) -> Estimate:
     """Estimate the failure probability per shot with its 95 % interval."""
-    return logical_error_rate(errors=errors, shots=shots, likelihood_factor=_FACTOR_95)
+    return logical_error_rate(errors=errors, shots=shots, confidence=0.95)

@@ -91,6 +91,18 @@ def flip_certain(groups, errors, targets, events, flips):
 
 
 @kernel
+def draw_errors(groups, guide, errors, targets, state, events, flips):
+    """Draw every error that is not certain, with a generator's `state`; flip targets in bit-packed rows."""
+    time = next_exponential(state)
+    while time < groups[len(groups) - 1].start:
+        at, slot = find_slot(groups, guide, time)
+        error, shift = error_of(groups[at], slot)
+        if errors[error].keep >= 1.0 or next_float(state) < errors[error].keep:
+            flip_targets(errors, targets, error, shift, events, flips)
+        time = groups[at].start + (slot + 1) * groups[at].hazard + next_exponential(state)
+
+
+@kernel
 def sample_shots(groups, guide, errors, targets, seed, first_shot, events, flips):
     """Draw shots first_shot, first_shot + 1, ...: bit-packed uint8 (shots, bytes) events and flips."""
     state = np.zeros(4, dtype=np.uint64)
@@ -100,10 +112,4 @@ def sample_shots(groups, guide, errors, targets, seed, first_shot, events, flips
         flipped[:] = 0
         flip_certain(groups, errors, targets, row, flipped)
         start_stream(state, seed, np.uint64(first_shot + shot))
-        time = next_exponential(state)
-        while time < groups[len(groups) - 1].start:
-            at, slot = find_slot(groups, guide, time)
-            error, shift = error_of(groups[at], slot)
-            if errors[error].keep >= 1.0 or next_float(state) < errors[error].keep:
-                flip_targets(errors, targets, error, shift, row, flipped)
-            time = groups[at].start + (slot + 1) * groups[at].hazard + next_exponential(state)
+        draw_errors(groups, guide, errors, targets, state, row, flipped)

@@ -148,7 +148,7 @@ def without_edge(graph: MatchingGraph, edge: int) -> MatchingGraph:
 def test_one_edge_that_differs_is_respected(
     change: Callable[[MatchingGraph, int], MatchingGraph], place: float
 ) -> None:
-    graph = MatchingGraph.from_dem(memory("repetition_code:memory", rounds=300))
+    graph = MatchingGraph.from_dem(memory("repetition_code:memory", rounds=150))
     inner = np.flatnonzero(graph.edge_v >= 0)
     other = change(graph, int(inner[int(place * inner.size)]))
     search_graph = SearchGraph(other, list_length=_LENGTH)
@@ -302,7 +302,7 @@ def test_a_list_does_not_depend_on_the_shots_before(monkeypatch: pytest.MonkeyPa
 
 def test_next_to_stretches_lists_are_made_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace, "_FEWEST_ON_DEMAND", 1)
-    graph = changed_weight(MatchingGraph.from_dem(memory("repetition_code:memory", rounds=300)), 700)
+    graph = changed_weight(MatchingGraph.from_dem(memory("repetition_code:memory", rounds=100)), 233)
     search_graph = SearchGraph(graph, list_length=_LENGTH, on_demand=True)
     made = np.count_nonzero(list_sizes(search_graph))
     assert graph.num_detectors / 2 < made < graph.num_detectors

@@ -166,7 +166,7 @@ def test_a_stream_plays_leakage(leaky: str, tight: str, tmp_path: Path) -> None:
             "--force",
         ]
         assert cli.main(["stream", *arguments]) == 0
-        playlist = read_recording(file).playlist
+        playlist = read_recording(file).groups[0].playlist
         fractions[noise] = sum(int(np.bitwise_count(rows).sum()) for rows in playlist.rows) / (300 * 40 * 8)
     circuit = point(leaky, rounds=40).circuit()
     leakage = point(leaky, rounds=40).leakage

@@ -1,5 +1,6 @@
 """The commands of the real-time loop, end to end in small; no test asks how long anything took."""
 
+import dataclasses
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from experiments import cli
 from experiments.common.points import decoding_model
 from experiments.loop import measurement, options, realtime
 from experiments.loop.parts import resident_kb
+from realtime.source.recording import read_recording, write_answered
 
 # Slow cycles: a busy machine is late, and hardly ever 50 ms late, when shots would be dropped.
 _SMALL = ["--cycles", "200", "--shots", "2", "--p", "0.004", "--cycle_time", "20us"]
@@ -134,6 +136,8 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
         (["stream", "--record", "x", "--cycles", "1", "--kind", "measurements"], "two or more --cycles"),
         (["serve", "--model", "no_such_file.stim"], "no model file no_such_file.stim"),
         (["serve", "--distance", "3", "--bind", "tcp://0.0.0.0:5555"], "can be reached from other machines"),
+        (["replay", "no_such.qecs"], "no_such.qecs"),
+        (["serve", "--distance", "3", "--record", "/dev/null"], "recordings go into a folder, /dev/null"),
         (["keygen", "a/b"], "is not a name for keys"),
     ],
 )
@@ -157,9 +161,11 @@ def test_wrong_use_is_one_line(
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Of a daemon that `qec serve` started and Ctrl-C ends."""
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a daemon that `qec serve` started and Ctrl-C ends; what it has recorded is replayed then."""
+    recordings = tmp_path_factory.mktemp("record") / "all"
     command = qec("serve", "--distance", "3", "--p", "0.004", "--policy", "block", "--log", "json")
+    command += ["--record", str(recordings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
         assert daemon.stdout is not None
         yield json.loads(daemon.stdout.readline())["control"]
@@ -168,6 +174,29 @@ def address() -> Iterator[str]:
     assert daemon.returncode == 0
     *_, last = map(json.loads, error.splitlines())
     assert (last["event"], last["reason"]) == ("ending", "stopped")
+    files = sorted(recordings.iterdir())
+    kinds = [read_recording(file).groups[0].playlist.kind for file in files]
+    assert kinds == ["events", "events", "measurements"]
+    assert cli.main(["replay", str(recordings), "--decoders", "recorded", "mwpm"]) == 0
+
+
+def change_an_answer(file: str, other: str) -> None:
+    """Write the recording again, with a correction of shot 3 that nobody gave."""
+    found = read_recording(file)
+    (group,) = found.groups
+    answers = list(group.answers)
+    assert answers[3] is not None
+    flips = bytes([1 - (answers[3].flips or b"")[0]])
+    answers[3] = dataclasses.replace(answers[3], flips=flips)
+    write_answered(
+        other,
+        group.playlist,
+        frame_cycles=10,
+        cycle_ns=found.cycle_ns,
+        played=list(enumerate(answers)),
+        notes=found.notes,
+        model=found.model,
+    )
 
 
 def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +210,13 @@ def test_stream_to_serve(address: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert cli.main(simulated) == 2
     assert f"--record {file}: there already; give a new file, or --force" in capsys.readouterr().err
     first = [json.loads(line) for line in lines.read_text().splitlines()]
-    assert cli.main(["stream", file, *common, "--json", str(lines)]) == 0
+    change_an_answer(file, str(tmp_path / "changed.qecs"))
+    assert cli.main(["replay", file]) == 0
+    assert cli.main(["replay", file, str(tmp_path / "changed.qecs")]) == 1
+    assert "recorded: different in shot 3\n" in capsys.readouterr().out
+    assert cli.main(["replay", file, str(tmp_path / "changed.qecs"), "--allow", "0.03"]) == 0
+    assert cli.main(["stream", file, *common, "--json", str(lines), "--speed", "max"]) == 0
+    assert re.search(r"the daemon's +20 +20 +0 ", capsys.readouterr().out)
     again = [json.loads(line) for line in lines.read_text().splitlines()]
     for name in ("status", "flips", "syndrome_hash", "cycles"):
         assert [shot[name] for shot in first] == [shot[name] for shot in again]

@@ -191,6 +191,31 @@ def test_errors_and_not_shots_end_a_point_if_asked(
     assert seen == [shots]
 
 
+def test_shots_until_lambda_is_precise(tmp_path: Path) -> None:
+    """In processes of its own, and from a file that is precise enough already."""
+    path = tmp_path / "c.csv"
+    arguments = [
+        "--codes",
+        "repetition",
+        "--distances",
+        "3,5",
+        "--p",
+        "0.02",
+        "--rounds",
+        "5",
+        "--bases",
+        "z",
+    ]
+    arguments += ["--noise", "uniform", "--bases", "z", "--target_precision", "0.1", "--out", str(path)]
+    out, _ = sweep(*arguments, "--processes", "1")
+    assert "Lambda within 10 % (half of the 95 % interval): 1 of 1" in out
+    rows, _ = counts.read([path])
+    assert min(row.errors for row in rows) >= 20
+    before = path.read_bytes()
+    assert cli.main(["sweep", *arguments]) == 0
+    assert path.read_bytes() == before
+
+
 def test_circuits_of_the_user_keep_their_metadata(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +276,9 @@ def test_merge_adds_up_into_a_new_file(tmp_path: Path, capsys: pytest.CaptureFix
         (["--decoders", "guess"], "pymatching-correlated"),
         (["--max_shots", "0"], "--max_shots: 0: must be "),
         (["--max_errors", "0"], "--max_errors: 0: must be "),
+        (["--target_precision", "5"], "--target_precision: 5: must be between 0 and 1"),
+        (["--target_precision", "0.1", "--max_errors", "5"], "leave one of them out"),
+        (["--cluster", "tcp://127.0.0.1:1", "--processes", "5"], "leave --processes out"),
         (["--processes", "some"], "'some'"),
         (["--processes", "0"], "'0'"),
         (["--noise", "device:example", "--p", "0.1"], "leave --p out"),

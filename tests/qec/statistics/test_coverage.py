@@ -1,8 +1,8 @@
 """Synthetic data of known truth: every estimate is unbiased and every interval covers as often as it says.
 
 Misses are counted apart on both sides, and too few misses fail as well as too many. The seeds are fixed; the
-tolerances are four standard deviations of the number of repetitions, plus what few counts cost a likelihood
-interval, which is exact only for many.
+tolerances are five standard deviations of the number of repetitions (false alarms below 1e-6), plus what
+whole numbers cost an interval of few counts. `qec bench coverage` has more cases and repetitions.
 """
 
 import functools
@@ -19,7 +19,6 @@ from qec.statistics import (
     detection_fraction,
     detection_fraction_by_cycle,
     error_per_cycle,
-    likelihood_factor_of,
     logical_error_rate,
     per_shot,
     positive_mean,
@@ -30,28 +29,27 @@ from qec.statistics import (
 def assert_covers(intervals, *, truth, confidence, allowance=0.02):
     """Misses below and above both agree with (1 - confidence) / 2."""
     expected = (1 - confidence) / 2
-    tolerance = 4 * math.sqrt(expected * (1 - expected) / len(intervals)) + allowance
+    tolerance = 5 * math.sqrt(expected * (1 - expected) / len(intervals)) + allowance
     above = sum(truth < interval.low for interval in intervals) / len(intervals)
     below = sum(truth > interval.high for interval in intervals) / len(intervals)
     assert abs(above - expected) < tolerance, f"above the truth: {above}, expected {expected}"
     assert abs(below - expected) < tolerance, f"below the truth: {below}, expected {expected}"
     covered = 1 - above - below
-    tolerance = 4 * math.sqrt(confidence * (1 - confidence) / len(intervals)) + allowance
+    tolerance = 5 * math.sqrt(confidence * (1 - confidence) / len(intervals)) + allowance
     assert abs(covered - confidence) < tolerance, f"covered: {covered}, stated {confidence}"
 
 
 def assert_unbiased(intervals, *, truth):
-    """The mean agrees with the truth within four of its standard errors."""
+    """The mean agrees with the truth within five of its standard errors."""
     values = np.array([interval.value for interval in intervals])
-    assert abs(values.mean() - truth) < 4 * values.std() / math.sqrt(values.size)
+    assert abs(values.mean() - truth) < 5 * values.std() / math.sqrt(values.size)
 
 
 @pytest.mark.parametrize("confidence", [0.68, 0.95])
 @pytest.mark.parametrize(("shots", "failure"), [(2000, 0.01), (300, 0.4)])
 def test_logical_error_rate(confidence, shots, failure):
-    factor = likelihood_factor_of(confidence=confidence)
     errors = np.random.default_rng(1).binomial(shots, failure, size=2000)
-    intervals = [logical_error_rate(errors=k, shots=shots, likelihood_factor=factor) for k in errors]
+    intervals = [logical_error_rate(errors=k, shots=shots, confidence=confidence) for k in errors]
     assert_unbiased(intervals, truth=failure)
     # Counts are whole numbers: one count more or less is a step of 0.4 / sqrt(failures) in coverage.
     assert_covers(intervals, truth=failure, confidence=confidence, allowance=0.05)
@@ -75,7 +73,7 @@ def test_error_per_cycle_with_free_intercept(epsilon, fidelity, shots, confidenc
     assert_covers(intervals, truth=epsilon, confidence=confidence)
     assert np.mean([fit.intercept for fit in fits]) == pytest.approx(math.log(fidelity), abs=0.01)
     # The deviance follows chi-squared: mean and variance are 2 and 4 for two degrees of freedom.
-    assert np.mean([fit.deviance for fit in fits]) == pytest.approx(2, abs=4 * 2 / math.sqrt(len(fits)))
+    assert np.mean([fit.deviance for fit in fits]) == pytest.approx(2, abs=5 * 2 / math.sqrt(len(fits)))
 
 
 def test_a_fixed_intercept_is_biased_where_preparation_and_readout_fail():
@@ -100,20 +98,32 @@ def test_error_per_cycle_from_one_duration(epsilon):
     assert_covers(intervals, truth=epsilon, confidence=0.95, allowance=0.025)
 
 
-@pytest.mark.parametrize("expected_errors", [0.05, 0.3, 1.0, 1.8, 3.0, 5.0])
-def test_few_or_no_errors_exactly(expected_errors):
-    """The exact coverage, summed over all counts: intervals of few errors are rough, but not wrong."""
+@pytest.mark.parametrize("confidence", [0.6827, 0.95])
+def test_exact_intervals_never_cover_too_rarely(confidence):
+    """The exact coverage, summed over all counts, also where likelihood intervals of 95 % cover 85 %."""
     shots = 1000
-    failure = expected_errors / shots
-    covered = {0.95: 0.0, 0.9998: 0.0}
-    for confidence in covered:
-        factor = likelihood_factor_of(confidence=confidence)
-        for errors in range(40):
-            found = logical_error_rate(errors=errors, shots=shots, likelihood_factor=factor)
-            if found.low <= failure <= found.high:
-                covered[confidence] += float(binom.pmf(errors, shots, failure))
-    assert 0.9 < covered[0.95] < 0.9999
-    assert covered[0.9998] > 0.999
+    errors = np.arange(60)
+    found = [logical_error_rate(errors=int(k), shots=shots, confidence=confidence) for k in errors]
+    low, high = np.array([(one.low, one.high) for one in found]).T
+    for failure in np.geomspace(0.03, 20, 200) / shots:
+        covered = binom.pmf(errors, shots, failure)[(low <= failure) & (failure <= high)].sum()
+        assert covered >= confidence
+
+
+@pytest.mark.parametrize("expected_errors", [1.97, 2.5, 3.6])
+def test_a_line_through_few_errors(expected_errors):
+    """Where a likelihood interval of no error just excludes the truth, the interval does not."""
+    cycles = np.array([10, 30, 50])
+    shots = 1000
+    drawn = np.random.default_rng(8).binomial(shots, expected_errors / shots * cycles / 90, size=(400, 3))
+    fitted = functools.cache(
+        lambda errors: (
+            error_per_cycle(cycles=cycles, errors=errors, shots=shots, free_intercept=False).epsilon
+        )
+    )
+    truth = expected_errors / shots / 90
+    covered = [one.low <= truth <= one.high for one in (fitted(tuple(row.tolist())) for row in drawn)]
+    assert sum(covered) > 0.92 * len(covered)  # likelihood intervals: 85 %
 
 
 def test_bootstrap_error_per_cycle():
@@ -212,7 +222,7 @@ def test_positive_mean():
     for confidence in (0.68, 0.95):
         intervals = [positive_mean(row.tolist(), confidence=confidence) for row in drawn]
         covered = np.mean([one.low <= 1 <= one.high for one in intervals])
-        assert confidence - 0.05 < covered < confidence + 0.03
+        assert confidence - 0.02 < covered < confidence + 0.05
         assert all(one.low > 0 for one in intervals)
     assert positive_mean([2.0]).high == math.inf
     with pytest.raises(ValueError, match="values is empty"):

@@ -12,7 +12,6 @@ from qec.statistics import (
     detection_fraction,
     detection_fraction_by_cycle,
     detection_fraction_by_stabilizer,
-    likelihood_factor_of,
 )
 
 COORDINATES = {0: (1, 1, 0), 1: (3, 1, 0), 2: (1, 1, 1), 3: (3, 1, 1), 4: (1, 1, 2)}
@@ -124,7 +123,7 @@ def test_coordinates_padded_with_nan_and_a_fourth_coordinate():
 def test_no_event_leaves_an_upper_end_that_counts_shots():
     found = detection_fraction(detection_events=np.zeros((100, 50), dtype=bool), num_detectors=50)
     assert (found.value, found.low) == (0.0, 0.0)
-    assert found.high == pytest.approx(1 - likelihood_factor_of(confidence=0.95) ** (-1 / 100))
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 100))
 
 
 def test_equal_detectors_count_once():
@@ -133,9 +132,9 @@ def test_equal_detectors_count_once():
     one = detection_fraction(detection_events=column, num_detectors=1)
     fifty = detection_fraction(detection_events=np.repeat(column, 50, axis=1), num_detectors=50)
     assert fifty.value == pytest.approx(one.value)
-    assert fifty.plus == pytest.approx(one.plus, rel=1e-3)
+    assert fifty.plus == pytest.approx(one.plus, rel=5e-3)  # Student's t for the variance of fifty
     fraction = column.mean()
-    assert one.plus == pytest.approx(1.96 * math.sqrt(fraction * (1 - fraction) / 2000), rel=0.05)
+    assert one.plus == pytest.approx(1.96 * math.sqrt(fraction * (1 - fraction) / 2000), rel=0.07)
 
 
 def test_read_only_and_many_shots():

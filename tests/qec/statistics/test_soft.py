@@ -93,9 +93,7 @@ def test_post_selection_is_what_a_loop_finds(values: list[float], fraction: floa
         1 - found.shots / len(values)
     )
     assert found.threshold == (threshold if found.discarded else 0.0)
-    expected = logical_error_rate(
-        errors=found.errors, shots=found.shots, likelihood_factor=math.exp(1.959963984540054**2 / 2)
-    )
+    expected = logical_error_rate(errors=found.errors, shots=found.shots, confidence=0.95)
     assert (found.error.low, found.error.high) == pytest.approx((expected.low, expected.high))
 
 

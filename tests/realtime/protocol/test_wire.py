@@ -78,7 +78,7 @@ PLAIN = {
         ({"type": 9}, wire.Fault.TYPE),
         ({"session": -1}, wire.Fault.FIELD),
         ({"sequence": -1}, wire.Fault.FIELD),
-        ({"flags": 16}, wire.Fault.FIELD),
+        ({"flags": sum(wire.Flags) + 1}, wire.Fault.FIELD),
         ({"flags": wire.Flags.ABORT}, wire.Fault.FIELD),
         ({"final_bits": 8}, wire.Fault.FIELD),
         ({"kind": 0}, wire.Fault.FIELD),

@@ -1,5 +1,7 @@
 """Damaged frames: answered where they can be attributed, and never believed."""
 
+from functools import partial
+
 import pytest
 
 from decoders import StreamingDecoder
@@ -57,3 +59,20 @@ def test_a_damaged_number_is_not_believed(session: Session, field: str) -> None:
     one, two, three = three_shots()
     wrong = wrong_byte(changed(two, **{field: 1 << 14}))
     assert play(session, [one, wrong, three]) == [(0, Status.OK), (2, Status.OK)]
+
+
+@pytest.mark.parametrize("field", ["sequence", "shot", "first_cycle", "due_ns"])
+def test_numbers_near_the_largest_are_refused(session: Session, field: str) -> None:
+    """The checksum fits; all later frames would count as repeated, or a sum would overflow."""
+    one, two, three = three_shots()
+    found = play(session, [one, changed(two, **{field: 2**63 - 1}), three])
+    assert [shot for shot in found if shot[0] != 1] == [(0, Status.OK), (2, Status.OK)]
+    assert session.faults()["FIELD"] == 1
+
+
+def test_due_times_far_ahead_are_counted_and_not_believed(session: Session) -> None:
+    for message in three_shots():
+        session.receive(changed(message, due_ns=2**61), now_ns=10**6, clock=partial(int, 10**6 + 500))
+    counted = {name: (h.num, h.max) for name, h in session.histograms().items() if h.num}
+    assert counted == {"service": (3, 500), "decision": (3, 500)}
+    assert session.counters()["future_frames"] == 3

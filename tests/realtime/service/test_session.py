@@ -435,6 +435,8 @@ def test_the_compiled_check_is_that_of_the_wire(fields: dict, data: st.DataObjec
     for _ in range(data.draw(st.integers(0, 2))):
         name = data.draw(st.sampled_from(names))
         value = data.draw(st.integers(0, 100) | st.just(255))
+        if name in ("sequence", "due_ns") and data.draw(st.booleans()):
+            value = -data.draw(st.sampled_from([2**62 - 1, 2**62]))
         message = changed(message, **{name: -value if name in ("session", "sequence", "due_ns") else value})
     message = message[: data.draw(st.sampled_from([len(message), len(message), 30, 64, 70]))]
     try:

@@ -41,7 +41,7 @@ class InThread:
         """Wait for its end, and raise what it raised."""
         with self._pool:
             try:
-                self._future.result(timeout=30)
+                self._future.result(timeout=240)  # it may have to compile first
             finally:
                 self._ending.set()
 

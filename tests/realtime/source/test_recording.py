@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from realtime.protocol.wire import Flags, WireError, parse_frame
 from realtime.source.playlist import Playlist
-from realtime.source.recording import RecordingWriter, frames_of, read_recording, write_recording
+from realtime.source.recorded_shots import Answer, ShotCollector
+from realtime.source.recording import (
+    RecordingWriter,
+    frames_of,
+    read_recording,
+    write_answered,
+    write_recording,
+)
+from tests.support.loop_shots import SESSION, untimed
+from tests.support.loop_shots import shots as memory_shots
 
 
 def random_playlist(
@@ -61,16 +70,20 @@ def test_round_trip(
     write_recording(path, played, frame_cycles=frame_cycles, cycle_ns=cycle_ns, notes={"from": "a test"})
     found = read_recording(path)
     assert (found.cycle_ns, found.notes) == (cycle_ns, {"from": "a test"})
-    assert (found.playlist.kind, found.playlist.bits, found.playlist.last_bits) == (
+    assert (
+        found.groups[0].playlist.kind,
+        found.groups[0].playlist.bits,
+        found.groups[0].playlist.last_bits,
+    ) == (
         played.kind,
         bits,
         last_bits,
     )
-    np.testing.assert_array_equal(found.playlist.rows, played.rows)
-    np.testing.assert_array_equal(found.playlist.last, played.last)
-    assert (found.playlist.observable_flips is None) == (not known)
+    np.testing.assert_array_equal(found.groups[0].playlist.rows, played.rows)
+    np.testing.assert_array_equal(found.groups[0].playlist.last, played.last)
+    assert (found.groups[0].playlist.observable_flips is None) == (not known)
     if known:
-        np.testing.assert_array_equal(found.playlist.observable_flips, played.observable_flips)
+        np.testing.assert_array_equal(found.groups[0].playlist.observable_flips, played.observable_flips)
 
 
 def test_frames_are_due_with_their_last_cycle() -> None:
@@ -114,9 +127,50 @@ def test_damage_is_found_and_its_place_named(written: Path) -> None:
         read_recording(written)
 
 
+def test_answers_round_trip_and_damage_is_found(tmp_path: Path) -> None:
+    played = random_playlist(shots=3, cycles=25, bits=12, last_bits=12, seed=1)
+    ok = Answer(status="OK", flips=b"\x02", num_observables=2, digest=5, due_ns=6, received_ns=7, done_ns=8)
+    late = Answer(status="BACKLOG", flips=None, num_observables=2, syndrome_hash=9)
+    path = tmp_path / "s.qecs"
+    answers = [(2, ok), (0, late), (2, None)]
+    write_answered(
+        path, played, frame_cycles=10, cycle_ns=0, played=answers, notes={"decoder": "x"}, model="m"
+    )
+    found = read_recording(path)
+    assert (found.cycle_ns, found.model, found.notes["decoder"]) == (0, "m", "x")
+    (group,) = found.groups
+    assert group.answers == (ok, late, None)
+    np.testing.assert_array_equal(group.playlist.rows, played.rows[[2, 0, 2]])
+    assert played.observable_flips is not None
+    np.testing.assert_array_equal(group.playlist.observable_flips, played.observable_flips[[2, 0, 2]])
+    good = path.read_bytes()
+    for size in (len(good) - 1, len(good) - 48, len(good) // 2):
+        path.write_bytes(good[:size])
+        with pytest.raises(ValueError, match=r"s\.qecs: (incomplete|damaged)"):
+            read_recording(path)
+    for place in (len(good) // 2, len(good) - 60):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(ValueError, match=r"s\.qecs: damaged"):
+            read_recording(path)
+
+
+def test_shots_without_all_of_their_data_are_left_out() -> None:
+    data = [untimed(SESSION, count=1, first=shot, sequence=3 * shot)[0] for shot in range(5)]
+    collector = ShotCollector()
+    data[0][1:2] = []  # a frame is missing
+    data[1][1] = data[1][1][:-1] + b"?"  # damaged
+    data[2].insert(1, data[2][0])  # repeated, which harms nothing
+    data[3][-1:] = []  # the end is missing
+    for message in [message for shot in data for message in shot]:
+        collector.take_data(memoryview(message))
+    (group,) = collector.groups()
+    assert (group.numbers, collector.num_incomplete) == ((2, 4), 3)
+    np.testing.assert_array_equal(group.playlist.rows, memory_shots().packed[[2, 4], :-1])
+
+
 @pytest.mark.parametrize(
     "head",
-    [b"", b"\x00\x01", b"[1]\n", b"{}\n", b'{"format": "qec-stream", "version": 2, "cycle_ns": 1}\n']
+    [b"", b"\x00\x01", b"[1]\n", b"{}\n", b'{"format": "qec-stream", "version": 3, "cycle_ns": 1}\n']
     + [
         json.dumps({"format": "qec-stream", "version": 1, "cycle_ns": n}).encode() + b"\n"
         for n in (0, "1", True, 10**30, 1.5)
@@ -149,6 +203,9 @@ def test_observables_that_do_not_fit(flips: object, tmp_path: Path) -> None:
 
 
 def test_a_writer_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    for wrong in (0, -5, 10**15, 1.5, True):
+        with pytest.raises(ValueError, match="must be a whole number, 1 to 1,000,000,000,000"):
+            RecordingWriter(tmp_path / "s", cycle_ns=wrong)  # type: ignore[arg-type]
     writer = RecordingWriter(tmp_path / "s", cycle_ns=1100)
     with pytest.raises(WireError), writer:
         writer.write(b"no frame")

@@ -1,10 +1,10 @@
-"""Measurement cycles of CSS checks on any layout, shared by several families."""
+"""Measurement cycles of CSS checks on any layout, shared by circuits of several kinds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from qec.circuits.builder import CircuitBuilder
 from qec.codes.code import Basis, Code, Coordinate
-from qec.families.builder import CircuitBuilder
 
 Results = dict[Coordinate, int]
 

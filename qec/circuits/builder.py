@@ -20,24 +20,35 @@ class CircuitBuilder:
     """
 
     def __init__(self, *, data: Iterable[Coordinate], ancillas: Iterable[Coordinate] = ()) -> None:
-        self.circuit = stim.Circuit()
+        self.body = stim.Circuit()
+        self._header = stim.Circuit()
         self._num_measurements = 0
+        self.index: dict[Coordinate, int] = {}
+        self.add_qubits(data=data, ancillas=ancillas)
+
+    @property
+    def circuit(self) -> stim.Circuit:
+        """The circuit so far, which begins with the coordinates of all qubits."""
+        return self._header + self.body
+
+    def add_qubits(self, *, data: Iterable[Coordinate], ancillas: Iterable[Coordinate] = ()) -> None:
+        """Give numbers to qubits that have none yet, by row (y), then x."""
         marked = dict.fromkeys(data, "data")
         places = {**marked, **{at: "" for at in ancillas if at not in marked}}
-        order = sorted(places, key=lambda at: (at[1], at[0]))
-        self.index: dict[Coordinate, int] = {at: number for number, at in enumerate(order)}
-        for at, number in self.index.items():
-            self.circuit.append("QUBIT_COORDS", [number], at, tag=places[at])
+        order = sorted((at for at in places if at not in self.index), key=lambda at: (at[1], at[0]))
+        for at in order:
+            self.index[at] = len(self.index)
+            self._header.append("QUBIT_COORDS", [self.index[at]], at, tag=places[at])
 
     def tick(self, *, cycle: bool = False) -> None:
         """End a layer; with `cycle`, mark the beginning of a cycle."""
-        self.circuit.append("TICK", tag="cycle" if cycle else "")
+        self.body.append("TICK", tag="cycle" if cycle else "")
 
     def gate(self, name: str, places: Iterable[Coordinate]) -> None:
         """Append a gate or reset on qubits, in pairs for two-qubit gates; nothing without qubits."""
         targets = [self.index[at] for at in places]
         if targets:
-            self.circuit.append(name, targets)
+            self.body.append(name, targets)
 
     def measure(self, name: str, places: Iterable[Coordinate]) -> dict[Coordinate, int]:
         """Measure qubits; return the number of each result."""
@@ -56,18 +67,18 @@ class CircuitBuilder:
         targets: list[stim.GateTarget] = []
         for a, b in pairs:
             targets += [stim.target_pauli(a, pauli), stim.target_combiner(), stim.target_pauli(b, pauli)]
-        self.circuit.append("MPP", targets, flip or None)
+        self.body.append("MPP", targets, flip or None)
         first = self._num_measurements
         self._num_measurements += len(pairs)
         return list(range(first, self._num_measurements))
 
     def detector(self, records: Iterable[int], coordinates: Sequence[float]) -> None:
         """Declare the parity of measurements as a detector; measurements that occur twice cancel."""
-        self.circuit.append("DETECTOR", self._targets(records), coordinates)
+        self.body.append("DETECTOR", self._targets(records), coordinates)
 
     def observable(self, number: int, records: Iterable[int]) -> None:
         """Include measurements in an observable; measurements that occur twice cancel."""
-        self.circuit.append("OBSERVABLE_INCLUDE", self._targets(records), number)
+        self.body.append("OBSERVABLE_INCLUDE", self._targets(records), number)
 
     def _take(self, order: Sequence[Coordinate]) -> dict[Coordinate, int]:
         first = self._num_measurements

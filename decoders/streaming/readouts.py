@@ -1,0 +1,123 @@
+"""Streaming decoder of a patch whose readout is chosen while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.correlated.workspace import SecondWorkspace
+from decoders.streaming.decoder import StreamingDecoder
+from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
+from decoders.streaming.parts import StreamParts
+from decoders.streaming.windows import WindowPlan
+
+
+class ReadoutChoiceDecoder:
+    """Decoder of shots of any length that end with one of several readouts.
+
+    Windows are those of a model without readout, so that no committed correction depends on the choice; the
+    ending of a shot is decoded with the model of its readout. For loops that call the kernels (see `parts`)
+    and, shot by shot, for their check (see `decode`).
+
+    Args:
+        idle: circuit of cycles that no readout follows, with all observables.
+        readouts: circuit of each readout, with the same cycles and as many observables.
+        commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+
+    Raises:
+        ValueError: circuits with other columns or observables than `idle`, or without a repeating part.
+    """
+
+    def __init__(
+        self,
+        *,
+        idle: stim.Circuit,
+        readouts: Sequence[stim.Circuit],
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
+    ) -> None:
+        models = [model_for(decoder, graphlike_dem(circuit, "refuse")) for circuit in (idle, *readouts)]
+        _check_models(models)
+        #: Layers of `idle`, then of each readout.
+        self.models: tuple[LayeredModel, ...] = tuple(models)
+        self.plan = WindowPlan.for_model(models[0], commit=commit, buffer=buffer)
+        everything = [StreamingDecoder(model=model, plan=self.plan) for model in models]
+        parts = [one.parts() for one in everything]
+        first, *endings = parts
+        if len({(part.most_layers, part.fewest_layers, part.period) for part in endings}) > 1:
+            raise ValueError("readouts of different lengths: all must take as many cycles")
+        self._owners = everything  # of the memory of the records
+        self._of_readout = [StreamingDecoder(model=model, plan=self.plan) for model in models[1:]]
+        work = SecondWorkspace(*(graph for one in everything for graph in one.search_graphs()))
+        digest = hashlib.sha256(b"".join(part.digest for part in parts)).digest()
+        self._parts = first._replace(
+            endings=np.concatenate([part.endings for part in endings]),
+            work=work,
+            most_layers=endings[0].most_layers,
+            fewest_layers=endings[0].fewest_layers,
+            num_readouts=len(endings),
+            measurements=None,
+            digest=digest,
+        )
+
+    @property
+    def num_observables(self) -> int:
+        """Number of observables."""
+        return self.models[0].num_observables
+
+    @property
+    def num_readouts(self) -> int:
+        """Number of readouts."""
+        return self._parts.num_readouts
+
+    @property
+    def commit(self) -> int:
+        """Cycles that a window makes final."""
+        return self.plan.commit
+
+    @property
+    def buffer(self) -> int:
+        """Cycles of a window after those that it makes final."""
+        return self.plan.buffer
+
+    def parts(self) -> StreamParts:
+        """Return the records of the kernels; see `StreamingDecoder.parts`."""
+        return self._parts
+
+    def of_readout(self, readout: int) -> StreamingDecoder:
+        """Return a decoder of shots with one readout, which shares no memory with `parts`."""
+        return self._of_readout[readout]
+
+    def decode(self, layers: NDArray[np.uint8], *, readout: int) -> NDArray[np.bool_]:
+        """Decode one shot as the `StreamingDecoder` of its readout does, which shares no memory with `parts`.
+
+        Args:
+            layers: uint8 (layers, columns), the readout's layer included.
+            readout: number of the readout that ended the shot.
+
+        Returns:
+            bool (observables,); valid are those that the readout measures.
+        """
+        whole = self._of_readout[readout]
+        whole.reset()
+        whole.push(layers[:-1])
+        return whole.finish(layers[-1])
+
+
+def _check_models(models: Sequence[LayeredModel]) -> None:
+    idle = models[0]
+    for model in models:
+        if not model.bulk:
+            raise ValueError("a circuit without a repeating part: patches need shots of any length")
+        if model.num_observables != idle.num_observables:
+            raise ValueError(
+                f"a readout with {model.num_observables} observables, the idle circuit has "
+                f"{idle.num_observables}: declare all observables in every circuit"
+            )
+        if not np.array_equal(model.stabilizers, idle.stabilizers):
+            raise ValueError("a readout with other stabilizers than the idle circuit")

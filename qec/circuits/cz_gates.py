@@ -1,0 +1,72 @@
+"""Circuits of CX gates as circuits of CZ gates, Hadamards, and reset and measurement in the Z basis."""
+
+from collections.abc import Iterable
+
+import stim
+
+_RESETS = {"R": False, "RX": True}
+_MEASUREMENTS = {"M": False, "MX": True}
+_NOT_QUBITS = ("TICK", "DETECTOR", "OBSERVABLE_INCLUDE", "QUBIT_COORDS", "SHIFT_COORDS")
+
+
+def with_cz_gates(circuit: stim.Circuit) -> stim.Circuit:
+    """Replace CX, RX and MX; two Hadamards on a qubit with nothing in between cancel.
+
+    Hadamards form layers of their own. Measurements, detectors and observables keep their numbers.
+
+    Args:
+        circuit: without noise and REPEAT, of R, RX, M, MX, CX and annotations.
+
+    Raises:
+        ValueError: another instruction.
+    """
+    return _Translation().run(circuit)
+
+
+class _Translation:
+    def __init__(self) -> None:
+        self._out = stim.Circuit()
+        self._turned: set[int] = set()  # qubits with a Hadamard that is not written yet
+        self._measured: set[int] = set()  # qubits whose last operation was a measurement
+
+    def run(self, circuit: stim.Circuit) -> stim.Circuit:
+        for instruction in circuit:
+            if isinstance(instruction, stim.CircuitRepeatBlock):
+                raise ValueError("REPEAT: only flat circuits can be written with CZ gates")
+            self._add(instruction)
+        self._write(self._turned - self._measured)
+        return self._out
+
+    def _add(self, instruction: stim.CircuitInstruction) -> None:
+        name = instruction.name
+        if name in _NOT_QUBITS:
+            self._out.append(instruction)
+            return
+        qubits = [target.value for target in instruction.targets_copy()]
+        if name in _RESETS:
+            self._turned.difference_update(qubits)
+            self._out.append("R", qubits)
+            self._turn(qubits if _RESETS[name] else ())
+        elif name in _MEASUREMENTS:
+            self._turn(qubits if _MEASUREMENTS[name] else ())
+            self._write(self._turned.intersection(qubits))
+            self._out.append("M", qubits)
+            self._turn(qubits if _MEASUREMENTS[name] else ())
+        elif name == "CX":
+            self._turn(qubits[1::2])
+            self._write(self._turned.intersection(qubits))
+            self._out.append("CZ", qubits)
+            self._turn(qubits[1::2])
+        else:
+            raise ValueError(f"{name}: only R, RX, M, MX and CX can be written with CZ gates")
+        change = self._measured.update if name in _MEASUREMENTS else self._measured.difference_update
+        change(qubits)
+
+    def _turn(self, qubits: Iterable[int]) -> None:
+        self._turned.symmetric_difference_update(qubits)
+
+    def _write(self, qubits: set[int]) -> None:
+        if qubits:
+            self._out.append("H", sorted(qubits))
+            self._out.append("TICK")
+            self._turned -= qubits

@@ -1,0 +1,1 @@
+"""Programs of logical operations that wait for decoded outcomes, run in real time."""

@@ -1,0 +1,1 @@
+"""Compiled loops of programs: the source that obeys outcomes, and the decoder of all patches."""

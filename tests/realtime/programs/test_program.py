@@ -1,0 +1,114 @@
+"""Program files: what they mean, and what is refused."""
+
+import json
+
+import pytest
+
+from realtime.programs import library
+from realtime.programs.kernels.records import Kind
+from realtime.programs.program import Program, ProgramError
+
+HEAD = '{"program": "p", "version": 1, "patches": ["a", "b"]}'
+PREPARED = f'{HEAD}\n{{"do": "prepare", "patch": "a"}}\n{{"do": "idle", "cycles": 2}}\n'
+MEASURED = PREPARED + '{"do": "measure", "patch": "a", "basis": "z", "outcome": "m"}\n'
+
+
+def test_repetitions_are_unrolled_and_results_are_the_outcomes_on_which_nothing_depends() -> None:
+    text = "\n".join(
+        [
+            "# two patches",
+            HEAD,
+            "",
+            '{"do": "prepare", "patch": "a"}',
+            '{"do": "prepare", "patch": "b"}',
+            '{"do": "repeat", "times": 3}',
+            '{"do": "idle", "cycles": 2}',
+            '{"do": "measure", "patch": "a", "basis": "z", "outcome": "m"}',
+            '{"do": "wait", "outcome": "m"}',
+            '{"do": "correct", "patch": "b", "pauli": "y", "if": "m"}',
+            '{"do": "prepare", "patch": "a"}',
+            '{"do": "end"}',
+            '{"do": "idle", "cycles": 1}',
+            '{"do": "measure", "patch": "a", "basis": "x", "outcome": "last"}',
+            '{"do": "measure", "patch": "b", "basis": {"if": "m", "zero": "z", "one": "x"}, "outcome": "r"}',
+        ]
+    )
+    program = Program.parse(text)
+    assert [one.kind for one in program.operations].count(Kind.CORRECT) == 3
+    assert program.results == {"last", "r"}
+    assert program.decisions == 3
+    assert program.num_lives == 5
+    assert program.shortest_life == 2
+    table = program.table()
+    assert table["flips"].max() == 3
+    assert table[-1]["condition"] == 0
+    assert (table[-1]["basis"], table[-1]["basis_if"]) == (0, 1)
+    # Each m is awaited, the results are not.
+    assert table["decides"][table["kind"] == Kind.MEASURE].tolist() == [1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("decisions", [1, 2, 5])
+def test_a_chain_has_one_decision_after_the_other(decisions: int) -> None:
+    program = Program.parse(library.decision_chain(decisions=decisions, cycles=3))
+    assert program.decisions == decisions
+    assert program.results == {"result"}
+    assert program.num_lives == decisions + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: empty"),
+        ("[]", "line 1: must be a JSON object"),
+        ("{", "line 1: not JSON"),
+        ('{"program": "p", "version": 1}', 'line 1: field "patches": missing'),
+        ('{"program": "p", "version": 2, "patches": ["a"]}', 'line 1: field "version": 2: must be 1'),
+        ('{"program": "p", "version": 1, "patches": ["a", "a"]}', "line 1: field \"patches\": 'a'"),
+        (f'{HEAD}\n{{"do": "merge"}}', "line 2: field \"do\": 'merge': choose from prepare, idle"),
+        (f'{HEAD}\n{{"do": "idle", "cycles": 1, "patch": "a"}}', 'line 2: field "patch": unknown'),
+        (f'{HEAD}\n{{"do": "idle"}}', 'line 2: field "cycles": missing'),
+        (f'{HEAD}\n{{"do": "idle", "cycles": true}}', 'line 2: field "cycles": True: must be an integer'),
+        (f'{HEAD}\n{{"do": "prepare", "patch": "c"}}', "line 2: field \"patch\": 'c': no such patch"),
+        (f'{HEAD}\n{{"do": "end"}}', 'line 2: field "do": end without repeat'),
+        (f'{HEAD}\n{{"do": "repeat", "times": 2}}', 'line 2: field "do": repeat without end'),
+        (PREPARED, 'line 3: patch "a" is not measured at the end'),
+        (PREPARED + '{"do": "prepare", "patch": "a"}', "line 4: field \"patch\": 'a' is in use"),
+        (MEASURED + '{"do": "prepare", "patch": "a"}', "'a' is in use: let a cycle pass first"),
+        (
+            PREPARED + '{"do": "measure", "patch": "a", "basis": "y", "outcome": "m"}',
+            'line 4: field "basis"',
+        ),
+        (
+            PREPARED + '{"do": "measure", "patch": "a", "basis": {"if": "m"}, "outcome": "m"}',
+            'line 4: field "basis": must be',
+        ),
+        (MEASURED + '{"do": "wait", "outcome": "n"}', "line 5: field \"outcome\": 'n': no such outcome"),
+        (
+            MEASURED + '{"do": "correct", "patch": "a", "pauli": "x", "if": "m"}',
+            "line 5: field \"patch\": 'a' is not prepared",
+        ),
+        (
+            MEASURED
+            + '{"do": "prepare", "patch": "b"}\n{"do": "correct", "patch": "b", "pauli": "x", "if": "m"}',
+            "line 6: field \"if\": 'm' may not be there yet: wait for it first",
+        ),
+        (
+            f'{HEAD}\n{{"do": "prepare", "patch": "a"}}\n'
+            '{"do": "measure", "patch": "a", "basis": "z", "outcome": "m"}',
+            "line 3: field \"patch\": 'a' has had no cycle",
+        ),
+    ],
+)
+def test_faults_name_line_and_field(text: str, message: str) -> None:
+    with pytest.raises(ProgramError) as caught:
+        Program.parse(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_programs_of_the_library_are_json_lines() -> None:
+    for text in (
+        library.feed_forward_memory(cycles=5),
+        library.decision_chain(decisions=2, cycles=5),
+    ):
+        assert all(json.loads(line) for line in text.splitlines())
