@@ -58,7 +58,7 @@ class StreamClient:
     """Session on one stream of a daemon. One thread only; in a `with` block, whose end ends the session.
 
     Args:
-        address: control address of the daemon, ipc:///path or tcp://host:port.
+        address: control address of the daemon, ipc:///path, shm:///path or tcp://host:port.
         stream: number of the logical qubit.
         kind: "events" for detection events, "measurements" for raw measurements.
         model_digest: digest of the required model, see `describe`; a daemon of another one refuses. None

@@ -139,6 +139,11 @@ def read_client_keys(folder: Path) -> tuple[dict[str, str], list[str]]:
     return names, notes
 
 
+def socket_address(address: str) -> str:
+    """Return the address of the control socket: shm:///path is ipc:///path, with data in shared memory."""
+    return f"ipc://{address.removeprefix('shm://')}" if address.startswith("shm://") else address
+
+
 def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:
     """Check that an address may be bound.
 
@@ -157,7 +162,7 @@ def check_endpoint(endpoint: str, *, has_keys: bool, insecure: bool) -> None:
         return
     port = re.search(r":(\d+|\*)$", rest)
     if scheme != "tcp" or not port or (port[1] != "*" and int(port[1]) > 65535):
-        raise ValueError(f"{endpoint}: expected ipc:///path or tcp://host:port")
+        raise ValueError(f"{endpoint}: expected ipc:///path, shm:///path or tcp://host:port")
     if is_loopback(endpoint) or has_keys or insecure:
         return
     raise ValueError(f"{endpoint} can be reached from other machines: give keys ('qec keygen') or --insecure")

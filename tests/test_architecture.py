@@ -137,13 +137,18 @@ ROOMS: Mapping[str, Room] = {
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
     ),
-    "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.rare": Room("experiments.common experiments.cluster qec decoders", "stim numpy"),
     "experiments.distance": Room("experiments.common qec", "stim"),
     "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
         "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.monitor "
         "qec decoders",
-        "sinter stim numpy rich",
+        "sinter stim numpy rich pyarrow",
+    ),
+    "experiments.threshold": Room(
+        "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.sweep "
+        "qec decoders",
+        "",
     ),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
@@ -166,6 +171,9 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.codes": Room(
         "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
     ),
+    "experiments.bench.transport": Room(
+        "experiments.common qec.files decoders.streaming realtime", "stim numpy"
+    ),
     "experiments.bench.coverage": Room(
         "experiments.common experiments.bench.accuracy experiments.bench.streaming experiments.loop qec",
         "stim numpy pymatching",
@@ -173,10 +181,17 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
-    "experiments.reproduce": Room(
-        "experiments.common experiments.plotting experiments.monitor decoders", "rich"
+    "experiments.bench.programs": Room(
+        "experiments.common experiments.plotting experiments.loop experiments.bench.streaming qec decoders "
+        "realtime",
+        "stim numpy",
     ),
-    "experiments.reproduce.engine": Room("experiments.common experiments.engine qec", "stim markdown_it"),
+    "experiments.reproduce": Room(
+        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders", "rich"
+    ),
+    "experiments.reproduce.engine": Room(
+        "experiments.common experiments.cluster experiments.engine qec", "stim markdown_it"
+    ),
     "experiments.reproduce.work": Room(
         "experiments.common experiments.engine experiments.reproduce.engine qec decoders",
         "stim numpy scipy",

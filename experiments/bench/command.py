@@ -29,9 +29,18 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",
     ),
+    "check": (
+        "experiments.bench.speed.check",
+        "speed relative to PyMatching against recorded ratios",
+    ),
+    "transport": ("experiments.bench.transport", "frames to a daemon: sockets against shared memory"),
     "coverage": (
         "experiments.bench.coverage.command",
         "how often intervals contain the truth, in simulated data",
+    ),
+    "programs": (
+        "experiments.bench.programs.command",
+        "reaction time and backlog of programs that wait for outcomes",
     ),
 }
 

@@ -68,8 +68,8 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="when the decoder does not keep up: give the shot up, or wait (back-pressure); a source that "
-        "waits is not paced by the clock, so that no latency is reported",
+        help="when the decoder does not keep up: give the shot up, or wait for it (back-pressure), without "
+        "pace and so without latencies",
     )
 
 
@@ -103,8 +103,8 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     add(
         "--transport",
         choices=TRANSPORTS,
-        help="ipc and tcp: two processes; inproc: one; default: ipc, with several streams or fewer than four "
-        "cores inproc",
+        help="ipc, shm (shared memory), tcp: two processes; inproc: one; default: ipc, with several streams "
+        "or fewer than four cores inproc",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits at once")
     add_policy(parser)

@@ -30,7 +30,7 @@ from realtime.source.player import Player
 from realtime.source.playlist import Playlist
 from realtime.source.source import SourceConfig, SourceProcess
 
-TRANSPORTS = ("ipc", "tcp", "inproc")
+TRANSPORTS = ("ipc", "shm", "tcp", "inproc")
 # What is final is reported so often in the middle of shots. It shows the backlog over time; and it keeps the
 # way back awake, which at the end of a long shot would otherwise not have been gone for a second: its code
 # and data would have left the caches.
@@ -42,7 +42,7 @@ class LoopSetting:
     """Configuration of the loop.
 
     Attributes:
-        transport: "ipc", "tcp" (both: two processes) or "inproc".
+        transport: "ipc", "shm", "tcp" (two processes each) or "inproc".
         placement: cores.
         streams: logical qubits at once, played by one thread, each with a decoder of its own.
         cycle_ns: time between two cycles.
@@ -294,7 +294,7 @@ def _as_processes(
         source = parts.enter_context(
             SourceProcess(
                 SourceConfig(
-                    control=daemon.control,
+                    control=daemon.control.replace("ipc://", f"{setting.transport}://"),
                     playlist=str(playlists[0]),
                     streams=setting.streams,
                     cycle_ns=setting.cycle_ns,

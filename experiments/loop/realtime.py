@@ -14,15 +14,18 @@ from experiments.common.parser import add_live, figure, output, whole
 from experiments.common.points import Point
 from experiments.common.sampling import check_size
 from experiments.common.terminal import Progress, fold
-from experiments.loop import options, panels, report
+from experiments.loop import options, panels, programs, report
 from experiments.loop.live import LoopView
 from experiments.loop.measurement import Plan, measure, spread, tail
-from experiments.loop.options import CODE, duration, strength
+from experiments.loop.options import CODE, duration, nanoseconds, strength
 from experiments.loop.parts import LoopSetting
 from experiments.loop.promise import state_promise
 from experiments.loop.results import LoopResult, Spread
 from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
+from realtime.programs.kernels.records import End
+from realtime.programs.program import Program
+from realtime.programs.run import RunSettings, run_program
 
 #: Cycles of the shots for the logical error per cycle.
 COUNTED = (10, 30, 50)
@@ -40,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distance", nargs="+", type=whole(), default=[3, 5], metavar="D", help="code distance")
     add("--cycles", type=whole(), default=100_000, metavar="N", help="cycles of a shot")
     shots = "shots of that length; of 100000 cycles at least 50, of 10000 and fewer 200"
-    add("--shots", type=whole(), default=10, metavar="N", help=shots)
+    add("--shots", type=whole(), metavar="N", help=f"{shots}; default: 10, with --program 1000")
     counted = "shots of 10, 30 and 50 cycles in each basis, for the logical error per cycle"
     add("--error_shots", type=whole(0), default=1000, metavar="N", help=counted)
     add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both")
     options.add_loop(parser)
     add_live(parser)
+    _add_program(parser)
     add("--json", type=output(), metavar="FILE", help="write everything that was measured")
     add(
         "--out",
@@ -54,6 +58,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="PNG, SVG or PDF",
     )
+
+
+def _add_program(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of programs with feed-forward."""
+    words = "run a program of operations that wait for decoded outcomes, in one process, instead of memories"
+    parser.add_argument("--program", metavar="FILE", help=words)
+    simulated = "simulated: only the decoder's processor time counts"
+    parser.add_argument(
+        "--clock",
+        choices=["real", "simulated"],
+        default="real",
+        metavar="CLOCK",
+        help=f"of programs, real or {simulated}",
+    )
+    delay = "added to every answer to a program"
+    parser.add_argument("--delay", type=nanoseconds, metavar="TIME", help=delay)
+    service = "least decoding time of a program's cycle; if simulated, all of it"
+    parser.add_argument("--service", type=nanoseconds, metavar="TIME", help=service)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +126,11 @@ class Measured:
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
     args.noise = noise_name(args.noise, args.bias)
+    if args.program is not None:
+        if args.live:
+            raise ValueError("--live shows memories: leave it out with --program")
+        return _run_program(args)
+    args.shots = args.shots or 10
     view = LoopView.of("qec realtime") if args.live else None
     setting = options.setting_of(args)
     state_promise("qec realtime", setting)
@@ -136,6 +163,42 @@ def run(args: argparse.Namespace) -> int:
     alone = tail(found.before.merged(found.after))
     print(f"Figure: {panels.draw(Path(args.out), found.results, title=title, alone=alone)}")
     return 0
+
+
+def _run_program(args: argparse.Namespace) -> int:
+    """Run a program at each distance, print tables; exit code 1 if a decoder did not keep up."""
+    program = Program.read(args.program)
+    settings = RunSettings(
+        cycle_ns=args.cycle_time,
+        frame_cycles=args.frame_cycles,
+        delay_ns=round(args.delay or 0),
+        service_ns=round(args.service or 0),
+        simulated=args.clock == "simulated",
+        seed=args.seed,
+    )
+    p = strength(args.noise, args.p)
+    core = options.setting_of(args).placement.decoder(0) if not settings.simulated else None
+    results = []
+    with Progress() as progress:
+        for distance in sorted(set(args.distance)):
+            progress.show(f"d = {distance}")
+            model = programs.patch_model(
+                distance,
+                noise_name=args.noise,
+                p=p,
+                decoder=args.decoder,
+                commit=args.commit,
+                buffer=args.buffer,
+            )
+            run = run_program(program, model=model, settings=settings, shots=args.shots or 1000, core=core)
+            results.append(programs.measure(f"d = {distance}", run, model))
+    pace = f"cycles of {duration(args.cycle_time)}, {args.clock} clock"
+    print(f"Program: {program.name}, {len(program.patches)} patches, noise {args.noise}, {pace}")
+    print(f"{fold(description())}\n\n{programs.text(results)}")
+    if args.json:
+        write_json(args.json, {"setting": vars(args), "runs": [one.to_json() for one in results]})
+        print(f"JSON: {args.json}")
+    return int(any(one.run.end != End.DONE for one in results))
 
 
 def measure_memories(

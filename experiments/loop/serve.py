@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--bind",
         metavar="ADDRESS",
-        help="ipc:///path or tcp://host:port, port * takes any; default: a new private ipc address",
+        help="ipc:///path, shm:///path (shared memory) or tcp://host:port, port * takes any; default: a new "
+        "private ipc address",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits, a thread each")
     add(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import decoders
+from experiments.cluster.pool import LOCAL
 from experiments.common.machine import description
 from experiments.common.numbers import duration
 from experiments.common.parser import add_live, decoder, project_version, whole
@@ -39,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", default="qec_reproduce", metavar="DIR", help="folder of the report")
     add_live(parser)
     add("--workers", type=whole(), metavar="N", help="processes; default: one for each core")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="workers of a dask scheduler for jobs that do not need this machine: as for qec sweep",
+    )
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     add(
         "--decoders",
@@ -52,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the figures; see `add_arguments`."""
+    if args.cluster not in (None, LOCAL) and args.workers is not None:
+        raise ValueError(f"--cluster {args.cluster} has its own workers: leave --workers out")
     if args.live:
         check_terminal()
     names = _names(args.figures)
@@ -71,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
             workers=settings.workers,
             decoders=settings.decoders,
             progress=progress,
+            cluster=args.cluster,
             kept=None if live is None else lambda: live.send(news_of(jobs, records)),
         )
         runner.expect([job for found in jobs.values() for job in found])

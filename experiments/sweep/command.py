@@ -145,10 +145,10 @@ def run(args: argparse.Namespace) -> int:
     """Collect or merge; see `add_arguments`."""
     if args.merge is not None:
         return _merge(args)
-    if args.live:
-        check_terminal()
     if args.cluster not in (None, LOCAL) and args.processes is not None:
         raise ValueError(f"--cluster {args.cluster} has its own workers: leave --processes out")
+    if args.live:
+        check_terminal()
     both = [name for name in _GRID if args.circuits is not None and getattr(args, name) is not None]
     if both:
         raise ValueError(

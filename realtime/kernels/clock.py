@@ -1,4 +1,4 @@
-"""Monotonic clock, int64 nanoseconds: the only module of the loop that reads the time.
+"""Monotonic clock, int64 nanoseconds, and sleep: the only module of the loop that uses the time.
 
 CLOCK_MONOTONIC is one clock for all processes of a machine, so that times in frames can be compared.
 """
@@ -39,10 +39,34 @@ def _read_clock(typing_context, clock):
     return types.int64(types.int64), generate
 
 
+@intrinsic
+def _usleep(typing_context, time_us):
+    """Sleep, us (POSIX usleep)."""
+
+    def generate(context, builder, signature, arguments):
+        number = context.get_value_type(types.int32)
+        prototype = ir.FunctionType(number, [number])
+        function = cgutils.get_or_insert_function(builder.module, prototype, "usleep")
+        builder.call(function, [builder.trunc(arguments[0], number)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
 if interpreted or sys.platform == "win32":
     now_ns = time.monotonic_ns
+
+    def sleep_us(time_us: int) -> None:
+        """Sleep, us."""
+        time.sleep(time_us * 1e-6)
+
     cpu_now_ns = time.thread_time_ns
 else:
+
+    @kernel
+    def sleep_us(time_us: int) -> None:
+        """Sleep without the GIL, us; the system adds some 50 us."""
+        _usleep(time_us)  # type: ignore[call-arg]
 
     @kernel
     def now_ns() -> int:

@@ -5,20 +5,23 @@ from typing import Self
 import numpy as np
 
 from decoders.kernels.records import pool
+from realtime.kernels.clock import sleep_us
 from realtime.kernels.jit import kernel
 from realtime.kernels.records import LINK
 from realtime.kernels.ring import Ring, ring_put, ring_take
 from realtime.kernels.sockets import socket_receive, socket_send
+
+# Sleep after a look at an empty ring, us: it doubles after 32 looks, four times.
+_SHORTEST_US, _SHIFT, _MOST_EMPTY = 64, 5, 4 << 5
 
 
 class Link:
     """One end of a connection; messages travel through rings until `use_sockets` is called."""
 
     def __init__(self, outgoing: Ring, incoming: Ring) -> None:
-        self._rings = outgoing, incoming  # the record's addresses
         #: LINK (1,), valid as long as this object.
         self.record = np.zeros(1, dtype=LINK)
-        self.record["outgoing"], self.record["incoming"] = (ring.record.ctypes.data for ring in self._rings)
+        self.use_rings(outgoing, incoming)
 
     @classmethod
     def over_sockets(cls, addresses: tuple[int, int]) -> Self:
@@ -26,6 +29,12 @@ class Link:
         link = cls(Ring(slots=1, max_message=8), Ring(slots=1, max_message=8))
         link.use_sockets(addresses)
         return link
+
+    def use_rings(self, outgoing: Ring, incoming: Ring) -> None:
+        """Send and receive through other rings from now on."""
+        self._rings = outgoing, incoming
+        self.record["outgoing"], self.record["incoming"] = (ring.record.ctypes.data for ring in self._rings)
+        self.use_sockets(None)
 
     def use_sockets(self, addresses: tuple[int, int] | None) -> None:
         """Send and receive through other sockets from now on, or through the rings (None).
@@ -50,8 +59,15 @@ def send_message(link, message, size):
 def receive_message(link, buffer, wait):
     """Receive into `buffer`; the size of the message in bytes, -1 if there is none, or BROKEN.
 
-    `wait`: whether a socket may wait for a message up to its receive timeout.
+    `wait`: whether to wait, a socket for a message up to its receive timeout, a ring for a millisecond.
     """
     if link.uses_sockets:
         return socket_receive(link.receive_from, buffer, wait)
-    return ring_take(pool(link, "incoming")[0], buffer)
+    size = ring_take(pool(link, "incoming")[0], buffer)
+    if wait and size < 0:
+        # A sender in another process wakes nobody: look often after a message, rarely without any.
+        link.num_empty = min(link.num_empty + 1, _MOST_EMPTY)
+        sleep_us(np.int64(_SHORTEST_US) << (link.num_empty >> _SHIFT))
+    elif wait:
+        link.num_empty = 0
+    return size

@@ -32,6 +32,7 @@ TAP = record(  # of the messages of a stream; see realtime.kernels.tap
 
 LINK = record(  # one end of a connection
     **_numbers("uses_sockets", "send_to", "receive_from"),  # addresses of the sockets
+    num_empty=_i8,  # looks at an empty ring since the last message, for waiting
     outgoing=Pool(RING, "1"),
     incoming=Pool(RING, "1"),
 )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from decoders.streaming.frames import Kind
 from realtime.latency import Histogram
 from realtime.protocol.wire import PROTOCOL
-from realtime.security import ClientKeys
+from realtime.security import ClientKeys, socket_address
 from realtime.service.daemon import DaemonConfig
 from realtime.service.session import Policy
 from realtime.transport import ControlClient, Hub, Pair, connect_pair
@@ -146,6 +146,8 @@ class Welcome:
     max_cycles: int
     hard_ns: int
     timeout_ns: int
+    #: Shared memory of the session, where it was asked for; see `SharedRings`.
+    rings: dict[str, Any] | None
 
 
 class Client:
@@ -162,7 +164,7 @@ class Client:
         """Connect to a daemon; nothing is sent yet.
 
         Args:
-            control: control address.
+            control: control address; with shm:// instead of ipc://, sessions go through shared memory.
             keys: for daemons that require keys.
             io_core: core of the I/O thread; None leaves it to the operating system.
             timeout_s: longest time to wait for an answer, unless a call gives another one.
@@ -170,7 +172,8 @@ class Client:
         self._timeout_s = timeout_s
         self._hub = Hub(client=keys, io_core=io_core)
         self._host = control.rpartition(":")[0] if control.startswith("tcp://") else ""
-        self._control = ControlClient(self._hub, control)
+        self._shares_memory = control.startswith("shm://")
+        self._control = ControlClient(self._hub, socket_address(control))
         self._sessions: dict[int, int] = {}
 
     def __enter__(self) -> Self:
@@ -226,15 +229,26 @@ class Client:
         message: dict[str, Any] = {"type": "hello", "version": PROTOCOL, "stream": stream, "kind": kind}
         message |= {"cycle_ns": cycle_ns, "commits": commits, "commit_interval_ns": commit_interval_ns}
         message |= {"policy": policy, "digest": digest, "model_digest": model_digest}
+        message |= {"shared_memory": self._shares_memory or None}
         message |= {"layout_digest": layout_digest, "replaces": self._sessions.get(stream)}
         answer = self.ask({name: value for name, value in message.items() if value is not None})
         self._sessions[stream] = answer["session"]
+        answer.setdefault("rings")  # earlier daemons have none
+        if self._shares_memory and answer["rings"] is None:
+            raise ValueError("this daemon has no shared memory: connect to its ipc:// address")
         return Welcome(**{field.name: answer[field.name] for field in fields(Welcome)})
 
     def connect(self, welcome: Welcome, *, wait_ms: int = 20) -> Pair:
         """Connect the sockets of a session; call it in the thread that will use them."""
         data, results = (self._reachable(endpoint) for endpoint in (welcome.data, welcome.results))
-        return connect_pair(self._hub, data=data, results=results, token=welcome.token, wait_ms=wait_ms)
+        return connect_pair(
+            self._hub,
+            data=data,
+            results=results,
+            token=welcome.token,
+            wait_ms=wait_ms,
+            rings=welcome.rings,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Ask what the daemon decodes: columns, cycles, digests; see docs/pages/protocol.md."""

@@ -33,6 +33,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "model_digest",
         "layout_digest",
         "replaces",
+        "shared_memory",
     ),
     "describe": ("first",),
     "model": ("offset",),
@@ -251,6 +252,7 @@ class Control:
                 commit_interval_ns=_integer(message, "commit_interval_ns", 0),
                 policy=policy,
                 owner=user or token,
+                shares_memory=_flag(message, "shared_memory"),
             )
         except Exception:
             self._admission.release(stream)
@@ -279,6 +281,7 @@ class Control:
             "token": token,
             "data": opened.data,
             "results": opened.results,
+            "rings": opened.rings,
             "kind": kind,
             "bits": bits,
             "final_bits": final_bits,

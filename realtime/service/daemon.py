@@ -24,7 +24,14 @@ from decoders import StreamingDecoder
 from decoders.model.text_files import parse_circuit, parse_dem
 from realtime.kernels.clock import now_ns
 from realtime.placement import pin_thread, usable_cores
-from realtime.security import EndpointLock, ServerKeys, check_endpoint, is_loopback, private_endpoint
+from realtime.security import (
+    EndpointLock,
+    ServerKeys,
+    check_endpoint,
+    is_loopback,
+    private_endpoint,
+    socket_address,
+)
 from realtime.service.admission import MOST_LOAD, Admission
 from realtime.service.control import Control
 from realtime.service.description import Description
@@ -47,7 +54,8 @@ class DaemonConfig:
         model: a stim circuit file (.stim), or a detector error model (.dem).
         streams: number of logical qubits; each has its own decoder for the model.
         commit, buffer: cycles of the decoder's windows, see StreamingDecoder.
-        bind: control address; a private ipc:// address if none is given.
+        bind: control address; a private ipc:// address if none is given. shm:///path is ipc:///path, which
+            clients of this machine may also use without shared memory.
         policy, hard_ns, timeout_ns, max_cycles: see SessionLimits.
         cores: cores of the stream threads; without enough of them, the others run anywhere.
         io_core: core of the I/O thread.
@@ -197,7 +205,7 @@ class Daemon:
                 core=config.keeper_core,
             )
         # After all that may refuse: a private folder is created here, and its lock marks it.
-        self._endpoint = endpoint = config.bind or private_endpoint()
+        self._endpoint = endpoint = socket_address(config.bind) if config.bind else private_endpoint()
         check_endpoint(endpoint, has_keys=config.keys is not None, insecure=config.insecure)
         self._stop = False
         self._workers: list[Worker] = []
@@ -209,6 +217,8 @@ class Daemon:
             self._hub = Hub(server=config.keys, io_core=config.io_core)
             self._server = ControlServer(self._hub, endpoint)
             self.endpoint = self._server.endpoint
+            if config.bind and config.bind.startswith("shm://"):
+                self.endpoint = config.bind
             base = endpoint if endpoint.startswith("ipc://") else endpoint.rpartition(":")[0] + ":*"
             for stream in range(config.streams):
                 core = config.cores[stream] if stream < len(config.cores) else None

@@ -26,7 +26,7 @@ from realtime.protocol import wire
 from realtime.protocol.recording import Content
 from realtime.service.admission import measure_service_time
 from realtime.service.session import Policy, Session
-from realtime.transport import Hub, Pair, Watch, bind_pair, register_functions
+from realtime.transport import Hub, Pair, SharedRings, Watch, bind_pair, register_functions
 
 LoopKind = Literal["compiled", "python"]
 #: A function to call, and where its value goes.
@@ -63,6 +63,8 @@ class Opened(NamedTuple):
     domain: str = ""
     #: Connections of the source; None with rings.
     watch: Watch | None = None
+    #: Entry of the shared memory, see `SharedRings`; None with sockets alone.
+    rings: dict[str, Any] | None = None
 
 
 class Worker:
@@ -107,11 +109,10 @@ class Worker:
                 wire.HEADER.itemsize
                 + (wire.MAX_CYCLES + 2) * wire.row_bytes(max(session.widths("measurements"))),
             )
+        self._longest, self._longest_answer = longest, int(session.record.answer_bytes)
         slots = _RING_SLOTS if hub is None else 1
         self.data_ring = Ring(slots=slots, max_message=longest)
-        self.results_ring = Ring(
-            slots=_RESULT_SLOTS if hub is None else 1, max_message=int(session.record.answer_bytes)
-        )
+        self.results_ring = Ring(slots=_RESULT_SLOTS if hub is None else 1, max_message=self._longest_answer)
         self._words = np.zeros(64, dtype=np.int64)
         self._link = Link(outgoing=self.results_ring, incoming=self.data_ring)
         self._tapped = Tap()  # nothing is recorded until the warm-up has ended
@@ -168,15 +169,18 @@ class Worker:
         commit_interval_ns: int = 0,
         policy: Policy | None = None,
         owner: str = "",
+        shares_memory: bool = False,
     ) -> Opened:
         """End the open session, if any, and begin a new one with new addresses.
 
         Args:
             kind, cycle_ns, commits, commit_interval_ns, policy: see `Session.begin`.
             owner: public key or token of the only peer that may connect, see `bind_pair`.
+            shares_memory: whether messages go through rings in shared memory, with the sockets only to notice
+                that the source has gone.
 
         Raises:
-            ValueError: see `Session.begin`.
+            ValueError: see `Session.begin` and `SharedRings.make`.
         """
 
         def begin() -> Opened:
@@ -203,8 +207,15 @@ class Worker:
                 if base.startswith("ipc://"):
                     base += f"-{self.session.stream}"
                 self._pair, data, results = bind_pair(self._hub, base, owner=owner, wait_ms=_WAIT_MS)
-                self._link.use_sockets(self._pair.addresses())
-                return Opened(number, data, results, self._pair.domain, Watch(self._pair.incoming))
+                watch, rings = Watch(self._pair.incoming), None
+                if shares_memory:
+                    rings = SharedRings.make(longest_data=self._longest, longest_result=self._longest_answer)
+                    self._pair = self._pair._replace(rings=rings)
+                    self._link.use_rings(outgoing=rings.outgoing, incoming=rings.incoming)
+                else:
+                    self._link.use_sockets(self._pair.addresses())
+                entry = rings.entry if rings else None
+                return Opened(number, data, results, self._pair.domain, watch, entry)
             except Exception:
                 self._end_session()
                 raise
@@ -368,7 +379,7 @@ class Worker:
         self._send(self.session.end(now_ns=int(now_ns())))
         self._tap.mark(None)
         if self._pair is not None:
-            self._link.use_sockets(None)
+            self._link.use_rings(outgoing=self.results_ring, incoming=self.data_ring)
             self._pair.close(linger_ms=200)
             if self._hub is not None:
                 self._hub.expel(self._pair.domain)

@@ -44,14 +44,16 @@ _INBOX = 64
 _ANSWER_STRIDE = 10
 
 
-def link_over_sockets(pair: Pair) -> Link:
-    """Connect to a session through its sockets.
+def link_to(pair: Pair) -> Link:
+    """Connect to a session through its sockets, or through the rings in shared memory that it has.
 
     The pair must stay open as long as the link is used, and only the thread that made it may use it.
 
     Raises:
         RuntimeError: compiled code cannot reach libzmq on this platform.
     """
+    if pair.rings is not None:
+        return Link(outgoing=pair.rings.outgoing, incoming=pair.rings.incoming)
     if not register_functions():
         raise RuntimeError("compiled code cannot reach libzmq on this platform: run the loop in one process")
     return Link.over_sockets(pair.addresses())

@@ -28,7 +28,7 @@ from realtime.security import ClientKeys
 from realtime.service.client import Client, Welcome
 from realtime.service.session import Policy
 from realtime.source.jobs import Job, Place, play_jobs, report_missing
-from realtime.source.player import Player, link_over_sockets
+from realtime.source.player import Player, link_to
 from realtime.source.playlist import Playlist
 from realtime.source.presence import Presence
 from realtime.transport import Pair
@@ -223,7 +223,7 @@ class Connection:
             pairs.append(client.connect(welcomes[-1]))
             self._parts.callback(pairs[-1].close, linger_ms=100)
             player = Player(
-                link=link_over_sockets(pairs[-1]),
+                link=link_to(pairs[-1]),
                 session=welcomes[-1].session,
                 stream=stream,
                 playlist=self._form,

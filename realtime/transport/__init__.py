@@ -9,6 +9,7 @@ from realtime.transport.control import ControlClient, ControlServer
 from realtime.transport.gate import Refusal
 from realtime.transport.hub import Hub, new_keys, register_functions
 from realtime.transport.pairs import Pair, Watch, bind_pair, connect_pair
+from realtime.transport.rings import SharedRings
 
 __all__ = [
     "ControlClient",
@@ -16,6 +17,7 @@ __all__ = [
     "Hub",
     "Pair",
     "Refusal",
+    "SharedRings",
     "Watch",
     "bind_pair",
     "connect_pair",

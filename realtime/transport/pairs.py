@@ -3,18 +3,24 @@
 import contextlib
 import itertools
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import zmq
 import zmq.utils.monitor
 
+from realtime.kernels.clock import now_ns, sleep_us
+from realtime.kernels.ring import Ring
 from realtime.transport.hub import Hub
+from realtime.transport.rings import SharedRings
 
 #: Frames that may be queued on each side: 50 ms of frames of ten cycles of 1.1 us.
 DATA_QUEUE = 4500
 #: Results that may be queued for a slow consumer; later ones are dropped and counted.
 RESULT_QUEUE = 1000
+# Sleep between two looks at a ring.
+_MOMENT_US = 10
 # Time in which a peer must prove who it is.
 _HANDSHAKE_MS = 5000
 _WATCHED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
@@ -79,6 +85,8 @@ class Pair(NamedTuple):
     domain: str = ""
     #: Connection to the daemon, on the source's side.
     watch: Watch | None = None
+    #: Rings that carry the messages in place of the sockets; these then only show that the peer is there.
+    rings: SharedRings | None = None
 
     def addresses(self) -> tuple[int, int]:
         """Return the addresses of the incoming and the outgoing socket, valid until the pair is closed."""
@@ -86,6 +94,8 @@ class Pair(NamedTuple):
 
     def receive(self, *, timeout_ms: int) -> bytes | None:
         """Return the next message, None if none arrives within the timeout."""
+        if self.rings is not None:
+            return self._receive_from_ring(self.rings.incoming, timeout_ms)
         if not self.incoming.poll(timeout_ms):
             return None
         try:
@@ -95,6 +105,8 @@ class Pair(NamedTuple):
 
     def send(self, message: bytes) -> bool:
         """Send without waiting; false if the queue is full."""
+        if self.rings is not None:
+            return self.rings.outgoing.put(message)
         try:
             self.outgoing.send(message, zmq.NOBLOCK)
         except zmq.Again:
@@ -102,11 +114,25 @@ class Pair(NamedTuple):
         return True
 
     def wait_for_room(self, *, timeout_ms: int) -> None:
-        """Wait until a message can be sent."""
+        """Wait until a message can be sent, or a moment where a ring is full."""
+        if self.rings is not None:
+            sleep_us(_MOMENT_US)
+            return
         self.outgoing.poll(timeout_ms, zmq.POLLOUT)
+
+    @staticmethod
+    def _receive_from_ring(ring: Ring, timeout_ms: int) -> bytes | None:
+        until = now_ns() + timeout_ms * 1_000_000
+        while (message := ring.take()) is None:
+            if now_ns() >= until:
+                return None
+            sleep_us(_MOMENT_US)
+        return message
 
     def close(self, *, linger_ms: int = 0) -> None:
         """Close both sockets; messages not sent within linger_ms are dropped."""
+        if self.rings is not None:
+            self.rings.close()
         if self.watch is not None:
             self.watch.close()
         self.incoming.close(0)
@@ -150,7 +176,15 @@ def bind_pair(hub: Hub, base: str, *, owner: str, wait_ms: int) -> tuple[Pair, s
     return Pair(incoming, outgoing, files, domain), bound[0], bound[1]
 
 
-def connect_pair(hub: Hub, *, data: str, results: str, token: str, wait_ms: int = 20) -> Pair:
+def connect_pair(
+    hub: Hub,
+    *,
+    data: str,
+    results: str,
+    token: str,
+    wait_ms: int = 20,
+    rings: Mapping[str, Any] | None = None,
+) -> Pair:
     """Connect the sockets of the source's side of a session: `incoming` are results, `outgoing` data.
 
     Args:
@@ -158,11 +192,34 @@ def connect_pair(hub: Hub, *, data: str, results: str, token: str, wait_ms: int 
         data, results: addresses of the answer to hello.
         token: of the answer to hello; "" with keys.
         wait_ms: receive timeout.
+        rings: of the answer to hello: shared memory that carries the messages.
+
+    Raises:
+        ValueError: the shared memory cannot be opened.
+        TimeoutError: with shared memory, the daemon does not admit the connection.
     """
+    shared = SharedRings.open(rings) if rings else None
     incoming = hub.socket(zmq.PULL, queue=RESULT_QUEUE)
     incoming.rcvtimeo = wait_ms
     outgoing = hub.socket(zmq.PUSH, queue=DATA_QUEUE)
     watch = Watch(outgoing)
     hub.connect(incoming, results, token=token)
     hub.connect(outgoing, data, token=token)
-    return Pair(incoming, outgoing, watch=watch)
+    pair = Pair(incoming, outgoing, watch=watch, rings=shared)
+    # Messages in memory need no connection, but the end of a peer shows only once there is one.
+    if shared is not None:
+        _wait_for_peer(pair, watch)
+    return pair
+
+
+def _wait_for_peer(pair: Pair, watch: Watch) -> None:
+    """Wait until the daemon has admitted the connection.
+
+    Raises:
+        TimeoutError: it has not in time; the pair is closed.
+    """
+    until = now_ns() + _HANDSHAKE_MS * 1_000_000
+    while not watch.is_connected(timeout_ms=_HANDSHAKE_MS // 10):
+        if now_ns() > until:
+            pair.close()
+            raise TimeoutError("the daemon does not admit the connection of its session")

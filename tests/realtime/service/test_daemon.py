@@ -293,7 +293,7 @@ def test_raw_bytes_on_loopback_tcp_are_no_messages(model_file: Path) -> None:
     [
         ({"model": "no/such.stim"}, "no model"),
         ({"bind": "tcp://0.0.0.0:5555"}, "can be reached from other machines"),
-        ({"bind": "udp://127.0.0.1:1"}, "expected ipc:///path or tcp://host:port"),
+        ({"bind": "udp://127.0.0.1:1"}, "expected ipc:///path, shm:///path or tcp://host:port"),
         ({"policy": "hope"}, "no policy is named 'hope'"),
         ({"decoder": "hope"}, "no decoder for windows is named 'hope'"),
         ({"max_load": -1}, "max_load=-1"),

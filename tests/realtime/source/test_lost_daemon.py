@@ -69,7 +69,7 @@ def test_sources_notice_a_killed_daemon_and_may_wait_for_the_next(
             reconnect_s=reconnect_s,
         )
 
-    leaving = InThread(config_of(1, 0.0), Job(folder=folder, shots=99))
+    leaving = InThread(config_of(1, 0.0), Job(folder=folder, shots=9_999))  # more than it can play
     data = shots().packed[0]
     with StreamClient(first.control, stream=2) as client, SourceProcess(config_of(0, 60.0)) as patient:
         waiting = patient.play([Job(folder=folder, shots=8)])
