@@ -134,7 +134,7 @@ def test_without_a_terminal_live_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def run_in_terminal(*command: str, timeout_s: float = 60.0) -> tuple[str, int]:
+def run_in_terminal(*command: str, timeout_s: float = 240.0) -> tuple[str, int]:
     """Run `qec` in a terminal of 80 x 24; return everything that it wrote, and its exit code."""
     fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
     process, terminal = pty.fork()
