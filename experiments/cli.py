@@ -36,6 +36,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "error rates learned from detection events -> error model",
     ),
     "plot": ("experiments.sweep.plot", "figures, epsilon_d and Lambda from the CSV files of a sweep"),
+    "counts": ("experiments.sweep.tables", "counts of many files as one table, with intervals: Parquet"),
+    "threshold": (
+        "experiments.threshold.command",
+        "threshold with an interval, by finite-size scaling",
+    ),
     "draw": (
         "experiments.drawing.command",
         "pictures of a shot's matching, an error model, detection fractions",

@@ -5,13 +5,14 @@ frames and results are the same bytes.
 """
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from decoders import StreamingDecoder
 from decoders.streaming.frames import Kind
 from realtime.kernels.link import Link
 from realtime.latency import Histogram
 from realtime.service.admission import Admission
+from realtime.service.detections import DetectionCounts
 from realtime.service.session import Policy, Session, SessionLimits
 from realtime.service.worker import ThreadOptions, Worker
 
@@ -84,6 +85,20 @@ class InProcessLoop:
     def histograms(self) -> dict[str, Histogram]:
         """Return the latencies; see `Session.histograms`."""
         return self._worker.session.histograms()
+
+    def statistics(self) -> dict[str, Any]:
+        """Return the statistics of the stream, as a daemon does."""
+        return {
+            **self._worker.statistics(),
+            "open": True,
+            "connected": True,
+            "policy": self._policy,
+            "load": self._admission.load(0),
+        }
+
+    def detections(self) -> DetectionCounts:
+        """Make a counter of detection events, for another thread."""
+        return DetectionCounts(self._worker.session)
 
     def reset_latencies(self) -> None:
         """Reset the latencies."""

@@ -137,22 +137,32 @@ ROOMS: Mapping[str, Room] = {
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels qec.sampling.kernels",
         "numba numpy",
     ),
-    "experiments.rare": Room("experiments.common qec decoders", "stim numpy"),
+    "experiments.rare": Room("experiments.common experiments.cluster qec decoders", "stim numpy"),
     "experiments.distance": Room("experiments.common qec", "stim"),
     "experiments.cluster": Room("experiments.common", "dask distributed"),
     "experiments.sweep": Room(
-        "experiments.common experiments.plotting experiments.engine experiments.cluster qec decoders",
-        "sinter stim numpy",
+        "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.monitor "
+        "qec decoders",
+        "sinter stim numpy rich pyarrow",
+    ),
+    "experiments.threshold": Room(
+        "experiments.common experiments.plotting experiments.engine experiments.cluster experiments.sweep "
+        "qec decoders",
+        "",
     ),
     "experiments.hardware": Room("experiments.common experiments.plotting qec decoders", "stim numpy"),
     "experiments.examples": Room("qec decoders realtime", "stim numpy"),
     "experiments.drawing": Room("experiments.common experiments.plotting decoders", "stim numpy scipy"),
     "experiments.gap": Room("experiments.common experiments.plotting qec decoders", "numpy"),
     "experiments.loop": Room(
-        "experiments.common experiments.plotting qec decoders realtime", "stim numpy scipy"
+        "experiments.common experiments.plotting experiments.monitor qec decoders realtime",
+        "stim numpy scipy",
     ),
-    "experiments.monitor": Room("experiments.common realtime", "numpy rich bokeh tornado prometheus_client"),
+    "experiments.monitor": Room(
+        "experiments.common realtime qec", "numpy rich bokeh tornado prometheus_client"
+    ),
     "experiments.bench": Room("experiments.common", ""),
+    "experiments.bench.watching": Room("experiments.common experiments.loop realtime.source", "numpy"),
     "experiments.bench.speed": Room(
         "experiments.common experiments.plotting experiments.engine qec decoders",
         "stim sinter numpy pymatching",
@@ -171,8 +181,17 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),
-    "experiments.reproduce": Room("experiments.common experiments.plotting decoders", ""),
-    "experiments.reproduce.engine": Room("experiments.common experiments.engine qec", "stim markdown_it"),
+    "experiments.bench.programs": Room(
+        "experiments.common experiments.plotting experiments.loop experiments.bench.streaming qec decoders "
+        "realtime",
+        "stim numpy",
+    ),
+    "experiments.reproduce": Room(
+        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders", "rich"
+    ),
+    "experiments.reproduce.engine": Room(
+        "experiments.common experiments.cluster experiments.engine qec", "stim markdown_it"
+    ),
     "experiments.reproduce.work": Room(
         "experiments.common experiments.engine experiments.reproduce.engine qec decoders",
         "stim numpy scipy",

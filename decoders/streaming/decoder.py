@@ -401,6 +401,7 @@ class StreamingDecoder:
             windows=self._graphs,
             endings=endings.reshape(-1),
             work=self._work,
+            rows=self._pools.arrays["rows"].reshape(-1, model.num_columns),
             most_layers=longest,
             fewest_layers=shortest,
             repeats=self._repeats,

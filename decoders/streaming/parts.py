@@ -20,6 +20,8 @@ class StreamParts(NamedTuple):
     #: in this way.
     endings: NDArray[Any]
     work: Workspace
+    #: uint8 (rows, columns): memory of STREAM.rows.
+    rows: NDArray[Any]
     most_layers: int
     #: Layers of the shortest shot.
     fewest_layers: int

@@ -24,28 +24,16 @@ class ReadoutChoiceDecoder:
     and, shot by shot, for their check (see `decode`).
 
     Args:
-        idle: circuit of cycles that no readout follows, with all observables.
-        readouts: circuit of each readout, with the same cycles and as many observables.
-        commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+        models: layers of cycles that no readout follows, then of each readout after such cycles.
+        plan: windows, the same for all.
 
     Raises:
-        ValueError: circuits with other columns or observables than `idle`, or without a repeating part.
+        ValueError: models with other columns or observables than the first, or without a repeating part.
     """
 
-    def __init__(
-        self,
-        *,
-        idle: stim.Circuit,
-        readouts: Sequence[stim.Circuit],
-        commit: int | None = None,
-        buffer: int | None = None,
-        decoder: str = "mwpm",
-    ) -> None:
-        models = [model_for(decoder, graphlike_dem(circuit, "refuse")) for circuit in (idle, *readouts)]
+    def __init__(self, *, models: Sequence[LayeredModel], plan: WindowPlan) -> None:
         _check_models(models)
-        #: Layers of `idle`, then of each readout.
-        self.models: tuple[LayeredModel, ...] = tuple(models)
-        self.plan = WindowPlan.for_model(models[0], commit=commit, buffer=buffer)
+        self.models, self.plan = tuple(models), plan
         everything = [StreamingDecoder(model=model, plan=self.plan) for model in models]
         parts = [one.parts() for one in everything]
         first, *endings = parts
@@ -64,6 +52,29 @@ class ReadoutChoiceDecoder:
             measurements=None,
             digest=digest,
         )
+
+    @classmethod
+    def from_circuits(
+        cls,
+        idle: stim.Circuit,
+        readouts: Sequence[stim.Circuit],
+        *,
+        commit: int | None = None,
+        buffer: int | None = None,
+        decoder: str = "mwpm",
+    ) -> ReadoutChoiceDecoder:
+        """Construct the decoder of some circuits.
+
+        Args:
+            idle: cycles that no readout follows, with all observables.
+            readouts: the same cycles with each readout, and as many observables.
+            commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+
+        Raises:
+            ValueError: as `StreamingDecoder.from_circuit`, or circuits that do not belong together.
+        """
+        models = [model_for(decoder, graphlike_dem(circuit, "refuse")) for circuit in (idle, *readouts)]
+        return cls(models=models, plan=WindowPlan.for_model(models[0], commit=commit, buffer=buffer))
 
     @property
     def num_observables(self) -> int:

@@ -21,14 +21,26 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.speed.engine",
         "time of a shot in a sweep: our engine against sinter with PyMatching",
     ),
+    "monitor": (
+        "experiments.bench.watching",
+        "latencies of a real-time loop that is watched, against the loop alone",
+    ),
     "streaming": (
         "experiments.bench.streaming.command",
         "a shot of a million cycles: time, memory, logical errors",
+    ),
+    "check": (
+        "experiments.bench.speed.check",
+        "speed relative to PyMatching against recorded ratios",
     ),
     "transport": ("experiments.bench.transport", "frames to a daemon: sockets against shared memory"),
     "coverage": (
         "experiments.bench.coverage.command",
         "how often intervals contain the truth, in simulated data",
+    ),
+    "programs": (
+        "experiments.bench.programs.command",
+        "reaction time and backlog of programs that wait for outcomes",
     ),
 }
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import logging
 import queue
 import time
 import uuid
@@ -15,21 +14,17 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
+from experiments.cluster.local import local_cluster, silence_dask
 from experiments.cluster.versions import check_versions, versions
 
 #: Address that starts workers on this machine.
 LOCAL = "local"
 _TIMEOUT_SECONDS = 20
 _CONTACT_SECONDS = 5
+_GATHER_SECONDS = 5
 _SLOTS_SECONDS = 1.0  # the number of workers is asked for so often
 # A task that ends its worker is given out again so often; dask itself tries several times before.
 _ATTEMPTS = 5
-_QUIET = {
-    # Routes are pages: status, memory, code of running tasks.
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
-}
 
 
 class Pool:
@@ -40,10 +35,12 @@ class Pool:
     Args:
         client: `distributed.Client`, connected.
         name: of the cluster, for messages.
+        refill: starts workers in place of lost ones; called about once a second.
     """
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, *, refill: Callable[[], None] | None = None) -> None:
         self._client = client
+        self._refill = refill
         self._name = name
         self._run = uuid.uuid4().hex[:12]
         self._count = itertools.count()
@@ -55,15 +52,20 @@ class Pool:
     @property
     def slots(self) -> int:
         """Tasks that run at the same time: threads of all workers, at least 1."""
-        if time.monotonic() >= self._next_look:
-            self._slots = sum(self._client.nthreads().values())
-            self._next_look = time.monotonic() + _SLOTS_SECONDS
+        self._look()
         return max(1, self._slots)
 
     @property
     def has_workers(self) -> bool:
         """Whether a worker was there at the last look."""
         return self._slots > 0
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._next_look:
+            if self._refill is not None:
+                self._refill()
+            self._slots = sum(self._client.nthreads().values())
+            self._next_look = time.monotonic() + _SLOTS_SECONDS
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Run `work(*arguments)` on a worker; both are pickled."""
@@ -72,10 +74,13 @@ class Pool:
         def attempt(left: int) -> None:
             key = f"qec-{self._run}-{next(self._count)}"
             future = self._client.submit(_run_task, expected, work, arguments, key=key, pure=False)
-            self._waiting.add(future)  # dask forgets a task of which nobody holds the future
-            future.add_done_callback(lambda done: self._finished.put((done, attempt, left)))
+            self._wait_for(future, attempt, left)
 
         attempt(_ATTEMPTS)
+
+    def _wait_for(self, future: Any, attempt: Callable[[int], None], left: int) -> None:
+        self._waiting.add(future)  # dask forgets a task of which nobody holds the future
+        future.add_done_callback(lambda done: self._finished.put((done, attempt, left)))
 
     def results(self, *, seconds: float) -> Iterator[Any]:
         """Yield the results that have come in; wait up to `seconds` for the first.
@@ -83,6 +88,7 @@ class Pool:
         Raises:
             ValueError: a task failed, ends each worker, or the scheduler is lost.
         """
+        self._look()
         timeout: float | None = seconds
         while True:
             try:
@@ -101,7 +107,12 @@ class Pool:
         from distributed import KilledWorker
 
         try:
-            return future.result()
+            return future.result(timeout=_GATHER_SECONDS)
+        except TimeoutError:
+            # The worker that had the result was lost before it was fetched: the task runs again.
+            self._wait_for(future, attempt, left)
+            self._look()
+            return None
         except KilledWorker:
             if not left:
                 raise ValueError(
@@ -145,11 +156,6 @@ def _answering(address: str) -> str:
     return where
 
 
-def _close(cluster: Any) -> None:
-    with contextlib.suppress(AssertionError):  # a worker that is being restarted; it ends with this process
-        cluster.close()
-
-
 def _without_package(name: str, error: ModuleNotFoundError) -> str:
     return (
         f"{name}: a worker has no module {error.name}: install this project, with its extra cluster, in the "
@@ -166,40 +172,28 @@ def connect(address: str, *, workers: int | None = None) -> Iterator[Pool]:
     Args:
         address: of the scheduler, such as `tcp://10.0.0.1:8786`; a file that it wrote (`--scheduler-file`);
             or `local`.
-        workers: processes of a local cluster, one thread each; None: refused elsewhere.
+        workers: processes of a local cluster, one thread each; without effect elsewhere.
 
     Raises:
         ValueError: dask is not installed, nothing answers, or workers have other versions.
     """
     try:
-        import dask
         import distributed
     except ModuleNotFoundError:
         raise ValueError(
             "--cluster needs dask: install the extra: pip install 'below-threshold[cluster]'"
         ) from None
-    for logger in ("distributed", "tornado"):  # lost workers are no news
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    silence_dask()
     with contextlib.ExitStack() as stack:
+        refill = None
         if address == LOCAL:
-            stack.enter_context(dask.config.set(_QUIET))
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": False},
-                memory_limit=None,
-                silence_logs=logging.CRITICAL,
-            )
-            stack.callback(_close, cluster)
-            where: dict[str, Any] = {"address": cluster}
+            where, refill = stack.enter_context(local_cluster(workers or 1))
         else:
-            where = {"address": _answering(address)}
-        client = distributed.Client(**where, timeout=_TIMEOUT_SECONDS, set_as_default=False)
+            where = _answering(address)
+        client = distributed.Client(where, timeout=_TIMEOUT_SECONDS, set_as_default=False)
         stack.enter_context(client)
         try:
             client.run(check_versions, versions())
         except ModuleNotFoundError as error:
             raise ValueError(_without_package(f"--cluster {address}", error)) from None
-        yield Pool(client, f"--cluster {address}")
+        yield Pool(client, f"--cluster {address}", refill=refill)

@@ -220,6 +220,11 @@ def add_hyperedges(parser: argparse.ArgumentParser, help: str) -> None:
     )
 
 
+def add_live(parser: argparse.ArgumentParser) -> None:
+    """Declare `--live`."""
+    parser.add_argument("--live", action="store_true", help="watch the run on a screen in the terminal")
+
+
 def wrap_epilog(parser: argparse.ArgumentParser) -> None:
     """Fill the paragraphs after a command's options to the width of the terminal; lists stay as they are."""
     width = shutil.get_terminal_size().columns - 2  # as argparse fills the options

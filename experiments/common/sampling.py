@@ -1,5 +1,6 @@
 """Sampling of memories: by stim, or with leakage where the noise model has it."""
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,19 @@ Packed = NDArray[np.uint8]
 
 # The program of a circuit with leakage is held unrolled: some 20 operations of 100 bytes for a measurement.
 _MOST_MEASUREMENTS = 1 << 18
+
+
+_first_lock = threading.Lock()
+_first_done = False
+
+
+def take_first_sample() -> None:
+    """Take this process's first sample of stim, which can hang if two threads take it at once."""
+    global _first_done
+    with _first_lock:
+        if not _first_done:
+            stim.Circuit("X_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]").compile_detector_sampler(seed=0).sample(1)
+            _first_done = True
 
 
 class MemorySampler:

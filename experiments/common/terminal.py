@@ -154,10 +154,13 @@ class Progress:
             self._display.start()
             self._display.refresh()
         else:
-            left = self._display.tasks[0].time_remaining
-            ending = "" if left is None else f", about {duration(left)} left"
-            self._console.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {message}{ending}\n")
+            self._console.file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {message}{self.time_left()}\n")
             self._console.file.flush()
+
+    def time_left(self) -> str:
+        """Format the time left: `, about 3 min left`, or "" if it is unknown."""
+        left = self._display.tasks[0].time_remaining
+        return "" if left is None else f", about {duration(left)} left"
 
     @contextmanager
     def remind(self, message: str, *, after: float) -> Iterator[None]:

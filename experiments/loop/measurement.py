@@ -13,6 +13,7 @@ import numpy as np
 
 from decoders import StreamingDecoder
 from experiments.common.points import Point
+from experiments.loop.live import LoopView
 from experiments.loop.options import CODE
 from experiments.loop.parts import LoopParts, LoopSetting, open_loop
 from experiments.loop.results import LoopResult, Run, Shot, Spread, Tail
@@ -85,9 +86,21 @@ def shots_of_length(cycles: int, *, shots: int) -> int:
 
 
 def measure(
-    distance: int, *, plan: Plan, setting: LoopSetting, noise: str, p: float | None, seed: int, say: Say
+    distance: int,
+    *,
+    plan: Plan,
+    setting: LoopSetting,
+    noise: str,
+    p: float | None,
+    seed: int,
+    say: Say,
+    view: LoopView | None = None,
 ) -> LoopResult:
     """Measure one distance.
+
+    Args:
+        distance: code distance.
+        plan, setting, noise, p, seed, say, view: see `experiments.loop.realtime.measure_memories`.
 
     Raises:
         ValueError: a code, noise or decoder that there is not.
@@ -117,10 +130,21 @@ def measure(
                 continue
             say(f"d = {distance}: starting the loop")
             folders = [lot.prepared.folder for lot in lots]
-            with open_loop(setting, circuit=circuit, playlists=folders) as loop:
-                play = partial(_play, loop, say=say, name=f"d = {distance}", is_paced=setting.is_paced)
+            with (
+                open_loop(setting, circuit=circuit, playlists=folders) as loop,
+                contextlib.ExitStack() as watched,
+            ):
+                count = None if view is None else partial(view.count, distance=distance, basis=basis)
+                play = partial(_play, loop, setting=setting, say=say, count=count, name=f"d = {distance}")
+                if which == 0 and setting.is_paced:
+                    meter = control_beside(setting)
+                if view is not None:
+                    machine = meter if which == 0 else None
+                    shown = view.watching(
+                        loop, title=f"d = {distance}", streams=setting.streams, machine=machine
+                    )
+                    watched.enter_context(shown)
                 if which == 0:
-                    meter = control_beside(setting) if setting.is_paced else None
                     with meter or contextlib.nullcontext():
                         play(timed, rounds=_ROUNDS, apart=1)
                     if setting.is_paced:
@@ -230,9 +254,10 @@ def _play(
     *,
     rounds: int,
     apart: int,
+    setting: LoopSetting,
     say: Say,
     name: str,
-    is_paced: bool,
+    count: Callable[..., None] | None,
 ) -> None:
     """Play lots in turns until each has been played to its end on every stream."""
     jobs, owners = [], []
@@ -253,8 +278,10 @@ def _play(
             lot.seconds += float(report["seconds"]) if stream == 0 else 0.0
             continue
         lot.reports[stream].append(report)
+        if count is not None:
+            count(shot_of(report, lot.prepared, setting), stream=stream, for_errors=rounds == 1)
         late = ""
-        if is_paced and report["back_ns"]:
+        if setting.is_paced and report["back_ns"]:
             late = f", {(report['back_ns'] - report['due_ns']) / 1e3:.0f} us after its last cycle"
         say(
             f"{name}, {lot.prepared.cycles:,} cycles: shot {len(lot.reports[stream])} of "

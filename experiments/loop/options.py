@@ -68,8 +68,8 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="when the decoder does not keep up: give the shot up, or wait (back-pressure); a source that "
-        "waits is not paced by the clock, so that no latency is reported",
+        help="when the decoder does not keep up: give the shot up, or wait for it (back-pressure), without "
+        "pace and so without latencies",
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import stim
+from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
+from experiments.monitor.watch import Statistics
 from qec.files import write_file
 from realtime.in_process import InProcessLoop
+from realtime.kernels.clock import now_ns
 from realtime.latency import Histogram
 from realtime.placement import Placement, pin_thread
 from realtime.service.admission import Admission
@@ -75,7 +80,13 @@ class LoopSetting:
 
 
 class LoopParts(Protocol):
-    """A running loop."""
+    """A running loop.
+
+    Attributes:
+        control: control address of its daemon; None in one process.
+    """
+
+    control: str | None
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         """Play jobs on all streams; gives the source's reports as they come (see `realtime.source.jobs`)."""
@@ -91,6 +102,18 @@ class LoopParts(Protocol):
 
     def memory_kb(self) -> int | None:
         """Memory of the process that decodes, in kB; None where the system does not tell."""
+        ...
+
+    def statistics(self) -> contextlib.AbstractContextManager["LoopStatistics"]:
+        """Open a source of statistics for another thread, which opens, uses and closes it."""
+        ...
+
+
+class LoopStatistics(Statistics, Protocol):
+    """Statistics of a running loop, for a thread that takes no part in it."""
+
+    def tick(self) -> None:
+        """Sample detection events, if the daemon does not; called many times a second."""
         ...
 
 
@@ -134,11 +157,12 @@ def _in_process(
 ) -> Iterator[LoopParts]:
     form = Playlist.load(playlists[0])
     stop = threading.Event()
+    decoders = [setting.make_decoder(circuit) for _ in range(setting.streams)]
     with contextlib.ExitStack() as parts:
         locals_ = [
             parts.enter_context(
                 InProcessLoop(
-                    decoder=setting.make_decoder(circuit),
+                    decoder=decoder,
                     kind=form.kind,
                     cycle_ns=round(setting.cycle_ns),
                     commits=True,
@@ -149,7 +173,7 @@ def _in_process(
                     policy=setting.policy,
                 )
             )
-            for stream in range(setting.streams)
+            for stream, decoder in enumerate(decoders)
         ]
         players = [
             Player(
@@ -166,7 +190,7 @@ def _in_process(
         ]
         players[0].warm_up(streams=len(players))
         try:
-            yield _InProcess(locals_, players, stop, setting.placement.source)
+            yield _InProcess(locals_, players, stop, setting, decoders[0].stabilizers)
         finally:
             stop.set()
 
@@ -174,10 +198,19 @@ def _in_process(
 class _InProcess:
     """Decoders and source as threads."""
 
+    control: str | None = None
+
     def __init__(
-        self, locals_: list[InProcessLoop], players: list[Player], stop: threading.Event, core: int | None
+        self,
+        locals_: list[InProcessLoop],
+        players: list[Player],
+        stop: threading.Event,
+        setting: LoopSetting,
+        stabilizers: NDArray[np.float64],
     ) -> None:
-        self._locals, self._players, self._stop, self._core = locals_, players, stop, core
+        self._locals, self._players, self._stop = locals_, players, stop
+        self._core, self._max_load = setting.placement.source, setting.max_load
+        self._stabilizers = stabilizers
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         for local in self._locals:
@@ -192,6 +225,44 @@ class _InProcess:
 
     def memory_kb(self) -> int | None:
         return resident_kb("self")
+
+    @contextlib.contextmanager
+    def statistics(self) -> Iterator[LoopStatistics]:
+        yield _InProcessStatistics(self._locals, self._stabilizers, self._max_load)
+
+
+class _InProcessStatistics:
+    """Statistics of decoders in this process, in the form of a daemon's."""
+
+    def __init__(
+        self, locals_: Sequence[InProcessLoop], stabilizers: NDArray[np.float64], max_load: float
+    ) -> None:
+        self._locals, self._stabilizers, self._max_load = locals_, stabilizers, max_load
+        self._boot = secrets.token_hex(8)
+        self._detected = [local.detections() for local in locals_]
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "boot": self._boot,
+            "refused": 0,
+            "refused_connections": 0,
+            "max_load": self._max_load,
+            "now_ns": int(now_ns()),
+            "streams": [local.statistics() for local in self._locals],
+        }
+
+    def latencies(self, *, stream: int, name: str) -> Histogram:
+        return self._locals[stream].histograms()[name]
+
+    def detections(self, *, stream: int) -> tuple[int, NDArray[np.int64]]:
+        return self._detected[stream].cycles, self._detected[stream].events.copy()
+
+    def tick(self) -> None:
+        for detected in self._detected:
+            detected.sample()
+
+    def describe(self) -> dict[str, Any]:
+        return {"columns": [{"coordinates": place} for place in self._stabilizers.tolist()]}
 
 
 @contextlib.contextmanager
@@ -245,6 +316,7 @@ class _AsProcesses:
 
     def __init__(self, daemon: DaemonProcess, source: SourceProcess, client: Client, streams: int) -> None:
         self._daemon, self._source, self._client, self._streams = daemon, source, client, streams
+        self.control: str | None = daemon.control
 
     def play(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         for stream in range(self._streams):
@@ -260,6 +332,16 @@ class _AsProcesses:
 
     def memory_kb(self) -> int | None:
         return resident_kb(self._daemon.pid)
+
+    def statistics(self) -> "_DaemonStatistics":
+        return _DaemonStatistics(self._daemon.control)
+
+
+class _DaemonStatistics(Client):
+    """Statistics of a daemon, whose control thread samples detection events while it is asked for them."""
+
+    def tick(self) -> None:
+        pass
 
 
 def resident_kb(process: int | str) -> int | None:

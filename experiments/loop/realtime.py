@@ -10,18 +10,22 @@ from typing import Any
 from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
-from experiments.common.parser import figure, output, whole
+from experiments.common.parser import add_live, figure, output, whole
 from experiments.common.points import Point
 from experiments.common.sampling import check_size
 from experiments.common.terminal import Progress, fold
-from experiments.loop import options, panels, report
+from experiments.loop import options, panels, programs, report
+from experiments.loop.live import LoopView
 from experiments.loop.measurement import Plan, measure, spread, tail
-from experiments.loop.options import CODE, duration, strength
+from experiments.loop.options import CODE, duration, nanoseconds, strength
 from experiments.loop.parts import LoopSetting
 from experiments.loop.promise import state_promise
 from experiments.loop.results import LoopResult, Spread
 from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
+from realtime.programs.kernels.records import End
+from realtime.programs.program import Program
+from realtime.programs.run import RunSettings, run_program
 
 #: Cycles of the shots for the logical error per cycle.
 COUNTED = (10, 30, 50)
@@ -39,11 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distance", nargs="+", type=whole(), default=[3, 5], metavar="D", help="code distance")
     add("--cycles", type=whole(), default=100_000, metavar="N", help="cycles of a shot")
     shots = "shots of that length; of 100000 cycles at least 50, of 10000 and fewer 200"
-    add("--shots", type=whole(), default=10, metavar="N", help=shots)
+    add("--shots", type=whole(), metavar="N", help=f"{shots}; default: 10, with --program 1000")
     counted = "shots of 10, 30 and 50 cycles in each basis, for the logical error per cycle"
     add("--error_shots", type=whole(0), default=1000, metavar="N", help=counted)
     add("--bases", nargs="+", choices=["x", "z"], default=["z"], metavar="B", help="x, z or both")
     options.add_loop(parser)
+    add_live(parser)
+    _add_program(parser)
     add("--json", type=output(), metavar="FILE", help="write everything that was measured")
     add(
         "--out",
@@ -52,6 +58,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="PNG, SVG or PDF",
     )
+
+
+def _add_program(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of programs with feed-forward."""
+    words = "run a program of operations that wait for decoded outcomes, in one process, instead of memories"
+    parser.add_argument("--program", metavar="FILE", help=words)
+    simulated = "simulated: only the decoder's processor time counts"
+    parser.add_argument(
+        "--clock",
+        choices=["real", "simulated"],
+        default="real",
+        metavar="CLOCK",
+        help=f"of programs, real or {simulated}",
+    )
+    delay = "added to every answer to a program"
+    parser.add_argument("--delay", type=nanoseconds, metavar="TIME", help=delay)
+    service = "least decoding time of a program's cycle; if simulated, all of it"
+    parser.add_argument("--service", type=nanoseconds, metavar="TIME", help=service)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +126,12 @@ class Measured:
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
     args.noise = noise_name(args.noise, args.bias)
+    if args.program is not None:
+        if args.live:
+            raise ValueError("--live shows memories: leave it out with --program")
+        return _run_program(args)
+    args.shots = args.shots or 10
+    view = LoopView.of("qec realtime") if args.live else None
     setting = options.setting_of(args)
     state_promise("qec realtime", setting)
     plan = Plan(
@@ -111,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         counted_shots=args.error_shots,
         bases=list(dict.fromkeys(args.bases)),
     )
-    with Progress() as progress:
+    with Progress() if view is None else view.progress as progress:
         found = measure_memories(
             args.distance,
             plan=plan,
@@ -120,6 +150,7 @@ def run(args: argparse.Namespace) -> int:
             p=strength(args.noise, args.p),
             seed=args.seed,
             say=progress.show,
+            view=view,
         )
     print(fold(found.text()))
     if args.json:
@@ -134,6 +165,42 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _run_program(args: argparse.Namespace) -> int:
+    """Run a program at each distance, print tables; exit code 1 if a decoder did not keep up."""
+    program = Program.read(args.program)
+    settings = RunSettings(
+        cycle_ns=args.cycle_time,
+        frame_cycles=args.frame_cycles,
+        delay_ns=round(args.delay or 0),
+        service_ns=round(args.service or 0),
+        simulated=args.clock == "simulated",
+        seed=args.seed,
+    )
+    p = strength(args.noise, args.p)
+    core = options.setting_of(args).placement.decoder(0) if not settings.simulated else None
+    results = []
+    with Progress() as progress:
+        for distance in sorted(set(args.distance)):
+            progress.show(f"d = {distance}")
+            model = programs.patch_model(
+                distance,
+                noise_name=args.noise,
+                p=p,
+                decoder=args.decoder,
+                commit=args.commit,
+                buffer=args.buffer,
+            )
+            run = run_program(program, model=model, settings=settings, shots=args.shots or 1000, core=core)
+            results.append(programs.measure(f"d = {distance}", run, model))
+    pace = f"cycles of {duration(args.cycle_time)}, {args.clock} clock"
+    print(f"Program: {program.name}, {len(program.patches)} patches, noise {args.noise}, {pace}")
+    print(f"{fold(description())}\n\n{programs.text(results)}")
+    if args.json:
+        write_json(args.json, {"setting": vars(args), "runs": [one.to_json() for one in results]})
+        print(f"JSON: {args.json}")
+    return int(any(one.run.end != End.DONE for one in results))
+
+
 def measure_memories(
     distances: Iterable[int],
     *,
@@ -143,6 +210,7 @@ def measure_memories(
     p: float | None,
     seed: int,
     say: Callable[[str], None],
+    view: LoopView | None = None,
 ) -> Measured:
     """Decode memories of several distances while they run.
 
@@ -154,6 +222,7 @@ def measure_memories(
         p: its strength; None for a device.
         seed: of the shots.
         say: takes a line of progress.
+        view: live view of the loop.
 
     Raises:
         ValueError: as `Point.metadata`, or a circuit that is too long to be sampled with leakage.
@@ -164,7 +233,7 @@ def measure_memories(
         check_size(longest.circuit())  # before the machine is measured
     before = measure_control(setting, say=say)
     results = [
-        measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say)
+        measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say, view=view)
         for distance in chosen
     ]
     after = measure_control(setting, say=say)

@@ -14,10 +14,11 @@ from experiments.common.json_file import write_json
 from experiments.common.machine import description
 from experiments.common.noise_options import noise_name
 from experiments.common.numbers import duration, number
-from experiments.common.parser import output, real, whole
+from experiments.common.parser import add_live, output, real, whole
 from experiments.common.points import Point
 from experiments.common.terminal import Progress
 from experiments.loop import options
+from experiments.loop.live import LoopView
 from experiments.loop.measurement import control_beside, shot_of, spread
 from experiments.loop.options import CODE, strength
 from experiments.loop.parts import LoopSetting, open_loop
@@ -60,11 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cycles", type=whole(), default=1_000_000, metavar="N", help="cycles of a shot")
     add("--shots", type=whole(), default=8, metavar="N", help="different shots, played alternately")
     options.add_loop(parser)
+    add_live(parser)
     add("--json", type=output(), metavar="FILE", help="write what was measured")
 
 
 def run(args: argparse.Namespace) -> int:
     """Stream and watch; see `add_arguments`."""
+    view = LoopView.of("qec soak") if args.live else None
     setting = options.setting_of(args)
     state_promise("qec soak", setting)
     noise = noise_name(args.noise, args.bias)
@@ -73,7 +76,10 @@ def run(args: argparse.Namespace) -> int:
     streams = [_Stream() for _ in range(setting.streams)]
     memory: list[int] = []
     meter = control_beside(setting) if setting.is_paced else None
-    with Progress() as progress, tempfile.TemporaryDirectory(prefix="qec-soak-") as folder:
+    with (
+        Progress() if view is None else view.progress as progress,
+        tempfile.TemporaryDirectory(prefix="qec-soak-") as folder,
+    ):
         prepared = prepare(
             simulate(
                 replace(model, rounds=args.cycles), shots=args.shots, seed=args.seed, progress=progress.show
@@ -82,9 +88,13 @@ def run(args: argparse.Namespace) -> int:
             folder=Path(folder) / "shots",
             progress=progress.show,
         )
+        progress.show("starting the loop")
         with (
             open_loop(setting, circuit=circuit, playlists=[prepared.folder]) as loop,
             meter or contextlib.nullcontext(),
+            contextlib.nullcontext()
+            if view is None
+            else view.watching(loop, title=f"d = {args.distance}", streams=setting.streams, machine=meter),
         ):
             job = Job(folder=str(prepared.folder), shots=1 << 40, seconds=60 * args.minutes)
             for report in loop.play([job]):
@@ -93,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
                     stream.final = report
                     continue
                 stream.shots.append(shot_of(report, prepared, setting))
+                if view is not None:
+                    view.count(stream.shots[-1], distance=args.distance, basis="z", stream=report["stream"])
                 if (resident := loop.memory_kb()) is not None:
                     memory.append(resident)
                 played, lost = (sum(values) for values in zip(*map(_progress, streams), strict=True))

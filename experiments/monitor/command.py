@@ -16,6 +16,8 @@ from experiments.monitor.watch import Sample, Watch
 from realtime.security import ClientKeys
 from realtime.service.client import Client
 
+# A daemon that takes longer to answer is shown as lost.
+_PATIENCE_S = 2.0
 _EXTRA = "install the extra: pip install 'below-threshold[monitor]'"
 
 
@@ -86,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.secret_key is not None:
         keys = ClientKeys(secret=Path(args.secret_key), server=Path(args.server_key))
     close: Callable[[], None] | None = None
-    with Client(args.address, keys=keys) as client:
+    with Client(args.address, keys=keys, timeout_s=_PATIENCE_S) as client:
         state = _State(Watch(client))
         state.poll()
         if state.is_lost:
@@ -159,7 +161,12 @@ def _show_screen(state: _State, args: argparse.Namespace) -> int:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while args.samples is None or state.taken <= args.samples:
             live.update(
-                draw_screen(state.watch.history, address=_title(state, args.address), width=console.width),
+                draw_screen(
+                    state.watch.history,
+                    address=_title(state, args.address),
+                    width=console.width,
+                    height=console.height - 1,
+                ),
                 refresh=True,
             )
             time.sleep(args.interval)

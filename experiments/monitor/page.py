@@ -9,13 +9,24 @@ from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.document import Document
 from bokeh.layouts import column, row
-from bokeh.models import ColumnDataSource, Div, FactorRange, NumeralTickFormatter
+from bokeh.models import (
+    ColorBar,
+    ColumnDataSource,
+    Div,
+    FactorRange,
+    HoverTool,
+    LinearColorMapper,
+    NumeralTickFormatter,
+    Range1d,
+)
+from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from bokeh.server.server import Server
 from tornado.ioloop import PeriodicCallback
 
-from experiments.monitor.screen import decades
+from experiments.monitor.screen import WAITS, decades
 from experiments.monitor.watch import Sample, StreamSample
+from realtime.latency import Histogram
 
 # Told apart in grey by their brightness, and by their dashes.
 _STYLES = (("#08306b", "solid"), ("#e6842a", "dashed"), ("#2a9d8f", "dotted"), ("#8d99ae", "dotdash"))
@@ -27,6 +38,10 @@ _SIZE = {
     "toolbar_location": None,
 }
 _STEPS_PER_DECADE = 4
+# Shortest span of the figures over time.
+_LEAST_SECONDS = 30.0
+# Streams with a map of the chip.
+_MOST_MAPS = 4
 
 
 class Page:
@@ -48,6 +63,13 @@ class Page:
         self._lines: dict[tuple[str, int], ColumnDataSource] = {}
         self._histograms = [self._source(x=[], now=[]) for _ in range(self._num_streams)]
         self._shots, self._load = (self._source(name=[], value=[]) for _ in range(2))
+        self._maps = [
+            self._source(x=[], y=[], fraction=[], cycles=[])
+            for _ in range(min(self._num_streams, _MOST_MAPS))
+        ]
+        self._map_titles: list[Any] = []
+        self._colours = LinearColorMapper(palette=Viridis256, low=0.0, high=1.0)
+        self._seconds = Range1d(-_LEAST_SECONDS, 0)  # the same in all figures over time
         self._names = {id(self._shots): FactorRange(), id(self._load): FactorRange()}
         wide = {"sizing_mode": "stretch_width", "styles": {"flex-wrap": "wrap", "gap": "12px"}}
         document.title = "Decoder daemon"
@@ -59,8 +81,10 @@ class Page:
                     self._over_time("p99", "decision latency, p99 (us)", log=True),
                     self._over_time("cycles", "decoded cycles per second"),
                     self._over_time("backlog", "backlog, largest so far (cycles)"),
+                    self._over_time("detections", "detection fraction (%)"),
                     self._bars("shots by status", self._shots),
-                    self._bars("load (cores)", self._load),
+                    self._bars("load of each stream's thread (cores)", self._load),
+                    *map(self._chip, range(len(self._maps))),
                     **wide,
                 ),
                 sizing_mode="stretch_width",
@@ -92,7 +116,9 @@ class Page:
 
     def _over_time(self, name: str, title: str, *, log: bool = False) -> Any:
         kind = "log" if log else "linear"
-        plot = figure(title=title, x_axis_label="seconds ago", y_axis_type=kind, **_SIZE)
+        plot = figure(
+            title=title, x_axis_label="seconds ago", x_range=self._seconds, y_axis_type=kind, **_SIZE
+        )
         for number in range(self._num_streams):
             colour, dash = _STYLES[number % len(_STYLES)]
             source = self._lines[name, number] = self._source(x=[], y=[])
@@ -109,8 +135,54 @@ class Page:
 
     def _bars(self, title: str, source: ColumnDataSource) -> Any:
         plot = figure(title=title, x_range=self._names[id(source)], **_SIZE)
+        plot.xaxis.major_label_orientation = 0.5
         plot.vbar(x="name", top="value", width=0.7, source=source, color=_STYLES[0][0])
         return _plain(plot)
+
+    def _chip(self, number: int) -> Any:
+        """Detection fraction of each stabilizer of a stream, where it is on the chip."""
+        plot = figure(title=_map_title(number, 0), match_aspect=True, **_SIZE)
+        self._map_titles.append(plot.title)
+        places = plot.scatter(
+            "x",
+            "y",
+            source=self._maps[number],
+            marker="square",
+            size=20,
+            fill_color={"field": "fraction", "transform": self._colours},
+            line_color=None,
+        )
+        for reach in (plot.x_range, plot.y_range):
+            reach.range_padding = 0.2
+        plot.y_range.flipped = True  # rows downwards, as on the terminal
+        plot.axis.visible = plot.grid.visible = False
+        plot.add_layout(ColorBar(color_mapper=self._colours, width=8, background_fill_alpha=0.0), "right")
+        plot.add_tools(
+            HoverTool(
+                renderers=[places],
+                tooltips="(@x, @y): @fraction{0.00} % of @cycles{0,0} cycles",
+            )
+        )
+        return plot
+
+    def _update_maps(self, streams: Sequence[StreamSample]) -> None:
+        highest = 0.0
+        for stream, source in zip(streams, self._maps, strict=False):
+            found = stream.detections
+            if found is None or not found.cycles:
+                continue
+            self._map_titles[stream.number].text = _map_title(stream.number, found.cycles)
+            places = np.pad(found.places, ((0, 0), (0, max(0, 2 - found.places.shape[1]))))
+            fractions = 100 * found.fractions
+            highest = max(highest, float(fractions.max(initial=0.0)))
+            source.data = {
+                "x": places[:, 0],
+                "y": places[:, 1],
+                "fraction": fractions,
+                "cycles": np.full(len(fractions), found.cycles),
+            }
+        if highest:
+            self._colours.high = highest
 
     def update(self) -> None:
         """Show the last sample."""
@@ -125,10 +197,11 @@ class Page:
             f"{last.refused:,}<br>{_sentence(last.streams)}"
         )
         for stream, source in zip(last.streams, self._histograms, strict=False):
-            counts = decades(stream.recent["decision"])
+            counts = decades(stream.recent["decision"] if stream.is_paced else Histogram())
             edges = 10.0 ** (np.arange(counts.size) / _STEPS_PER_DECADE)
             source.data = {"x": edges, "now": counts}
         seconds = np.array([(sample.time_ns - last.time_ns) / 1e9 for sample in self._history])
+        self._seconds.start = min(float(seconds[0]), -_LEAST_SECONDS)
         for (name, number), source in self._lines.items():
             values = [_value(name, sample.streams[number]) for sample in self._history]
             source.data = {"x": seconds, "y": np.array(values)}
@@ -138,18 +211,30 @@ class Page:
                 totals[status] = totals.get(status, 0) + count
         shown = {name: count for name, count in totals.items() if count or name == "OK"}
         self._set_bars(self._shots, shown)
-        loads = {f"stream {stream.number}": stream.load for stream in last.streams}
+        loads = {}
+        for stream in last.streams:
+            loads[f"{stream.number} admitted"] = stream.load
+            loads[f"{stream.number} busy"] = np.nan_to_num(stream.busy)
         self._set_bars(self._load, {**loads, "limit": last.max_load})
+        self._update_maps(last.streams)
 
     def _set_bars(self, source: ColumnDataSource, shown: dict[str, Any]) -> None:
         self._names[id(source)].factors = list(shown)
         source.data = {"name": list(shown), "value": list(shown.values())}
 
 
+def _map_title(number: int, cycles: int) -> str:
+    return f"stream {number}: detection fraction (%), {cycles:,} cycles"
+
+
 def _value(name: str, stream: StreamSample) -> float:
     if name == "p99":
+        if not stream.is_paced:
+            return np.nan
         value = stream.recent["decision"].percentile(99) / 1000
         return value if np.isfinite(value) else np.nan
+    if name == "detections":
+        return 100 * stream.detections.recent if stream.detections else np.nan
     return stream.cycles_per_s if name == "cycles" else float(stream.counters["max_backlog"])
 
 
@@ -157,7 +242,9 @@ def _sentence(streams: Sequence[StreamSample]) -> str:
     parts = []
     for stream in streams:
         total = stream.total["decision"]
-        if total.num:
+        if not stream.is_paced:
+            parts.append(f"stream {stream.number} {WAITS}")
+        elif total.num:
             parts.append(
                 f"stream {stream.number} since the start: {stream.counters['shots']:,} shots, decision p50 "
                 f"{total.percentile(50) / 1000:,.1f} us, p99 {total.percentile(99) / 1000:,.1f} us"

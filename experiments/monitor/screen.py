@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,44 +10,94 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from experiments.monitor.watch import NAMES, Sample, StreamSample
+from experiments.common.fits import Count
+from experiments.monitor.chip import chip_map
+from experiments.monitor.error_rates import error_rows, error_table
+from experiments.monitor.watch import Sample, StreamSample
 from realtime.latency import Histogram, upper_edges
 
 _BARS = " ▁▂▃▄▅▆▇█"
 # Latencies that the histogram on the screen reaches from and to, in us.
 _FROM_US, _TO_US = 1.0, 1e6
 _PER_DECADE = 4
+#: Words on a stream without latencies.
+WAITS = "waits for its decoder (policy block): not paced by the clock, no latencies"
 
 
-def draw_screen(history: Sequence[Sample], *, address: str, width: int = 80) -> RenderableType:
+class _Part(NamedTuple):
+    """Part of the screen: what to draw, its lines, and its rank; high ranks are left out first."""
+
+    content: RenderableType
+    lines: int
+    rank: int
+
+
+def draw_screen(
+    history: Sequence[Sample],
+    *,
+    address: str,
+    width: int = 80,
+    height: int | None = None,
+    counts: Sequence[Count] = (),
+    note: str = "",
+) -> RenderableType:
     """Draw the last sample and what came before it.
 
     Args:
         history: samples of one run of the daemon, the oldest first; at least one.
         address: of the daemon.
         width: of the terminal, in columns.
+        height: of the terminal, in lines; what does not fit is left out, the maps first. None: no limit.
+        counts: logical errors, where the true flips are known.
+        note: line below the address.
     """
     last = history[-1]
     used = sum(stream.load for stream in last.streams)
     head = f"{address}  load {used:.2f} of {last.max_load * len(last.streams):.2f} cores"
-    parts: list[RenderableType] = [Text(head, no_wrap=True, overflow="ellipsis")]
+    parts = [_text(head, rank=0)]
+    if note:
+        parts.append(_text(note, rank=0))
     if last.refused:
-        parts.append(Text(f"refused messages and connections: {last.refused:,}"))
-    parts.append(_streams(last.streams))
-    for stream in last.streams:
-        if any(stream.total[name].num for name in NAMES):
-            parts += [Text(), _latencies(stream), *_pictures(history, stream, width)]
+        parts.append(_text(f"refused messages and connections: {last.refused:,}", rank=0))
+    parts.append(_Part(_streams(last), len(last.streams) + 1, 0))
+    for at, stream in enumerate(last.streams):
+        if not stream.is_paced:
+            parts.append(_text(f"stream {stream.number} {WAITS}", rank=10 + at))
+        elif any(stream.total[name].num for name in stream.total):
+            parts.append(_Part(Text(), 1, 90))
+            parts.append(_Part(_latencies(stream), len(stream.total) + 1, 10 + at))
+            parts.append(_Part(Group(*_pictures(history, stream, width)), 2, 40 + at))
         lines = [*_troubles(stream)]
         if lines:
-            parts.append(Text("; ".join(lines)))
-    return Group(*parts)
+            text = "; ".join(lines)
+            parts.append(_Part(Text(text), -(-len(text) // max(1, width)), 1))
+    if counts:
+        rates = error_rows(counts)
+        parts.append(_Part(error_table(rates), len(rates) + 1, 2))
+    for at, stream in enumerate(last.streams):
+        parts += _detections(history, stream, width, rank=50 + at)
+    return Group(*(part.content for part in _fitting(parts, height)))
 
 
-def _streams(streams: Sequence[StreamSample]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("stream", "state", "cycles/s", "shots", "OK", "load", "us/cycle", "backlog"):
+def _text(text: str, *, rank: int) -> _Part:
+    return _Part(Text(text, no_wrap=True, overflow="ellipsis"), 1, rank)
+
+
+def _fitting(parts: Sequence[_Part], height: int | None) -> list[_Part]:
+    """Leave out the parts of the highest rank until the others fit."""
+    kept = list(parts)
+    while height is not None and len(kept) > 1 and sum(part.lines for part in kept) > height:
+        kept.remove(max(reversed(kept), key=lambda part: part.rank))
+    return kept
+
+
+def _streams(sample: Sample) -> Table:
+    """State of each stream; load: admitted at its cadence, busy: measured."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    limit = f"load/{sample.max_load:g}" if sample.max_load else "load"
+    for title in ("stream", "state", "cycles/s", "shots", "OK", limit, "busy", "us/cycle", "backlog"):
         table.add_column(title, justify="left" if title == "state" else "right", no_wrap=True)
-    for stream in streams:
+    for stream in sample.streams:
         table.add_row(
             str(stream.number),
             stream.state,
@@ -54,15 +105,37 @@ def _streams(streams: Sequence[StreamSample]) -> Table:
             f"{stream.counters['shots']:,}",
             _percent(stream.counters["shots_ok"], stream.counters["shots"]),
             f"{stream.load:.2f}",
+            "-" if math.isnan(stream.busy) else f"{stream.busy:.2f}",
             f"{stream.service_us:.2f}",
             f"{stream.counters['max_backlog']:,}",
         )
     return table
 
 
+def _detections(history: Sequence[Sample], stream: StreamSample, width: int, *, rank: int) -> list[_Part]:
+    """Detection fraction over time, and on the chip."""
+    found = stream.detections
+    if found is None or not found.cycles:
+        return []
+    fraction = 100 * found.events.sum() / (found.cycles * max(1, len(found.events)))
+    before = [_recent_fraction(sample, stream.number) for sample in list(history)[-max(10, width - 56) :]]
+    bars = _bars(np.nan_to_num(np.array(before)))
+    title = f"stream {stream.number}: detection fraction {fraction:.2f} % ({found.cycles:,} cycles)  {bars}"
+    lines = chip_map(found)
+    return [
+        _text(title, rank=rank - 20),
+        _Part(Group(*lines), len(lines), rank),
+    ]
+
+
+def _recent_fraction(sample: Sample, number: int) -> float:
+    found = sample.streams[number].detections
+    return found.recent if found else math.nan
+
+
 def _latencies(stream: StreamSample) -> Table:
     """Percentiles of the last interval, with those since the start in brackets."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for title in (
         f"stream {stream.number} (us)",
         "now: p50",
@@ -72,8 +145,8 @@ def _latencies(stream: StreamSample) -> Table:
         "p99",
         "max",
     ):
-        table.add_column(title, justify="right")
-    for name in NAMES:
+        table.add_column(title, justify="right", no_wrap=True)
+    for name in stream.total:
         now, total = stream.recent[name], stream.total[name]
         table.add_row(
             name,
@@ -88,7 +161,7 @@ def _pictures(history: Sequence[Sample], stream: StreamSample, width: int) -> li
     """Histogram of the decision latencies now, and their 99th percentile over time."""
     counts = decades(stream.recent["decision"])
     before = [sample.streams[stream.number].recent["decision"].percentile(99) for sample in history]
-    room = max(10, width - 32)
+    room = max(10, width - 46)
     recent = np.array(before[-room:])
     finite = np.isfinite(recent)
     limits = (
@@ -140,7 +213,9 @@ def _rate(value: float) -> str:
 def _us(value_ns: float) -> str:
     if math.isnan(value_ns):
         return "-"
-    return f"{value_ns / 1000:,.1f}" if math.isfinite(value_ns) else "none"
+    if math.isinf(value_ns):
+        return "none"
+    return f"{value_ns / 1000:,.1f}" if value_ns < 1e6 else f"{value_ns / 1000:,.0f}"
 
 
 def _percent(part: int, whole: int) -> str:

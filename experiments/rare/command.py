@@ -1,16 +1,20 @@
 """`qec rare`: error per cycle far below direct sampling, by splitting, with an interval."""
 
 import argparse
+import contextlib
 import csv
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import stim
 
 import decoders
+from experiments.cluster.pool import Pool, connect
 from experiments.common.growing_file import GrowingFile
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.parser import decoder, output, real, whole
@@ -18,7 +22,8 @@ from experiments.common.points import Point, decoding_model, rounds_of
 from experiments.common.preparation import make_decoder, preparation, small_model
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress, table
-from qec.sampling import RareFailures, estimate_rare_failures
+from experiments.common.workers import interrupts_kept_from_workers
+from qec.sampling import RareFailures, SplittingTask, estimate_rare_failures, run_splitting_task
 from qec.sampling.detectors import Packed
 from qec.statistics import Estimate, per_cycle
 
@@ -29,6 +34,7 @@ _RESULTS = [
     *("epsilon", "epsilon_low", "epsilon_high", "confidence", "cpu_seconds", "seconds"),
 ]
 _COLUMNS = [*_KEY, *_RESULTS]
+_WAKE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--population", type=whole(2), metavar="N", help="failing sets per estimate, instead of --minutes")
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     add("--threads", type=whole(), default=1, metavar="N", help="estimates that run at the same time")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="workers of a dask scheduler, as for qec sweep; local starts as many as --threads says",
+    )
     add("--out", type=output(".csv"), metavar="CSV", help="append the results to this file")
 
 
@@ -72,13 +83,17 @@ def run(args: argparse.Namespace) -> int:
     memories = _memories(args)
     known = _known(Path(args.out)) if args.out else {}
     lines = []
-    with Progress() as progress:
+    with Progress() as progress, contextlib.ExitStack() as stack:
         with preparation("qec rare", args.decoder, progress=progress):
             decoders.from_dem(args.decoder, small_model()).warm_up()
+        pool = None
+        if args.cluster is not None and any(_key(memory.columns) not in known for memory in memories):
+            stack.enter_context(interrupts_kept_from_workers())
+            pool = stack.enter_context(connect(args.cluster, workers=args.threads))
         for memory in memories:
             line = known.get(_key(memory.columns))
             if line is None:
-                line = _measure(memory, args, progress=progress)
+                line = _measure(memory, args, pool, progress=progress)
                 if args.out:
                     _append(Path(args.out), line)
             lines.append(line)
@@ -123,7 +138,9 @@ def _memories(args: argparse.Namespace) -> list[_Memory]:
     return memories
 
 
-def _measure(memory: _Memory, args: argparse.Namespace, *, progress: Progress) -> dict[str, str]:
+def _measure(
+    memory: _Memory, args: argparse.Namespace, pool: Pool | None, *, progress: Progress
+) -> dict[str, str]:
     progress.show(f"{memory.title}: making the decoder")
     judge = make_decoder("qec rare", args.decoder, decoding_model(memory.circuit))
     judge.warm_up()
@@ -135,25 +152,62 @@ def _measure(memory: _Memory, args: argparse.Namespace, *, progress: Progress) -
     def show(done: int, total: int) -> None:
         progress.show(f"{memory.title}: {done} of {total} estimates, {time.monotonic() - begin:.0f} s")
 
+    elsewhere_cpu = 0.0
+
+    def elsewhere(tasks: Sequence[SplittingTask]) -> list[float]:
+        nonlocal elsewhere_cpu
+        assert pool is not None
+        for number, task in enumerate(tasks):
+            pool.submit(_estimate, str(memory.circuit), args.decoder, number, task)
+        values: dict[int, float] = {}
+        while len(values) < len(tasks):
+            for number, value, seconds in pool.results(seconds=_WAKE_SECONDS):
+                values[number] = value
+                elsewhere_cpu += seconds
+                show(len(values), len(tasks))
+        return [values[number] for number in range(len(tasks))]
+
     begin, cpu = time.monotonic(), time.process_time()
     progress.show(f"{memory.title}: looking for failures at stronger noise")
     found = estimate_rare_failures(
-        dem=memory.circuit.detector_error_model(approximate_disjoint_errors=True),
+        dem=_sampled_model(memory.circuit),
         decode=decode,
         seconds=60 * args.minutes,
         seed=int(np.random.SeedSequence([args.seed, memory.cycles]).generate_state(1)[0]),
-        threads=args.threads,
+        threads=args.threads if pool is None else pool.slots,
         population=args.population,
         progress=show,
+        share=None if pool is None else elsewhere,
     )
     return (
         memory.columns
         | _columns(found, memory.cycles)
         | {
-            "cpu_seconds": f"{time.process_time() - cpu:.1f}",
+            "cpu_seconds": f"{time.process_time() - cpu + elsewhere_cpu:.1f}",
             "seconds": f"{time.monotonic() - begin:.1f}",
         }
     )
+
+
+def _sampled_model(circuit: stim.Circuit) -> stim.DetectorErrorModel:
+    return circuit.detector_error_model(approximate_disjoint_errors=True)
+
+
+@lru_cache(maxsize=4)
+def _prepared(circuit: str, name: str) -> tuple[stim.DetectorErrorModel, decoders.Decoder]:
+    """Make the model and the decoder of a memory, once in a worker."""
+    given = stim.Circuit(circuit)
+    return _sampled_model(given), decoders.from_dem(name, decoding_model(given))
+
+
+def _estimate(circuit: str, name: str, number: int, task: SplittingTask) -> tuple[int, float, float]:
+    """Make an estimate on a worker; returns its number, the value, and the seconds it took."""
+    dem, judge = _prepared(circuit, name)
+    begin = time.thread_time()
+    value = run_splitting_task(
+        task, dem=dem, decode=lambda events: judge.decode_batch(events, bit_packed=True)
+    )
+    return number, value, time.thread_time() - begin
 
 
 def _columns(found: RareFailures, cycles: int) -> dict[str, str]:

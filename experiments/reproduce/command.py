@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import decoders
+from experiments.cluster.pool import LOCAL
 from experiments.common.machine import description
 from experiments.common.numbers import duration
-from experiments.common.parser import decoder, project_version, whole
+from experiments.common.parser import add_live, decoder, project_version, whole
 from experiments.common.terminal import Progress, table
 from experiments.common.timing import usable_cores
+from experiments.monitor.live import LiveProgress, check_terminal
 from experiments.reproduce.engine import report
 from experiments.reproduce.engine.figure import FULL, QUICK, Job, Settings
 from experiments.reproduce.engine.records import RecordsFile
 from experiments.reproduce.engine.runner import Runner
+from experiments.reproduce.live import ReproduceScreen, news_of
 from experiments.reproduce.registry import FIGURES, figure_by_name
 
 _ALL = "all"
@@ -35,7 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("figures", nargs="+", metavar="FIGURE", help=f"{_ALL}, or names from the list below")
     add("--quick", action="store_true", help="fewer shots and wider intervals: minutes for everything")
     add("--out", default="qec_reproduce", metavar="DIR", help="folder of the report")
+    add_live(parser)
     add("--workers", type=whole(), metavar="N", help="processes; default: one for each core")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="workers of a dask scheduler for jobs that do not need this machine: as for qec sweep",
+    )
     add("--seed", type=whole(0), default=1, metavar="N", help="random seed")
     add(
         "--decoders",
@@ -49,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the figures; see `add_arguments`."""
+    if args.cluster not in (None, LOCAL) and args.workers is not None:
+        raise ValueError(f"--cluster {args.cluster} has its own workers: leave --workers out")
+    if args.live:
+        check_terminal()
     names = _names(args.figures)
     settings = _settings(args)
     out = Path(args.out)
@@ -57,13 +70,21 @@ def run(args: argparse.Namespace) -> int:
     figures = {name: figure_by_name(name) for name in names}
     jobs = {name: figure.jobs(settings) for name, figure in figures.items()}
     start = time.monotonic()
-    with RecordsFile(out) as records, Progress() as progress:
+    live = LiveProgress(ReproduceScreen(), modest=False) if args.live else None
+    with RecordsFile(out) as records, Progress() if live is None else live as progress:
         for note in records.notes:
             print(f"qec reproduce: {note}", file=sys.stderr)
         runner = Runner(
-            records=records, workers=settings.workers, decoders=settings.decoders, progress=progress
+            records=records,
+            workers=settings.workers,
+            decoders=settings.decoders,
+            progress=progress,
+            cluster=args.cluster,
+            kept=None if live is None else lambda: live.send(news_of(jobs, records)),
         )
         runner.expect([job for found in jobs.values() for job in found])
+        if live is not None:
+            live.send(news_of(jobs, records))
         stopped = False
         try:
             for name in names:

@@ -12,15 +12,17 @@ import sinter
 from decoders.sinter_adapter import sinter_decoder
 from experiments.cluster.pool import LOCAL, Pool, connect
 from experiments.common.noise_options import BIAS_HELP, MODELS, has_own_rates, noise_names
-from experiments.common.parser import real, whole
+from experiments.common.parser import add_live, real, whole
 from experiments.common.points import grid
 from experiments.common.settings import DEFAULT_DECODER
 from experiments.common.terminal import Progress
 from experiments.common.workers import interrupts_kept_from_workers
+from experiments.monitor.live import LiveProgress, check_terminal
 from experiments.sweep import counts
 from experiments.sweep.adaptive import AdaptivePlan
 from experiments.sweep.circuits import read_circuits
 from experiments.sweep.dispatch import collect
+from experiments.sweep.live import SweepNews, SweepScreen
 from experiments.sweep.plan import LimitPlan, Plan
 from experiments.sweep.processes import Processes, processes
 from experiments.sweep.targets import group_for_suppression
@@ -130,6 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{LOCAL} to start one here",
     )
     parser.add_argument("--out", default="sweep.csv", metavar="CSV", help="CSV file")
+    add_live(parser)
     parser.add_argument(
         "--merge",
         nargs="+",
@@ -144,6 +147,8 @@ def run(args: argparse.Namespace) -> int:
         return _merge(args)
     if args.cluster not in (None, LOCAL) and args.processes is not None:
         raise ValueError(f"--cluster {args.cluster} has its own workers: leave --processes out")
+    if args.live:
+        check_terminal()
     both = [name for name in _GRID if args.circuits is not None and getattr(args, name) is not None]
     if both:
         raise ValueError(
@@ -209,7 +214,7 @@ def _collect(
 ) -> int:
     existing = {row.strong_id: row for row in file.rows}
     totals = dict(existing)
-    with Progress() as progress:
+    with LiveProgress(SweepScreen(), modest=False) if args.live else Progress() as progress:
         tasks = make_tasks(points, args.decoders, progress, seeded=args.seed is not None)
         # Shots of a larger circuit take longer.
         wanted = {task.strong_id(): max(1, task.detector_error_model.num_detectors) for task in tasks}
@@ -249,6 +254,8 @@ def _collect(
                             f"{done}/{len(wanted)} points done, {new_shots:,} shots in this run{note}",
                             done=sum(size * finished[name] for name, size in wanted.items()),
                         )
+                        if isinstance(progress, LiveProgress):
+                            progress.send(_news(totals, finished))
         except KeyboardInterrupt:
             progress.clear()
             print(
@@ -264,6 +271,11 @@ def _collect(
             f"{plan.num_reached} of {plan.num_results}; --max_shots ends the others"
         )
     return 0
+
+
+def _news(totals: Mapping[str, Any], finished: Mapping[str, float]) -> SweepNews:
+    rows = [totals[name] for name in finished if name in totals and totals[name].shots]
+    return SweepNews(rows=rows, finished=dict(finished), num_points=len(finished))
 
 
 _Steps = Iterator[tuple[Sequence[Any], str]]

@@ -30,7 +30,6 @@ class PointState:
         assigned: shots given out in this run.
         returned: of these, shots that were counted.
         seconds: that they took.
-        ended: no more are given out.
     """
 
     point: PointTask
@@ -41,7 +40,6 @@ class PointState:
     assigned: int = 0
     returned: int = 0
     seconds: float = 0.0
-    ended: bool = False
 
     @property
     def in_flight(self) -> int:

@@ -12,6 +12,7 @@ import stim
 
 from decoders.sinter_adapter import sinter_decoder
 from experiments.common.points import decoding_model
+from experiments.common.sampling import take_first_sample
 from experiments.common.shot_files import shots_per_piece
 from experiments.sweep.task_sampler import TaskSampler
 from qec.noise import LeakageModel
@@ -133,6 +134,7 @@ def count_portion(portion: Portion) -> PortionCounts:
     Raises:
         ValueError: the decoder's model cannot explain a shot.
     """
+    take_first_sample()
     name = portion.point.strong_id
     with _lock:
         waiting = _idle.get(name)

@@ -5,7 +5,12 @@ from qec.sampling.chain import ChainShots, WindowCounts
 from qec.sampling.detectors import DetectorSampler
 from qec.sampling.errors import ErrorList
 from qec.sampling.leakage import LeakageModel, LeakageSampler, LeakageShots
-from qec.sampling.rare_failures import RareFailures, estimate_rare_failures
+from qec.sampling.rare_failures import (
+    RareFailures,
+    SplittingTask,
+    estimate_rare_failures,
+    run_splitting_task,
+)
 from qec.sampling.splitting import Splitting, SplittingResult
 
 __all__ = [
@@ -20,6 +25,8 @@ __all__ = [
     "RareFailures",
     "Splitting",
     "SplittingResult",
+    "SplittingTask",
     "WindowCounts",
     "estimate_rare_failures",
+    "run_splitting_task",
 ]

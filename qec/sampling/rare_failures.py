@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +39,28 @@ _LEAST_SHOTS, _MOST_SHOTS = 2000, 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
+class SplittingTask:
+    """One independent estimate, which any process can make.
+
+    Attributes:
+        population: members.
+        top: factor of the odds of all errors at which splitting starts.
+        start: failure probability there.
+        seed: of the estimate.
+    """
+
+    population: int
+    top: float
+    start: float
+    seed: int
+
+
+def run_splitting_task(task: SplittingTask, *, dem: stim.DetectorErrorModel, decode: Decode) -> float:
+    """Make one of the estimates of `estimate_rare_failures`, with the same model and decoder."""
+    return _estimate(_splitting(dem, decode), task.population, task.top, task.start, task.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RareFailures:
     """Failure probability of a decoder, with its interval.
 
@@ -70,6 +92,7 @@ def estimate_rare_failures(
     population: int | None = None,
     confidence: float = 0.6827,
     progress: Progress | None = None,
+    share: Callable[[Sequence[SplittingTask]], Sequence[float]] | None = None,
 ) -> RareFailures:
     """Estimate how often a decoder fails on a DEM, by splitting over the strength of the noise.
 
@@ -88,6 +111,8 @@ def estimate_rare_failures(
             reproducible. Direct sampling takes 100 shots for each.
         confidence: of the interval.
         progress: called after each estimate.
+        share: makes the estimates in other processes, `threads` at a time, and returns them in this order;
+            see `run_splitting_task`. Direct sampling stays in this process.
 
     Returns:
         The estimate; its interval is [0, inf] if all populations died out.
@@ -120,12 +145,8 @@ def estimate_rare_failures(
             "at least 2"
         )
 
-    def fails(events: Packed, flips: Packed) -> NDArray[np.bool_]:
-        failed: NDArray[np.bool_] = (decode(events) != flips).any(axis=1)
-        return failed
-
     begin = time.monotonic()
-    splitting = Splitting(dem=dem, fails=fails, population=_PILOT, proposals=_PROPOSALS)
+    splitting = _splitting(dem, decode)
     looks = np.random.SeedSequence([seed, 0]).generate_state(2, np.uint64)
     top, fraction = _find_top(splitting, seed=int(looks[0]))
     seeds = [int(word) for word in np.random.SeedSequence([seed, 1]).generate_state(ESTIMATES, np.uint64)]
@@ -148,7 +169,11 @@ def estimate_rare_failures(
             progress(len(done), ESTIMATES)
         return value
 
-    values = _in_threads(run, threads)
+    if share is None:
+        values: Sequence[float] = _in_threads(run, threads)
+    else:
+        tasks = [SplittingTask(population=population, top=top, start=fraction, seed=one) for one in seeds]
+        values = share(tasks)
     return RareFailures(
         probability=positive_mean(values, confidence=confidence),
         method="splitting",
@@ -157,6 +182,14 @@ def estimate_rare_failures(
         top=top,
         start=fraction,
     )
+
+
+def _splitting(dem: stim.DetectorErrorModel, decode: Decode) -> Splitting:
+    def fails(events: Packed, flips: Packed) -> NDArray[np.bool_]:
+        failed: NDArray[np.bool_] = (decode(events) != flips).any(axis=1)
+        return failed
+
+    return Splitting(dem=dem, fails=fails, population=_PILOT, proposals=_PROPOSALS)
 
 
 def _find_top(splitting: Splitting, *, seed: int) -> tuple[float, float]:

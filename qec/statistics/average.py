@@ -8,6 +8,10 @@ from scipy.special import stdtrit
 
 from qec.statistics.estimate import Estimate, check_confidence
 
+# Variance of ln(values), in units of what the relative scatter implies; measured with splitting at a scatter
+# of 160 %: 95 % intervals cover 89 % with 1, 95 % with this, 98 % without a limit.
+_MOST_SKEW = 1.5
+
 
 def average(*, estimates: Sequence[Estimate]) -> Estimate:
     """Average independent estimates, as published results do over bases and patches.
@@ -49,9 +53,11 @@ def positive_mean(values: Sequence[float], *, confidence: float = 0.95) -> Estim
 
     Student's t interval of the logarithm. Values that scatter widely are skewed: to the variance of the
     logarithm of the mean, ln(1 + relative squared standard error), the term s^4 / (2 (n - 1)) of Cox's method
-    for a log-normal distribution is added (Zhou and Gao, Statistics in Medicine 16, 783, 1997), with s^2 the
-    variance of ln(values) or what the relative scatter implies for it, the larger of both. The upper end is
-    that around Cox's estimate, exp(mean of ln(values) + s^2 / 2), where that is above the mean.
+    for a log-normal distribution is added (Zhou and Gao, Statistics in Medicine 16, 783, 1997), with s^2 what
+    the relative scatter implies for the variance of ln(values), or that variance itself where it is larger,
+    up to a factor (1.5 for many values: tails to small values would make it useless). The upper end is that
+    around Cox's estimate, exp(mean of ln(values) + s^2 / 2), where that is above the mean. `qec bench
+    coverage` shows how often it holds.
 
     Args:
         values: At least one.
@@ -75,8 +81,9 @@ def positive_mean(values: Sequence[float], *, confidence: float = 0.95) -> Estim
     upper = middle
     if many.min() > 0:
         logs = np.log(many)
-        square = max(square, float(logs.var(ddof=1)))
-        upper = max(middle, float(np.exp(logs.mean() + logs.var(ddof=1) / 2)))
+        of_logs = min(float(logs.var(ddof=1)), square * (_MOST_SKEW + 2 / (many.size - 1)))
+        square = max(square, of_logs)
+        upper = max(middle, float(np.exp(logs.mean() + of_logs / 2)))
     variance = max(square / many.size, math.log1p(spread / many.size)) + square**2 / (2 * (many.size - 1))
     width = float(np.exp(stdtrit(many.size - 1, (1 + confidence) / 2) * math.sqrt(variance)))
     return Estimate(middle, middle / width, upper * width, confidence)

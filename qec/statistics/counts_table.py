@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,21 +55,34 @@ def read_counts(*paths: str | PathLike[str], confidence: float = 0.95) -> pd.Dat
            d   r decoder  shots  errors  error_rate
         0  5  10    mwpm   1000      13       0.013
     """
-    import pandas as pd
-
     if not paths:
         raise ValueError("no files: give at least one CSV file of counts")
     files = [Path(path) for path in paths]
     if len({file.resolve() for file in files}) < len(files):
         raise ValueError("a file is given twice: its shots would count twice")
+    return tabulate_counts((row for file in files for row in _rows(file)), confidence=confidence)
+
+
+def tabulate_counts(rows: Iterable[Mapping[str, Any]], *, confidence: float = 0.95) -> pd.DataFrame:
+    """Make the table of `read_counts` from rows of counts.
+
+    Args:
+        rows: with `metadata` (an object, or anything JSON can hold), `decoder`, `strong_id`, `shots`,
+            `errors`, `discards` and `seconds`; those of the same circuit, decoder and metadata are added up.
+        confidence: level of the intervals, between 0 and 1.
+
+    Raises:
+        ModuleNotFoundError: pandas is not installed.
+    """
+    import pandas as pd
+
     check_confidence(confidence)
     totals: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for file in files:
-        for row in _rows(file):
-            key = row["strong_id"], row["decoder"], json.dumps(row["metadata"], sort_keys=True)
-            known = totals.setdefault(key, {**row, "shots": 0, "errors": 0, "discards": 0, "seconds": 0.0})
-            for name in ("shots", "errors", "discards", "seconds"):
-                known[name] += row[name]
+    for row in rows:
+        key = row["strong_id"], row["decoder"], json.dumps(row["metadata"], sort_keys=True)
+        known = totals.setdefault(key, {**row, "shots": 0, "errors": 0, "discards": 0, "seconds": 0.0})
+        for name in ("shots", "errors", "discards", "seconds"):
+            known[name] += row[name]
     return pd.DataFrame([_with_rates(row, confidence=confidence) for row in totals.values()])
 
 
@@ -97,10 +110,6 @@ def _row(cell: dict[str, str]) -> dict[str, Any]:
     if min(shots, errors, discards) < 0 or errors + discards > shots:
         raise ValueError(f"{errors} errors and {discards} discards in {shots} shots")
     metadata = json.loads(cell["json_metadata"])
-    if metadata is None:
-        metadata = {}
-    elif not isinstance(metadata, dict):
-        metadata = {"json_metadata": metadata}
     counts = {"shots": shots, "errors": errors, "discards": discards, "seconds": float(cell["seconds"])}
     return {"metadata": metadata, "decoder": cell["decoder"], "strong_id": cell["strong_id"], **counts}
 
@@ -108,6 +117,8 @@ def _row(cell: dict[str, str]) -> dict[str, Any]:
 def _with_rates(row: dict[str, Any], *, confidence: float) -> dict[str, Any]:
     """Make one row of the table."""
     metadata = row.pop("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {} if metadata is None else {"json_metadata": metadata}
     result: dict[str, Any] = metadata | row  # counts win over metadata of the same name
     kept = row["shots"] - row["discards"]
     if not kept:

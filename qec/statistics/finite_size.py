@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -213,31 +214,40 @@ class _Data:
 
     def interval(self, best: Floats, deviance: float, rise: float, index: int) -> tuple[float, float]:
         """Find the ends at which the deviance, at the best other parameters, has risen by `rise`."""
+        # The ends of a quadratic likelihood.
+        jacobian = np.asarray(least_squares(self.residuals, best, max_nfev=1).jac, dtype=np.float64)
+        covariance = np.linalg.pinv(jacobian.T @ jacobian)
+        guess = min(1.0, max(1e-6, 1.05 * math.sqrt(rise * max(covariance[index, index], 0.0))))
         others = [number for number in range(_NUM) if number != index]
 
         def side(sign: float) -> float:
-            start = best.copy()
+            last = best[others]
 
+            @cache  # the last one decides where the next minimum is looked for
             def above(distance: float) -> float:
+                nonlocal last
+
                 def residuals(free: Floats) -> Floats:
                     values = np.empty(_NUM)
                     values[others], values[index] = free, best[index] + sign * distance
                     return self.residuals(values)
 
-                found, least = self._minimum(residuals, start[others])
-                start[others] = found
+                if distance == 0:
+                    return -rise
+                found = [self._minimum(residuals, start) for start in (best[others], last)]
+                last, least = min(found, key=lambda one: one[1])
                 return least - deviance - rise
 
-            far = 0.01
+            near, far = 0.0, guess
             while above(far) < 0:
-                far *= 2
+                near, far = far, 1.5 * far
                 if far > 4:
                     return sign * math.inf if index == _EXPONENT else sign * 4
-            return float(best[index] + sign * brentq(above, 0.0, far, xtol=1e-5 * far, rtol=1e-6))
+            return float(best[index] + sign * brentq(above, near, far, xtol=1e-3 * far, rtol=1e-3))
 
         return side(-1.0), side(1.0)
 
     @staticmethod
     def _minimum(residuals: Callable[[Floats], Floats], start: Floats) -> tuple[Floats, float]:
-        found = least_squares(residuals, start, x_scale="jac", max_nfev=200)
+        found = least_squares(residuals, start, method="lm", x_scale="jac", max_nfev=2000)
         return found.x, 2 * float(found.cost)

@@ -7,27 +7,25 @@ from dataclasses import dataclass
 
 import stim
 
+from decoders.streaming.layers import LayeredModel
 from decoders.streaming.readouts import ReadoutChoiceDecoder
+from decoders.streaming.windows import WindowPlan
 from realtime.programs.layers import PatchLayers
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchModel:
-    """Circuits of a patch that idles, and of its two readouts, as decoders and error layers.
+    """Decoder and error layers of a patch with a readout in z and one in x.
 
     Attributes:
-        idle: circuit of cycles that no readout follows; observables 0 and 1 are those of the bases z and x.
-        readouts: circuits of the same cycles with the readout in z and in x.
-        layers: errors by layer.
-        commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+        models: layers of the decoder; see `ReadoutChoiceDecoder`.
+        plan: its windows.
+        layers: errors by layer. Observables 0 and 1 are those of the bases z and x.
     """
 
-    idle: stim.Circuit
-    readouts: tuple[stim.Circuit, stim.Circuit]
+    models: tuple[LayeredModel, ...]
+    plan: WindowPlan
     layers: PatchLayers
-    commit: int | None
-    buffer: int | None
-    decoder: str
 
     @classmethod
     def from_circuits(
@@ -39,34 +37,22 @@ class PatchModel:
         buffer: int | None = None,
         decoder: str = "mwpm",
     ) -> PatchModel:
-        """Find the layers of a patch; see `PatchLayers.from_circuits` and `ReadoutChoiceDecoder`.
+        """Find the layers of circuits; see `PatchLayers.from_circuits` and `ReadoutChoiceDecoder`.
 
         Raises:
             ValueError: not two readouts, or circuits that do not belong together.
         """
         if len(readouts) != 2:
             raise ValueError(f"{len(readouts)} readouts: give the circuits of the readouts in z and in x")
-        z, x = readouts
-        made = ReadoutChoiceDecoder(idle=idle, readouts=(z, x), commit=commit, buffer=buffer, decoder=decoder)
-        layers = PatchLayers.from_circuits(idle, (z, x), models=made.models)
-        return cls(
-            idle=idle,
-            readouts=(z, x),
-            layers=layers,
-            commit=made.commit,
-            buffer=made.buffer,
-            decoder=decoder,
+        made = ReadoutChoiceDecoder.from_circuits(
+            idle, readouts, commit=commit, buffer=buffer, decoder=decoder
         )
+        layers = PatchLayers.from_circuits(idle, readouts, models=made.models)
+        return cls(models=made.models, plan=made.plan, layers=layers)
 
     def make_decoder(self) -> ReadoutChoiceDecoder:
         """Make a decoder of one patch."""
-        return ReadoutChoiceDecoder(
-            idle=self.idle,
-            readouts=self.readouts,
-            commit=self.commit,
-            buffer=self.buffer,
-            decoder=self.decoder,
-        )
+        return ReadoutChoiceDecoder(models=self.models, plan=self.plan)
 
     @property
     def fewest_cycles(self) -> int:

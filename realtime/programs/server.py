@@ -87,6 +87,7 @@ class CompiledServer:
             )
         self._words = np.zeros(64, dtype=np.int64)
         self._core, self._slow_ns = core, np.int64(slow_ns)
+        self._is_ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="patches", daemon=True)
 
@@ -97,6 +98,7 @@ class CompiledServer:
         serve_patches(self._words, self.served, self._slow_ns)  # compiled before the program begins
         self._words[loop.STOP] = 0
         self._thread.start()
+        self._is_ready.wait(60.0)
         return self
 
     def __exit__(
@@ -121,6 +123,7 @@ class CompiledServer:
     def _main(self) -> None:
         try:
             pin_thread(self._core)
+            self._is_ready.set()
             while serve_patches(self._words, self.served, self._slow_ns) == loop.GROW:
                 for session in self._sessions:
                     if session.record.is_decoding:

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from decoders.streaming.frames import Kind
 from realtime.latency import Histogram
 from realtime.protocol.wire import PROTOCOL
@@ -150,14 +153,23 @@ class Welcome:
 class Client:
     """Client of a daemon. Only one thread may use it; the same holds for each pair of sockets it makes."""
 
-    def __init__(self, control: str, *, keys: ClientKeys | None = None, io_core: int | None = None) -> None:
+    def __init__(
+        self,
+        control: str,
+        *,
+        keys: ClientKeys | None = None,
+        io_core: int | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
         """Connect to a daemon; nothing is sent yet.
 
         Args:
             control: control address; with shm:// instead of ipc://, sessions go through shared memory.
             keys: for daemons that require keys.
             io_core: core of the I/O thread; None leaves it to the operating system.
+            timeout_s: longest time to wait for an answer, unless a call gives another one.
         """
+        self._timeout_s = timeout_s
         self._hub = Hub(client=keys, io_core=io_core)
         self._host = control.rpartition(":")[0] if control.startswith("tcp://") else ""
         self._shares_memory = control.startswith("shm://")
@@ -181,9 +193,9 @@ class Client:
         self._control.close()
         self._hub.close()
 
-    def ask(self, message: dict[str, Any], *, timeout_s: float = 10.0) -> dict[str, Any]:
+    def ask(self, message: dict[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
         """Send a control message and return the answer; see ControlClient.ask."""
-        return self._control.ask(message, timeout_s=timeout_s)
+        return self._control.ask(message, timeout_s=self._timeout_s if timeout_s is None else timeout_s)
 
     def hello(
         self,
@@ -269,6 +281,19 @@ class Client:
     def latencies(self, *, stream: int = 0, name: str = "decision") -> Histogram:
         """Ask for a latency histogram; names as in `stats`."""
         return Histogram.from_json(self.ask({"type": "latencies", "stream": stream, "name": name}))
+
+    def detections(self, *, stream: int = 0) -> tuple[int, NDArray[np.int64]]:
+        """Ask for detection events by column, counted in a sample of the cycles while somebody asks.
+
+        Returns:
+            The number of counted cycles, and int64 (columns,), the events in them.
+        """
+        message = {"type": "detections", "stream": stream}
+        found = self.ask(message)
+        cycles, events = int(found["cycles"]), found["events"]
+        while len(events) < found["num_columns"]:
+            events += self.ask({**message, "first": len(events)})["events"]
+        return cycles, np.array(events, dtype=np.int64)
 
     def reset(self, *, stream: int = 0, session: int | None = None) -> None:
         """Reset the latencies of a stream; with an open session its number is needed.

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from realtime.kernels.clock import now_ns
-from realtime.latency import summary
 from realtime.protocol import wire
 from realtime.service.admission import Admission
-from realtime.service.description import Description
+from realtime.service.description import MOST_ENTRIES, Description
+from realtime.service.detections import DetectionCounts
 from realtime.service.event_log import EventLog
 from realtime.service.ownership import Ownership
 from realtime.service.recorder import Recorder
@@ -39,11 +39,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "model": ("offset",),
     "stats": ("stream",),
     "latencies": ("stream", "name"),
+    "detections": ("stream", "first"),
     "trace": ("stream", "rows"),
     "reset": ("stream", "session"),
     "ping": (),
     "bye": ("stream", "session"),
 }
+# Time after a question for detection events during which they are counted.
+_DETECTIONS_NS = 10_000_000_000
 # Counters whose growth shows overload.
 _OVERLOAD = ("late_frames", "lost_frames", "results_dropped")
 
@@ -80,6 +83,8 @@ class Control:
         self._refused = dict.fromkeys(range(len(workers)), 0)
         self._seen: list[dict[str, int]] = [self._troubles(worker) for worker in workers]
         self._dead: set[int] = set()
+        self._detected = [DetectionCounts(worker.session) for worker in workers]
+        self._wanted_ns = [0] * len(workers)  # until when detection events are counted
         #: Messages that were no control message.
         self.num_invalid = 0
         self._handlers: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
@@ -88,6 +93,7 @@ class Control:
             "model": lambda message, user: description.part(_integer(message, "offset", 0)),
             "stats": self._stats,
             "latencies": self._latencies,
+            "detections": self._detections,
             "trace": self._trace,
             "reset": self._reset,
             "ping": self._ping,
@@ -125,6 +131,9 @@ class Control:
     def supervise(self) -> None:
         """End the sessions whose source is gone, and log what has happened since the last call."""
         now = int(now_ns())
+        for until, detected in zip(self._wanted_ns, self._detected, strict=True):
+            if now < until:
+                detected.sample()
         for stream, owned in list(self._owned.items()):
             reason = owned.ending(now)
             if reason:
@@ -335,27 +344,18 @@ class Control:
     def _stats(self, message: dict[str, Any], user: str) -> dict[str, Any]:
         streams = []
         for worker in self._workers if "stream" not in message else [self._worker(message)]:
-            session = worker.session
-            slope, error = session.window_slope()
-            owned = self._owned.get(session.stream)
+            stream = worker.session.stream
+            owned = self._owned.get(stream)
             streams.append(
                 {
-                    "stream": session.stream,
-                    "alive": worker.is_alive,
-                    "heartbeat_age_ns": worker.heartbeat_age_ns(),
+                    **worker.statistics(),
                     "open": owned is not None,
                     "connected": owned is not None and owned.watch.is_connected(),
                     "kind": owned.kind if owned else None,
                     "policy": owned.policy if owned else None,
-                    "refused_connections": self._refused[session.stream],
-                    "service_ns_per_cycle": worker.service_ns,
-                    "load": self._admission.load(session.stream),
-                    "counters": session.counters(),
-                    "statuses": session.statuses(),
-                    "faults": session.faults(),
-                    "recorded": self._recorder.counts(session.stream) if self._recorder else None,
-                    "latencies_us": {name: _finite(summary(h)) for name, h in session.histograms().items()},
-                    "window_slope_us_per_million_cycles": _finite({"value": slope, "error": error}),
+                    "refused_connections": self._refused[stream],
+                    "load": self._admission.load(stream),
+                    "recorded": self._recorder.counts(stream) if self._recorder else None,
                 }
             )
         return {
@@ -374,6 +374,14 @@ class Control:
         if not isinstance(name, str) or name not in histograms:
             raise ValueError(f"no latency is named '{str(name)[:40]}': choose from {', '.join(histograms)}")
         return {"type": "latencies", "name": name, **histograms[name].to_json()}
+
+    def _detections(self, message: dict[str, Any], user: str) -> dict[str, Any]:
+        stream = self._worker(message).session.stream
+        first = _integer(message, "first", 0)
+        if first < 0:
+            raise ValueError(f"first={first}: must be at least 0")
+        self._wanted_ns[stream] = int(now_ns()) + _DETECTIONS_NS
+        return {"type": "detections", **self._detected[stream].to_json(first, MOST_ENTRIES)}
 
     def _trace(self, message: dict[str, Any], user: str) -> dict[str, Any]:
         rows = self._worker(message).session.trace_rows()
@@ -423,8 +431,3 @@ def _flag(message: dict[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name} is {str(value)[:40]!r}, must be true or false")
     return value
-
-
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
-    """Replace infinity and NaN by None: JSON has neither."""
-    return {name: value if abs(value) < float("inf") else None for name, value in values.items()}

@@ -99,6 +99,8 @@ class Session:
         self.num_observables = decoder.num_observables
         self.num_columns = self._parts.num_columns
         self.commit, self.buffer_cycles = decoder.commit, decoder.buffer
+        #: Record STREAM (1,) of the decoder, and its uncommitted layers, uint8 (rows, columns); read only.
+        self.decoder_state, self.layers = self._parts.stream, self._parts.rows
         #: First eight bytes of the digest of model and windows, as in results.
         self.digest = int.from_bytes(self._parts.digest[:8], "little") >> 1
         parts, measured = self._parts, self._parts.measurements

@@ -21,6 +21,7 @@ from realtime.kernels.jit import interpreted
 from realtime.kernels.link import Link
 from realtime.kernels.ring import Ring
 from realtime.kernels.tap import Tap
+from realtime.latency import summary
 from realtime.protocol import wire
 from realtime.protocol.recording import Content
 from realtime.service.admission import measure_service_time
@@ -142,6 +143,22 @@ class Worker:
     def is_alive(self) -> bool:
         """Whether the thread is running."""
         return self._thread.is_alive()
+
+    def statistics(self) -> dict[str, Any]:
+        """Read counters and latencies, as a JSON object; the thread is not disturbed."""
+        session = self.session
+        slope, error = session.window_slope()
+        return {
+            "stream": session.stream,
+            "alive": self.is_alive,
+            "heartbeat_age_ns": self.heartbeat_age_ns(),
+            "service_ns_per_cycle": self.service_ns,
+            "counters": session.counters(),
+            "statuses": session.statuses(),
+            "faults": session.faults(),
+            "latencies_us": {name: _finite(summary(h)) for name, h in session.histograms().items()},
+            "window_slope_us_per_million_cycles": _finite({"value": slope, "error": error}),
+        }
 
     def begin(
         self,
@@ -367,3 +384,8 @@ class Worker:
             if self._hub is not None:
                 self._hub.expel(self._pair.domain)
             self._pair = None
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    """Replace infinity and NaN by None: JSON has neither."""
+    return {name: value if abs(value) < float("inf") else None for name, value in values.items()}

@@ -7,6 +7,7 @@ import pymatching
 import pytest
 
 from qec import RotatedSurfaceCode, memory_circuit, noise
+from tests.support.chance import sigmas
 
 # Detection fraction in per cent of SI1000 CZ memories with stim 1.16: strength -> distances 3, 5, 7.
 DETECTION_FRACTIONS = {
@@ -56,5 +57,5 @@ def test_logical_error_per_cycle(distance: int, reference: float) -> None:
     slope = (logs[0] - logs[1]) / 20
     epsilon = -math.expm1(-slope) / 2
     sigma = math.sqrt(sum(variances)) / 40
-    assert abs(epsilon - reference) < 3.5 * sigma + 0.05e-3
+    assert abs(epsilon - reference) < sigmas() * sigma + 0.05e-3
     assert sigma < 0.06 * reference

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from qec.statistics import Estimate, propagation
 from qec.statistics.crossing import crossing
+from tests.support.chance import FALSE_ALARM
 
 
 def _power_law(distance: int, strength: float, threshold: float, *, width: float = 0.02) -> Estimate:
@@ -38,8 +40,7 @@ def test_crossing_covers_the_truth() -> None:
             curves.append([propagation.from_log_sigma(v, 0.05) for v in values])
         found = crossing(strengths, *curves, seed=trial)
         covered += found is not None and found.low <= 1.4 <= found.high
-    # 57 of 60 on average; 50 or fewer has a chance below 1e-3.
-    assert covered > 50
+    assert binom.cdf(covered, 60, 0.95) > FALSE_ALARM  # 57 on average
 
 
 def test_slope_of_a_power_law() -> None:

@@ -21,6 +21,7 @@ _SHELL = {"mkdir", "cp", "export"}
 # Programs of other projects: Python code that prints the help of their command {0}.
 _HELP = {
     "stim": "import stim; stim.main(command_line_args=['help', {0!r}])",
+    "dask": "import sys; sys.argv = ['dask', {0!r}, '--help']; from dask.__main__ import main; main()",
     "sinter": "from sinter._command._main import main; main(command_line_args=[{0!r}, '--help'])",
 }
 
@@ -76,6 +77,9 @@ def check_line(line: str) -> None:
 
 
 def _check_command(words: Sequence[str]) -> None:
+    if words[0] == "srun":
+        first = next(number for number, word in enumerate(words) if number and not word.startswith("-"))
+        words = words[first:]
     program, rest = words[0].removeprefix(".venv/bin/"), list(words[1:])
     if program == "qec":
         assert rest[0] in cli.COMMANDS, rest[0]
@@ -84,7 +88,7 @@ def _check_command(words: Sequence[str]) -> None:
         command = [sys.executable, "-c", _HELP[program].format(rest[0])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         unknown = {word for word in rest if word.startswith("--")} - set(
-            re.findall(r"--\w+", done.stdout + done.stderr)
+            re.findall(r"--[\w-]+", done.stdout + done.stderr)
         )
         assert not unknown, unknown
     elif program in ("python", "python3"):

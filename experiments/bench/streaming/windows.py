@@ -43,6 +43,16 @@ class PyMatchingWindows:
         self._reach = model.longest_reach * model.num_columns
         self._graphs: dict[tuple[bool, int, bool], pymatching.Matching] = {}
 
+    @property
+    def num_columns(self) -> int:
+        """Detectors of a layer."""
+        return self._model.num_columns
+
+    @property
+    def num_observables(self) -> int:
+        """Observables of the model."""
+        return self._model.num_observables
+
     def decode(self, layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Decode a shot, uint8 (layers, columns); returns uint8 (observables,)."""
         num_layers, width = layers.shape[0], self._model.num_columns
@@ -51,16 +61,17 @@ class PyMatchingWindows:
         first = 0
         # The data readout's layer is decoded with the ending only.
         while self._model.bulk and num_layers - 1 - first >= self._window:
-            graph = self._graph(first, self._window, to_end=False)
+            graph = self.graph(first, self._window, to_end=False)
             found = graph.decode(rows[first * width : (first + self._window) * width])
             flips ^= found[: len(flips)]
             first += self._commit
             rows[first * width : first * width + self._reach] ^= found[len(flips) :]
-        graph = self._graph(first, num_layers - first, to_end=True)
+        graph = self.graph(first, num_layers - first, to_end=True)
         flips ^= graph.decode(rows[first * width :])[: len(flips)]
         return flips
 
-    def _graph(self, first: int, count: int, *, to_end: bool) -> pymatching.Matching:
+    def graph(self, first: int, count: int, *, to_end: bool) -> pymatching.Matching:
+        """Return the graph of `count` layers from layer `first` of a shot on, as in `decode`."""
         key = (first == 0, count, to_end)
         if key not in self._graphs:
             layer = first if not self._model.bulk or first == 0 else len(self._model.first)

@@ -3,13 +3,13 @@
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-import stim
-
+from experiments.cluster.pool import connect
 from experiments.common.preparation import compile_kernels
+from experiments.common.sampling import take_first_sample
 from experiments.common.terminal import Progress
 from experiments.common.workers import die_with_parent, interrupts_kept_from_workers
 from experiments.engine.preparation import compile_engines
@@ -27,15 +27,27 @@ class Runner:
         workers: processes; with 1 everything happens in this process.
         decoders: names of decoders to compile before several processes would do it at the same time.
         progress: where lines are shown.
+        cluster: address of a dask scheduler whose workers do the jobs that need no machine for themselves, as
+            `experiments.cluster.pool.connect` takes it.
+        kept: called when a job has its record.
     """
 
     def __init__(
-        self, *, records: RecordsFile, workers: int, decoders: Sequence[str], progress: Progress
+        self,
+        *,
+        records: RecordsFile,
+        workers: int,
+        decoders: Sequence[str],
+        progress: Progress,
+        cluster: str | None = None,
+        kept: Callable[[], None] | None = None,
     ) -> None:
+        self._cluster = cluster
         self._records = records
         self._workers = workers
         self._decoders = decoders
         self._progress = progress
+        self._kept = kept
         self._left: dict[str, Job] = {}
         self._done = 0.0
         self._name = ""
@@ -75,6 +87,8 @@ class Runner:
         self._records.add(job, record, seconds=seconds)
         del self._left[job.key]
         self._done += job.cost
+        if self._kept is not None:
+            self._kept()
         self._show()
 
     def _alone(self, job: Job) -> None:
@@ -86,7 +100,7 @@ class Runner:
     def _warm_up(self) -> None:
         if self._is_warm:
             return
-        _first_sample()
+        take_first_sample()
         compile_kernels("qec reproduce", self._decoders, progress=self._progress)
         compile_engines("qec reproduce", self._decoders, progress=self._progress)
         self._is_warm = True
@@ -95,12 +109,15 @@ class Runner:
         self._progress.show(f"{self._name}: {words}")
 
     def _share(self, jobs: Sequence[Job]) -> None:
+        # Long jobs first, so that no worker is left with one at the end.
+        queue = sorted(jobs, key=lambda job: -job.cost)
+        if self._cluster is not None:
+            self._share_on_cluster(queue, self._cluster)
+            return
         if self._workers == 1:
             for job in jobs:
                 self._keep(job, *timed(job))
             return
-        # Long jobs first, so that no worker is left with one at the end.
-        queue = sorted(jobs, key=lambda job: -job.cost)
         with _pool(min(self._workers, len(queue))) as pool:
             running: dict[Future[tuple[Record, float]], Job] = {pool.submit(timed, job): job for job in queue}
             try:
@@ -114,6 +131,22 @@ class Runner:
                 raise ValueError(
                     "a worker process ended before its job: killed, or out of memory; run the same command"
                 ) from None
+
+    def _share_on_cluster(self, jobs: Sequence[Job], address: str) -> None:
+        waiting = {job.key: job for job in jobs}
+        with connect(address, workers=self._workers) as pool:
+            for job in jobs:
+                pool.submit(_timed_by_key, job)
+            while waiting:
+                for key, record, seconds in pool.results(seconds=_WAKE_SECONDS):
+                    self._keep(waiting.pop(key), record, seconds)
+                self._show()
+
+
+def _timed_by_key(job: Job) -> tuple[str, Record, float]:
+    """Run a job on a worker of a cluster."""
+    take_first_sample()
+    return job.key, *timed(job)
 
 
 def timed(job: Job) -> tuple[Record, float]:
@@ -143,9 +176,4 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _start_worker() -> None:
     die_with_parent()
-    _first_sample()
-
-
-def _first_sample() -> None:
-    # stim's first sample of a process can hang if two threads make it at once.
-    stim.Circuit("X_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]").compile_detector_sampler(seed=0).sample(1)
+    take_first_sample()

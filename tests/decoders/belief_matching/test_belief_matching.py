@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import decoders
 import qec
 from decoders.kernels.jit import interpreted
+from tests.support.chance import sigmas
 from tests.support.small_models import all_shots, joint_probabilities, random_model
 
 
@@ -50,7 +51,7 @@ def test_as_few_errors_as_the_authors_package() -> None:
     theirs = (package.BeliefMatching(dem).decode_batch(events) != flips).any(axis=1)
     ours = wrong("belief-matching", dem, shots=3000)
     only_ours, only_theirs = (ours & ~theirs).sum(), (theirs & ~ours).sum()
-    assert only_ours <= only_theirs + 2 * np.sqrt(only_ours + only_theirs)
+    assert only_ours <= only_theirs + sigmas() * np.sqrt(only_ours + only_theirs)
 
 
 def test_an_error_of_four_detectors_is_seen_whole() -> None:
@@ -145,7 +146,7 @@ def test_repetition_codes_are_no_worse_than_with_plain_matching(distance: int, p
     ours, plain = wrong("belief-matching", dem, shots=40_000), wrong("mwpm", dem, shots=40_000)
     only_ours, only_plain = (ours & ~plain).sum(), (plain & ~ours).sum()
     assert plain.sum() > 500
-    assert only_ours <= only_plain + 2 * np.sqrt(only_ours + only_plain)
+    assert only_ours <= only_plain + sigmas() * np.sqrt(only_ours + only_plain)
 
 
 @pytest.mark.parametrize("max_sweeps", [1, 2, 5])

@@ -15,6 +15,7 @@ from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels.jit import kernel
 from decoders.matching.decoder import MWPM
 from qec import families
+from tests.support.chance import sigmas
 
 
 @kernel
@@ -257,7 +258,7 @@ def test_fewer_errors_on_other_codes(name: str, distance: int, p: float, shots: 
         theirs = (other.decode_batch(events, bit_packed=True) != flips).any(axis=1)
         only_ours, only_theirs = np.sum(ours & ~theirs), np.sum(theirs & ~ours)
         assert only_ours + only_theirs > 10
-        assert only_ours - only_theirs <= 2 * np.sqrt(only_ours + only_theirs)
+        assert only_ours - only_theirs <= sigmas() * np.sqrt(only_ours + only_theirs)
 
 
 def test_of_many_sizes() -> None:

@@ -15,6 +15,7 @@ import decoders
 from decoders.model import hyperedges
 from decoders.model.hyperedges import resolve_hyperedges
 from qec import families
+from tests.support.chance import sigmas
 
 Component = tuple[tuple[int, ...], int]
 
@@ -136,7 +137,7 @@ def test_surface_code_errors_are_those_of_stim() -> None:
             int(np.count_nonzero(a & ~b))
             for a, b in itertools.permutations([(own != flips), (other != flips)])
         )
-        assert only_own < only_other + 3 * math.sqrt(only_own + only_other)
+        assert only_own < only_other + sigmas(2) * math.sqrt(only_own + only_other)
         # Without the bridges a correlated decoder differs four times as often.
         assert only_own + only_other < {"mwpm": 300, "mwpm-correlated": 80}[name]
 

@@ -18,6 +18,7 @@ from decoders import ReweightedDecoder, SideInformation
 from decoders.reweighted.tagged_circuit import Channel
 from qec.families.erasure import with_erasure
 from qec.families.toric import toric_circuit
+from tests.support.chance import sigmas
 
 
 @st.composite
@@ -306,7 +307,7 @@ def test_gaussian_readout() -> None:
     wrong = outcomes != sent
     for low, high in itertools.pairwise([0, 0.05, 0.2, 0.35, 0.5]):
         here = (p >= low) & (p < high)
-        assert abs(wrong[here].mean() - p[here].mean()) < 4 * np.sqrt(p[here].mean() / here.sum())
+        assert abs(wrong[here].mean() - p[here].mean()) < sigmas(4) * np.sqrt(p[here].mean() / here.sum())
     assert decoders.classify_ratio([0, -np.inf, np.log(9)]).outcomes.tolist() == [False, False, True]
     assert np.allclose(decoders.classify_ratio([0, -np.inf, np.log(9)]).error_probability, [0.5, 0, 0.1])
     with pytest.raises(ValueError, match="deviation="):

@@ -21,6 +21,7 @@ from qec.families.lattice_surgery import lattice_surgery_circuit
 from qec.families.patch_growth import patch_growth_circuit
 from qec.families.stability import stability_circuit
 from qec.families.transversal_cnot import transversal_cnot_circuit
+from tests.support.chance import sigmas
 from tests.support.strategies import splits
 
 CIRCUITS: dict[str, Callable[[], stim.Circuit]] = {
@@ -89,7 +90,7 @@ def test_as_good_as_whole_shots(name: str, decoder: str) -> None:
     windows = (made.decode_batch(events) != flips).any(axis=1)
     differ = int((windows != whole).sum())
     assert differ < 0.02 * len(events)
-    assert windows.sum() <= 1.01 * whole.sum() + 2 * np.sqrt(differ)
+    assert windows.sum() <= 1.01 * whole.sum() + sigmas() * np.sqrt(differ)
 
 
 @pytest.mark.parametrize(

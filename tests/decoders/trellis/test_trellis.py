@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import decoders
 from decoders.kernels.jit import interpreted
 from decoders.trellis.decoder import Trellis
+from tests.support.chance import sigmas
 from tests.support.strategies import dems
 
 # Errors of one to four detectors, some decomposed, in two parts that share observables; one symptom twice.
@@ -333,5 +334,5 @@ def test_summed_gaps_predict_how_often_they_are_wrong() -> None:
             for k in range(9)
         )
 
-    assert worst(Trellis.from_dem(dem, gap=1e9)) < 3.5
+    assert worst(Trellis.from_dem(dem, gap=1e9)) < sigmas(9)
     assert worst(decoders.from_dem("mwpm", dem)) > 6

@@ -16,6 +16,7 @@ from tests.decoders.trellis.test_trellis import (
     number_of,
     untabulated,
 )
+from tests.support.chance import sigmas
 
 # A three-qubit repetition code; D0 to D2 herald erasures, nearly certain to be one of two parts.
 HERALDED = """
@@ -265,7 +266,7 @@ def test_a_colour_code() -> None:
     assert np.array_equal(decoder.decode_batch(events[::-1])[::-1], predictions)
     chance = 1 / (1 + np.exp(gaps[:, 0]))
     wrong = int((predictions != flips).sum())
-    assert abs(wrong - chance.sum()) < 4 * np.sqrt((chance * (1 - chance)).sum())
+    assert abs(wrong - chance.sum()) < sigmas() * np.sqrt((chance * (1 - chance)).sum())
     assert wrong < 0.4 * flips.sum()
 
 

@@ -80,6 +80,32 @@ def test_a_task_whose_worker_is_lost_runs_again_and_has_one_result() -> None:
     assert (workers.slots, workers.has_workers) == (1, False)
 
 
+class LostResult:
+    """A future whose result was on a worker that was lost."""
+
+    def __init__(self) -> None:
+        self._fetched = 0
+
+    def add_done_callback(self, call: Any) -> None:
+        call(self)
+
+    def result(self, timeout: float) -> int:
+        self._fetched += 1
+        if self._fetched < 3:
+            raise TimeoutError
+        return 7
+
+
+def test_a_result_that_is_lost_is_waited_for_without_blocking() -> None:
+    """Meanwhile lost workers are replaced: nobody else would compute it."""
+    client, refills = FakeClient(), []
+    client.submit = lambda *_, **__: LostResult()  # type: ignore[method-assign]
+    workers = pool.Pool(client, "here", refill=lambda: refills.append(1))
+    workers.submit(len, "abc")
+    assert list(workers.results(seconds=0.1)) == [7]
+    assert refills
+
+
 @pytest.mark.parametrize(
     ("outcomes", "words"),
     [

@@ -15,6 +15,7 @@ from experiments.common.points import Point
 from experiments.common.sampling import MemorySampler
 from qec.sampling import LeakageSampler
 from realtime.source.recording import read_recording
+from tests.support.chance import FALSE_ALARM
 
 _DEVICE = """\
 name = "{name}"
@@ -84,7 +85,7 @@ def test_a_sweep_simulates_leakage(
         assert row.shots >= shots
         assert row.discards == 0
         table = [[row.errors, row.shots - row.errors], [(e := counted(noise, shots=shots)), shots - e]]
-        assert fisher_exact(table).pvalue > 1e-4
+        assert fisher_exact(table).pvalue > FALSE_ALARM / 2
     assert rows["device:leaky"].errors > 3 * rows["device:tight"].errors
     # Samples of a leaking device are found again, and its rates keep them apart.
     assert cli.main(arguments) == 0

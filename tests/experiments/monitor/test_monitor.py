@@ -16,18 +16,11 @@ from rich.console import Console
 
 from experiments import cli
 from experiments.monitor.screen import decades, draw_screen
-from experiments.monitor.watch import NAMES, Sample, StreamSample, Watch, since
-from realtime.latency import Histogram
+from experiments.monitor.watch import Sample, Watch, since
 from realtime.service.client import Client, DaemonProcess
 from realtime.service.daemon import DaemonConfig
+from tests.support.live import BUSY, histogram, sample, stream
 from tests.support.loop_shots import circuit, untimed
-
-
-def histogram(*values_us: float, missing: int = 0) -> Histogram:
-    found = Histogram(missing=missing)
-    for value in values_us:
-        found.record(round(1000 * value))
-    return found
 
 
 def test_since_is_what_came_in_between() -> None:
@@ -48,50 +41,6 @@ def test_decades_count_every_latency_once() -> None:
     assert counts.sum() == 500
     places = np.clip(np.floor(4 * np.log10(values)).astype(int), 0, 23)
     assert np.abs(np.cumsum(counts) - np.cumsum(np.bincount(places, minlength=24))).max() <= 4  # 0.8 % apart
-
-
-def stream(number: int, **changes: Any) -> StreamSample:
-    names = (
-        "shots",
-        "shots_ok",
-        "cycles_decoded",
-        "frames",
-        "max_backlog",
-        "lost_frames",
-        "late_frames",
-        "future_frames",
-    )
-    counters = dict.fromkeys((*names, "foreign", "duplicates", "results_dropped"), 0)
-    values: dict[str, Any] = {
-        "number": number,
-        "state": "idle",
-        "load": 0.0,
-        "service_us": 0.31,
-        "counters": counters,
-        "statuses": {"OK": 0, "BACKLOG": 0},
-        "faults": {"CHECKSUM": 0},
-        "cycles_per_s": math.nan,
-        "total": {name: Histogram() for name in NAMES},
-        "recent": {name: Histogram() for name in NAMES},
-    }
-    return StreamSample(**values | {"counters": counters | changes.pop("counters", {})} | changes)
-
-
-def sample(*streams: StreamSample, time_ns: int = 0) -> Sample:
-    return Sample(time_ns=time_ns, boot="b", max_load=0.7, refused=0, streams=list(streams))
-
-
-BUSY = stream(
-    1,
-    state="connected",
-    load=0.34,
-    counters={"shots": 123_456, "shots_ok": 123_000, "max_backlog": 1_234_567, "lost_frames": 3},
-    statuses={"OK": 123_000, "BACKLOG": 456},
-    faults={"CHECKSUM": 7},
-    cycles_per_s=909_090.0,
-    total={name: histogram(7, 8, 120, missing=1) for name in NAMES},
-    recent={name: histogram(7, 8) for name in NAMES},
-)
 
 
 def drawn(history: list[Sample], width: int = 80) -> str:
@@ -212,7 +161,13 @@ def test_the_page_and_the_metrics_of_a_daemon(daemon: DaemonProcess) -> None:
         )  # nothing from elsewhere
         session = pull_session(url=page.rstrip("/"))
         titles = {figure.title.text for figure in session.document.select({"type": _figure_type()})}
-        assert {"decoded cycles per second", "shots by status", "load (cores)"} <= titles
+        assert {
+            "decoded cycles per second",
+            "shots by status",
+            "load of each stream's thread (cores)",
+            "detection fraction (%)",
+        } <= titles
+        assert "stream 1: detection fraction (%), 0 cycles" in titles
         bars = [dict(zip(s.data["name"], s.data["value"], strict=True)) for s in _bars(session.document)]
         assert any(shown.get("OK", 0) >= 3 for shown in bars)
         session.close()

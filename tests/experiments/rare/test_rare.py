@@ -8,7 +8,9 @@ import stim
 
 from experiments import cli
 from experiments.common.points import Point
+from experiments.rare import command
 from qec.statistics import per_shot
+from tests.support.inline_pool import inline_pool
 
 _QUICK = ["rare", "--noise", "uniform", "--population", "32", "--decoder", "mwpm"]
 
@@ -18,7 +20,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_table_file_and_continuation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_file_and_continuation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "rare.csv"
     quick = [*_QUICK, "--distances", "3", "--rounds", "2", "--out", str(out)]
     assert cli.main([*quick, "--p", "0.0005", "--threads", "2"]) == 0
@@ -31,6 +35,11 @@ def test_table_file_and_continuation(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert probability == pytest.approx(sum(values) / 16, rel=1e-4)
     assert float(first["low"]) < probability < float(first["high"])
     assert per_shot(epsilon=float(first["epsilon"]), cycles=2) == pytest.approx(probability, rel=1e-4)
+    # The workers of a cluster make the same estimates, in any order.
+    monkeypatch.setattr(command, "connect", inline_pool)
+    shared = tmp_path / "shared.csv"
+    assert cli.main([*quick, "--p", "0.0005", "--cluster", "x", "--out", str(shared)]) == 0
+    assert rows_of(shared)[0]["estimates"] == first["estimates"]
     # The first memory is not measured again; a half-written line is.
     out.write_text(out.read_text() + ",surface,uniform,0.02,3,2,z,mwpm,1,dir")
     assert cli.main([*quick, "--p", "0.0005", "0.02"]) == 0

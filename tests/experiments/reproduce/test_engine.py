@@ -17,7 +17,7 @@ from experiments.common.terminal import Progress
 from experiments.plotting import figures
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce import command, publish, registry
-from experiments.reproduce.engine import published, report
+from experiments.reproduce.engine import published, report, runner
 from experiments.reproduce.engine.figure import (
     Job,
     Picture,
@@ -34,6 +34,7 @@ from experiments.reproduce.engine.runner import Runner
 from experiments.reproduce.work import counting
 from qec.resources import data_path
 from qec.statistics import Estimate
+from tests.support.inline_pool import inline_pool
 
 PNG = bytes.fromhex("89504e470d0a1a0a") + b"not a real picture"
 calls: list[int] = []
@@ -93,6 +94,16 @@ def test_jobs_are_done_once(tmp_path: Path) -> None:
     assert sorted(calls) == [2, 3, 5]
     assert job(2).key == Job(work=square, arguments={"number": 2}, cost=9.0).key
     assert len({job(2).key, job(3).key, job(2, stop).key}) == 3
+
+
+def test_jobs_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "connect", inline_pool)
+    with RecordsFile(tmp_path) as records, Progress(period=0.0) as progress:
+        one = Runner(records=records, workers=2, decoders=["pymatching"], progress=progress, cluster="x")
+        one.expect([job(2), job(3)])
+        one.run("toy", [job(2), job(3)])
+    assert [r["square"] for r in run_jobs(tmp_path, [job(2), job(3)])] == [4, 9]
+    assert sorted(calls) == [2, 3]
 
 
 def test_a_stop_keeps_what_is_done(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from experiments.reproduce.figures import budget, injection, memory, realtime, s
 from experiments.reproduce.work import chips, counting, drift, expected, lifetimes
 from qec import RotatedSurfaceCode, memory_circuit, noise
 from qec.statistics import Estimate, propagation
+from tests.support.chance import sigmas
 
 SETTINGS = Settings(quick=True, seed=1, workers=1, decoders=("pymatching",))
 
@@ -102,7 +103,7 @@ def test_firing_rates_of_a_chip_are_what_is_sampled() -> None:
     shots = 40_000
     found = circuit.compile_detector_sampler(seed=5).sample(shots).mean(axis=0)
     sigma = np.sqrt(rates * (1 - rates) / shots)
-    assert np.abs((found - rates) / sigma).max() < 4.5
+    assert np.abs((found - rates) / sigma).max() < sigmas(rates.size)
     assert expected.steady_fraction(circuit) == pytest.approx(rates[4 + 8 : -12].mean(), rel=0.02)
     with pytest.raises(ValueError, match="at least 4 cycles"):
         expected.steady_fraction(chips.circuit(chips.CHIP_72, distance=3, patch=1, basis="x", cycles=2))

@@ -14,6 +14,7 @@ from experiments.reproduce.work.chain_record import ChainRecord
 from experiments.reproduce.work.chain_scan import FoundBurst
 from qec.sampling import Burst, DetectorSampler
 from qec.statistics import Estimate
+from tests.support.chance import sigmas
 
 SETTINGS = Settings(quick=True, seed=1, workers=2, decoders=("mwpm",))
 
@@ -102,7 +103,7 @@ def test_the_threshold_bounds_false_alarms() -> None:
     for count in (5, 10, 15, 20):
         met = (seen >= count).mean()
         bound = chances[count:].sum()
-        assert met - 4 * np.sqrt(met / 4000) <= bound
+        assert met - sigmas(4) * np.sqrt(met / 4000) <= bound
     least, expected = chain_scan.threshold(
         errors, num_checks=8, cycles=20, checks=4, windows=1e6, false_alarms=0.01
     )

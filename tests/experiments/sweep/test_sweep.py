@@ -14,6 +14,7 @@ from scipy.stats import fisher_exact
 
 from experiments import cli
 from experiments.sweep import command, counts
+from tests.support.chance import FALSE_ALARM
 
 _GRID = ["--distances", "3", "5", "7", "--p", "0.002", "0.003", "0.004", "--rounds", "5", "--bases", "z"]
 
@@ -96,7 +97,7 @@ def test_interrupted_and_resumed_gives_the_totals_of_one_run(tmp_path: Path) -> 
         assert row.json_metadata == other.json_metadata
         # The shots are not the same ones; their error rates must be.
         table = [[row.errors, row.shots - row.errors], [other.errors, other.shots - other.errors]]
-        assert fisher_exact(table).pvalue > 1e-7
+        assert fisher_exact(table).pvalue > FALSE_ALARM / len(first)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

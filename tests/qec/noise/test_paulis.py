@@ -20,6 +20,7 @@ from qec.noise import Channel, NoiseModel
 from qec.noise.channel import KINDS
 from qec.noise.paulis import PAULIS
 from realtime.source.playlist import Playlist
+from tests.support.chance import sigmas
 
 PAULI_KINDS = [kind for kind in KINDS if KINDS[kind].has_paulis]
 CODES = [RotatedSurfaceCode(3, variant="zxxz"), RepetitionCode(3, gates="cx")]
@@ -218,7 +219,7 @@ def test_every_decoder_decodes_biased_noise(name: str) -> None:
     reference = (pymatching.Matching.from_detector_error_model(dem).decode_batch(events) != flips).sum()
     wrong = (decoders.from_dem(name, dem).decode_batch(events) != flips).sum()
     assert 0 < reference < 200
-    assert wrong <= reference + 2 * np.sqrt(reference)
+    assert wrong <= reference + sigmas() * np.sqrt(2 * reference)
 
 
 def test_files_of_biased_circuits_have_a_model(tmp_path: Path) -> None:

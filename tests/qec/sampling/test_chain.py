@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from qec import RepetitionCode, memory_circuit, patch_detectors
 from qec.noise import uniform
 from qec.sampling import Burst, BurstModel, ChainShots, DetectorSampler
+from tests.support.chance import assert_binomial, assert_equal_counts, sigmas
 
 CHAIN = RepetitionCode(9, gates="cx")
 ROUNDS = 13
@@ -49,10 +50,7 @@ def test_the_model_of_a_sub_chain_gives_its_events(first: int) -> None:
         )
         for e, f in ((cut, cut_flips), (alone, alone_flips))
     )
-    both = np.stack([x.T @ x / shots for x in (a, b)])
-    mean = both.mean(axis=0)
-    z = (both[0] - both[1]) / np.sqrt(2 * np.maximum(mean, 1e-5) * (1 - mean) / shots)
-    assert np.abs(z).max() < 5
+    assert_equal_counts(a.T @ a, b.T @ b)
 
 
 def test_the_whole_chain_is_a_sub_chain_of_itself() -> None:
@@ -100,7 +98,7 @@ def test_a_burst_raises_the_events_as_it_should() -> None:
         SHOTS.add_bursts(events, flips, bursts=[BURST], first_shot=0, seed=seed, longest=5.0)
         totals += layers_of(events, SHOTS).reshape(-1, 8)
     assert not totals[:14].any()  # the first shot is over before the onset
-    found = totals[14:] / num_shots
+    rates = np.zeros((ROUNDS + 1, 8))
 
     def rate(cycle: int, place: float) -> float:
         now = ROUNDS + cycle
@@ -119,9 +117,8 @@ def test_a_burst_raises_the_events_as_it_should() -> None:
                 (layer - 1, check + 0.5),
             ):
                 odd *= 1 - 2 * rate(cycle, place)
-            expected = (1 - odd) / 2
-            sigma = np.sqrt(max(expected * (1 - expected), 1e-6) / num_shots)
-            assert abs(found[layer, check] - expected) < 5 * sigma
+            rates[layer, check] = (1 - odd) / 2
+    assert_binomial(totals[14:], num_shots, rates)
 
 
 def test_a_burst_flips_the_observable_with_the_last_qubit() -> None:
@@ -150,8 +147,8 @@ def test_bursts_do_not_change_what_else_happens() -> None:
 def test_bursts_come_as_a_poisson_process() -> None:
     model = BurstModel(rate=1e-4)
     numbers = [len(model.bursts(cycles=100_000, num_data=29, seed=seed)) for seed in range(300)]
-    assert abs(np.mean(numbers) - 10) < 4 * np.sqrt(10 / 300)
-    assert 0.7 < np.var(numbers) / 10 < 1.35
+    assert abs(np.mean(numbers) - 10) < sigmas() * np.sqrt(10 / 300)
+    assert 0.6 < np.var(numbers) / 10 < 1.5
     long, short = (model.bursts(cycles=cycles, num_data=29, seed=1) for cycles in (100_000, 50_000))
     assert short == [burst for burst in long if burst.onset < 50_000]
     assert all(364 <= burst.decay <= 636 and burst.peak <= 0.5 for burst in long)

@@ -9,6 +9,7 @@ from qec import RepetitionCode, RotatedSurfaceCode, memory_circuit
 from qec.noise import Channel, Decoherence, Durations, NoiseModel, si1000, uniform
 from qec.noise.paulis import PAULIS
 from qec.sampling import LeakageModel, LeakageSampler
+from tests.support.chance import assert_binomial, assert_equal_counts, sigmas
 
 
 def bits(packed: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
@@ -54,10 +55,7 @@ def test_without_leakage_it_is_stim(circuit: stim.Circuit) -> None:
     a = np.hstack([bits(ours.events, circuit.num_detectors), bits(ours.flips, circuit.num_observables)])
     theirs = circuit.compile_detector_sampler(seed=3).sample(shots, append_observables=True)
     b = theirs.astype(np.float32)
-    both = np.stack([x.T @ x / shots for x in (a, b)])
-    mean = both.mean(axis=0)
-    z = (both[0] - both[1]) / np.sqrt(2 * np.maximum(mean, 1e-5) * (1 - mean) / shots)
-    assert np.abs(z).max() < 5
+    assert_equal_counts(a.T @ a, b.T @ b)
     assert not ours.population.any()
     assert len(ours.population) == 4 + (circuit.num_detectors == 18)
 
@@ -88,7 +86,7 @@ def test_population_follows_heating_decay_and_removal() -> None:
         for _ in range(11):
             stays = expected[-1] * (1 - decay) * (1 - removal)
             expected.append(stays + 0.1 * (1 - expected[-1]))
-        assert np.abs(found - expected).max() < 5 * np.sqrt(0.25 / shots)
+        assert np.abs(found - expected).max() < sigmas(3 * found.size) * np.sqrt(0.25 / shots)
 
 
 def test_a_leaked_qubit_is_read_at_random_or_as_one() -> None:
@@ -186,11 +184,13 @@ def test_every_pauli_of_a_channel_has_its_probability(channel: str, wanted: dict
     )
     shots = 40_000
     found = sampled(text, shots=shots).astype(bool)
+    seen = []
     for first in "_XYZ":
         for second in "_XYZ":
             wants = [first in "YZ", second in "YZ", first in "XY", second in "XY"]
             p = wanted.get(first + second, 1 - sum(wanted.values()) if first + second == "__" else 0.0)
-            assert abs((found == wants).all(axis=1).mean() - p) <= 5 * np.sqrt(p * (1 - p) / shots)
+            seen.append(((found == wants).all(axis=1).sum(), p))
+    assert_binomial([count for count, _ in seen], shots, [p for _, p in seen])
 
 
 def test_rates_of_cycles_need_tags() -> None:

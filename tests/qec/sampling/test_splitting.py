@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qec import RepetitionCode, memory_circuit
 from qec.noise import phenomenological
 from qec.sampling.splitting import Splitting
+from tests.support.chance import student_sigmas
 
 Packed = NDArray[np.uint8]
 SMALL = memory_circuit(
@@ -55,7 +56,7 @@ def test_the_probability_of_a_small_memory() -> None:
     found = [splitting.estimate(top=20, shots=2000, seed=seed).probability for seed in range(12)]
     spread = np.std(found, ddof=1) / math.sqrt(len(found))
     assert spread < 0.1 * truth
-    assert abs(np.mean(found) - truth) < 4 * spread
+    assert abs(np.mean(found) - truth) < student_sigmas(len(found)) * spread
 
 
 def test_poor_mixing_costs_spread_but_not_the_mean() -> None:
@@ -64,7 +65,7 @@ def test_poor_mixing_costs_spread_but_not_the_mean() -> None:
     splitting = Splitting(dem=SMALL, fails=judge(SMALL), population=50, proposals=0.3)
     found = [splitting.estimate(top=20, shots=1000, seed=seed).probability for seed in range(60)]
     spread = np.std(found, ddof=1) / math.sqrt(len(found))
-    assert abs(np.mean(found) - truth) < 4 * spread
+    assert abs(np.mean(found) - truth) < student_sigmas(len(found)) * spread
 
 
 def test_a_few_moves() -> None:

@@ -7,9 +7,10 @@ import decoders
 from realtime.programs import library
 from realtime.programs.kernels.records import End
 from realtime.programs.layers import PatchLayers
+from realtime.programs.patches import PatchModel
 from realtime.programs.program import Program
 from realtime.programs.run import ProgramRun, RunSettings, run_program
-from tests.support.programs import patch_model
+from tests.support.programs import patch_circuits, patch_model
 
 MEMORY = Program.parse(library.feed_forward_memory(cycles=3))
 
@@ -31,7 +32,7 @@ def test_outcomes_are_those_of_an_offline_decoder_and_as_often_wrong_as_in_stim(
     same, checked = run.check(patch_model().make_decoder(), most=400)
     assert same == checked == 400
     # The ancilla lives for 4 cycles: three, and the one in which it is measured.
-    circuit = patch_model().readouts[0].copy()
+    circuit = patch_circuits()[1]
     ancilla = run.lives["outcome"] == 0
     assert set(run.lives["cycles"][ancilla]) == {4}
     shorter = type(circuit)(str(circuit).replace("REPEAT 11", "REPEAT 3"))
@@ -112,7 +113,8 @@ def test_settings_and_circuits_that_do_not_fit_are_refused() -> None:
         RunSettings(delay_ns=-1)
     with pytest.raises(ValueError, match="shots=0"):
         simulate(shots=0)
-    this, other = patch_model(), patch_model(p=0.002)
-    models = this.make_decoder().models
+    idle, *readouts = patch_circuits(p=0.002)
     with pytest.raises(ValueError, match="circuits differ"):
-        PatchLayers.from_circuits(this.idle, other.readouts, models=models)
+        PatchLayers.from_circuits(patch_circuits()[0], readouts, models=patch_model().models)
+    with pytest.raises(ValueError, match="1 readouts: give the circuits of the readouts in z and in x"):
+        PatchModel.from_circuits(idle, readouts[:1])

@@ -10,6 +10,7 @@ from decoders import StreamingDecoder
 from decoders.streaming.layers import LayeredModel
 from realtime.in_process import InProcessLoop
 from realtime.service.admission import MOST_LOAD, Admission, measure_service_time
+from tests.support.chance import sigmas
 from tests.support.compilations import compiled, forget
 from tests.support.loop_shots import circuit
 from tests.support.streams import compiled_only
@@ -106,7 +107,7 @@ def test_typical_rows_are_drawn_from_the_model() -> None:
     ):
         mine, real = found(ours), found(theirs)
         error = np.sqrt((real * (1 - real) + mine * (1 - mine)) / 3000) + 1e-9
-        assert np.abs((mine - real) / np.maximum(error, 1e-4)).max() < 6
+        assert np.abs((mine - real) / np.maximum(error, 1e-4)).max() < sigmas(2 * mine.size)
     assert decoder.typical_rows(100, seed=1).shape == (101, decoder.stabilizers.shape[0])
     np.testing.assert_array_equal(decoder.typical_rows(50, seed=2), decoder.typical_rows(50, seed=2))
     with pytest.raises(ValueError, match="layers"):

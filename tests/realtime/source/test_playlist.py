@@ -15,6 +15,7 @@ from qec import noise
 from realtime.source import simulation
 from realtime.source.playlist import Playlist
 from realtime.source.simulation import sample_events
+from tests.support.chance import sigmas
 from tests.support.streams import alternating
 
 
@@ -78,8 +79,8 @@ def test_portions_have_the_statistics_of_the_whole_circuit(monkeypatch: pytest.M
         wrong = (predictions != shots.observable_flips).any(axis=1)
         found.append((bits.mean(axis=0), (bits[:, 1:] * bits[:, :-1]).mean(axis=0), wrong.mean()))
     for ours_mean, theirs_mean in zip(*found, strict=True):
-        spread = np.sqrt(2 * np.maximum(theirs_mean, 1 / num_shots) / num_shots)
-        assert (np.abs(ours_mean - theirs_mean) < 5 * spread).all()
+        spread = np.sqrt(2 * np.maximum(theirs_mean, 10 / num_shots) / num_shots)
+        assert (np.abs(ours_mean - theirs_mean) < sigmas(3 * np.size(spread)) * spread).all()
     assert found[0][0].shape == (cycles, 8)
 
 

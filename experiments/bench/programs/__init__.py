@@ -1,0 +1,1 @@
+"""Benchmark of programs with feed-forward: reaction time, backlog, chains of decisions."""

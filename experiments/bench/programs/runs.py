@@ -1,0 +1,126 @@
+"""Runs of the benchmark of programs: a memory, slow decoders, chains of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from experiments.bench.programs.pymatching_server import PyMatchingServer
+from experiments.loop.programs import Measured, measure
+from realtime.programs import library
+from realtime.programs.kernels.records import End
+from realtime.programs.patches import PatchModel
+from realtime.programs.program import Program
+from realtime.programs.run import ProgramSource, RunSettings, run_program
+
+Say = Callable[[str], None]
+# Waits of more cycles mean that a decoder does not keep up.
+_LONGEST_WAIT = 20_000
+# On a machine that other programs use, only short runs may be undisturbed: their number, and how many times
+# shorter they are.
+_ATTEMPTS, _SHORTER = 40, 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run, with what distinguishes it.
+
+    Attributes:
+        part: "memory", "slow", "pymatching" or "chain".
+        clock: "real" or "simulated".
+        service_ns: of the decoder for a cycle, as set; 0: what it takes.
+        delay_ns: added to every answer.
+        decisions: of a shot.
+        found: the results.
+    """
+
+    part: str
+    clock: str
+    service_ns: int = 0
+    delay_ns: int = 0
+    decisions: int = 1
+    found: Measured
+
+
+def memory_runs(
+    model: PatchModel, *, settings: RunSettings, shots: int, cycles: int, say: Say
+) -> Iterator[Row]:
+    """Run the feed-forward memory with the compiled decoder, on the simulated and on the real clock."""
+    program = Program.parse(library.feed_forward_memory(cycles=cycles))
+    say("feed-forward memory, simulated clock")
+    run = run_program(program, model=model, settings=replace(settings, simulated=True), shots=shots)
+    yield Row(part="memory", clock="simulated", found=measure("compiled, simulated clock", run, model))
+    say("feed-forward memory, real clock")
+    run = run_program(program, model=model, settings=settings, shots=shots)
+    yield Row(part="memory", clock="real", found=measure("compiled, real clock", run, model))
+    if run.end != End.DONE:
+        yield from _attempts(program, model, settings=settings, shots=max(1, shots // _SHORTER), say=say)
+
+
+def _attempts(
+    program: Program, model: PatchModel, *, settings: RunSettings, shots: int, say: Say
+) -> Iterator[Row]:
+    """Run a program for a short time again and again; the quickest complete run, if there is one."""
+    complete = []
+    for attempt in range(_ATTEMPTS):
+        say(f"{shots} shots, real clock, attempt {attempt + 1} of {_ATTEMPTS}")
+        pace = replace(settings, seed=settings.seed + 1 + attempt)
+        run = run_program(program, model=model, settings=pace, shots=shots)
+        if run.end == End.DONE:
+            complete.append(run)
+    if complete:
+        best = min(complete, key=lambda one: float(one.reaction_ns().mean()))
+        name = f"real clock, quickest of {_ATTEMPTS} ({len(complete)} complete)"
+        yield Row(part="memory", clock="real", found=measure(name, best, model))
+
+
+def slow_runs(
+    model: PatchModel,
+    *,
+    settings: RunSettings,
+    shots: int,
+    cycles: int,
+    services_ns: Sequence[int],
+    say: Say,
+) -> Iterator[Row]:
+    """Run the feed-forward memory with decoders of a fixed time for a cycle, on the simulated clock."""
+    program = Program.parse(library.feed_forward_memory(cycles=cycles))
+    for service in services_ns:
+        say(f"decoder of {service} ns for a cycle")
+        pace = replace(settings, simulated=True, service_ns=service, longest_wait=_LONGEST_WAIT)
+        run = run_program(program, model=model, settings=pace, shots=shots)
+        found = measure(f"{service} ns a cycle, simulated clock", run, model)
+        yield Row(part="slow", clock="simulated", service_ns=service, found=found)
+
+
+def pymatching_run(
+    model: PatchModel, *, settings: RunSettings, shots: int, cycles: int, say: Say
+) -> Iterator[Row]:
+    """Run the feed-forward memory with PyMatching in windows, on the real clock."""
+    say("PyMatching in windows")
+    program = Program.parse(library.feed_forward_memory(cycles=cycles))
+    pace = replace(settings, longest_wait=_LONGEST_WAIT)
+    with PyMatchingServer(model, patches=len(program.patches)) as server:
+        run = ProgramSource(program, model=model, settings=pace, server=server, shots=shots).play()
+    yield Row(part="pymatching", clock="real", found=measure("PyMatching in windows, real clock", run, model))
+
+
+def chain_runs(
+    model: PatchModel,
+    *,
+    settings: RunSettings,
+    shots: int,
+    cycles: int,
+    lengths: Sequence[int],
+    delays_ns: Sequence[int],
+    say: Say,
+) -> Iterator[Row]:
+    """Run chains of decisions for several lengths and artificial delays, on the simulated clock."""
+    for delay in delays_ns:
+        for length in lengths:
+            say(f"chain of {length} decisions, answers {delay / 1000:g} us later")
+            program = Program.parse(library.decision_chain(decisions=length, cycles=cycles))
+            pace = replace(settings, simulated=True, delay_ns=delay)
+            run = run_program(program, model=model, settings=pace, shots=shots)
+            found = measure(f"{length} decisions, +{delay / 1000:g} us", run, model)
+            yield Row(part="chain", clock="simulated", delay_ns=delay, decisions=length, found=found)

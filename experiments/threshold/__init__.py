@@ -1,0 +1,1 @@
+"""`qec threshold`: thresholds by finite-size scaling."""

@@ -1,0 +1,60 @@
+"""`qec realtime --program`: tables, JSON, exit codes and refusals."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import cli
+from realtime.programs import library
+
+_SIMULATED = ["--clock", "simulated", "--distance", "3"]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    path = tmp_path / "memory.jsonl"
+    path.write_text(library.feed_forward_memory(cycles=3))
+    return str(path)
+
+
+def test_a_program_is_run_and_reported(
+    program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    options = ["--service", "500ns", "--delay", "10us", "--shots", "40", "--json", str(file)]
+    assert cli.main(["realtime", "--program", program, *_SIMULATED, *options]) == 0
+    printed = capsys.readouterr().out
+    for word in ("feed-forward memory", "simulated clock", "reaction", "80 of 80"):
+        assert word in printed
+    (run,) = json.loads(file.read_text())["runs"]
+    assert (run["end"], run["shots"], run["decisions"], run["same"]) == ("DONE", 40, 40, 80)
+    # The delay is ten cycles or more.
+    assert run["reaction_us"]["mean"] > 10 > run["answer_us"]["mean"] > 0
+    assert run["idle_mean"] >= 9
+
+
+def test_a_decoder_that_does_not_keep_up_is_reported(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["realtime", "--program", program, *_SIMULATED, "--service", "3us"]) == 1
+    assert "The decoder did not keep up" in capsys.readouterr().out
+
+
+def test_bad_programs_and_noise_with_leakage_are_refused_in_one_line(
+    program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"program": "p", "version": 1, "patches": ["a"]}\n{"do": "jump"}\n')
+    example = (Path(__file__).parents[3] / "data/devices/example.toml").read_text()
+    leaky = tmp_path / "leaky.toml"
+    leaky.write_text(f"{example}\n[leakage]\ncz = 0.001\n")
+    for arguments, message in (
+        (["--program", str(bad)], "line 2: field \"do\": 'jump': choose from"),
+        (["--program", str(tmp_path / "none.jsonl")], "none.jsonl"),
+        (["--program", program, "--noise", f"device:{leaky}"], "leakage cannot be drawn layer by layer"),
+    ):
+        assert cli.main(["realtime", *arguments, *_SIMULATED]) != 0
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
