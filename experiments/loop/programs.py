@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import stim
 from numpy.typing import NDArray
 
 from experiments.common.numbers import estimate, number
@@ -28,6 +29,28 @@ _STRETCH = 500
 MOST_CHECKED = 20_000
 
 
+def patch_circuits(distance: int, *, noise_name: str, p: float | None) -> tuple[stim.Circuit, ...]:
+    """Make the circuits of a patch of the rotated surface code (ZXXZ): without readout, in z and in x.
+
+    Args:
+        distance: of the code.
+        noise_name, p: noise model and its strength.
+
+    Raises:
+        ValueError: an unknown noise model, or noise with leakage.
+    """
+    point = Point(CODE, "cz", distance, _MODEL_CYCLES, "z", noise_name, p)
+    if point.leakage is not None:
+        raise ValueError(
+            f"--noise {noise_name}: leakage cannot be drawn layer by layer: use a noise model without leakage"
+        )
+    code, model = codes.code_by_name(CODE, distance, gates="cz"), noise.by_name(noise_name, p)
+    return tuple(
+        entangled_memory_circuit(code, rounds=_MODEL_CYCLES, readout=readout, noise=model)
+        for readout in (None, "z", "x")
+    )
+
+
 def patch_model(
     distance: int,
     *,
@@ -37,27 +60,9 @@ def patch_model(
     commit: int | None = None,
     buffer: int | None = None,
 ) -> PatchModel:
-    """Make the model of a patch of the rotated surface code (ZXXZ).
-
-    Args:
-        distance: of the code.
-        noise_name, p: noise model and its strength.
-        decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
-
-    Raises:
-        ValueError: an unknown noise model or decoder, or noise with leakage.
-    """
-    point = Point(CODE, "cz", distance, _MODEL_CYCLES, "z", noise_name, p)
-    if point.leakage is not None:
-        raise ValueError(
-            f"--noise {noise_name}: leakage cannot be drawn layer by layer: use a noise model without leakage"
-        )
-    code, model = codes.code_by_name(CODE, distance, gates="cz"), noise.by_name(noise_name, p)
-    idle, z, x = (
-        entangled_memory_circuit(code, rounds=_MODEL_CYCLES, readout=readout, noise=model)
-        for readout in (None, "z", "x")
-    )
-    return PatchModel.from_circuits(idle, (z, x), decoder=decoder, commit=commit, buffer=buffer)
+    """Make the model of a patch; see `patch_circuits` and `StreamingDecoder.from_circuit`."""
+    idle, *readouts = patch_circuits(distance, noise_name=noise_name, p=p)
+    return PatchModel.from_circuits(idle, readouts, decoder=decoder, commit=commit, buffer=buffer)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ MAGIC = b"QECF"
 VERSION = 1
 #: Version of control messages and connections, for hello.
 PROTOCOL = 2
+#: Version of the messages for programs, see the control message `open`.
+PROGRAM_PROTOCOL = 1
 MAX_CYCLES = 64
 #: Bytes of the largest message; sockets refuse larger ones.
 MAX_MESSAGE = 65536
