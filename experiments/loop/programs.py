@@ -25,8 +25,6 @@ from realtime.programs.run import ProgramRun
 _MODEL_CYCLES = 12
 # Decisions in a row that are compared with others, to find when the machine was least disturbed.
 _STRETCH = 500
-#: Lives that are decoded again offline.
-MOST_CHECKED = 20_000
 
 
 def patch_circuits(distance: int, *, noise_name: str, p: float | None) -> tuple[stim.Circuit, ...]:
@@ -160,7 +158,7 @@ class Measured:
 
 def measure(name: str, run: ProgramRun, model: PatchModel) -> Measured:
     """Check a run against an offline decoder."""
-    same, checked = run.check(model.make_decoder(), most=MOST_CHECKED)
+    same, checked = run.check(model.make_decoder())
     return Measured(name=name, run=run, same=same, checked=checked)
 
 
