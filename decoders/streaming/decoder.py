@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from typing import Self
@@ -15,12 +14,14 @@ from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph, read_only
 from decoders.model.hyperedges import Hyperedges
+from decoders.streaming.digests import windows_digest
 from decoders.streaming.frames import FrameReader, Kind
 from decoders.streaming.kernels import stream
 from decoders.streaming.kernels.layout import STREAM
 from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.parts import StreamParts
+from decoders.streaming.quick_push import LAST_STATUS, STATUS_BITS, QuickPush
 from decoders.streaming.schedule import Schedule, WindowGraphs, num_windows
 from decoders.streaming.windows import WindowPlan
 
@@ -224,6 +225,16 @@ class StreamingDecoder:
         Raises:
             ValueError: a frame of the wrong shape, or a call after `finish`. The decoder remains usable.
         """
+        if kind == "events" and self._repeats and not self._finished:
+            found = self._quick.push(frame, bit_packed=bit_packed)
+            if found >= 0:
+                self._reader.takes_events(found >> STATUS_BITS)
+                status = found & LAST_STATUS
+                if status == layout.OK:
+                    return self._flips()
+                self._check(status)
+                self._work.grow()
+                frame = frame[found >> STATUS_BITS :]  # type: ignore[index]
         if self._finished:
             raise ValueError("push after finish: call reset to start the next shot")
         rows = self._reader.check(frame, bit_packed=bit_packed, kind=kind)
@@ -348,6 +359,7 @@ class StreamingDecoder:
         ):  # the shortest shot that ends with equally many uncommitted layers
             cycles = self._plan.window + (cycles - self._plan.window) % self._plan.commit
         self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
+        self.push(np.zeros((0, self._model.num_columns), dtype=np.bool_))  # not by QuickPush
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
         self.reset()
 
@@ -397,26 +409,12 @@ class StreamingDecoder:
             num_columns=model.num_columns,
             measurements=self._reader.measurements,
             num_readouts=1,
-            digest=self._digest(),
+            digest=windows_digest(model, plan),
         )
 
     def search_graphs(self) -> list[SearchGraph]:
         """Return the graphs of all windows and endings that were cut so far."""
         return [*self._schedule.graphs, *self._endings.values()]
-
-    def _digest(self) -> bytes:
-        """Compute a digest of model and windows, equal for memories that differ only in their length."""
-        model, plan = self._model, self._plan
-        name = "mwpm" if model.implied is None else "mwpm-correlated"
-        regions = f"WindowPlan(commit={plan.commit}, buffer={plan.buffer})"
-        if plan.fixed:
-            regions += f" {model.stretches}"
-        digest = hashlib.sha256(f"{name} {regions} {self.num_observables}".encode())
-        digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
-        for edges in model.edges if plan.fixed else (*model.first, *model.bulk, *model.last):
-            for name in ("column", "later", "other", "weight", "observables"):
-                digest.update(getattr(edges, name).tobytes())
-        return digest.digest()
 
     def _start(self) -> None:
         """Allocate all memory that shots write to."""
@@ -447,10 +445,12 @@ class StreamingDecoder:
             flip_bytes=flip_bytes,
         )
         self._record = self._pools.record
-        self._last_packed = self._pools.arrays["flips"].tobytes()
+        self._committed = self._pools.arrays["flips"]
+        self._last_packed = self._committed.tobytes()
         self._unpacked = np.zeros(model.num_observables, dtype=np.bool_)
         self._graphs = self._schedule.records()
         self._work = SecondWorkspace(*windows, *endings)
+        self._quick = QuickPush(self._record, self._graphs, self._work.record, num_columns=model.num_columns)
         self._finished = False
 
     def _ending(self, first_layer: int, count: int) -> SearchGraph:
@@ -478,10 +478,9 @@ class StreamingDecoder:
         return num_windows(self._plan, num_layers) * self._plan.commit if self._schedule.graphs else 0
 
     def _flips(self) -> NDArray[np.bool_]:
-        committed = self._pools.arrays["flips"]
-        packed = committed.tobytes()
+        packed = self._committed.tobytes()
         if packed != self._last_packed:  # most frames complete no window; unpacking takes a cycle's time
-            bits = np.unpackbits(committed, count=self._model.num_observables, bitorder="little")
+            bits = np.unpackbits(self._committed, count=self._model.num_observables, bitorder="little")
             self._last_packed, self._unpacked = packed, bits.view(np.bool_)
         return self._unpacked.copy()
 

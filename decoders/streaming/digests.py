@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from decoders.streaming.layers import LayeredModel
+from decoders.streaming.windows import WindowPlan
 
 
 def layout_digest(model: LayeredModel) -> str:
@@ -37,3 +38,17 @@ def model_digest(model: LayeredModel) -> str:
             digest.update(np.ascontiguousarray(getattr(edges, name)).tobytes())
         digest.update(" ".join(f"{p:.5e}" for p in edges.probability).encode())
     return digest.hexdigest()[:16]
+
+
+def windows_digest(model: LayeredModel, plan: WindowPlan) -> bytes:
+    """Compute a digest of model and windows, equal for memories that differ only in their length."""
+    name = "mwpm" if model.implied is None else "mwpm-correlated"
+    regions = f"WindowPlan(commit={plan.commit}, buffer={plan.buffer})"
+    if plan.fixed:
+        regions += f" {model.stretches}"
+    digest = hashlib.sha256(f"{name} {regions} {model.num_observables}".encode())
+    digest.update(np.ascontiguousarray(model.stabilizers).tobytes())
+    for edges in model.edges if plan.fixed else (*model.first, *model.bulk, *model.last):
+        for name in ("column", "later", "other", "weight", "observables"):
+            digest.update(getattr(edges, name).tobytes())
+    return digest.digest()

@@ -62,7 +62,7 @@ class FrameReader:
     ) -> tuple[NDArray[np.uint8], bool]:
         """Convert validated rows to detection events; return them, and whether they are bit-packed."""
         if kind == "events":
-            self._is_measured &= len(rows) == 0
+            self.takes_events(len(rows))
             return rows, bit_packed
         measured = _unpacked(rows, bit_packed, self._width(kind))
         events = self._measured.events(measured, before=self._before, first_cycle=first_cycle)
@@ -71,6 +71,11 @@ class FrameReader:
             self._before[:-new] = self._before[new:]
             self._before[-new:] = measured[-new:]
         return events, False
+
+    def takes_events(self, num_cycles: int) -> None:
+        """Note that cycles of the shot came as detection events."""
+        if num_cycles:
+            self._is_measured = False
 
     def last_events(
         self, last_layer: ArrayLike, *, bit_packed: bool, kind: Kind

@@ -78,7 +78,18 @@ def _summary(found: dict[str, Any]) -> str:
         head,
         table(["stream", "state", "shots", "OK", "failed", "cycles", "load"], shots),
         table(
-            ["stream", "frames", "repeated", "lost", "foreign", "late", "unsent", "damaged", "refused"],
+            [
+                "stream",
+                "frames",
+                "repeated",
+                "lost",
+                "foreign",
+                "late",
+                "early",
+                "unsent",
+                "damaged",
+                "refused",
+            ],
             frames,
         ),
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import stim
 from numpy.typing import NDArray
 
 from experiments.common.numbers import estimate, number
@@ -24,8 +25,28 @@ from realtime.programs.run import ProgramRun
 _MODEL_CYCLES = 12
 # Decisions in a row that are compared with others, to find when the machine was least disturbed.
 _STRETCH = 500
-#: Lives that are decoded again offline.
-MOST_CHECKED = 20_000
+
+
+def patch_circuits(distance: int, *, noise_name: str, p: float | None) -> tuple[stim.Circuit, ...]:
+    """Make the circuits of a patch of the rotated surface code (ZXXZ): without readout, in z and in x.
+
+    Args:
+        distance: of the code.
+        noise_name, p: noise model and its strength.
+
+    Raises:
+        ValueError: an unknown noise model, or noise with leakage.
+    """
+    point = Point(CODE, "cz", distance, _MODEL_CYCLES, "z", noise_name, p)
+    if point.leakage is not None:
+        raise ValueError(
+            f"--noise {noise_name}: leakage cannot be drawn layer by layer: use a noise model without leakage"
+        )
+    code, model = codes.code_by_name(CODE, distance, gates="cz"), noise.by_name(noise_name, p)
+    return tuple(
+        entangled_memory_circuit(code, rounds=_MODEL_CYCLES, readout=readout, noise=model)
+        for readout in (None, "z", "x")
+    )
 
 
 def patch_model(
@@ -37,27 +58,9 @@ def patch_model(
     commit: int | None = None,
     buffer: int | None = None,
 ) -> PatchModel:
-    """Make the model of a patch of the rotated surface code (ZXXZ).
-
-    Args:
-        distance: of the code.
-        noise_name, p: noise model and its strength.
-        decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
-
-    Raises:
-        ValueError: an unknown noise model or decoder, or noise with leakage.
-    """
-    point = Point(CODE, "cz", distance, _MODEL_CYCLES, "z", noise_name, p)
-    if point.leakage is not None:
-        raise ValueError(
-            f"--noise {noise_name}: leakage cannot be drawn layer by layer: use a noise model without leakage"
-        )
-    code, model = codes.code_by_name(CODE, distance, gates="cz"), noise.by_name(noise_name, p)
-    idle, z, x = (
-        entangled_memory_circuit(code, rounds=_MODEL_CYCLES, readout=readout, noise=model)
-        for readout in (None, "z", "x")
-    )
-    return PatchModel.from_circuits(idle, (z, x), decoder=decoder, commit=commit, buffer=buffer)
+    """Make the model of a patch; see `patch_circuits` and `StreamingDecoder.from_circuit`."""
+    idle, *readouts = patch_circuits(distance, noise_name=noise_name, p=p)
+    return PatchModel.from_circuits(idle, readouts, decoder=decoder, commit=commit, buffer=buffer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +158,7 @@ class Measured:
 
 def measure(name: str, run: ProgramRun, model: PatchModel) -> Measured:
     """Check a run against an offline decoder."""
-    same, checked = run.check(model.make_decoder(), most=MOST_CHECKED)
+    same, checked = run.check(model.make_decoder())
     return Measured(name=name, run=run, same=same, checked=checked)
 
 

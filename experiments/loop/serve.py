@@ -10,6 +10,7 @@ from experiments.common.preparation import preparation
 from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.options import DEFAULT_DISTANCE
+from experiments.loop.programs import patch_circuits
 from qec.files import write_file
 from realtime.placement import choose_cores
 from realtime.service.daemon import DaemonConfig, main
@@ -25,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--model", metavar="FILE", help="circuit (.stim) or error model (.dem) to decode, of any length")
     options.add_code(parser, distance=None)
+    words = "serve a patch whose basis is chosen when it is measured, for programs with feed-forward"
+    add("--patch", action="store_true", help=words)
     options.add_decoder(parser)
     add(
         "--bind",
@@ -65,20 +68,31 @@ def run(args: argparse.Namespace) -> int:
         args.distance = DEFAULT_DISTANCE
     if args.model is not None and args.bias is not None:
         raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
+    if args.patch and args.model is not None:
+        raise ValueError("--patch with --model: a patch has three circuits, give --distance")
     placement = choose_cores(streams=args.streams) if args.spin else None
     if placement is not None and len(placement.decoders) < args.streams:
         raise ValueError(f"--spin needs a core for each stream: {placement.note}")
     with ExitStack() as preparing:  # ends when the daemon is ready
         model, about = args.model, {"file": args.model}
+        readouts: tuple[str, ...] = ()
         if model is None:
             folder = preparing.enter_context(tempfile.TemporaryDirectory(prefix="qec-serve-"))
             point = options.memory_point(args, cycles=options.SERVED_CYCLES)
             about = {"code": point.code, "distance": point.distance, "basis": point.basis}
             about |= {"noise": point.noise, "p": point.p}
             model = str(Path(folder) / "model.stim")
-            write_file(model, f"{point.circuit()}\n")
+            circuit = point.circuit()
+            if args.patch:
+                circuit, *others = patch_circuits(args.distance, noise_name=point.noise, p=point.p)
+                about["basis"] = "z or x"
+                readouts = tuple(str(Path(folder) / f"{basis}.stim") for basis in "zx")
+                for name, other in zip(readouts, others, strict=True):
+                    write_file(name, f"{other}\n")
+            write_file(model, f"{circuit}\n")
         config = DaemonConfig(
             model=model,
+            readouts=readouts,
             about=about,
             streams=args.streams,
             decoder=args.decoder,

@@ -325,8 +325,9 @@ static inline int qec_connect(qec_client *client, const char *host, int port, in
     return qec_connect_to(client, address, stream, NULL);
 }
 
-/* Send one frame: `cycles` rows, and the row of the readout if it is the last one. */
-static inline int qec_send_rows(qec_client *client, const uint8_t *rows, int cycles, const uint8_t *readout) {
+/* Send one frame: `cycles` rows, and the row of the readout if it is the last one.
+ * flags: 16 if the readout is in the second basis, 32 if its outcome is awaited, for programs; else 0. */
+static inline int qec_send_flagged(qec_client *client, const uint8_t *rows, int cycles, const uint8_t *readout, int flags) {
     size_t width = (size_t)(client->bits + 7) / 8, size = width * (size_t)cycles;
     size_t final_size = readout ? (size_t)(client->final_bits + 7) / 8 : 0;
     uint8_t *at = client->message;
@@ -338,7 +339,7 @@ static inline int qec_send_rows(qec_client *client, const uint8_t *rows, int cyc
     at[7] = QEC_HEADER;
     qec_put(at + 8, 8, client->session);
     qec_put(at + 16, 2, (uint64_t)client->stream);
-    qec_put(at + 18, 2, (uint64_t)((client->cycle == 0) | (readout ? 2 : 0)));
+    qec_put(at + 18, 2, (uint64_t)((client->cycle == 0) | (readout ? 2 : 0) | flags));
     qec_put(at + 20, 2, (uint64_t)cycles);
     at[22] = 1; /* detection events */
     qec_put(at + 24, 8, client->shot);
@@ -354,6 +355,10 @@ static inline int qec_send_rows(qec_client *client, const uint8_t *rows, int cyc
     return qec_send_frame(client, client->data, 0, at, size);
 }
 
+static inline int qec_send_rows(qec_client *client, const uint8_t *rows, int cycles, const uint8_t *readout) {
+    return qec_send_flagged(client, rows, cycles, readout, 0);
+}
+
 /* Send any number of cycles of the present shot, in frames as large as the daemon takes them.
  * rows: (bits + 7) / 8 bytes for each cycle, least significant bit first, bits beyond the last column zero. */
 static inline int qec_send_cycles(qec_client *client, const uint8_t *rows, int cycles) {
@@ -367,10 +372,9 @@ static inline int qec_send_cycles(qec_client *client, const uint8_t *rows, int c
     return 0;
 }
 
-/* End the shot with the row of the data readout, (final_bits + 7) / 8 bytes, and wait for its answer. */
-static inline int qec_finish_shot(qec_client *client, const uint8_t *readout, qec_answer *answer) {
+/* Wait for the answer to the present shot, and begin the next one. */
+static inline int qec_receive_answer(qec_client *client, qec_answer *answer) {
     const uint8_t *at = client->message;
-    if (qec_send_rows(client, NULL, 0, readout)) return -1;
     for (;;) {
         long size = qec_receive_message(client, client->results);
         if (size < 0) return -1;
@@ -378,7 +382,7 @@ static inline int qec_finish_shot(qec_client *client, const uint8_t *readout, qe
         uint32_t checksum = (uint32_t)qec_get(at + 108, 4);
         qec_put(client->message + 108, 4, 0);
         if (qec_crc32(at, (size_t)size) != checksum) return qec_fail(client, "the answer's checksum is wrong");
-        if (at[6] == 2 && qec_get(at + 8, 8) == client->session && qec_get(at + 24, 8) == client->shot) {
+        if ((at[6] == 2 || at[6] == 4) && qec_get(at + 8, 8) == client->session && qec_get(at + 24, 8) == client->shot) {
             size_t flips = (size_t)size - QEC_RESULT_HEADER;
             answer->status = (int)qec_get(at + 18, 2);
             answer->cycles = qec_get(at + 48, 8);
@@ -390,6 +394,34 @@ static inline int qec_finish_shot(qec_client *client, const uint8_t *readout, qe
             return 0;
         }
     }
+}
+
+/* End the shot with the row of the data readout, (final_bits + 7) / 8 bytes, and wait for its answer. */
+static inline int qec_finish_shot(qec_client *client, const uint8_t *readout, qec_answer *answer) {
+    return qec_send_rows(client, NULL, 0, readout) || qec_receive_answer(client, answer) ? -1 : 0;
+}
+
+/* Programs. Open: tell the daemon, of version 1, that decisions will wait for outcomes of this session. */
+static inline int qec_open_program(qec_client *client) {
+    char text[160];
+    snprintf(text, sizeof text, "{\"type\":\"open\",\"version\":1,\"stream\":%d,\"session\":%llu}", client->stream,
+             (unsigned long long)client->session);
+    const char *answer = qec_ask(client, text);
+    if (!answer) return -1;
+    return strstr(answer, "\"opened\"") ? 0 : qec_fail(client, "the daemon refused to open a program: serve a patch");
+}
+
+/* Decide: measure the patch in basis 0 (z) or 1 (x), and wait for the outcome, bit `basis` of the flips. */
+static inline int qec_decide(qec_client *client, const uint8_t *readout, int basis, qec_answer *answer) {
+    return qec_send_flagged(client, NULL, 0, readout, 32 | (basis ? 16 : 0)) || qec_receive_answer(client, answer) ? -1 : 0;
+}
+
+/* Acted: report the time from the decision needed to the action, for the daemon's statistics. Not while time counts. */
+static inline int qec_acted(qec_client *client, uint64_t reaction_ns) {
+    char text[192];
+    snprintf(text, sizeof text, "{\"type\":\"acted\",\"stream\":%d,\"session\":%llu,\"reactions_ns\":[%llu]}",
+             client->stream, (unsigned long long)client->session, (unsigned long long)reaction_ns);
+    return qec_ask(client, text) ? 0 : -1;
 }
 
 #endif

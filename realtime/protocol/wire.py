@@ -20,6 +20,8 @@ MAGIC = b"QECF"
 VERSION = 1
 #: Version of control messages and connections, for hello.
 PROTOCOL = 2
+#: Version of the messages for programs, see the control message `open`.
+PROGRAM_PROTOCOL = 1
 MAX_CYCLES = 64
 #: Shots, sequence numbers, cycles and times are at most this: sums of two of them stay below 2^63.
 MOST_NUMBER = (1 << 62) - 1

@@ -19,6 +19,8 @@ from realtime.service.worker import Worker
 from realtime.transport import Hub, Refusal
 
 _MOST_TRACE_ROWS = 400
+_MOST_REACTIONS = 1000
+_LONGEST_REACTION_NS = 10**12
 #: Fields of each control message, in addition to "type" and "id".
 FIELDS: dict[str, tuple[str, ...]] = {
     "hello": (
@@ -42,6 +44,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "detections": ("stream", "first"),
     "trace": ("stream", "rows"),
     "reset": ("stream", "session"),
+    "open": ("version", "stream", "session"),
+    "acted": ("stream", "session", "reactions_ns"),
     "ping": (),
     "bye": ("stream", "session"),
 }
@@ -96,6 +100,8 @@ class Control:
             "detections": self._detections,
             "trace": self._trace,
             "reset": self._reset,
+            "open": self._open,
+            "acted": self._acted,
             "ping": self._ping,
             "bye": self._bye,
         }
@@ -333,6 +339,41 @@ class Control:
         self._check_owner(worker, message, user)
         self._end(worker.session.stream, "bye")
         return {"type": "bye"}
+
+    def _open(self, message: dict[str, Any], user: str) -> dict[str, Any]:
+        """Tell the source of a program what this daemon can do for it."""
+        version = _integer(message, "version", 0)
+        if version != wire.PROGRAM_PROTOCOL:
+            raise ValueError(
+                f"version {version} of programs: this daemon speaks version {wire.PROGRAM_PROTOCOL}, state "
+                "that in open"
+            )
+        worker = self._worker(message)
+        self._check_owner(worker, message, user)
+        return {
+            "type": "opened",
+            "version": wire.PROGRAM_PROTOCOL,
+            "stream": worker.session.stream,
+            "num_readouts": worker.session.num_readouts,
+            "num_observables": worker.session.num_observables,
+            "max_reactions": _MOST_REACTIONS,
+        }
+
+    def _acted(self, message: dict[str, Any], user: str) -> dict[str, Any]:
+        """Count reaction times, which only the source knows."""
+        worker = self._worker(message)
+        self._check_owner(worker, message, user)
+        values = message.get("reactions_ns")
+        if not isinstance(values, list) or not 1 <= len(values) <= _MOST_REACTIONS:
+            raise ValueError(f"reactions_ns: must be a list of 1 to {_MOST_REACTIONS} times in ns")
+        for value in values:
+            if type(value) is not int or not 0 <= value <= _LONGEST_REACTION_NS:
+                raise ValueError(
+                    f"reactions_ns: {str(value)[:40]!r}: must be an integer from 0 to {_LONGEST_REACTION_NS}"
+                )
+        for value in values:
+            worker.session.reactions.record(value)
+        return {"type": "acted", "counted": len(values)}
 
     def _reset(self, message: dict[str, Any], user: str) -> dict[str, Any]:
         worker = self._worker(message)

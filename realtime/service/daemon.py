@@ -22,6 +22,7 @@ import stim
 
 from decoders import StreamingDecoder
 from decoders.model.text_files import parse_circuit, parse_dem
+from decoders.streaming.readouts import ReadoutChoiceDecoder
 from realtime.kernels.clock import now_ns
 from realtime.placement import pin_thread, usable_cores
 from realtime.security import (
@@ -71,6 +72,8 @@ class DaemonConfig:
         log: "text" or "json": a line on standard error for each event; "none".
         record: folder for recordings of all streams; None: nothing is recorded.
         record_bytes: size of all recordings together at which recording ends; 0: no limit.
+        readouts: circuits of a patch's readouts in z and in x, for programs that choose the basis of a
+            measurement while the patch runs; model is then the circuit of the patch without readout.
         about: what is known of the model, for `describe`, for example the code, distance, basis and noise.
     """
 
@@ -98,11 +101,14 @@ class DaemonConfig:
     log: LogForm = "none"
     record: str | None = None
     record_bytes: int = 0
+    readouts: tuple[str, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
             raise ValueError(f"streams={self.streams}: must be between 1 and 64")
+        if len(self.readouts) not in (0, 2):
+            raise ValueError(f"{len(self.readouts)} readouts: give the circuits of z and x, or none")
         if self.loop not in ("auto", "compiled", "python"):
             raise ValueError(f"no loop is named '{self.loop}': choose from auto, compiled, python")
         if (self.secret_key is None) != (self.client_keys is None):
@@ -121,7 +127,7 @@ class DaemonConfig:
         """
         try:
             values = json.loads(text)
-            return cls(**{**values, "cores": tuple(values.get("cores", ()))})
+            return cls(**{**values, **{one: tuple(values.get(one, ())) for one in ("cores", "readouts")}})
         except (TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a daemon's configuration: {error}") from None
 
@@ -149,7 +155,9 @@ def read_model(config: DaemonConfig) -> tuple[str, bool]:
     return path.read_text(encoding="utf-8-sig", errors="replace"), path.suffix != ".dem"
 
 
-def make_decoder(config: DaemonConfig, text: str, *, is_circuit: bool) -> StreamingDecoder:
+def make_decoder(
+    config: DaemonConfig, text: str, *, is_circuit: bool
+) -> StreamingDecoder | ReadoutChoiceDecoder:
     """Build the decoder of one stream from the model's text.
 
     Raises:
@@ -160,6 +168,11 @@ def make_decoder(config: DaemonConfig, text: str, *, is_circuit: bool) -> Stream
         model = parse_circuit(text) if is_circuit else parse_dem(text)
         if model.num_detectors == 0:
             raise ValueError("the model has no detectors: nothing to decode")
+        if config.readouts:
+            if not isinstance(model, stim.Circuit):
+                raise ValueError("an error model with readouts: give circuits")
+            readouts = [parse_circuit(Path(name).read_text(encoding="utf-8")) for name in config.readouts]
+            return ReadoutChoiceDecoder.from_circuits(model, readouts, **options)
         if isinstance(model, stim.Circuit):
             return StreamingDecoder.from_circuit(model, **options)
         return StreamingDecoder.from_dem(model, **options)

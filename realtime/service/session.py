@@ -155,6 +155,10 @@ class Session:
         self._latencies.set(trace_rows=_TRACE_ROWS)
         #: Records SESSION and LATENCIES for the kernels, valid as long as this object.
         self.record, self.latencies = self._session.record[0], self._latencies.record[0]
+        #: Reaction times that the source of a program reported.
+        self.reactions = Histogram()
+        #: Readouts that shots may end with.
+        self.num_readouts = self._parts.num_readouts
         #: Addresses of these records.
         self.addresses = self._session.record.ctypes.data, self._latencies.record.ctypes.data
         for header in self._answers.reshape(-1).view(wire.RESULT):
@@ -292,7 +296,10 @@ class Session:
         return {fault.name: int(counts[fault]) for fault in wire.Fault if fault != wire.Fault.NONE}
 
     def histograms(self) -> dict[str, Histogram]:
-        """Return the latencies since `reset_latencies`, by name; see realtime.kernels.records.HISTOGRAMS."""
+        """Return the latencies since `reset_latencies`, by name.
+
+        Names are those of realtime.kernels.records.HISTOGRAMS, and "reaction", which sources report.
+        """
         found = {}
         counts, totals = self._latencies.arrays["counts"], self._latencies.arrays["totals"]
         for row, name in enumerate(HISTOGRAMS):
@@ -300,6 +307,7 @@ class Session:
             # The loop may count another value between the two copies: the buckets decide.
             histogram.totals[COUNT] = histogram.counts.sum()
             found[name] = histogram
+        found["reaction"] = self.reactions.copy()
         return found
 
     def window_slope(self) -> tuple[float, float]:
@@ -321,6 +329,7 @@ class Session:
     def reset_latencies(self) -> None:
         """Reset histograms, line fit, trace and the largest backlog."""
         self.record.max_backlog = 0
+        self.reactions = Histogram()
         self._latencies.set(**dict.fromkeys(("num_traced", *TREND_FIELDS), 0))
         for array in self._latencies.arrays.values():
             array[:] = 0

@@ -16,6 +16,7 @@ from realtime.security import (
     write_keys,
 )
 from realtime.transport import Hub, new_keys
+from realtime.transport.hub import read_pair
 
 
 def test_secret_keys_are_for_their_owner_only_and_never_overwritten(tmp_path: Path) -> None:
@@ -43,6 +44,10 @@ def test_bad_key_files_are_named(tmp_path: Path) -> None:
     secret.write_text(whole.replace(read_key(public, "public-key").decode(), others.decode()))
     with pytest.raises(ValueError, match="its public-key does not belong to its secret-key"):
         Hub(server=ServerKeys(secret=secret, clients=tmp_path))
+    secret.write_text("".join(line for line in whole.splitlines(keepends=True) if "public" not in line))
+    assert read_pair(secret)[0] == read_key(
+        public, "public-key"
+    )  # the public key follows from the secret one
     secret.write_text(whole)
     secret.chmod(0o644)
     with pytest.raises(ValueError, match="can be read by others"):

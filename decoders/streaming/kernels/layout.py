@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from decoders.kernels.layout import GRAPH, WORK
 from decoders.kernels.records import Pool, record
 
 _i8 = np.int64
@@ -29,4 +30,12 @@ STREAM = record(
     num_windows=_i8,  # decoded since the start of the shot
     run=_i8,  # of the next window
     graph=_i8,  # number of its graph
+)
+
+#: Records of a decoder, whose one address Python hands over: that costs a fifth of three arrays.
+PUSH = record(
+    streams=Pool(STREAM, "1"),
+    graphs=Pool(GRAPH, "num_graphs"),  # as numbered by STREAM.runs
+    works=Pool(WORK, "1"),
+    num_graphs=_i8,
 )

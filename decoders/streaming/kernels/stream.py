@@ -4,6 +4,8 @@ Windows begin at fixed layers of the shot, so predictions do not depend on the s
 layers arrive.
 """
 
+import numpy as np
+
 from decoders.correlated.kernels.batch import match_found_twice
 from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import entry_point, kernel
@@ -15,9 +17,13 @@ from decoders.kernels.layout import (
     PATH_FLIPS,
     PATH_LEAVES_WINDOW,
 )
-from decoders.kernels.records import pool
+from decoders.kernels.records import pool, record_at
 from decoders.matching.kernels.correction import has_exit, mate_entry, mate_path
 from decoders.matching.kernels.paths import flip_path
+from decoders.streaming.kernels.layout import PUSH
+
+#: Result of `push_frame` for a frame with other values than bits; bits of the status in other results.
+INVALID, STATUS_BITS = np.int64(-1), 3
 
 
 @kernel
@@ -230,6 +236,44 @@ def push_layers(streams, graphs, works, frame, packed, start):
         if status != OK:
             return at + 1, status
     return len(frame), OK
+
+
+@entry_point
+def push_frame(address, frame, packed):
+    """Check the values of a frame, append its layers and decode windows as they fill.
+
+    Args:
+        address: of a record PUSH; its records are written.
+        frame: uint8 (layers, columns), or (layers, ceil(columns / 8)) if `packed`.
+        packed: 1 if the frame is bit-packed, else 0.
+
+    Returns:
+        Number of rows appended, shifted by STATUS_BITS, plus a status: after FULL, continue with
+        `push_layers` and a larger workspace. INVALID if a value is not 0 or 1, or a bit beyond the columns is
+        set; nothing is appended.
+    """
+    call = record_at(address, PUSH)
+    stream, graphs, work = pool(call, "streams")[0], pool(call, "graphs"), pool(call, "works")[0]
+    num_layers, width = frame.shape
+    found = np.uint8(0)
+    if packed == 0:
+        for at in range(num_layers):
+            for column in range(width):
+                found |= frame[at, column]
+        found >>= 1
+    elif stream.num_columns & 7:
+        for at in range(num_layers):
+            found |= frame[at, width - 1]
+        found >>= stream.num_columns & 7
+    if found:
+        return INVALID
+    status = decode_if_full(stream, graphs, work)
+    at = 0
+    while status == OK and at < num_layers:
+        add_row(stream, frame[at], packed)
+        status = decode_if_full(stream, graphs, work)
+        at += 1
+    return (at << STATUS_BITS) + status
 
 
 @entry_point

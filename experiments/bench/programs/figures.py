@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.bench.programs.runs import Row
 from experiments.plotting.series import CurvePanel, CurveSeries
+from realtime.programs.kernels.records import End
 
 # Points of a curve over shots.
 _POINTS = 200
@@ -28,7 +29,9 @@ def _waits(rows: Sequence[Row]) -> CurvePanel:
         idle = row.found.run.idle_cycles()
         if row.part not in ("slow", "pymatching") or not len(idle):
             continue
-        label = "PyMatching in windows" if row.part == "pymatching" else f"{row.service_ns} ns a cycle"
+        label = f"{row.service_ns} ns a cycle"
+        if row.part == "pymatching":
+            label = "PyMatching" if row.clock == "real" else f"PyMatching, {label}"
         places = np.unique(np.geomspace(1, len(idle), _POINTS).astype(np.int64))
         series.append(
             CurveSeries(label=label, x=places.tolist(), y=np.maximum(idle[places - 1], 0.5).tolist())
@@ -46,10 +49,11 @@ def _waits(rows: Sequence[Row]) -> CurvePanel:
 def _reactions(rows: Sequence[Row]) -> CurvePanel:
     series = []
     for clock in ("simulated", "real"):
-        own = [row.found.run.answer_ns() for row in rows if (row.part, row.clock) == ("memory", clock)]
-        times = np.sort(np.concatenate(own)) / 1e3 if own else np.zeros(0)
-        if not len(times):
+        runs = [row.found.run for row in rows if (row.part, row.clock) == ("memory", clock)]
+        own = [run.answer_ns() for run in runs if run.end == End.DONE]
+        if not own:
             continue
+        times = np.sort(np.concatenate(own)) / 1e3
         parts = 1 - np.arange(len(times)) / len(times)
         places = np.unique((len(times) * (1 - np.geomspace(1, 1 / len(times), _POINTS))).astype(np.int64))
         places = places[places < len(times)]

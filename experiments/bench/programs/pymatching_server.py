@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.bench.streaming.windows import PyMatchingWindows
-from realtime.kernels.clock import now_ns
+from realtime.kernels.clock import cpu_now_ns, now_ns
 from realtime.kernels.link import Link
 from realtime.kernels.ring import Ring
 from realtime.programs.kernels.records import SERVED
@@ -61,6 +61,37 @@ class PyMatchingServer:
         if self._failure is not None and error is None:
             raise self._failure
 
+    def service_ns(self, rows: NDArray[np.uint8], *, frame_cycles: int) -> int:
+        """Measure the processor time for a cycle, ns, of a patch that lives long; before the server starts.
+
+        Args:
+            rows: detection events, uint8 (cycles, columns).
+            frame_cycles: cycles in a frame.
+        """
+        patch = self._patches[0]
+        patch.warm_up()
+        packed = np.packbits(rows, axis=1, bitorder="little")
+        spent = cycles = 0
+        for sequence, first in enumerate(range(0, len(packed) - frame_cycles, frame_cycles)):
+            message = wire.encode_frame(
+                session=self.session,
+                stream=0,
+                shot=0,
+                sequence=sequence,
+                first_cycle=first,
+                due_ns=0,
+                kind=wire.Payload.EVENTS,
+                rows=packed[first : first + frame_cycles],
+                bits_per_cycle=rows.shape[1],
+                flags=Flags.FIRST if first == 0 else 0,
+            )
+            patch.put(message)
+            before = cpu_now_ns()
+            patch.serve()
+            spent += int(cpu_now_ns()) - int(before)
+            cycles += frame_cycles
+        return spent // cycles
+
     def _main(self) -> None:
         try:
             while not self._stop.is_set():
@@ -108,6 +139,10 @@ class _Patch:
             for ending in self._endings:
                 for count in range(3, self._window + 1):
                     ending.graph(first, count, to_end=True)
+
+    def put(self, message: bytes) -> None:
+        """Put a frame in, as a source does."""
+        self._frames.put(message)
 
     def serve(self) -> None:
         """Decode the next frame, if there is one."""

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 import decoders
 import qec
 from decoders import MatchingGraph, StreamingDecoder
+from decoders.kernels import layout
 from decoders.kernels.jit import interpreted
 from decoders.streaming import windows
 from decoders.streaming.kernels import stream
 from decoders.streaming.layers import LayeredModel
+from decoders.streaming.quick_push import STATUS_BITS
 from decoders.streaming.windows import WindowPlan, cut_layers
 from tests.support.reference_stream import naive_stream
 from tests.support.strategies import layered_dems, splits
@@ -222,12 +224,34 @@ def test_any_form_of_a_frame(name: str, form: str) -> None:
     assert any(predicted)
 
 
+def test_a_frame_is_continued_with_a_larger_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = stream_of("tall")
+    frames, _ = shots_of("tall", shots=3)
+    expected = decoder.decode_frames(frames)[:, 0].copy()
+    push = decoder._quick.push
+
+    def push_three(frame: Any, *, bit_packed: bool) -> int:
+        """Find the workspace too small after three rows."""
+        push(frame[:3], bit_packed=bit_packed)
+        return 3 << STATUS_BITS | int(layout.FULL)
+
+    monkeypatch.setattr(decoder._quick, "push", push_three)
+    predicted = []
+    for shot in frames:
+        decoder.reset()
+        for at in range(0, 40, 10):
+            decoder.push(shot[at : at + 10])
+        predicted.append(decoder.finish(shot[-1])[0])
+    assert np.array_equal(predicted, expected)
+
+
 @compiled_only
 def test_no_form_of_a_frame_compiles_anything() -> None:
     decoder = StreamingDecoder.from_circuit(memory("chain", rounds=40))
     decoder.warm_up()
     decoder.decode_frames(np.zeros((1, 41, 4), dtype=np.uint8))
     kernels = [
+        stream.push_frame,
         stream.push_layers,
         stream.add_rows,
         stream.finish_shot,
