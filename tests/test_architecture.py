@@ -171,9 +171,7 @@ ROOMS: Mapping[str, Room] = {
     "experiments.bench.codes": Room(
         "experiments.common experiments.bench.accuracy qec decoders", "stim numpy"
     ),
-    "experiments.bench.transport": Room(
-        "experiments.common qec.files decoders.streaming realtime", "stim numpy"
-    ),
+    "experiments.bench.transport": Room("experiments.common qec decoders realtime", "stim numpy"),
     "experiments.bench.coverage": Room(
         "experiments.common experiments.bench.accuracy experiments.bench.streaming experiments.loop qec",
         "stim numpy pymatching",
