@@ -61,6 +61,10 @@ class PyMatchingServer:
         if self._failure is not None and error is None:
             raise self._failure
 
+    def answer(self, message: bytes) -> bytes | None:
+        """Decode a frame of the first patch before the server starts; the answer, if it is the last."""
+        return self._patches[0].answer(message)
+
     def service_ns(self, rows: NDArray[np.uint8], *, frame_cycles: int) -> int:
         """Measure the processor time for a cycle, ns, of a patch that lives long; before the server starts.
 
@@ -68,8 +72,7 @@ class PyMatchingServer:
             rows: detection events, uint8 (cycles, columns).
             frame_cycles: cycles in a frame.
         """
-        patch = self._patches[0]
-        patch.warm_up()
+        self._patches[0].warm_up()
         packed = np.packbits(rows, axis=1, bitorder="little")
         spent = cycles = 0
         for sequence, first in enumerate(range(0, len(packed) - frame_cycles, frame_cycles)):
@@ -85,9 +88,8 @@ class PyMatchingServer:
                 bits_per_cycle=rows.shape[1],
                 flags=Flags.FIRST if first == 0 else 0,
             )
-            patch.put(message)
             before = cpu_now_ns()
-            patch.serve()
+            self.answer(message)
             spent += int(cpu_now_ns()) - int(before)
             cycles += frame_cycles
         return spent // cycles
@@ -140,9 +142,11 @@ class _Patch:
                 for count in range(3, self._window + 1):
                     ending.graph(first, count, to_end=True)
 
-    def put(self, message: bytes) -> None:
-        """Put a frame in, as a source does."""
+    def answer(self, message: bytes) -> bytes | None:
+        """Decode a frame; the answer, if it is the last of a shot."""
         self._frames.put(message)
+        self.serve()
+        return self._answers.take()
 
     def serve(self) -> None:
         """Decode the next frame, if there is one."""
