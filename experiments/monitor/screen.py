@@ -20,6 +20,8 @@ _BARS = " ▁▂▃▄▅▆▇█"
 # Latencies that the histogram on the screen reaches from and to, in us.
 _FROM_US, _TO_US = 1.0, 1e6
 _PER_DECADE = 4
+# Columns from which on all of a stream's state is shown.
+_WIDE = 76
 #: Words on a stream without latencies.
 WAITS = "waits for its decoder (policy block): not paced by the clock, no latencies"
 
@@ -59,7 +61,7 @@ def draw_screen(
         parts.append(_text(note, rank=0))
     if last.refused:
         parts.append(_text(f"refused messages and connections: {last.refused:,}", rank=0))
-    parts.append(_Part(_streams(last), len(last.streams) + 1, 0))
+    parts.append(_Part(_streams(last, width), len(last.streams) + 1, 0))
     for at, stream in enumerate(last.streams):
         if not stream.is_paced:
             parts.append(_text(f"stream {stream.number} {WAITS}", rank=10 + at))
@@ -91,24 +93,27 @@ def _fitting(parts: Sequence[_Part], height: int | None) -> list[_Part]:
     return kept
 
 
-def _streams(sample: Sample) -> Table:
-    """State of each stream; load: admitted at its cadence, busy: measured."""
+def _streams(sample: Sample, width: int) -> Table:
+    """State of each stream; load: admitted at its cadence, busy: measured. Some are left out if narrow."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     limit = f"load/{sample.max_load:g}" if sample.max_load else "load"
-    for title in ("stream", "state", "cycles/s", "shots", "OK", limit, "busy", "us/cycle", "backlog"):
+    titles = ["stream", "state", "cycles/s", "shots", "OK", limit, "busy", "us/cycle", "backlog"]
+    kept = [title for title in titles if width >= _WIDE or title not in ("busy", "us/cycle")]
+    for title in kept:
         table.add_column(title, justify="left" if title == "state" else "right", no_wrap=True)
     for stream in sample.streams:
-        table.add_row(
-            str(stream.number),
-            stream.state,
-            _rate(stream.cycles_per_s),
-            f"{stream.counters['shots']:,}",
-            _percent(stream.counters["shots_ok"], stream.counters["shots"]),
-            f"{stream.load:.2f}",
-            "-" if math.isnan(stream.busy) else f"{stream.busy:.2f}",
-            f"{stream.service_us:.2f}",
-            f"{stream.counters['max_backlog']:,}",
-        )
+        cells = {
+            "stream": str(stream.number),
+            "state": stream.state,
+            "cycles/s": _rate(stream.cycles_per_s),
+            "shots": f"{stream.counters['shots']:,}",
+            "OK": _percent(stream.counters["shots_ok"], stream.counters["shots"]),
+            limit: f"{stream.load:.2f}",
+            "busy": "-" if math.isnan(stream.busy) else f"{stream.busy:.2f}",
+            "us/cycle": f"{stream.service_us:.2f}",
+            "backlog": f"{stream.counters['max_backlog']:,}" if stream.is_paced else "-",
+        }
+        table.add_row(*(cells[title] for title in kept))
     return table
 
 
