@@ -75,6 +75,7 @@ def test_each_session_has_a_file(folder: Path) -> None:
     counts = recorded.recorder.counts(0)
     assert (counts["files"], counts["messages"], counts["missing"]) == (2, 20, 0)
     assert counts["num_bytes"] == sum(path.stat().st_size for path in folder.iterdir())
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
 def test_long_sessions_are_cut_between_shots(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
