@@ -57,7 +57,13 @@ def _reactions(rows: Sequence[Row]) -> CurvePanel:
         parts = 1 - np.arange(len(times)) / len(times)
         places = np.unique((len(times) * (1 - np.geomspace(1, 1 / len(times), _POINTS))).astype(np.int64))
         places = places[places < len(times)]
-        series.append(CurveSeries(label=f"{clock} clock", x=times[places].tolist(), y=parts[places].tolist()))
+        series.append(
+            CurveSeries(
+                label=f"{clock} clock, {len(times)} decisions",
+                x=times[places].tolist(),
+                y=parts[places].tolist(),
+            )
+        )
     return CurvePanel(
         title="Decision needed to answer at the source",
         x_label="time (us)",
