@@ -7,23 +7,8 @@ import argparse
 import math
 from collections.abc import Sequence
 
-import stim
-
 import decoders
-from qec import circuits as logical
 from qec import families, noise
-
-
-def surgery_cnot(distance: int, cycles: int) -> stim.Circuit:
-    """Make a Bell pair by two merges with an ancilla patch, and measure both patches in basis Z."""
-    program = logical.LogicalCircuit(distance=distance)
-    program.prepare("control", tile=(0, 0), basis="x")
-    program.prepare("target", tile=(1, 1), basis="z")
-    program.idle(cycles)
-    program.cnot("control", "target", ancilla=(0, 1), cycles=cycles)
-    program.idle(cycles)
-    program.observable(program.measure("control", basis="z") ^ program.measure("target", basis="z"))
-    return program.circuit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "ZZ merge and split": families.lattice_surgery_circuit(distance=d, rounds=cycles),
             "XX merge and split": families.lattice_surgery_circuit(distance=d, rounds=cycles, basis="x"),
             "growing patch": families.patch_growth_circuit(heights=(d, d + 4, d), width=d + 4, rounds=cycles),
-            "CNOT by surgery": surgery_cnot(d, cycles),
+            "CNOT by surgery": families.surgery_cnot_circuit(distance=d, rounds=cycles),
             "transversal CNOT": families.transversal_cnot_circuit(distance=d, rounds=cycles),
             "stability": families.stability_circuit(width=d + 1, rounds=d + 1),
         }

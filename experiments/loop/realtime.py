@@ -133,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
     args.shots = args.shots or 10
     view = LoopView.of("qec realtime") if args.live else None
     setting = options.setting_of(args)
+    p = strength(args.noise, args.p)
+    _check_memories(args.distance, cycles=args.cycles, noise=args.noise, p=p)
     state_promise("qec realtime", setting)
     plan = Plan(
         cycles=args.cycles,
@@ -147,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
             plan=plan,
             setting=setting,
             noise=args.noise,
-            p=strength(args.noise, args.p),
+            p=p,
             seed=args.seed,
             say=progress.show,
             view=view,
@@ -228,9 +230,7 @@ def measure_memories(
         ValueError: as `Point.metadata`, or a circuit that is too long to be sampled with leakage.
     """
     chosen = sorted(set(distances))
-    longest = Point(CODE, "cz", chosen[-1], plan.cycles, "z", noise, p)
-    if longest.leakage is not None:
-        check_size(longest.circuit())  # before the machine is measured
+    _check_memories(chosen, cycles=plan.cycles, noise=noise, p=p)  # before the machine is measured
     before = measure_control(setting, say=say)
     results = [
         measure(distance, plan=plan, setting=setting, noise=noise, p=p, seed=seed, say=say, view=view)
@@ -238,6 +238,14 @@ def measure_memories(
     ]
     after = measure_control(setting, say=say)
     return Measured(setting=setting, noise=noise, p=p, results=results, before=before, after=after)
+
+
+def _check_memories(distances: Iterable[int], *, cycles: int, noise: str, p: float | None) -> None:
+    """Raise ValueError for memories that cannot be made or sampled."""
+    longest = Point(CODE, "cz", max(distances), cycles, "z", noise, p)
+    longest.metadata()
+    if longest.leakage is not None:
+        check_size(longest.circuit())
 
 
 def measure_control(setting: LoopSetting, *, say: Callable[[str], None]) -> Histogram:

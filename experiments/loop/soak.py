@@ -16,6 +16,7 @@ from experiments.common.noise_options import noise_name
 from experiments.common.numbers import duration, number
 from experiments.common.parser import add_live, output, real, whole
 from experiments.common.points import Point
+from experiments.common.sampling import check_size
 from experiments.common.terminal import Progress
 from experiments.loop import options
 from experiments.loop.live import LoopView
@@ -69,10 +70,12 @@ def run(args: argparse.Namespace) -> int:
     """Stream and watch; see `add_arguments`."""
     view = LoopView.of("qec soak") if args.live else None
     setting = options.setting_of(args)
-    state_promise("qec soak", setting)
     noise = noise_name(args.noise, args.bias)
     model = Point(CODE, "cz", args.distance, 30, "z", noise, strength(noise, args.p))
     circuit = model.circuit()
+    if model.leakage is not None:
+        check_size(replace(model, rounds=args.cycles).circuit())
+    state_promise("qec soak", setting)
     streams = [_Stream() for _ in range(setting.streams)]
     memory: list[int] = []
     meter = control_beside(setting) if setting.is_paced else None

@@ -5,6 +5,7 @@ from qec.families.lattice_surgery import lattice_surgery_circuit
 from qec.families.patch_growth import patch_growth_circuit
 from qec.families.registry import Family, circuit, error_model, family, names
 from qec.families.stability import stability_circuit
+from qec.families.surgery_cnot import surgery_cnot_circuit
 from qec.families.transversal_cnot import transversal_cnot_circuit
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "names",
     "patch_growth_circuit",
     "stability_circuit",
+    "surgery_cnot_circuit",
     "transversal_cnot_circuit",
 ]

@@ -90,7 +90,7 @@ def test_daemon_client(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_circuit_windows(capsys: pytest.CaptureFixture[str]) -> None:
     _, *rows = lines_of("circuit_windows", "--p 0.01 --errors 1 --most_shots 500", capsys)
-    assert len(rows) == 10
+    assert len(rows) == 12
     for row in rows:
         whole, windows = map(int, re.findall(r"([\d,]+)  +([\d,]+)  [\d.]+ \[", row.replace(",", ""))[0])
         assert 0 < windows < 1.05 * whole + 10

@@ -8,7 +8,7 @@ import stim
 from qec import circuits, noise
 from qec.circuits import LogicalCircuit
 from qec.codes.code import Basis, Gates
-from qec.families import lattice_surgery_circuit
+from qec.families import lattice_surgery_circuit, surgery_cnot_circuit
 
 _GATES: list[Gates] = ["cx", "cz"]
 
@@ -171,6 +171,12 @@ def test_two_patches_are_those_of_the_family(basis: Basis) -> None:
         for dem in (mine, other)
     ]
     assert chances[0] == pytest.approx(chances[1])
+
+
+def test_a_bell_pair_by_surgery_fails_by_as_many_errors_as_its_distance() -> None:
+    noisy = noise.uniform(0.001).apply(surgery_cnot_circuit(distance=3, rounds=3))
+    assert noisy.num_observables == 1
+    assert len(noisy.shortest_graphlike_error()) == 3
 
 
 def two_patches() -> LogicalCircuit:
