@@ -17,11 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--distances", type=int, nargs="+", default=[3])
     parser.add_argument("--p", type=float, default=0.005)
     parser.add_argument("--errors", type=int, default=2000)
+    parser.add_argument("--cycles", type=int, default=8, help="of each phase, times the distance")
     parser.add_argument("--most_shots", type=int, default=200_000)
     options = parser.parse_args(arguments)
     print("circuit                  decoder           d   windows      shots   whole  windows  ratio (95 %)")
     for d in options.distances:
-        cycles = 8 * d  # of each phase
+        cycles = options.cycles * d
         circuits = {
             "ZZ merge and split": families.lattice_surgery_circuit(distance=d, rounds=cycles),
             "XX merge and split": families.lattice_surgery_circuit(distance=d, rounds=cycles, basis="x"),

@@ -155,6 +155,7 @@ def test_edges_of_a_gauge_are_those_of_its_graph() -> None:
     assert np.array_equal(logical.graph.edge_v == graph.num_detectors, logical.flipping[logical.edges])
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(interpreted, reason="too many shots to interpret")
 def test_after_discarding_the_least_certain_fewer_errors_are_left_than_by_matching() -> None:
     circuit = surface(distance=5, p=0.005)

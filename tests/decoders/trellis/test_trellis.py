@@ -317,6 +317,7 @@ def test_what_matching_decides_keeps_its_gap() -> None:
     assert np.array_equal(narrow, np.where(overruled, 0.0, matched))
 
 
+@pytest.mark.nightly
 def test_summed_gaps_predict_how_often_they_are_wrong() -> None:
     """In every bin; those of matching, which sees each error as edges, do not."""
     circuit = surface(distance=3, p=0.012, rounds=3)

@@ -89,7 +89,7 @@ def test_daemon_client(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_circuit_windows(capsys: pytest.CaptureFixture[str]) -> None:
-    _, *rows = lines_of("circuit_windows", "--p 0.01 --errors 1 --most_shots 500", capsys)
+    _, *rows = lines_of("circuit_windows", "--p 0.01 --cycles 3 --errors 1 --most_shots 500", capsys)
     assert len(rows) == 12
     for row in rows:
         whole, windows = map(int, re.findall(r"([\d,]+)  +([\d,]+)  [\d.]+ \[", row.replace(",", ""))[0])

@@ -53,7 +53,7 @@ def children_of(pid: int) -> set[int]:
         found |= more
 
 
-@pytest.mark.parametrize("transport", ["inproc", "ipc", "tcp"])
+@pytest.mark.parametrize("transport", ["inproc", "ipc", pytest.param("tcp", marks=pytest.mark.nightly)])
 def test_realtime(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = ["--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "r.png")]
     distances = ["3", "5"] if transport == "inproc" else ["3"]
@@ -342,7 +342,7 @@ def test_a_source_that_waits_loses_no_shot(
     assert printed.err.startswith("qec soak: policy block: the source waits")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_soak_for_eight_seconds(tmp_path: Path) -> None:
     """Nothing is answered unlike offline, and the decoder's memory stands still.
 
