@@ -88,6 +88,13 @@ def test_daemon_client(capsys: pytest.CaptureFixture[str]) -> None:
         assert (status, flips) == ("OK", offline)
 
 
+def test_merge_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = lines_of("merge_failures", "--distances 3 --p 0.01 --shots 2000", capsys)
+    failures = {row[7:9]: float(re.findall(r"wrong: ([\d.]+) %", row)[0]) for row in rows}
+    assert failures.keys() == {"ZZ", "XX"}
+    assert all(15 < failed < 45 for failed in failures.values())
+
+
 def test_circuit_windows(capsys: pytest.CaptureFixture[str]) -> None:
     _, *rows = lines_of("circuit_windows", "--p 0.01 --cycles 3 --errors 1 --most_shots 500", capsys)
     assert len(rows) == 12
