@@ -18,21 +18,24 @@ def truth(cubic: float) -> Floats:
     return 0.2 + 8 * x + 60 * x**2 - cubic * x**3
 
 
-def fit_drawn(rng: np.random.Generator, *, shots: int, cubic: float = 0.0) -> ThresholdFit:
+def fit_drawn(rng: np.random.Generator, *, shots: int, cubic: float = 0.0) -> ThresholdFit | None:
     errors = rng.binomial(shots, truth(cubic))
-    found = threshold_fit(
+    return threshold_fit(
         strengths=_POINTS[0], distances=_POINTS[1], errors=errors, shots=[shots] * errors.size
     )
-    assert found is not None
-    return found
 
 
 def coverage(times: int, *, shots: int, cubic: float) -> tuple[float, float]:
-    """Return the parts of the 95 % intervals that hold the threshold and the exponent."""
+    """Return the parts of the 95 % intervals that hold the threshold and the exponent.
+
+    Of few shots a fit may not determine the threshold, which it says.
+    """
     rng = np.random.default_rng(3)
-    fits = [fit_drawn(rng, shots=shots, cubic=cubic) for _ in range(times)]
+    drawn = [fit_drawn(rng, shots=shots, cubic=cubic) for _ in range(times)]
+    fits = [one for one in drawn if one is not None]
+    assert len(fits) > 0.95 * times
     pairs = [(one.threshold, _THRESHOLD) for one in fits], [(one.exponent, _EXPONENT) for one in fits]
-    held = [sum(one.low <= value <= one.high for one, value in group) / times for group in pairs]
+    held = [sum(one.low <= value <= one.high for one, value in group) / len(fits) for group in pairs]
     return held[0], held[1]
 
 
@@ -47,7 +50,7 @@ def test_intervals_hold_the_truth() -> None:
 def test_coverage(shots: int, cubic: float) -> None:
     """Also where curves are no parabolas, to the part that leaving points out repairs."""
     threshold, exponent = coverage(500, shots=shots, cubic=cubic)
-    assert 0.92 < threshold < 0.98
+    assert 0.92 < threshold < 0.99  # bad fits are widened, good ones are not narrowed
     assert exponent > 0.88
 
 
@@ -68,6 +71,7 @@ def test_a_code_with_a_known_threshold() -> None:
 
 def test_points_far_from_the_threshold_are_left_out() -> None:
     found = fit_drawn(np.random.default_rng(1), shots=1_000_000, cubic=20_000.0)
+    assert found is not None
     assert not found.used.all()
     assert np.abs(found.scaled[found.used]).max() < np.abs(found.scaled[~found.used]).min()
     assert abs(found.threshold.value - _THRESHOLD) < 5e-5
