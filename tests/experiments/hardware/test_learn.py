@@ -200,6 +200,7 @@ def test_an_unknown_model_and_shots_that_are_too_few(
     assert err.count("\n") == 1
 
 
+@pytest.mark.nightly
 def test_recorded_experiments(
     hardware_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

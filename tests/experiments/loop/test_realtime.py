@@ -79,7 +79,7 @@ def test_realtime(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "r.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("transport", ["inproc", "ipc"])
+@pytest.mark.parametrize("transport", ["inproc", pytest.param("ipc", marks=pytest.mark.nightly)])
 def test_two_streams_at_once(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = ["--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "r.png")]
     options = ["--distance", "3", "--error_shots", "21", "--transport", transport, "--streams", "2"]
@@ -307,7 +307,7 @@ def test_a_stranger_without_keys_gets_nothing(tmp_path: Path, capsys: pytest.Cap
     assert "no daemon answers" in captured.err
 
 
-@pytest.mark.parametrize("transport", ["inproc", "ipc"])
+@pytest.mark.parametrize("transport", ["inproc", pytest.param("ipc", marks=pytest.mark.nightly)])
 def test_soak_in_small(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "soak.json"
     options = ["--minutes", "0.03", "--distance", "3", "--cycles", "300", "--cycle_time", "10us"]
