@@ -31,6 +31,10 @@ from realtime.programs.run import RunSettings, run_program
 COUNTED = (10, 30, 50)
 _CONTROL_SECONDS = 2.0
 
+# Options that only memories have, and that only programs have.
+_OF_MEMORIES = ("cycles", "error_shots", "bases", "transport", "streams", "policy", "max_load", "live", "out")
+_OF_PROGRAMS = ("clock", "delay", "service")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec realtime`."""
@@ -126,9 +130,8 @@ class Measured:
 def run(args: argparse.Namespace) -> int:
     """Run the loop; see `add_arguments`."""
     args.noise = noise_name(args.noise, args.bias)
+    _check_options(args)
     if args.program is not None:
-        if args.live:
-            raise ValueError("--live shows memories: leave it out with --program")
         return _run_program(args)
     args.shots = args.shots or 10
     view = LoopView.of("qec realtime") if args.live else None
@@ -165,6 +168,17 @@ def run(args: argparse.Namespace) -> int:
     alone = tail(found.before.merged(found.after))
     print(f"Figure: {panels.draw(Path(args.out), found.results, title=title, alone=alone)}")
     return 0
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Raise ValueError for an option that means nothing with, or without, a program."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with_program = args.program is not None
+    for name in _OF_MEMORIES if with_program else _OF_PROGRAMS:
+        if getattr(args, name) != parser.get_default(name):
+            reason = "is for memories: leave it out with" if with_program else "is for programs: give"
+            raise ValueError(f"--{name} {reason} --program")
 
 
 def _run_program(args: argparse.Namespace) -> int:

@@ -52,6 +52,9 @@ def test_bad_programs_and_noise_with_leakage_are_refused_in_one_line(
     for arguments, message in (
         (["--program", str(bad)], "line 2: field \"do\": 'jump': choose from"),
         (["--program", str(tmp_path / "none.jsonl")], "none.jsonl"),
+        (["--program", program, "--streams", "2"], "--streams is for memories"),
+        (["--program", program, "--out", str(tmp_path / "a.png")], "--out is for memories"),
+        (["--delay", "1us"], "--clock is for programs: give --program"),
         (["--program", program, "--noise", f"device:{leaky}"], "leakage cannot be drawn layer by layer"),
     ):
         assert cli.main(["realtime", *arguments, *_SIMULATED]) != 0
