@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from experiments.engine.kernels import jit as engine
 from qec.sampling.kernels import jit as sampling
 from realtime.kernels import jit as realtime
 from realtime.programs.kernels import jit as programs
 
-_DIGEST = re.compile(r"(qec-|realtime-|programs-)?[0-9a-f]{16}")
+_DIGEST = re.compile(r"(qec-|realtime-|programs-|engine-)?[0-9a-f]{16}")
 _DAY = 86_400.0
 #: A folder of another version that was used within this time may be in use.
 UNUSED_DAYS = 7
@@ -25,7 +26,8 @@ def other_versions(current: Path) -> Iterator[Path]:
     Yields:
         Folders that hold machine code of other versions of this project, of numba, or of other flags.
     """
-    mine = {current, sampling.cache_folder, realtime.cache_folder, programs.cache_folder}
+    others = (sampling, realtime, programs, engine)
+    mine = {current, *(module.cache_folder for module in others)}
     for folder in sorted(current.parent.iterdir()):
         if _DIGEST.fullmatch(folder.name) and folder not in mine and not folder.is_symlink():
             yield folder

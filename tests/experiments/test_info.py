@@ -65,7 +65,8 @@ def test_warm_refuses_unknown_names_before_it_compiles(capsys: pytest.CaptureFix
 def test_old_caches_are_listed_and_removed_unless_used_within_a_week(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = [16 * "0", 16 * "1", "realtime-" + 16 * "2", "qec-" + 16 * "3", "of_the_user"]
+    old = [f"{kind}-{16 * '2'}" for kind in ("realtime", "qec", "programs", "engine")]
+    names = [16 * "0", 16 * "1", *old, "of_the_user"]
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "code.nbi").write_bytes(bytes(1 << 19))
@@ -75,9 +76,9 @@ def test_old_caches_are_listed_and_removed_unless_used_within_a_week(
         monkeypatch.setattr(module, "cache_folder", tmp_path / names[0])
     monkeypatch.setattr(info, "interpreted", False)
     cli.main(["info"])
-    assert "1.5 MiB in 3 folders; to remove: qec warm --clean" in capsys.readouterr().out
+    assert "2.5 MiB in 5 folders; to remove: qec warm --clean" in capsys.readouterr().out
     cli.main(["warm", "--clean"])
-    assert "2 folders of other versions removed; 1 used within 7 days remain" in capsys.readouterr().out
+    assert "4 folders of other versions removed; 1 used within 7 days remain" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[1], "of_the_user"]
 
 

@@ -191,7 +191,9 @@ ROOMS: Mapping[str, Room] = {
     "experiments.info": Room("experiments.common experiments.kernel_caches realtime.placement decoders", ""),
     "experiments.warm": Room("experiments.common experiments.kernel_caches decoders", "stim"),
     "experiments.completion": Room("experiments.common experiments.cli decoders", ""),
-    "experiments.kernel_caches": Room("qec.sampling.kernels realtime.kernels realtime.programs.kernels", ""),
+    "experiments.kernel_caches": Room(
+        "experiments.engine.kernels qec.sampling.kernels realtime.kernels realtime.programs.kernels", ""
+    ),
     "qec.__main__": Room("experiments.cli", ""),
     "qec.version": Room("", ""),
     "experiments.demo": Room("experiments.common experiments.plotting decoders", "numpy"),
