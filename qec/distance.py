@@ -60,7 +60,7 @@ class LogicalGraph:
         dem: its decompositions separate the bases of a CSS code.
 
     Raises:
-        ValueError: no observable, or so many that the cycles cannot be followed.
+        ValueError: no observable, or too many to follow the cycles.
     """
 
     def __init__(self, dem: stim.DetectorErrorModel) -> None:

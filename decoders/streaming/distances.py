@@ -13,14 +13,14 @@ _USUAL_DISTANCE = 5
 def longest_extent(model: LayeredModel) -> int:
     """Return the largest number of layers that a logical error of fewest errors extends over.
 
-    A buffer of so many layers keeps the distance: between the committed layers and the open end of a window
+    A buffer of this number of layers keeps the distance: between committed layers and the open end of a window
     lie at least as many errors as in the shortest logical error.
     """
     return layers_crossed(model, largest_distance(model) or _USUAL_DISTANCE)
 
 
 def layers_crossed(model: LayeredModel, num_errors: int) -> int:
-    """Return the largest number of layers that a chain of so many errors extends over.
+    """Return the largest number of layers that a chain of this number of errors extends over.
 
     A chain is a path in the matching graph; it ends at the boundary.
     """

@@ -7,7 +7,7 @@ from experiments.monitor.watch import Detections
 
 # Columns of a cell.
 _CELL = 5
-# A stabilizer that fires so many times as often as the median one is printed bold.
+# A stabilizer that fires more often than the median one by this factor is printed bold.
 _HIGH = 1.5
 
 

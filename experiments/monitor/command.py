@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between samples",
     )
-    add("--samples", type=whole(), metavar="N", help="end after so many samples")
+    add("--samples", type=whole(), metavar="N", help="end after this number of samples")
     add(
         "--web",
         type=whole(0),

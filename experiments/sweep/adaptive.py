@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 _EVEN = 0.25
 # A result is looked at each time the counted time has grown by this factor: few looks, little bias.
 _LOOK_GROWTH = 1.25
-# The allocation begins when each point has so many errors, or this many shots.
+# The allocation begins when each point has this number of errors, or of shots.
 _PILOT_ERRORS, _PILOT_SHOTS = 20, 20_000
 _PORTION_SECONDS = 10.0
 

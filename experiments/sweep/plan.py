@@ -8,7 +8,7 @@ from experiments.engine.kernels.draw import BLOCK
 from experiments.sweep.portions import PointTask, Portion, PortionCounts
 from experiments.sweep.task_sampler import seed_of_point
 
-# A portion takes about so many seconds; no more is computed again where a worker is lost.
+# Time of a portion, about, in seconds; no more is computed again where a worker is lost.
 _SECONDS = 10.0
 # Shorter ones at the end of a sweep, so that no worker is left with a long one.
 _LEAST_SECONDS = 0.5
@@ -154,7 +154,7 @@ class LimitPlan:
     Args:
         states: the points.
         max_shots: of each point.
-        max_errors: a point ends after about so many; None: no limit.
+        max_errors: a point ends after about this number; None: no limit.
     """
 
     def __init__(self, states: list[PointState], *, max_shots: int, max_errors: int | None) -> None:

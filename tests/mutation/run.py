@@ -137,7 +137,7 @@ def _run(step: Step, tree: Path, *, limit: float) -> str | None:
     except subprocess.TimeoutExpired:
         return f"no end in {limit:.0f} s"
     finally:
-        # Whatever the tests started goes with them.
+        # Processes that the tests started end with them.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
