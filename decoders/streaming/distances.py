@@ -13,8 +13,8 @@ _USUAL_DISTANCE = 5
 def longest_extent(model: LayeredModel) -> int:
     """Return the largest number of layers that a logical error of fewest errors extends over.
 
-    A buffer of this number of layers keeps the distance: between committed layers and the open end of a window
-    lie at least as many errors as in the shortest logical error.
+    A buffer of this number of layers keeps the distance: between committed layers and the open end of a
+    window lie at least as many errors as in the shortest logical error.
     """
     return layers_crossed(model, largest_distance(model) or _USUAL_DISTANCE)
 
