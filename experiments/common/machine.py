@@ -23,6 +23,20 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine()
 
 
+def exact_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Add family and model to `processor`: names such as "Intel(R) Xeon(R) Processor" hide the generation."""
+    name = processor(cpuinfo)
+    try:
+        lines = [line.partition(":") for line in cpuinfo.read_text(errors="replace").splitlines()]
+    except OSError:
+        lines = []
+    numbers: dict[str, str] = {}
+    for key, _, value in lines:
+        numbers.setdefault(key.strip(), value.strip())
+    known = [f"{key.split()[-1]} {numbers[key]}" for key in ("cpu family", "model") if key in numbers]
+    return f"{name} ({', '.join(known)})" if known else name
+
+
 def description() -> str:
     """Describe processor, usable cores, system and versions in one line."""
     cores = len(usable_cores())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from experiments.loop.results import Run
 from qec.statistics import Estimate
@@ -25,7 +25,7 @@ def mean(times_ns: Sequence[int | None]) -> Estimate:
     if known.size == 1:
         return Estimate(value, 0.0, float("inf"), confidence=_CONFIDENCE)
     error = float(known.std(ddof=1) / np.sqrt(known.size))
-    reach = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, known.size - 1)) * error
+    reach = float(stdtrit(known.size - 1, 0.5 + _CONFIDENCE / 2)) * error
     return Estimate(value, max(0.0, value - reach), value + reach, confidence=_CONFIDENCE)
 
 

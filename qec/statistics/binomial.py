@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy.optimize import brentq
 from scipy.special import betainccinv, betaincinv, gammainccinv, gammaincinv
 
 from qec.statistics.counts import checked_counts
@@ -76,6 +75,8 @@ def exact_over_likelihood(*, errors: float, confidence: float) -> tuple[float, f
     highest = float(gammainccinv(errors + 1, tail))
     if errors <= 0:
         return 1.0, max(1.0, highest / drop)
+    from scipy.optimize import brentq
+
     low, high = (
         brentq(lambda x: x - 1 - math.log(x) - drop / errors, *ends, xtol=1e-300, rtol=1e-12)
         for ends in ((1e-300, 1.0), (1.0, 2 + 4 * drop / errors))
@@ -111,6 +112,8 @@ def likelihood_interval(*, errors: float, shots: float, drop: float) -> tuple[fl
 
 def _fall(*, errors: float, others: float, drop: float) -> float:
     """Find the probability below errors / (errors + others) where the log-likelihood has fallen by `drop`."""
+    from scipy.optimize import brentq
+
     best = errors / (errors + others)
 
     def remaining(shift: float) -> float:

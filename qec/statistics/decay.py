@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize.elementwise import find_root
 from scipy.special import xlog1py, xlogy
 
 Floats = NDArray[np.float64]
@@ -188,6 +187,8 @@ def _roots(
         sets: numbers of the data sets; None counts them from 0.
         tolerance: absolute, of the roots.
     """
+    from scipy.optimize.elementwise import find_root
+
     chosen = np.arange(low.size) if sets is None else sets
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         found = find_root(function, (low, high), args=(chosen,), tolerances={"xatol": tolerance})

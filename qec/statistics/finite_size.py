@@ -9,9 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq, least_squares
-from scipy.special import xlogy
-from scipy.stats import chi2
+from scipy.special import chdtrc, xlogy
 
 from qec.statistics.counts import checked_counts
 from qec.statistics.estimate import Estimate, sigmas_of
@@ -129,7 +127,7 @@ def threshold_fit(
         freedom = data.size - _NUM
         if not -1 < best[_THRESHOLD] < 1:
             return None
-        if chi2.sf(deviance, freedom) >= _LEAST_P_VALUE:
+        if chdtrc(freedom, deviance) >= _LEAST_P_VALUE:
             break
         scaled = np.abs(data.scaled(best, p, d))
         order = np.argsort(np.where(used, scaled, -1.0))
@@ -214,6 +212,8 @@ class _Data:
 
     def interval(self, best: Floats, deviance: float, rise: float, index: int) -> tuple[float, float]:
         """Find the ends at which the deviance, at the best other parameters, has risen by `rise`."""
+        from scipy.optimize import brentq, least_squares
+
         # The ends of a quadratic likelihood.
         jacobian = np.asarray(least_squares(self.residuals, best, max_nfev=1).jac, dtype=np.float64)
         covariance = np.linalg.pinv(jacobian.T @ jacobian)
@@ -249,5 +249,7 @@ class _Data:
 
     @staticmethod
     def _minimum(residuals: Callable[[Floats], Floats], start: Floats) -> tuple[Floats, float]:
+        from scipy.optimize import least_squares
+
         found = least_squares(residuals, start, method="lm", x_scale="jac", max_nfev=2000)
         return found.x, 2 * float(found.cost)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from qec.statistics.estimate import Estimate, sigmas_of
 
@@ -161,11 +160,15 @@ def _descending_root(function: Callable[[float], float], *, bound: float) -> flo
         return -bound
     if function(bound) >= 0:
         return bound
+    from scipy.optimize import brentq
+
     return float(brentq(function, -bound, bound, xtol=1e-13, rtol=1e-14, maxiter=500))
 
 
 def _both_sides(remaining: Callable[[float], float], *, start: float, bound: float) -> tuple[float, float]:
     """Find the zeros of `remaining`, positive at `start`, on both sides; infinite beyond the bound."""
+    from scipy.optimize import brentq
+
     ends = []
     for sign in (-1.0, 1.0):
         near, step = start, 1e-3

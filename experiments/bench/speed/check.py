@@ -27,6 +27,8 @@ from qec.files import write_file
 RECORD = Path(__file__).with_name("recorded_ratios.csv")
 #: Loss of speed, relative to PyMatching, at which the check fails.
 MOST_LOSS = 0.15
+#: The same on another processor, where ratios differ; a kernel that is not optimised loses more.
+MOST_LOSS_ELSEWHERE = 0.5
 _COLUMNS = ["decoder", "d", "p", "ratio", "processor"]
 # Measurements of a cell that seems slower: a slower program stays slower, a disturbed one does not.
 _ATTEMPTS = 4
@@ -49,6 +51,8 @@ TASKS = (
     Task("mwpm-correlated", 5, 0.003, 300),
     Task("mwpm-correlated", 11, 0.003, 30),
 )
+#: Those of `--short`: both decoders, in seconds.
+SHORT_TASKS = (TASKS[1], TASKS[4])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Ratio: PyMatching's processor time divided by ours, on the same shots; of the shortest calls.\n"
         f"Exit code 1 if one is more than {100 * MOST_LOSS:.0f} % below the recorded one, in four tries.\n"
-        "On another processor than the recorded one, record ratios of your own first (--record)."
+        "On another processor than the recorded one, record ratios of your own first (--record);\n"
+        f"--short accepts a loss of {100 * MOST_LOSS_ELSEWHERE:.0f} % there."
     )
     add = parser.add_argument
     add("--repeats", type=whole(), default=40, metavar="N", help="calls of each")
     add("--most_loss", type=real(above=0, below=1), default=MOST_LOSS, metavar="X", help="accepted loss")
+    add("--short", action="store_true", help="only d = 5, once for each decoder: some seconds, as CI does")
     add("--recorded", default=str(RECORD), metavar="FILE", help="CSV of recorded ratios; default: the tree's")
     add(
         "--record", type=output(), metavar="FILE", help="write the measured ratios as CSV, and do not compare"
@@ -69,27 +75,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and compare; see `add_arguments`."""
+    if args.record and args.short:
+        raise ValueError("--record writes the ratios of all cells: leave out --short")
     recorded, where = ({}, "") if args.record else read_record(Path(args.recorded))
-    if recorded and where != machine.processor():
+    tasks, most_loss = SHORT_TASKS if args.short else TASKS, args.most_loss
+    here = machine.exact_processor()
+    elsewhere = bool(recorded) and where != here
+    if elsewhere and not args.short:
         raise ValueError(
-            f"{args.recorded}: recorded on '{where}', and this is '{machine.processor()}': record ratios of "
-            "this processor with --record FILE, and compare with --recorded FILE"
+            f"{args.recorded}: recorded on '{where}', and this is '{here}': record ratios of this processor "
+            "with --record FILE, and compare with --recorded FILE"
         )
-    for name in dict.fromkeys(task.decoder for task in TASKS):
+    for name in dict.fromkeys(task.decoder for task in tasks):
         # Kernels that this process compiles itself are slower than those from the cache.
-        in_new_process("first_call", name, _point(TASKS[0]).circuit())
+        in_new_process("first_call", name, _point(tasks[0]).circuit())
     print(fold(machine.description()), flush=True)
+    if elsewhere:
+        most_loss = max(most_loss, MOST_LOSS_ELSEWHERE)
+        print(fold(f"recorded on '{where}': a loss of {100 * most_loss:.0f} % is accepted"))
     rows, slower = [], []
     with Progress() as progress:
-        for at, task in enumerate(TASKS):
-            progress.show(f"{at} of {len(TASKS)}: {task.decoder}, d = {task.distance}, p = {task.p:g}")
+        for at, task in enumerate(tasks):
+            progress.show(f"{at} of {len(tasks)}: {task.decoder}, d = {task.distance}, p = {task.p:g}")
             functions = calls_of(task)
             known = recorded.get(_key(task))
             found, attempts = measure_ratio(functions, repeats=args.repeats), 1
-            while known and found < known * (1 - args.most_loss) and attempts < _ATTEMPTS:
+            while known and found < known * (1 - most_loss) and attempts < _ATTEMPTS:
                 found = max(found, measure_ratio(functions, repeats=args.repeats))
                 attempts += 1
-            if known and found < known * (1 - args.most_loss):
+            if known and found < known * (1 - most_loss):
                 slower.append(task)
             rows.append(
                 [*_key(task), f"{found:.3f}", f"{known:.3f}" if known else "-", _change(found, known)]
@@ -97,9 +111,7 @@ def run(args: argparse.Namespace) -> int:
     print(table(["decoder", "d", "p", "ratio", "recorded", "change"], rows, left=1))
     if args.record:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(
-            [_COLUMNS, *([*row[:4], machine.processor()] for row in rows)]
-        )
+        csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *([*row[:4], here] for row in rows)])
         write_file(args.record, text.getvalue())
         print(f"Recorded: {args.record}")
     for task in slower:

@@ -11,7 +11,6 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from decoders.streaming.decoder import StreamingDecoder
 from experiments.common.new_process import run_module
@@ -61,6 +60,8 @@ def calibrate(distance: int, fraction: float) -> float:
     least, most = detection_fraction(distance, low), detection_fraction(distance, high)
     if not least < fraction < most:
         raise ValueError(f"--detection_fraction {fraction}: it must lie between {least:.2g} and {most:.2g}")
+    from scipy.optimize import brentq
+
     root: float = brentq(lambda p: detection_fraction(distance, p) - fraction, low, high, xtol=1e-7)
     return root
 

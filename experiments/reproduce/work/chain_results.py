@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from experiments.reproduce.engine.figure import Job, Record, Records, Settings
 from experiments.reproduce.work import chain_jobs, chain_scan, estimates
@@ -85,7 +85,7 @@ def failures_per_burst(
         middle = max(0.0, float(counts.mean()) - background)
         total = int(counts.sum())
         if total == 0:
-            found[distance] = Estimate(0.0, 0.0, float(gamma.ppf(0.975, 1)) / counts.size)
+            found[distance] = Estimate(0.0, 0.0, float(gammaincinv(1, 0.975)) / counts.size)
             continue
         sigma = float(counts.std(ddof=1)) / math.sqrt(counts.size)
         found[distance] = Estimate(middle, max(0.0, middle - 1.96 * sigma), middle + 1.96 * sigma)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from qec.sampling import Burst, ErrorList
 
@@ -62,6 +61,8 @@ def window_distribution(
                 if inside:
                     key = (float(errors.probability[error]), inside)
                     numbers[key] = numbers.get(key, 0) + 1
+    from scipy.stats import binom
+
     chances = np.ones(1)
     for (p, ends), count in sorted(numbers.items()):
         most = int(binom.isf(1e-300, count, p)) + 1

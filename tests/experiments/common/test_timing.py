@@ -86,6 +86,9 @@ def test_machine_line_names_processor_and_versions(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Abacus 3000\nmodel name\t: other\n")
     assert machine.processor(tmp_path / "cpuinfo") == "Abacus 3000"
     assert machine.processor(tmp_path / "missing")
+    (tmp_path / "cpuinfo").write_text("cpu family: 6\nmodel : 207\nmodel name : Abacus\nmodel : 1\n")
+    assert machine.exact_processor(tmp_path / "cpuinfo") == "Abacus (family 6, model 207)"
+    assert machine.exact_processor(tmp_path / "missing") == machine.processor(tmp_path / "missing")
     line = machine.description()
     assert "\n" not in line
     for word in (" core", "Python 3.", "numba ", "pymatching "):
