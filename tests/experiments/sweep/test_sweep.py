@@ -1,5 +1,7 @@
 """`qec sweep`: stopped and continued runs, what is refused, and that its numbers are those of the decoder."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -31,10 +33,12 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def sweep(*arguments: str) -> tuple[str, str]:
-    process = start(*arguments)
-    out, error = process.communicate(timeout=120)
-    assert process.returncode == 0, error
-    return out, error
+    """Run the command in this process, with one worker where the arguments do not say."""
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        code = cli.main(["sweep", "--processes", "1", *arguments])
+    assert code == 0, error.getvalue()
+    return out.getvalue(), error.getvalue()
 
 
 def wait_for_rows(path: Path, process: "subprocess.Popen[str]") -> None:
