@@ -84,7 +84,7 @@ def test_windows_are_what_a_naive_decoder_makes_of_them(
     plan = WindowPlan(commit=max(commit, len(model.first)), buffer=buffer)
     decoder = StreamingDecoder(model=model, plan=plan)
     cut = cache(partial(without_ties, model))
-    shots, _ = shots_of(name, rounds=20, shots=4 if interpreted else 80, seed=3)
+    shots, _ = shots_of(name, rounds=20, shots=2 if interpreted else 80, seed=3)
     for shot in shots:
         committed, prediction = one_by_one(decoder, shot)
         expected, expected_prediction = naive_stream(model, plan, shot, cut=cut)
