@@ -91,6 +91,7 @@ SUBJECTS: Final = (
         ("decoders/model/*.py", "decoders/model/kernels/*.py"),
         (
             Step((_decoders("model"),), COMPILED),
+            Step((_decoders("trellis"), _decoders("belief_matching")), COMPILED),
             Step((_decoders("matching"), _decoders("streaming"), _decoders("correlated")), COMPILED),
         ),
     ),

@@ -8,6 +8,7 @@ import stim
 
 import decoders
 from decoders.correlated import edge_correlations
+from decoders.model import dem as dem_module
 
 _PATH = "error(0.1) D0 D1 L0\nerror(0.1) D1\n"
 _MODELS = {
@@ -35,6 +36,15 @@ def test_a_model_beyond_a_bound_is_refused(model: str, name: str) -> None:
         decoders.from_dem(name, dem)
     assert len(str(caught.value)) < 400
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 1024  # KB
+
+
+def test_numbers_of_declared_detectors_are_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Detectors without errors are no gap in the numbers if the model declares them."""
+    monkeypatch.setattr(dem_module, "_MOST_UNUSED", 3)
+    declared = "".join(f"detector D{number}\n" for number in range(2, 20))
+    assert decoders.from_dem("mwpm", stim.DetectorErrorModel(_PATH + declared)).num_detectors == 20
+    with pytest.raises(ValueError, match="20 detectors, of which at most 5 occur in it"):
+        decoders.from_dem("mwpm", stim.DetectorErrorModel(_PATH + "detector D19\n"))
 
 
 @pytest.mark.parametrize("name", ["mwpm-correlated", "trellis"])

@@ -112,3 +112,15 @@ def test_a_detector_with_thousands_of_edges() -> None:
     np.testing.assert_allclose(found.probability, [expected[key] for key in keys], rtol=1e-12)
     np.testing.assert_allclose(found.complement, 1 - found.probability, rtol=1e-12)
     assert [keys[edge] for edge in edge_of] == list(zip(far.tolist(), flips[:, 0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("targets", "kept"),
+    [("D0 D1 D0", "D1"), ("D0 D1 D2 D1", "D0 D2"), ("D0 D0 D2 L1 L0 L1", "D2 L0"), ("D3 D1 D2 D3 D2", "D1")],
+)
+def test_a_target_named_twice_is_none(targets: str, kept: str) -> None:
+    rest = "\nerror(0.2) D3 L1"
+    assert_same_graph(
+        MatchingGraph.from_dem(stim.DetectorErrorModel(f"error(0.1) {targets}{rest}")),
+        MatchingGraph.from_dem(stim.DetectorErrorModel(f"error(0.1) {kept}{rest}")),
+    )
