@@ -86,6 +86,7 @@ class StreamingDecoder:
         self._last_flips = model.last_flips
         if self._repeats:
             self._last_flips = np.where(self._last_flips < len(model.first), self._last_flips, _AT_END)
+        self._is_quick = self._repeats and not gaps
         self._start(gaps=gaps)
 
     def __repr__(self) -> str:
@@ -221,7 +222,7 @@ class StreamingDecoder:
         Raises:
             ValueError: a decoder made without gaps=True.
         """
-        return self._with_gaps.gaps
+        return self._gap_calls.gaps
 
     @property
     def window_gaps(self) -> NDArray[np.float64]:
@@ -234,10 +235,10 @@ class StreamingDecoder:
         Raises:
             ValueError: a decoder made without gaps=True.
         """
-        return self._with_gaps.latest
+        return self._gap_calls.latest
 
     @property
-    def _with_gaps(self) -> GapCalls:
+    def _gap_calls(self) -> GapCalls:
         if self._soft is None:
             raise ValueError(_NO_GAPS)
         return self._soft
@@ -272,7 +273,7 @@ class StreamingDecoder:
         Raises:
             ValueError: a frame of the wrong shape, or a call after `finish`. The decoder remains usable.
         """
-        if kind == "events" and self._repeats and not self._finished and self._soft is None:
+        if kind == "events" and self._is_quick and not self._finished:
             found = self._quick.push(frame, bit_packed=bit_packed)
             if found >= 0:
                 self._reader.takes_events(found >> STATUS_BITS)

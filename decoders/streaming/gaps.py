@@ -120,6 +120,11 @@ class GapCalls(StreamCalls):
         steps = self._pools.arrays["latest"]
         return np.where(steps < layout.FAR, steps / self._scale, np.inf)
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory that shots write to, in bytes."""
+        return self._pools.num_bytes + self._gap_work.num_bytes
+
     def reset(self) -> None:
         """Start the next shot."""
         super().reset()

@@ -210,6 +210,21 @@ def test_windows_predict_errors_better_than_whole_shots() -> None:
     assert (combined[:300, 0] <= smallest + 1e-9).all()
 
 
+def test_memory_does_not_grow_with_cycles() -> None:
+    short, long = (
+        StreamingDecoder.from_circuit(memory("chain", rounds=rounds), gaps=True) for rounds in (60, 10**6)
+    )
+    graphs = [len(stream._gap_calls._closed) for stream in (short, long)]
+    assert graphs[1] <= graphs[0]
+    rows = (np.random.default_rng(4).random((500, 4)) < 0.02).astype(np.uint8)
+    long.push(rows)
+    sizes = long._gap_calls.num_bytes
+    least = long.gaps[0]
+    long.push(rows)
+    assert 0 < long.gaps[0] < least
+    assert long._gap_calls.num_bytes == sizes
+
+
 # --- observables of one part of a circuit
 
 
