@@ -255,6 +255,23 @@ def test_windows_too_short_for_a_timelike_error_have_no_gaps() -> None:
     ).all()
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_workspaces_that_are_too_small_are_enlarged(long_memory: dict[str, Any], whole: bool) -> None:
+    """Windows that are started again, whole shots or within one, are counted once."""
+    stream = pickle.loads(pickle.dumps(long_memory["stream"]))
+    for work in (stream._work, stream._gap_calls._gap_work):
+        work._resize(2)
+    if whole:
+        assert np.array_equal(gaps_of(stream, long_memory["frames"]), long_memory["gaps"])
+    else:
+        for shot, gaps in zip(long_memory["frames"], long_memory["gaps"], strict=True):
+            stream.reset()
+            stream.push(shot[:-1])
+            stream.finish(shot[-1])
+            assert stream.gaps == gaps
+    assert stream._gap_calls._gap_work.record["max_edges"][0] > 2
+
+
 # --- the interface
 
 
