@@ -1,8 +1,10 @@
-"""Draw the pictures of decoding on docs/pages/drawing.md and docs/pages/decoders/mwpm.md.
+"""Draw the pictures of decoding on docs/pages/drawing.md, docs/pages/decoders/mwpm.md and docs/pages/cnot.md.
 
 Run from the root of the project: PYTHONPATH=. python docs/decoding_figures.py
 """
 
+import contextlib
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from PIL import Image
 
 from experiments import cli
 
-FIGURES = Path(__file__).parent / "pages" / "figures"
+FIGURES = Path(__file__).resolve().parent / "pages" / "figures"
 SAMPLE = "data/samples/si1000_surface_code/d5_at_q5_5/Z/r10"
 COLORS = 64
 _SHOT = "--code repetition --distance 7 --rounds 8 --p 0.015 --shot 16"
@@ -32,6 +34,10 @@ PICTURES = {
         960,
     ),
 }
+
+#: Pictures that the code of a page draws, and their widths in pixels.
+CNOT_PAGE = FIGURES.parent / "cnot.md"
+CNOT_PICTURES = {"cnot_checks.png": 560, "cnot_shot.png": 560}
 
 
 def draw(options: str, path: Path) -> None:
@@ -55,8 +61,18 @@ def combine(parts: Sequence[Path], target: Path, *, width: int) -> None:
     )
 
 
+def draw_cnot() -> None:
+    """Run the code of the page on a CNOT, and copy its pictures."""
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", CNOT_PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(compile(code, CNOT_PAGE.name, "exec"), {"__name__": "__main__"})
+        for name, width in CNOT_PICTURES.items():
+            combine([Path(name)], FIGURES / name, width=width)
+
+
 def main() -> None:
     """Draw all pictures."""
+    draw_cnot()
     with tempfile.TemporaryDirectory() as folder:
         for name, (commands, width) in PICTURES.items():
             parts = [Path(folder) / f"{number}.png" for number in range(len(commands))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import stim
@@ -14,19 +14,22 @@ from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph, read_only
 from decoders.model.hyperedges import Hyperedges
+from decoders.streaming.calls import StreamCalls
 from decoders.streaming.digests import windows_digest
 from decoders.streaming.frames import FrameReader, Kind
+from decoders.streaming.gaps import GapCalls
 from decoders.streaming.kernels import stream
 from decoders.streaming.kernels.layout import STREAM
 from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
 from decoders.streaming.parts import StreamParts
 from decoders.streaming.quick_push import LAST_STATUS, STATUS_BITS, QuickPush
-from decoders.streaming.schedule import Schedule, WindowGraphs, num_windows
+from decoders.streaming.schedule import Endings, Schedule, WindowGraphs
 from decoders.streaming.windows import WindowPlan
 
 # Layer of an observable that errors of any cycle may flip.
 _AT_END = np.iinfo(np.int64).max
+_NO_GAPS = "this decoder finds no gaps: make it with gaps=True"
 
 
 class StreamingDecoder:
@@ -61,7 +64,12 @@ class StreamingDecoder:
     """
 
     def __init__(
-        self, *, model: LayeredModel, plan: WindowPlan, measurements: MeasurementModel | None = None
+        self,
+        *,
+        model: LayeredModel,
+        plan: WindowPlan,
+        measurements: MeasurementModel | None = None,
+        gaps: bool = False,
     ) -> None:
         self._model = model
         self._plan = plan
@@ -71,15 +79,15 @@ class StreamingDecoder:
             raise ValueError(
                 f"commit={plan.commit}: must be a multiple of the model's period, {model.period}"
             )
-        #: Whether shots may be longer by any number of periods.
-        self._repeats = bool(model.bulk) and not plan.fixed
+        self._cuts = WindowGraphs(model, plan)
+        self._schedule = Schedule.of(model, plan, self._cuts)
+        self._endings = Endings(model, plan, self._cuts, self._schedule)
+        self._repeats = self._endings.repeats
         self._last_flips = model.last_flips
         if self._repeats:
             self._last_flips = np.where(self._last_flips < len(model.first), self._last_flips, _AT_END)
-        self._endings: dict[tuple[bool, int], SearchGraph] = {}
-        self._cuts = WindowGraphs(model, plan)
-        self._schedule = Schedule.of(model, plan, self._cuts)
-        self._start()
+        self._is_quick = self._repeats and not gaps
+        self._start(gaps=gaps)
 
     def __repr__(self) -> str:
         plan = self._plan
@@ -88,8 +96,10 @@ class StreamingDecoder:
     def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
         # The kernels' records hold addresses, which mean nothing in a copy or in another process. A copy
         # starts with a new shot.
-        measurements = self._reader.measurements
-        return partial(type(self), model=self._model, plan=self._plan, measurements=measurements), ()
+        measurements, gaps = self._reader.measurements, self._soft is not None
+        return partial(
+            type(self), model=self._model, plan=self._plan, measurements=measurements, gaps=gaps
+        ), ()
 
     @classmethod
     def from_circuit(
@@ -101,6 +111,7 @@ class StreamingDecoder:
         decoder: str = "mwpm",
         layers: ArrayLike | None = None,
         hyperedges: Hyperedges = "refuse",
+        gaps: bool = False,
     ) -> StreamingDecoder:
         """Construct a streaming decoder; cost and memory do not depend on the lengths of REPEAT blocks.
 
@@ -119,16 +130,20 @@ class StreamingDecoder:
                 a frame are then the detectors of each cycle in their order.
             hyperedges: treatment of errors with more than two detectors that stim cannot decompose, as after
                 transversal gates; see `resolve_hyperedges`.
+            gaps: also find the complementary gap of each observable in every window, see `gaps`. Windows
+                then take several times as long. Requires decoder="mwpm".
 
         Raises:
             ValueError: an unknown decoder, regions too short, or a circuit whose model has no layers (see
-                `LayeredModel.from_dem`).
+                `LayeredModel.from_dem`) or no gaps: a cycle of errors flips an observable, or no window
+                contains the lightest error that flips it.
         """
         model = model_for(decoder, graphlike_dem(circuit, hyperedges), layers=layers)
         return cls(
             model=model,
             plan=WindowPlan.for_model(model, commit=commit, buffer=buffer),
             measurements=MeasurementModel.from_circuit(circuit, model) if layers is None else None,
+            gaps=gaps,
         )
 
     @classmethod
@@ -140,13 +155,14 @@ class StreamingDecoder:
         buffer: int | None = None,
         decoder: str = "mwpm",
         layers: ArrayLike | None = None,
+        gaps: bool = False,
     ) -> StreamingDecoder:
         """Construct a streaming decoder for a DEM; it accepts detection events only, no measurements.
 
         Args and errors as in `from_circuit`, except `dem`, see `LayeredModel.from_dem`.
         """
         model = model_for(decoder, dem, layers=layers)
-        return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer))
+        return cls(model=model, plan=WindowPlan.for_model(model, commit=commit, buffer=buffer), gaps=gaps)
 
     @property
     def stabilizers(self) -> NDArray[np.float64]:
@@ -195,6 +211,38 @@ class StreamingDecoder:
         """Observables that no later cycle of the shot changes, bool (observables,)."""
         return (self._last_flips < self.committed_cycles) | self._finished
 
+    @property
+    def gaps(self) -> NDArray[np.float64]:
+        """Gap of each observable in all windows of this shot, float64 (observables,), log-likelihood.
+
+        Log-odds that the windows so far have no odd number of logical errors, if errors of windows are
+        independent: 2 artanh of the product of tanh(gap / 2) over the `window_gaps`. At most the smallest of
+        these, and infinite before the first one. For a single window it is the complementary gap of the shot.
+
+        Raises:
+            ValueError: a decoder made without gaps=True.
+        """
+        return self._gap_calls.gaps
+
+    @property
+    def window_gaps(self) -> NDArray[np.float64]:
+        """Complementary gap of each observable in the last window, float64 (observables,), log-likelihood.
+
+        The weight of the best solution with the opposite flip, minus that of the best solution, given what
+        was committed before, and with the same edges to later layers. Infinite where the window contains no
+        error that flips the observable.
+
+        Raises:
+            ValueError: a decoder made without gaps=True.
+        """
+        return self._gap_calls.latest
+
+    @property
+    def _gap_calls(self) -> GapCalls:
+        if self._soft is None:
+            raise ValueError(_NO_GAPS)
+        return self._soft
+
     def to_frames(self, detection_events: ArrayLike) -> NDArray[np.uint8]:
         """Convert whole shots in stim's order to frames.
 
@@ -225,7 +273,7 @@ class StreamingDecoder:
         Raises:
             ValueError: a frame of the wrong shape, or a call after `finish`. The decoder remains usable.
         """
-        if kind == "events" and self._repeats and not self._finished:
+        if kind == "events" and self._is_quick and not self._finished:
             found = self._quick.push(frame, bit_packed=bit_packed)
             if found >= 0:
                 self._reader.takes_events(found >> STATUS_BITS)
@@ -233,7 +281,7 @@ class StreamingDecoder:
                 if status == layout.OK:
                     return self._flips()
                 self._check(status)
-                self._work.grow()
+                self._calls.grow()
                 frame = frame[found >> STATUS_BITS :]  # type: ignore[index]
         if self._finished:
             raise ValueError("push after finish: call reset to start the next shot")
@@ -242,15 +290,7 @@ class StreamingDecoder:
             raise ValueError(f"this circuit takes exactly {self._model.num_layers - 1} cycles before finish")
         first_cycle = self.num_cycles if kind == "measurements" else 0
         rows, packed = self._reader.events(rows, bit_packed=bit_packed, kind=kind, first_cycle=first_cycle)
-        rows = read_only(rows)
-        at = 0
-        while True:
-            at, status = stream.push_layers(
-                self._record, self._graphs, self._work.record, rows, int(packed), at
-            )
-            if status != layout.FULL:
-                break
-            self._work.grow()
+        status = self._calls.push(read_only(rows), packed=packed)
         self._check(status)
         return self._flips()
 
@@ -276,12 +316,8 @@ class StreamingDecoder:
         self._check_length(self.num_cycles + 1)
         rows, packed = self._reader.last_events(last_layer, bit_packed=bit_packed, kind=kind)
         stream.add_rows(self._record, read_only(rows), int(packed))
-        graph = self._ending(self.committed_cycles, self.num_cycles - self.committed_cycles)
-        while True:
-            status = stream.finish_shot(self._record, graph.record, self._work.record)
-            if status != layout.FULL:
-                break
-            self._work.grow()
+        ending = self._endings.graph(self.committed_cycles, self.num_cycles - self.committed_cycles)
+        status = self._calls.finish(ending)
         self._finished = True
         self._check(status)
         return self._flips()
@@ -291,6 +327,7 @@ class StreamingDecoder:
         frames: NDArray[np.uint8],
         *,
         predictions: NDArray[np.uint8] | None = None,
+        gaps: NDArray[np.float64] | None = None,
         first_shot: int = 0,
     ) -> NDArray[np.uint8]:
         """Decode whole shots, each as a separate stream; discards a shot in progress.
@@ -298,6 +335,7 @@ class StreamingDecoder:
         Args:
             frames: uint8 (shots, layers, columns) as returned by `to_frames`.
             predictions: uint8 (shots, ceil(observables / 8)) to write to; allocated if not given.
+            gaps: float64 (shots, observables) to write the gaps to; requires a decoder made with gaps=True.
             first_shot: added to the shot indices in error messages.
 
         Returns:
@@ -306,35 +344,20 @@ class StreamingDecoder:
         Raises:
             ValueError: wrong shape, or a shot that no error explains (the message names it).
         """
-        if frames.ndim != 3 or frames.shape[2] != self._model.num_columns or frames.dtype != np.uint8:
-            raise ValueError(
-                f"frames have shape {frames.shape} and dtype {frames.dtype}, expected uint8 "
-                f"(shots, layers, {self._model.num_columns})"
-            )
-        if frames.max(initial=0) > 1:
-            raise ValueError(f"frames contain {frames.max()}: all values must be 0 or 1")
+        if gaps is not None and self._soft is None:
+            raise ValueError(_NO_GAPS)
+        frames = self._reader.check_shots(frames)
         num_layers = frames.shape[1]
         self._check_length(num_layers)
-        expected = (len(frames), (self.num_observables + 7) // 8)
         if predictions is None:
-            predictions = np.zeros(expected, dtype=np.uint8)
-        elif predictions.shape != expected or predictions.dtype != np.uint8:
-            raise ValueError(
-                f"predictions have shape {predictions.shape} and dtype {predictions.dtype}, expected uint8 "
-                f"{expected}"
-            )
-        frames = read_only(np.ascontiguousarray(frames))
-        committed = self._layers_before_ending(num_layers)
-        graphs = self._schedule.records(self._ending(committed, num_layers - committed))
+            predictions = np.zeros((len(frames), (self.num_observables + 7) // 8), dtype=np.uint8)
+        self._reader.check_predictions(predictions, shots=len(frames))
+        if gaps is None:
+            gaps = np.zeros((len(frames), self.num_observables))
+        self._reader.check_gaps(gaps, shots=len(frames))
         self.reset()
-        shot = 0
-        while True:
-            shot, status = stream.decode_shots(
-                self._record, graphs, self._work.record, frames, predictions, shot
-            )
-            if status != layout.FULL:
-                break
-            self._work.grow()
+        ending = self._endings.of_shot(num_layers)
+        shot, status = self._calls.decode_shots(ending, frames, predictions, gaps)
         self._finished = True
         if status == layout.NO_PARTNER:
             raise ValueError(f"shot {first_shot + shot}: {self._unexplained()}")
@@ -342,7 +365,7 @@ class StreamingDecoder:
 
     def reset(self) -> None:
         """Start the next shot. Allocates no memory."""
-        stream.start_shot(self._record)
+        self._calls.reset()
         self._finished = False
         self._reader.reset()
 
@@ -382,23 +405,10 @@ class StreamingDecoder:
         as long as it does: use either them or `push` and `finish`.
         """
         model, plan = self._model, self._plan
-        if self._repeats:
-            shortest = len(model.first) + len(model.last)
-            longest = plan.window
-            starts = {0: range(shortest, longest + 1), plan.commit: range(plan.buffer + 1, longest + 1)}
-        else:
-            shortest = model.num_layers
-            committed = self._layers_before_ending(shortest)
-            longest = shortest - committed
-            starts = {committed: range(longest, longest + 1)}
-        endings = np.zeros((2, longest + 1), dtype=layout.GRAPH)
-        for start, counts in starts.items():
-            for count in counts:
-                if not self._repeats or (count - shortest) % model.period == 0:
-                    endings[int(start > 0), count] = self._ending(start, count).record[0]
+        endings, longest, shortest = self._endings.records()
         return StreamParts(
             stream=self._record,
-            windows=self._graphs,
+            windows=self._calls.graphs,
             endings=endings.reshape(-1),
             work=self._work,
             rows=self._pools.arrays["rows"].reshape(-1, model.num_columns),
@@ -414,19 +424,12 @@ class StreamingDecoder:
 
     def search_graphs(self) -> list[SearchGraph]:
         """Return the graphs of all windows and endings that were cut so far."""
-        return [*self._schedule.graphs, *self._endings.values()]
+        return [*self._schedule.graphs, *self._endings.known]
 
-    def _start(self) -> None:
+    def _start(self, *, gaps: bool) -> None:
         """Allocate all memory that shots write to."""
         model, plan = self._model, self._plan
-        # The longest ending needs the largest workspace. It has at most as many layers as a window.
-        if self._repeats:
-            longest = model.longest_length(plan.window)
-            endings = [self._ending(0, longest), self._ending(plan.commit, longest)]
-        else:
-            committed = self._layers_before_ending(model.num_layers)
-            longest = model.num_layers - committed
-            endings = [self._ending(committed, longest)]
+        endings, longest = self._endings.largest(), self._endings.most_layers()
         windows = self._schedule.graphs
         most_rows = max(plan.window if windows else 0, longest) + 1
         flip_bytes = (model.num_observables + 7) // 8
@@ -448,17 +451,17 @@ class StreamingDecoder:
         self._committed = self._pools.arrays["flips"]
         self._last_packed = self._committed.tobytes()
         self._unpacked = np.zeros(model.num_observables, dtype=np.bool_)
-        self._graphs = self._schedule.records()
         self._work = SecondWorkspace(*windows, *endings)
-        self._quick = QuickPush(self._record, self._graphs, self._work.record, num_columns=model.num_columns)
+        self._calls = StreamCalls(self._record, self._schedule, self._work)
+        self._soft: GapCalls | None = None
+        if gaps:
+            where: dict[str, Any] = {"model": model, "plan": plan, "cuts": self._cuts}
+            where |= {"endings": self._endings, "max_rows": most_rows}
+            self._calls = self._soft = GapCalls(self._record, self._schedule, self._work, **where)
+        self._quick = QuickPush(
+            self._record, self._calls.graphs, self._work.record, num_columns=model.num_columns
+        )
         self._finished = False
-
-    def _ending(self, first_layer: int, count: int) -> SearchGraph:
-        """Return the graph of the last `count` layers of a shot, which begin at `first_layer`."""
-        key = (first_layer == 0, count)
-        if key not in self._endings:
-            self._endings[key] = self._cuts.cut(first_layer, count, to_end=True)
-        return self._endings[key]
 
     def _check_length(self, num_layers: int) -> None:
         """Check that a shot may have this number of layers.
@@ -472,10 +475,6 @@ class StreamingDecoder:
                 f"{self._model.num_layers} layers of the circuit"
             )
         self._model.check_length(num_layers)
-
-    def _layers_before_ending(self, num_layers: int) -> int:
-        """Return the number of layers of a shot that are committed before its ending is decoded."""
-        return num_windows(self._plan, num_layers) * self._plan.commit if self._schedule.graphs else 0
 
     def _flips(self) -> NDArray[np.bool_]:
         packed = self._committed.tobytes()

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from decoders.matching.workspace import read_only
 from decoders.streaming.layers import LayeredModel
 from decoders.streaming.measurements import MeasurementModel
 
@@ -40,6 +41,40 @@ class FrameReader:
         present = numbers >= 0
         frames[:, present] = events[:, numbers[present]]
         return frames
+
+    def check_shots(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return whole shots, uint8 (shots, layers, columns), as a read-only contiguous array.
+
+        Raises:
+            ValueError: another shape or dtype, or values other than 0 and 1.
+        """
+        if frames.ndim != 3 or frames.shape[2] != self._num_columns or frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames have shape {frames.shape} and dtype {frames.dtype}, expected uint8 "
+                f"(shots, layers, {self._num_columns})"
+            )
+        if frames.max(initial=0) > 1:
+            raise ValueError(f"frames contain {frames.max()}: all values must be 0 or 1")
+        return read_only(np.ascontiguousarray(frames))
+
+    def check_predictions(self, predictions: NDArray[np.uint8], *, shots: int) -> None:
+        """Check an array for bit-packed predictions, uint8 (shots, ceil(observables / 8)).
+
+        Raises:
+            ValueError: another shape or dtype.
+        """
+        width = (self.model.num_observables + 7) // 8
+        _check_output("predictions", predictions, (shots, width), np.uint8)
+
+    def check_gaps(self, gaps: NDArray[np.float64], *, shots: int) -> None:
+        """Check an array for gaps, float64 (shots, observables).
+
+        Raises:
+            ValueError: another shape or dtype, or an array that is not contiguous.
+        """
+        _check_output("gaps", gaps, (shots, self.model.num_observables), np.float64)
+        if not gaps.flags.c_contiguous:
+            raise ValueError("gaps are not contiguous: pass a C-contiguous array")
 
     def check(self, frame: ArrayLike, *, bit_packed: bool, kind: Kind) -> NDArray[np.uint8]:
         """Validate a frame.
@@ -117,6 +152,14 @@ class FrameReader:
         if kind == "measurements":
             return self._measured.per_cycle
         raise ValueError(f"no kind of frame is named '{kind}': choose from events, measurements")
+
+
+def _check_output(name: str, array: NDArray[Any], expected: tuple[int, int], dtype: type[Any]) -> None:
+    """Raise an error if an array to write to has another shape or dtype."""
+    if array.shape != expected or array.dtype != dtype:
+        raise ValueError(
+            f"{name} have shape {array.shape} and dtype {array.dtype}, expected {dtype.__name__} {expected}"
+        )
 
 
 def _checked(frame: NDArray[Any], bit_packed: bool, kind: Kind, width: int) -> NDArray[np.uint8]:

@@ -62,6 +62,8 @@ class LayeredModel:
     #: bool (layers, columns): whether an edge of the detector's component flips an observable, by layer of
     #: the shortened model; equal for all layers of the bulk at one position of the period.
     relevant: NDArray[np.bool_]
+    #: bool (observables,): whether an error without detection events flips the observable.
+    flipped_unseen: NDArray[np.bool_]
     #: Implied edges of each layer of the shortened model; None if windows are matched once.
     implied: tuple[LayerImplied, ...] | None = None
     #: Whole errors of each of these layers, with `implied`.
@@ -198,6 +200,7 @@ class LayeredModel:
             longest_reach=max((int(e.later.max(initial=0)) for e in edges), default=0),
             distance=_distance(short.dem),
             relevant=relevant,
+            flipped_unseen=_flipped_by(graph.undetectable_observables, graph.num_observables),
             implied=implied,
             errors=errors,
             observed=observed,
@@ -434,6 +437,14 @@ def _mark_relevant(
             rows = relevant[run.start : run.stop][phase :: run.period]
             rows[:] = rows.any(axis=0)
     return relevant
+
+
+def _flipped_by(words: NDArray[np.uint64], num_observables: int) -> NDArray[np.bool_]:
+    """Return which observables some errors flip, bool (observables,); words are uint64 (errors, words)."""
+    every = np.bitwise_or.reduce(words, axis=0)
+    numbers = np.arange(num_observables)
+    found: NDArray[np.bool_] = every[numbers // 64] >> (numbers % 64).astype(np.uint64) & np.uint64(1) != 0
+    return found
 
 
 def _distance(dem: stim.DetectorErrorModel) -> int:

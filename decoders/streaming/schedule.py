@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from decoders.kernels import layout
 from decoders.matching.workspace import SearchGraph
+from decoders.model.matching_graph import MatchingGraph
 from decoders.streaming.kernels.layout import WINDOW_RUN
 from decoders.streaming.layers import LayeredModel
-from decoders.streaming.windows import Cut, WindowPlan, cut_graph
+from decoders.streaming.windows import Cut, WindowPlan, cut_graph, cut_layers
 
 
 class WindowGraphs:
@@ -20,6 +21,7 @@ class WindowGraphs:
         self._model = model
         self._plan = plan
         self._known: dict[tuple[Any, ...], SearchGraph] = {}
+        self._where: dict[int, dict[str, Any]] = {}  # of each known graph, by its id
 
     def cut(
         self,
@@ -45,8 +47,14 @@ class WindowGraphs:
         }
         key = (*Cut.of(model, **where).key(model), commit)
         if key not in self._known:
-            self._known[key] = cut_graph(model, **where, commit=commit)
+            made = self._known[key] = cut_graph(model, **where, commit=commit)
+            self._where[id(made)] = where
         return self._known[key]
+
+    def close(self, graph: SearchGraph) -> MatchingGraph:
+        """Return the layers of a graph that was cut here, without edges to other layers."""
+        where = self._where[id(graph)] | {"open_past": False, "open_future": False}
+        return cut_layers(self._model, **where)[0]
 
 
 class Schedule(NamedTuple):
@@ -88,6 +96,80 @@ class Schedule(NamedTuple):
     def records(self, *more: SearchGraph) -> NDArray[Any]:
         """Return the records of the graphs, then of some more, GRAPH (n,)."""
         return graph_records([*self.graphs, *more])
+
+
+class Endings:
+    """Graphs of the last layers of shots, which are decoded with the data readout.
+
+    Args:
+        model: the layered model.
+        plan: windows before the ending.
+        cuts: of the stream.
+        schedule: of a shot.
+    """
+
+    def __init__(self, model: LayeredModel, plan: WindowPlan, cuts: WindowGraphs, schedule: Schedule) -> None:
+        self._model, self._plan, self._cuts = model, plan, cuts
+        self._has_windows = bool(schedule.graphs)
+        self._known: dict[tuple[bool, int], SearchGraph] = {}
+        #: Whether shots may be longer by any number of periods.
+        self.repeats = bool(model.bulk) and not plan.fixed
+
+    def graph(self, first_layer: int, count: int) -> SearchGraph:
+        """Return the graph of the last `count` layers of a shot, which begin at `first_layer`."""
+        key = (first_layer == 0, count)
+        if key not in self._known:
+            self._known[key] = self._cuts.cut(first_layer, count, to_end=True)
+        return self._known[key]
+
+    def of_shot(self, num_layers: int) -> SearchGraph:
+        """Return the graph of the ending of a shot."""
+        committed = self._layers_before(num_layers)
+        return self.graph(committed, num_layers - committed)
+
+    @property
+    def known(self) -> list[SearchGraph]:
+        """Graphs cut so far."""
+        return list(self._known.values())
+
+    def most_layers(self) -> int:
+        """Return the layers of the longest ending. It has at most as many as a window."""
+        if self.repeats:
+            return self._model.longest_length(self._plan.window)
+        return self._model.num_layers - self._layers_before(self._model.num_layers)
+
+    def largest(self) -> list[SearchGraph]:
+        """Return the endings that need the largest workspace."""
+        if not self.repeats:
+            return [self.of_shot(self._model.num_layers)]
+        longest = self.most_layers()
+        return [self.graph(0, longest), self.graph(self._plan.commit, longest)]
+
+    def records(self) -> tuple[NDArray[Any], int, int]:
+        """Cut all endings.
+
+        Returns:
+            GRAPH (2, layers + 1): of endings by their number of layers, of shots without committed layers and
+            with; zero where no shot can end in this way. Then the most layers of an ending, and the layers of
+            the shortest shot.
+        """
+        model, plan = self._model, self._plan
+        if self.repeats:
+            shortest, longest = len(model.first) + len(model.last), plan.window
+            starts = {0: range(shortest, longest + 1), plan.commit: range(plan.buffer + 1, longest + 1)}
+        else:
+            shortest, longest = model.num_layers, self.most_layers()
+            starts = {shortest - longest: range(longest, longest + 1)}
+        endings = np.zeros((2, longest + 1), dtype=layout.GRAPH)
+        for start, counts in starts.items():
+            for count in counts:
+                if not self.repeats or (count - shortest) % model.period == 0:
+                    endings[int(start > 0), count] = self.graph(start, count).record[0]
+        return endings, longest, shortest
+
+    def _layers_before(self, num_layers: int) -> int:
+        """Return the number of layers of a shot that are committed before its ending is decoded."""
+        return num_windows(self._plan, num_layers) * self._plan.commit if self._has_windows else 0
 
 
 def num_windows(plan: WindowPlan, num_layers: int) -> int:

@@ -241,9 +241,21 @@ def cut_layers(
         open_future=open_future,
         fixed=fixed,
     )
+    return _graph_of(model, cut)
+
+
+def whole_graph(model: LayeredModel) -> MatchingGraph:
+    """Build the matching graph of all layers of the shortened model."""
+    layers = np.arange(len(model.edges))
+    cut = Cut(layers, np.zeros(0, dtype=np.int64), open_future=False, may_end=False)
+    return _graph_of(model, cut)[0]
+
+
+def _graph_of(model: LayeredModel, cut: Cut) -> tuple[MatchingGraph, NDArray[np.bool_]]:
+    """Build the graph of a cut; return also the edges that lead to other layers."""
     u, v, weight, probability, observables, beyond, order = _cut_edges(model, cut)
     graph = MatchingGraph.from_edges(
-        num_detectors=count * model.num_columns,
+        num_detectors=cut.layers.size * model.num_columns,
         num_observables=model.num_observables,
         edge_u=u[order].astype(np.int32),
         edge_v=np.where(beyond, -1, v)[order].astype(np.int32),

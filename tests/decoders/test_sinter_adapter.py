@@ -132,7 +132,7 @@ def test_treatments_of_hyperedges_are_in_the_names() -> None:
         ("mwmp", "no decoder is named 'mwmp'"),
         ("mwmp-drop", "no decoder is named 'mwmp-drop'"),
         ("mwmp-gap-5", "no decoder is named 'mwmp'"),
-        ("mwpm-stream-gap-5", "'mwpm-stream' gives no gaps"),
+        ("pymatching-correlated-gap-5", "'pymatching-correlated' gives no gaps"),
         ("mwpm-gap-", "a number above zero"),
         ("mwpm-gap-0", "a number above zero"),
         ("mwpm-gap-inf", "a number above zero"),

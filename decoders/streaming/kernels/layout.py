@@ -39,3 +39,32 @@ PUSH = record(
     works=Pool(WORK, "1"),
     num_graphs=_i8,
 )
+
+#: Gap of one observable in one window.
+OBSERVABLE_SIDES = record(
+    distances=Pool(_i8, "2 * num_detectors"),  # to the boundary that flips the observable, then to the other
+    num_detectors=_i8,  # of the closed graph
+    observable=_i8,
+    across=_i8,  # distance between the boundaries
+)
+
+#: One window without its future, for gaps.
+CLOSED_WINDOW = record(
+    graph=Pool(GRAPH, "1"),  # with two additional detectors, see decoders.gaps.gap
+    sides=Pool(OBSERVABLE_SIDES, "num_observables"),  # of observables with two classes in this window
+    num_observables=_i8,
+)
+
+#: Gaps of a stream. Written by decode_window_with_gaps; gaps and latest are reset by reset_gaps.
+STREAM_GAPS = record(
+    windows=Pool(CLOSED_WINDOW, "num_windows"),  # as numbered by STREAM.runs
+    works=Pool(WORK, "1"),  # of matchings in closed windows, with keep_duals set
+    rows=Pool(np.uint8, "max_rows * num_columns"),  # events of the closed window
+    gaps=Pool(np.float64, "num_observables"),  # of all windows of the shot, in units of log-likelihood
+    latest=Pool(_i8, "num_observables"),  # of the last window, FAR without another class
+    weight_scale=np.float64,  # integer weight per unit of log-likelihood
+    num_windows=_i8,
+    max_rows=_i8,
+    num_columns=_i8,
+    num_observables=_i8,
+)

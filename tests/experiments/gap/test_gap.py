@@ -59,7 +59,7 @@ def test_tables_files_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--decoder", "mwpm-stream"], "gives no gaps"),
+        (["--decoder", "pymatching-correlated"], "gives no gaps"),
         (["--decoder", "mwmp"], "no decoder is named"),
         (["--decoder", "pymatching", "--threads", "2"], "threads=2"),
         (["--shots", "0"], "--shots: 0: must be "),
