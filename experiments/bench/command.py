@@ -38,6 +38,10 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
         "experiments.bench.coverage.command",
         "how often intervals contain the truth, in simulated data",
     ),
+    "faults": (
+        "experiments.bench.faults.command",
+        "faults on purpose in a running real-time loop: no wrong answer, no growth",
+    ),
     "programs": (
         "experiments.bench.programs.command",
         "reaction time and backlog of programs that wait for outcomes",

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask and print."""
     with Client(args.address, keys=options.client_keys(args)) as client:
-        found = client.ask({"type": "stats"}, timeout_s=3.0)
+        found = client.stats(timeout_s=3.0)
     print(json.dumps(found, indent=2) if args.json else _summary(found))
     return 0
 

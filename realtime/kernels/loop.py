@@ -173,7 +173,8 @@ def serve(words, link, session, latencies, tap, wait, keeper_ns):
         elif session.ending > 0 and session.is_open:
             keep_cached(session, pool(session, "endings")[session.ending - 1], idle)
             idle += 1
-        if now >= check_at:
+        # Also if the clock was set back: orders would wait until it is as late again.
+        if now >= check_at or now < check_at - _CHECK_NS:
             check_at = now + _CHECK_NS
             store_word(words, BEAT, now)
             session_tick(session, now)

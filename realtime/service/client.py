@@ -23,6 +23,8 @@ from realtime.service.daemon import DaemonConfig
 from realtime.service.session import Policy
 from realtime.transport import ControlClient, Hub, Pair, connect_pair
 
+#: Module of the daemon's process.
+DAEMON = "realtime.service.daemon"
 # Time to wait for the answer when a client ends.
 _BYE_S = 0.5
 
@@ -35,11 +37,18 @@ class DaemonProcess:
     Args:
         config: what it serves.
         timeout_s: time that it may take to start; compiling for the first time takes a minute.
+        module: to run; it reads the configuration and writes the ready line as the daemon's module does.
     """
 
-    def __init__(self, config: DaemonConfig, *, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        config: DaemonConfig,
+        *,
+        timeout_s: float = 120.0,
+        module: str = DAEMON,
+    ) -> None:
         self.config = replace(config, parent=getpid())
-        self._timeout_s = timeout_s
+        self._timeout_s, self._module = timeout_s, module
         self._process: subprocess.Popen[str] | None = None
         self.ready: dict[str, Any] = {}
 
@@ -69,7 +78,7 @@ class DaemonProcess:
             ValueError: the daemon refused its configuration.
             TimeoutError: it was not ready within the timeout.
         """
-        command = [sys.executable, "-m", "realtime.service.daemon"]
+        command = [sys.executable, "-m", self._module]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -270,9 +279,13 @@ class Client:
             text, offset = text + part["text"], part["next"]
         return text
 
-    def stats(self) -> dict[str, Any]:
-        """Ask for counters and latencies of all streams."""
-        return self.ask({"type": "stats"})
+    def stats(self, *, timeout_s: float | None = None) -> dict[str, Any]:
+        """Ask for counters and latencies of all streams; an answer has as many as a message can hold."""
+        found = self.ask({"type": "stats"}, timeout_s=timeout_s)
+        streams = found["streams"]
+        while len(streams) < found.get("num_streams", 0):  # earlier daemons give all or none
+            streams += self.ask({"type": "stats", "first": len(streams)}, timeout_s=timeout_s)["streams"]
+        return found
 
     def ping(self, *, timeout_s: float = 10.0) -> dict[str, Any]:
         """Ask for the state of the daemon and its stream threads."""

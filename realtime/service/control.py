@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import json
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ from realtime.transport import Hub, Refusal
 _MOST_TRACE_ROWS = 400
 _MOST_REACTIONS = 1000
 _LONGEST_REACTION_NS = 10**12
+# Bytes of the streams in an answer to stats: with one more stream it stays below MAX_CONTROL.
+_MOST_STATS = 48_000
 #: Fields of each control message, in addition to "type" and "id".
 FIELDS: dict[str, tuple[str, ...]] = {
     "hello": (
@@ -39,7 +42,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "describe": ("first",),
     "model": ("offset",),
-    "stats": ("stream",),
+    "stats": ("stream", "first"),
     "latencies": ("stream", "name"),
     "detections": ("stream", "first"),
     "trace": ("stream", "rows"),
@@ -383,8 +386,12 @@ class Control:
         return {"type": "reset"}
 
     def _stats(self, message: dict[str, Any], user: str) -> dict[str, Any]:
-        streams = []
-        for worker in self._workers if "stream" not in message else [self._worker(message)]:
+        first = _integer(message, "first", 0)
+        if not 0 <= first < len(self._workers):
+            raise ValueError(f"first={first}: this daemon has streams 0 to {len(self._workers) - 1}")
+        streams: list[dict[str, Any]] = []
+        num_bytes = 0
+        for worker in self._workers[first:] if "stream" not in message else [self._worker(message)]:
             stream = worker.session.stream
             owned = self._owned.get(stream)
             streams.append(
@@ -399,6 +406,9 @@ class Control:
                     "recorded": self._recorder.counts(stream) if self._recorder else None,
                 }
             )
+            num_bytes += len(json.dumps(streams[-1]))
+            if num_bytes > _MOST_STATS:
+                break
         return {
             "type": "stats",
             "boot": self._boot,
@@ -406,6 +416,7 @@ class Control:
             "refused_connections": self._hub.num_refused,
             "max_load": self._admission.most_load,
             "now_ns": int(now_ns()),
+            "num_streams": len(self._workers),
             "streams": streams,
         }
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from decoders.streaming.frames import Kind
 from realtime.kernels import loop
-from realtime.kernels.clock import now_ns
+from realtime.kernels.clock import now_ns, sleep_us
 from realtime.kernels.jit import interpreted
 from realtime.kernels.link import Link
 from realtime.kernels.ring import Ring
@@ -35,6 +35,9 @@ _RING_SLOTS = 4096
 _RESULT_SLOTS = 1024
 _WAIT_MS = 20
 _KEEPER_NS = 10_000_000_000
+# Looks for a late sign of life, and the time between two, us: a machine that stood still wakes its threads
+# one after the other.
+_LAST_LOOKS, _LOOK_US = 20, 50_000
 _REPLY_S = 60.0
 
 
@@ -336,21 +339,30 @@ class Worker:
             return
         while True:
             code = self._run_kernel()
-            if code != loop.GROW:
+            if code == loop.GROW:
+                self.session.grow()
+            elif code != loop.ORPHANED or self._is_orphaned():
                 break
-            self.session.grow()
         if code == loop.STOPPED:
             return
         self._end_session()
         if code == loop.ORPHANED:
             self.notes.append("a session was ended because its keeper gave no sign of life")
 
+    def _is_orphaned(self) -> bool:
+        """Return whether the keeper's last sign of life is too old, and no other one comes."""
+        for _ in range(_LAST_LOOKS):
+            if not self._keeper_ns or now_ns() - self._words[loop.KEEPER] <= self._keeper_ns:
+                return False
+            sleep_us(_LOOK_US)
+        return True
+
     def _serve_in_python(self) -> None:
         """Serve in Python, one message at a time: for systems where compiled code cannot call libzmq."""
         while not self._words[loop.STOP]:
             now = now_ns()
             self._words[loop.BEAT] = now
-            if self._keeper_ns and now - self._words[loop.KEEPER] > self._keeper_ns:
+            if self._is_orphaned():
                 self.notes.append("a session was ended because its keeper gave no sign of life")
                 self._end_session()
                 return

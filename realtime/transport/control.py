@@ -54,7 +54,13 @@ class ControlServer:
             self.num_refused += 1
             reply = {"type": "error", "message": str(error)[:500]}
         try:
-            self._socket.send_multipart([parts[0].bytes, wire.encode_control(reply)], zmq.NOBLOCK)
+            text = wire.encode_control(reply)
+        except ValueError as error:  # longer than a message may be: no reason to end all streams
+            undo(reply)
+            reply = {"type": "error", "message": f"internal error: the answer is {error}"}
+            text = wire.encode_control(reply)
+        try:
+            self._socket.send_multipart([parts[0].bytes, text], zmq.NOBLOCK)
         except (zmq.Again, zmq.ZMQError):
             self.num_refused += 1  # the peer left, or does not read
             undo(reply)

@@ -163,6 +163,9 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common experiments.bench.accuracy experiments.bench.streaming experiments.loop qec",
         "stim numpy pymatching",
     ),
+    "experiments.bench.faults": Room(
+        "experiments.common experiments.loop decoders qec.files realtime", "numpy llvmlite"
+    ),
     "experiments.bench.streaming": Room(
         "experiments.common experiments.plotting qec decoders", "stim numpy scipy pymatching"
     ),

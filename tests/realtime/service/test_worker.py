@@ -8,6 +8,7 @@ import pytest
 
 from decoders import StreamingDecoder
 from realtime.kernels import loop
+from realtime.kernels.clock import now_ns
 from realtime.service.session import Session
 from realtime.service.worker import ThreadOptions, Worker
 from tests.support.loop_shots import circuit, untimed
@@ -52,6 +53,19 @@ def test_a_worker_without_a_keeper_ends_its_session_and_can_begin_another(worker
     until(lambda: worker.heartbeat_age_ns() is None and worker.notes[-1].startswith("a session was ended"))
     worker._keeper_ns = np.int64(0)
     worker.begin()
+    assert worker.heartbeat_age_ns() is not None
+
+
+def test_a_keeper_that_is_late_keeps_its_session(worker: Worker) -> None:
+    """After a machine stood still the worker may wake before its keeper."""
+    worker._keeper_ns = np.int64(10**10)
+    worker.begin()
+    worker._words[loop.KEEPER] = now_ns() - 2 * 10**10
+    before = int(worker._words[loop.BEAT])
+    until(lambda: worker._words[loop.BEAT] > before or worker.heartbeat_age_ns() is None)
+    worker.keep()
+    before = int(worker._words[loop.BEAT])
+    until(lambda: worker._words[loop.BEAT] > before or worker.heartbeat_age_ns() is None)
     assert worker.heartbeat_age_ns() is not None
 
 

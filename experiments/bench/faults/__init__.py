@@ -1,0 +1,1 @@
+"""`qec bench faults`: faults on purpose in a running real-time loop."""
