@@ -311,9 +311,16 @@ def test_overload_fails_the_shot_or_waits_as_the_policy_says() -> None:
 
 def test_a_shot_longer_than_allowed_is_oversize() -> None:
     decoder = StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3)
-    session = Session(decoder=decoder, limits=SessionLimits(max_cycles=19))
-    session.begin(session=SESSION)
-    assert summary(play(session, stream_of_shots(1))) == [(0, Status.OVERSIZE)]
+    for max_cycles, status in ((19, Status.OVERSIZE), (20, Status.OK)):
+        session = Session(decoder=decoder, limits=SessionLimits(max_cycles=max_cycles))
+        session.begin(session=SESSION)
+        assert summary(play(session, stream_of_shots(1))) == [(0, status)]
+
+
+def test_a_shot_aborted_before_its_first_cycle_has_no_backlog(session: Session) -> None:
+    (result,) = play(session, [changed(stream_of_shots(1)[0][:64], flags=Flags.ABORT, cycles=0)])
+    assert result.status == Status.RESTARTED
+    assert (result.header["cycles"], result.header["max_backlog"]) == (0, 0)
 
 
 def test_a_shot_of_impossible_length_is_malformed(session: Session) -> None:
