@@ -216,8 +216,10 @@ class StreamingDecoder:
         """Gap of each observable in all windows of this shot, float64 (observables,), log-likelihood.
 
         Log-odds that the windows so far have no odd number of logical errors, if errors of windows are
-        independent: 2 artanh of the product of tanh(gap / 2) over the `window_gaps`. At most the smallest of
-        these, and infinite before the first one. For a single window it is the complementary gap of the shot.
+        independent: 2 artanh of the product of tanh(gap / 2) over the `window_gaps`. A window with the same
+        gap as the one before is left out: both see one error, where they overlap. At most the smallest gap
+        of a window, and infinite before the first one. For a single window it is the complementary gap of
+        the shot.
 
         Raises:
             ValueError: a decoder made without gaps=True.

@@ -100,6 +100,7 @@ class GapCalls(StreamCalls):
             rows=np.zeros(max_rows * model.num_columns, dtype=np.uint8),
             gaps=np.full(model.num_observables, np.inf),
             latest=np.full(model.num_observables, layout.FAR, dtype=np.int64),
+            included=np.full(model.num_observables, layout.FAR, dtype=np.int64),
         )
         self._pools.set(
             num_windows=len(windows),

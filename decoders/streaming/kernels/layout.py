@@ -55,13 +55,14 @@ CLOSED_WINDOW = record(
     num_observables=_i8,
 )
 
-#: Gaps of a stream. Written by decode_window_with_gaps; gaps and latest are reset by reset_gaps.
+#: Gaps of a stream. Written by decode_window_with_gaps; reset_gaps resets gaps, latest and included.
 STREAM_GAPS = record(
     windows=Pool(CLOSED_WINDOW, "num_windows"),  # as numbered by STREAM.runs
     works=Pool(WORK, "1"),  # of matchings in closed windows, with keep_duals set
     rows=Pool(np.uint8, "max_rows * num_columns"),  # events of the closed window
     gaps=Pool(np.float64, "num_observables"),  # of all windows of the shot, in units of log-likelihood
     latest=Pool(_i8, "num_observables"),  # of the last window, FAR without another class
+    included=Pool(_i8, "num_observables"),  # of the last window that is part of `gaps`
     weight_scale=np.float64,  # integer weight per unit of log-likelihood
     num_windows=_i8,
     max_rows=_i8,

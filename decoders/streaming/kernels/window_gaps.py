@@ -4,7 +4,8 @@ A window is matched with an open future: some events are matched out of it. With
 rest of the matching is a best solution of the window alone, the closed window. Its complementary gap is
 searched as that of a whole shot, before the window is committed.
 
-The gap of a shot is that of the parity of its windows' errors.
+The gap of a shot is that of the parity of its windows' errors. Windows overlap: an error in the buffer of one
+has the same gap in the next one, and is counted once.
 """
 
 import math
@@ -29,11 +30,12 @@ from decoders.streaming.kernels.stream import (
 
 @kernel
 def reset_gaps(soft):
-    """Forget the gaps of the last shot. Writes `gaps` and `latest`."""
-    gaps, latest = pool(soft, "gaps"), pool(soft, "latest")
+    """Forget the gaps of the last shot. Writes `gaps`, `latest` and `included`."""
+    gaps, latest, included = pool(soft, "gaps"), pool(soft, "latest"), pool(soft, "included")
     for observable in range(soft.num_observables):
         gaps[observable] = math.inf
         latest[observable] = FAR
+        included[observable] = FAR
 
 
 @kernel
@@ -49,11 +51,12 @@ def combine_gaps(one, other):
 
 @kernel
 def include_window(soft):
-    """Combine the gaps of the last window with those of the shot. Writes `gaps`."""
-    gaps, latest = pool(soft, "gaps"), pool(soft, "latest")
+    """Combine the gaps of the last window with those of the shot. Writes `gaps` and `included`."""
+    gaps, latest, included = pool(soft, "gaps"), pool(soft, "latest"), pool(soft, "included")
     for observable in range(soft.num_observables):
-        if latest[observable] < FAR:
+        if latest[observable] < FAR and latest[observable] != included[observable]:
             gaps[observable] = combine_gaps(gaps[observable], latest[observable] / soft.weight_scale)
+        included[observable] = latest[observable]
 
 
 @kernel

@@ -91,9 +91,10 @@ class Reference:
         self._made: dict[tuple[int, int, bool], tuple[Any, ...]] = {}
 
     def gaps(self, shot: Frames) -> NDArray[np.float64]:
-        """Gap of each observable: log-odds of the parity of all windows' errors."""
+        """Gap of each observable: log-odds of the parity of the errors of windows with different gaps."""
         rows, commit, columns = shot.reshape(-1).copy(), self.plan.commit, self.model.num_columns
-        found, start, last = np.full(self.model.num_observables, np.inf), 0, False
+        found, before = np.full((2, self.model.num_observables), np.inf)
+        start, last = 0, False
         while not last:
             last = start + self.plan.window >= len(shot)
             count = len(shot) - start if last else self.plan.window
@@ -104,7 +105,8 @@ class Reference:
             np.bitwise_xor.at(alone, graph.edge_u[edges[beyond[edges]]], 1)
             for at, one in enumerate(closed):
                 gap = self._gap(*one, alone)
-                if np.isfinite([gap, found[at]]).all():
+                is_new, before[at] = not np.isclose(gap, before[at], rtol=0, atol=1e-9), gap
+                if is_new and np.isfinite([gap, found[at]]).all():
                     gap = np.logaddexp(0, gap + found[at]) - np.logaddexp(gap, found[at])
                 found[at] = min(gap, found[at])
             seam = events.size if last else commit * columns
