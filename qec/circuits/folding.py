@@ -28,8 +28,9 @@ def fold(code: RotatedSurfaceCode, *, inverse: bool) -> Fold:
     After two of the four CX layers the checks of weight two are either measured or not begun. All other
     qubits hold an unrotated surface code, whose X stabilizers are the Z stabilizers of its mirror image in
     either diagonal. CZ between mirrored qubits, and S on the diagonal, multiply each X stabilizer by its
-    mirror image. With this CX order, the diagonal from bottom left to top right keeps the distance. The other
-    one halves it: in two layers, faults of single gates spread along it to neighbours in both directions.
+    mirror image. With this CX order, the diagonal from bottom left to top right keeps the distance. Along the
+    other one it is 2 at d = 3 and 3 at d = 5: a fault of a CX gate next to it, in the layer before, becomes
+    two steps of a logical Z.
 
     Args:
         code: a square patch.

@@ -153,6 +153,24 @@ def test_phase_gates_carry_x_to_y_after_a_merge(gates: Gates) -> None:
 
 
 @pytest.mark.parametrize("gates", _GATES)
+def test_gates_in_a_row_act_as_their_tableau(gates: Gates) -> None:
+    program = opened({"a": (0, 0), "b": (1, 1)}, gates)
+    program.phase_gate("a")
+    program.transversal_cnot("a", "b")
+    program.phase_gate("a", "b")
+    program.phase_gate("b")
+    program.cnot("b", "a", ancilla=(1, 0), cycles=1)
+    program.phase_gate("a", inverse=True)
+    program.transversal_cnot("a", "b")
+    program.idle(1)
+    expected = stim.Tableau.from_circuit(stim.Circuit("S 0\nCX 0 1\nS 0 1 1\nCX 1 0\nS_DAG 0\nCX 0 1"))
+    for at, patch in enumerate("ab"):
+        for pauli, image in (("X", expected.x_output(at)), ("Z", expected.z_output(at))):
+            outputs = {name: "_XYZ"[image[k]] for k, name in enumerate("ab") if image[k]}
+            assert program.circuit.has_flow(program.flow({patch: pauli}, outputs), unsigned=True)
+
+
+@pytest.mark.parametrize("gates", _GATES)
 def test_a_patch_is_measured_in_y(gates: Gates) -> None:
     program = opened({"a": (0, 0)}, gates)
     outcome = program.measure("a", basis="y")
