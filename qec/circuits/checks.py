@@ -34,18 +34,33 @@ def checks_of(code: Code) -> list[Check]:
     return [Check(s.coordinate, s.basis, tuple(s.schedule)) for s in code.stabilizers]
 
 
-def measure_checks(builder: CircuitBuilder, checks: Sequence[Check]) -> Results:
+def measure_checks(
+    builder: CircuitBuilder,
+    checks: Sequence[Check],
+    *,
+    half_way: Mapping[str, Sequence[Coordinate]] | None = None,
+) -> Results:
     """Append one cycle: reset, CX layers, measurement of all measure qubits.
+
+    Args:
+        builder: receives the cycle.
+        checks: to measure.
+        half_way: gates of one more layer after half of the CX layers -> their qubits.
 
     Returns:
         Position of each check -> number of its measurement.
     """
+    num_layers = max(len(check.schedule) for check in checks)
     by_basis = {basis: [check for check in checks if check.basis == basis] for basis in ("x", "z")}
     builder.tick(cycle=True)
     builder.gate("RX", [check.at for check in by_basis["x"]])
     builder.gate("R", [check.at for check in by_basis["z"]])
     builder.tick()
-    for layer in range(max(len(check.schedule) for check in checks)):
+    for layer in range(num_layers):
+        if half_way and layer == num_layers // 2:
+            for name, places in half_way.items():
+                builder.gate(name, places)
+            builder.tick()
         pairs: list[Coordinate] = []
         for check in checks:
             data = check.schedule[layer]

@@ -1,11 +1,13 @@
 """Circuits of CX gates as circuits of CZ gates, Hadamards, and reset and measurement in the Z basis."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 import stim
 
 _RESETS = {"R": False, "RX": True}
 _MEASUREMENTS = {"M": False, "MX": True}
+_DIAGONAL = ("CZ", "S", "S_DAG")
 _NOT_QUBITS = ("TICK", "DETECTOR", "OBSERVABLE_INCLUDE", "QUBIT_COORDS", "SHIFT_COORDS")
 
 
@@ -15,7 +17,7 @@ def with_cz_gates(circuit: stim.Circuit) -> stim.Circuit:
     Hadamards form layers of their own. Measurements, detectors and observables keep their numbers.
 
     Args:
-        circuit: without noise and REPEAT, of R, RX, M, MX, CX and annotations.
+        circuit: without noise and REPEAT, of R, RX, M, MX, CX, CZ, S, S_DAG and annotations.
 
     Raises:
         ValueError: another instruction.
@@ -30,9 +32,14 @@ class _Translation:
         self._measured: set[int] = set()  # qubits whose last operation was a measurement
 
     def run(self, circuit: stim.Circuit) -> stim.Circuit:
-        for instruction in circuit:
-            if isinstance(instruction, stim.CircuitRepeatBlock):
-                raise ValueError("REPEAT: only flat circuits can be written with CZ gates")
+        instructions = list(circuit)
+        if any(isinstance(instruction, stim.CircuitRepeatBlock) for instruction in instructions):
+            raise ValueError("REPEAT: only flat circuits can be written with CZ gates")
+        for at, instruction in enumerate(instructions):
+            if instruction.name in _DIAGONAL:
+                # One layer of Hadamards before all of these gates, not between them.
+                group = takewhile(lambda one: one.name in _DIAGONAL, instructions[at:])
+                self._write({t.value for one in group for t in one.targets_copy()} & self._turned)
             self._add(instruction)
         self._write(self._turned - self._measured)
         return self._out
@@ -57,8 +64,10 @@ class _Translation:
             self._write(self._turned.intersection(qubits))
             self._out.append("CZ", qubits)
             self._turn(qubits[1::2])
+        elif name in _DIAGONAL:
+            self._out.append(instruction)
         else:
-            raise ValueError(f"{name}: only R, RX, M, MX and CX can be written with CZ gates")
+            raise ValueError(f"{name}: only R, RX, M, MX, CX, CZ, S and S_DAG can be written with CZ gates")
         change = self._measured.update if name in _MEASUREMENTS else self._measured.difference_update
         change(qubits)
 

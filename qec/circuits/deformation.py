@@ -32,12 +32,26 @@ class CheckCycles:
         self.time = 0
         self._builder = builder
 
-    def cycle(self) -> None:
-        """Append one cycle."""
-        self.now = measure_checks(self._builder, self.checks)
+    def cycle(self, *, half_way: Mapping[str, Sequence[Coordinate]] | None = None) -> None:
+        """Append one cycle; see `measure_checks`."""
+        self.now = measure_checks(self._builder, self.checks, half_way=half_way)
         compare(self._builder, self.checks, self.now, self.before, time=self.time)
         self.before = single(self.now)
         self.time += 1
+
+    def multiply(self, sources: Mapping[Coordinate, Coordinate]) -> None:
+        """Multiply checks by others, as gates between two cycles do.
+
+        Args:
+            sources: check -> the one by which it is multiplied, which is multiplied by none.
+        """
+        before = self.before
+        self.before = dict(before)
+        for goal, source in sources.items():
+            if source in before and goal in before:
+                self.before[goal] = (*before[goal], *before[source])
+            else:
+                self.before.pop(goal, None)
 
     def change(
         self,

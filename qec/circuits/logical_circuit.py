@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import get_args
+from typing import Literal, get_args
 
 import stim
 
@@ -13,6 +13,7 @@ from qec.circuits.builder import CircuitBuilder
 from qec.circuits.checks import Check, checks_of
 from qec.circuits.cz_gates import with_cz_gates
 from qec.circuits.deformation import CheckCycles
+from qec.circuits.folding import fold
 from qec.codes.code import Basis, Coordinate, Gates
 from qec.codes.surface import RotatedSurfaceCode
 
@@ -215,16 +216,46 @@ class LogicalCircuit:
         other.frame["z"] ^= one.frame["z"]
         # Z checks of the control are copied onto those of the target, X checks the other way.
         shift = tuple(b - a for a, b in zip(one.code.origin, other.code.origin, strict=True))
-        before = self._cycles.before
-        changed = dict(before)
+        sources: dict[Coordinate, Coordinate] = {}
         for check in checks_of(one.code):
             partner = (check.at[0] + shift[0], check.at[1] + shift[1])
             source, goal = (check.at, partner) if check.basis == "z" else (partner, check.at)
-            if source in before and goal in before:
-                changed[goal] = (*before[goal], *before[source])
-            else:
-                changed.pop(goal, None)
-        self._cycles.before = changed
+            sources[goal] = source
+        self._cycles.multiply(sources)
+
+    def phase_gate(self, *patches: str, inverse: bool = False) -> None:
+        """Apply the phase gate S to patches, in one cycle.
+
+        Half-way through the cycle, CZ gates between mirrored qubits fold each patch along a diagonal (Chen et
+        al., arXiv 2412.01391; see `qec.circuits.folding`). The qubits of a pair are far apart, as those of a
+        transversal CNOT.
+
+        Args:
+            patches: at least one, all of which have had a cycle.
+            inverse: the inverse of S.
+
+        Raises:
+            ValueError: no patch, the same one twice, one that does not exist, or no cycle yet.
+        """
+        if not patches:
+            raise ValueError("no patch: name at least one")
+        if len(set(patches)) < len(patches):
+            raise ValueError(f"patches {list(patches)}: name each once")
+        chosen = [self._find(name) for name in patches]
+        self._require_cycle()
+        gates: dict[str, list[Coordinate]] = {"CZ": [], "S": [], "S_DAG": []}
+        folds = [fold(patch.code, inverse=inverse) for patch in chosen]
+        for one in folds:
+            for name, places in one.gates.items():
+                gates[name] += places
+            self._cycles.multiply(one.flipped)
+        self._cycles.cycle(half_way=gates)
+        for one, patch in zip(folds, chosen, strict=True):
+            self._cycles.multiply(one.flipping)
+            # X of the first column becomes Y with Z of the last row: all Z checks away from the first row.
+            between = [check.at for check in checks_of(patch.code) if check.basis == "z"]
+            found = Outcome(frozenset(self._cycles.now[at] for at in between))
+            patch.frame["x"] ^= patch.frame["z"] ^ found
 
     def cnot(self, control: str, target: str, *, ancilla: Tile, cycles: int) -> None:
         """Apply a CNOT by lattice surgery: an ancilla patch in the plus state, ZZ with the control, XX with
@@ -256,17 +287,25 @@ class LogicalCircuit:
         other.frame["z"] ^= with_control ^ last
         one.frame["x"] ^= with_target
 
-    def measure(self, patch: str, *, basis: Basis) -> Outcome:
+    def measure(self, patch: str, *, basis: Basis | Literal["y"]) -> Outcome:
         """Measure the data qubits of a patch, which ends it.
 
+        Args:
+            patch: to measure.
+            basis: "y" takes one more cycle of all patches: the inverse phase gate, then basis "x".
+
         Returns:
-            The logical Z or X, corrected by the Pauli frame.
+            The logical Z, X or Y, corrected by the Pauli frame.
 
         Raises:
             ValueError: a patch that does not exist, or an unknown basis.
         """
-        _check_basis(basis)
+        if basis not in (*_BASES, "y"):
+            raise ValueError(f"basis={basis!r}: must be 'x', 'y' or 'z'")
         found = self._find(patch)
+        if basis == "y":
+            self.phase_gate(patch, inverse=True)
+            basis = "x"
         self._require_cycle()
         data = self._builder.measure("M" if basis == "z" else "MX", found.code.data_qubits)
         del self._patches[patch]

@@ -95,6 +95,14 @@ def test_merge_failures(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(15 < failed < 45 for failed in failures.values())
 
 
+def test_published_merge(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = lines_of("published_merge", "--distances 3 --shots 4000", capsys)
+    for row in rows:
+        outcome, anything = map(float, re.findall(r"([\d.]+) %", row))
+        assert 5 < outcome < 8.5 < anything < 15  # 6.4 and 12.2 in the publication
+    assert len(rows) == 2
+
+
 def test_circuit_windows(capsys: pytest.CaptureFixture[str]) -> None:
     _, *rows = lines_of("circuit_windows", "--p 0.01 --cycles 3 --errors 1 --most_shots 500", capsys)
     assert len(rows) == 12

@@ -1,5 +1,6 @@
 """Logical circuits: their action by stabiliser flows, their detectors and distances by stim."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -127,14 +128,92 @@ def test_a_program_is_deterministic_and_as_distant_as_its_patches(gates: Gates) 
         } == set(range(dem.num_detectors))
     noisy = noise.uniform(0.001).apply(program.circuit)
     assert len(noisy.shortest_graphlike_error()) == 3
+    # Nothing that can be predicted is left out.
+    assert program.circuit.count_determined_measurements() == dem.num_detectors + len(numbers)
+
+
+@pytest.mark.parametrize("gates", _GATES)
+def test_phase_gates_carry_x_to_y_after_a_merge(gates: Gates) -> None:
+    program = opened({"a": (0, 0), "b": (0, 1)}, gates)
+    program.merge("a", "b", basis="z", cycles=1)
+    program.idle(1)
+    program.phase_gate("a")
+    program.idle(1)
+    flow, circuit = program.flow, program.circuit
+    for before, after in (("X", "Y"), ("Y", "X")):
+        inputs, outputs = {"a": before, "b": "X"}, {"a": after, "b": "X"}
+        assert circuit.has_flow(flow(inputs, outputs), unsigned=True)
+        # S, and not its inverse: X becomes Y, and Y becomes -X.
+        assert circuit.has_flow(flow(inputs, outputs)) == (before == "X")
+    assert circuit.has_flow(flow({"a": "Z"}, {"a": "Z"}))
+    program.phase_gate("a", "b", inverse=True)
+    program.idle(1)
+    assert program.circuit.has_flow(program.flow({"a": "X", "b": "X"}, {"a": "X", "b": "Y"}), unsigned=True)
+    assert program.circuit.has_flow(program.flow({"a": "Z"}, {"a": "Z"}))
+
+
+@pytest.mark.parametrize("gates", _GATES)
+def test_gates_in_a_row_act_as_their_tableau(gates: Gates) -> None:
+    program = opened({"a": (0, 0), "b": (1, 1)}, gates)
+    program.phase_gate("a")
+    program.transversal_cnot("a", "b")
+    program.phase_gate("a", "b")
+    program.phase_gate("b")
+    program.cnot("b", "a", ancilla=(1, 0), cycles=1)
+    program.phase_gate("a", inverse=True)
+    program.transversal_cnot("a", "b")
+    program.idle(1)
+    expected = stim.Tableau.from_circuit(stim.Circuit("S 0\nCX 0 1\nS 0 1 1\nCX 1 0\nS_DAG 0\nCX 0 1"))
+    for at, patch in enumerate("ab"):
+        for pauli, image in (("X", expected.x_output(at)), ("Z", expected.z_output(at))):
+            outputs = {name: "_XYZ"[image[k]] for k, name in enumerate("ab") if image[k]}
+            assert program.circuit.has_flow(program.flow({patch: pauli}, outputs), unsigned=True)
+
+
+@pytest.mark.parametrize("gates", _GATES)
+def test_a_patch_is_measured_in_y(gates: Gates) -> None:
+    program = opened({"a": (0, 0)}, gates)
+    outcome = program.measure("a", basis="y")
+    measured = stim.Flow(
+        input=opened({"a": (0, 0)}).flow({"a": "Y"}, {}).input_copy(),
+        measurements=sorted(outcome.measurements),
+    )
+    assert program.circuit.has_flow(measured, unsigned=True)
+
+
+def y_memory(gates: Gates, distance: int) -> stim.Circuit:
+    program = LogicalCircuit(distance=distance, gates=gates)
+    program.prepare("a", tile=(0, 0), basis="x")
+    program.idle(distance)
+    program.phase_gate("a")
+    program.idle(distance)
+    program.observable(program.measure("a", basis="y"))
+    return program.circuit
+
+
+@pytest.mark.parametrize("gates", _GATES)
+def test_folding_keeps_detectors_and_distance(gates: Gates) -> None:
+    circuit = y_memory(gates, 3)
+    assert circuit.count_determined_measurements() == circuit.num_detectors + 1
+    for model in (noise.uniform(0.001), noise.si1000(0.001), noise.phenomenological(0.001)):
+        noisy = model.apply(circuit)
+        noisy.detector_error_model(decompose_errors=True)  # raises if anything is random
+        shortest = noisy.search_for_undetectable_logical_errors(
+            dont_explore_detection_event_sets_with_size_above=6,
+            dont_explore_edges_with_degree_above=6,
+            dont_explore_edges_increasing_symptom_degree=False,
+        )
+        assert len(shortest) == 3
+    larger = noise.uniform(0.001).apply(y_memory(gates, 5))
+    assert len(larger.shortest_graphlike_error(ignore_ungraphlike_errors=True)) == 5
 
 
 def test_both_gate_sets_have_the_same_detectors() -> None:
     one, other = (teleported(gates)[0].circuit for gates in _GATES)
     assert one.get_detector_coordinates() == other.get_detector_coordinates()
-    assert {op.name for op in other} <= {
-        *("R", "H", "CZ", "M", "TICK", "QUBIT_COORDS", "DETECTOR", "OBSERVABLE_INCLUDE")
-    }
+    names = {"R", "H", "CZ", "M", "TICK", "QUBIT_COORDS", "DETECTOR", "OBSERVABLE_INCLUDE"}
+    assert {op.name for op in other} <= names
+    assert {op.name for op in y_memory("cz", 3)} == names | {"S", "S_DAG"}
     # Nothing is turned back and forth.
     assert other.num_ticks < 2.2 * one.num_ticks
 
@@ -200,12 +279,16 @@ def two_patches() -> LogicalCircuit:
         (lambda: two_patches().measure("f", basis="z"), "patches at this point: a, b, e"),
         (lambda: two_patches().transversal_cnot("a", "a"), "must be two patches"),
         (lambda: two_patches().cnot("a", "e", ancilla=(1, 0), cycles=1), "in the column of the control"),
+        (lambda: two_patches().measure("a", basis="w"), "basis='w': must be 'x', 'y' or 'z'"),
+        (lambda: two_patches().phase_gate("f"), "patch 'f' does not exist"),
+        (lambda: two_patches().phase_gate("a", "a"), "patches ['a', 'a']: name each once"),
+        (lambda: two_patches().phase_gate(), "no patch: name at least one"),
         (lambda: two_patches().flow({"a": "W"}, {}), "pauli 'W'"),
         (lambda: circuits.with_cz_gates(stim.Circuit("CY 0 1")), "CY: only R, RX"),
     ],
 )
 def test_wrong_use_is_refused_by_name(use: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message.replace("(", "\\(")) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         use()
     assert "\n" not in str(caught.value)
 
