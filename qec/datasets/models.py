@@ -76,11 +76,14 @@ def _text(name: str) -> str:
 
 
 def _checked(text: str) -> str:
-    """Return the text with a line end, after a check of its blocks, as decoders.model.text_files does.
+    """Return the text with a line end, after the checks of decoders.model.text_files.
 
     Raises:
-        ValueError: they are nested so deeply that stim's parser would overflow the stack.
+        ValueError: they are nested so deeply that stim's parser would overflow the stack, or the text has a
+            NUL character, after which in a tag stim reads memory that is not its own.
     """
+    if "\0" in text:
+        raise ValueError(f"character {text.index(chr(0))} is NUL: not a text in stim's format")
     if text.count("{") > _DEEPEST:
         braces = re.findall("[{}]", re.sub(r"#.*|\[[^\]\n]*\]", "", text))
         depth = max(itertools.accumulate(1 if brace == "{" else -1 for brace in braces), default=0)

@@ -223,7 +223,7 @@ class _Play:
             assert number not in [int(one.header["shot"]) for one in self.answers], "answered twice"
             self.answers.append(result)
             if result.status == Status.OK:
-                assert self.is_right(number, result)
+                assert self.is_right(number, result), "a wrong answer"
             else:
                 assert not result.flips.any()
 

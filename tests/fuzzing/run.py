@@ -161,7 +161,7 @@ def _keep_crash(findings: Path, case: Case, code: int, printed: str) -> None:
     )
     name = f"{ENDED}{len(list(findings.glob(f'{ENDED}*.json')))}"
     (findings / name).write_bytes(case.data)
-    (findings / f"{name}.json").write_text(json.dumps({"kind": kind, "message": printed[-1500:]}))
+    (findings / f"{name}.json").write_text(json.dumps({"kind": kind, "message": printed[-6000:]}))
 
 
 def try_graphs(number: int, seconds: float, *, seed: int, out: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Formats that are fuzzed: cases that failed once, a few drawn ones, and whether a fault would be found."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,26 @@ def test_a_fault_is_found_and_its_case_made_short(monkeypatch: pytest.MonkeyPatc
     (found,) = [path for path in tmp_path.iterdir() if path.suffix == ".json"]
     assert "shot_files.py" in found.read_text()
     assert worker.minimised(check, found.with_suffix("").read_bytes(), seconds=60.0) == b"\x00\x03\x00000\n"
+
+
+def test_a_wrong_answer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.fuzzing import graphs, matchings, messages
+
+    five_shots = bytes(3) + b"\x00\x00\x03" * 10
+    messages.session(five_shots)
+    assert messages._session().statuses()["OK"] >= 5
+    monkeypatch.setattr(messages, "_decoded", lambda rows: b"\x02")
+    with pytest.raises(AssertionError, match="wrong answer"):
+        messages.session(five_shots)
+    one_edge = b"\x03" + b"\x05\x03\x01\x01\x01\x01\x00\x01"
+    matchings.matching(one_edge)
+    decode = matchings.Matching.decode
+    monkeypatch.setattr(matchings.Matching, "decode", lambda *a, **k: (decode(*a, **k)[0], 0.5))
+    with pytest.raises(AssertionError):
+        matchings.matching(one_edge)
+    monkeypatch.setattr(graphs, "every_syndrome", lambda edges: {})
+    with pytest.raises(AssertionError, match="weight"):
+        list(map(partial(random_graph, 1), range(20)))
 
 
 def test_refusals_that_are_not_promised() -> None:
