@@ -161,7 +161,9 @@ class Histogram:
             histogram = cls(missing=int(value["missing"]))
             histogram.counts[np.asarray(value["buckets"], dtype=np.int64)] = value["counts"]
             histogram.totals[:] = value["totals"]
-        except (KeyError, TypeError, IndexError) as error:
+            if min([histogram.missing, *value["buckets"], *value["counts"]]) < 0:
+                raise ValueError("a negative number")
+        except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
             raise ValueError(f"not a histogram: {error}") from None
         return histogram
 

@@ -17,6 +17,10 @@ from decoders.pymatching.reweight import ReweightedEngine
 Bits = NDArray[np.uint8]
 Weights = NDArray[np.float64]
 
+# Each node and each fault id takes memory, used or not.
+_MOST_UNUSED = 10**6
+_MOST_FAULT_IDS = 10**8
+
 
 class Matching(EditableGraph):
     """A matching graph that decodes, with the methods of PyMatching 2.4's `Matching`.
@@ -44,16 +48,28 @@ class Matching(EditableGraph):
 
     def _plain(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine.plain(Problem.of(self._table.columns, **self._sizes()))
+            sizes = self._sizes()
+            self._engine = Engine.plain(Problem.of(self._table.columns, **sizes))
         return self._engine
 
     def _reweighted(self) -> ReweightedEngine:
         if self._reweighted_engine is None:
-            self._reweighted_engine = ReweightedEngine(self._table.columns, **self._sizes())
+            sizes = self._sizes()
+            self._reweighted_engine = ReweightedEngine(self._table.columns, **sizes)
         return self._reweighted_engine
 
     def _sizes(self) -> dict[str, Any]:
-        """Arguments of `Problem.of`, apart from the edges."""
+        """Arguments of `Problem.of`, apart from the edges; checked before memory is allocated for them."""
+        used = 2 * self.num_edges + len(self._boundary) + len(self._certain[0])
+        if self._num_nodes - used > _MOST_UNUSED:
+            raise ValueError(
+                f"{self._num_nodes} nodes, of which at most {used} have edges: number them from 0; at most "
+                f"{_MOST_UNUSED} numbers may be left out"
+            )
+        if self._num_fault_ids > _MOST_FAULT_IDS:
+            raise ValueError(
+                f"{self._num_fault_ids} fault ids: at most {_MOST_FAULT_IDS}, number them from 0"
+            )
         return {
             "num_nodes": self._num_nodes,
             "num_fault_ids": self._num_fault_ids,

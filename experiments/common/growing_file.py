@@ -72,8 +72,8 @@ class GrowingFile:
         """Read a file of JSON values, one a line.
 
         Args:
-            take: called with each value; ValueError, KeyError, TypeError or AttributeError: it is no
-                record.
+            take: called with each value; ValueError, KeyError, TypeError, AttributeError or
+                OverflowError: it is no record.
 
         Returns:
             Whether a half-written last line was cut off.
@@ -85,7 +85,7 @@ class GrowingFile:
         for number, line in enumerate(lines, start=1):
             try:
                 take(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 raise ValueError(
                     f"{self.path}, line {number}: not a record; delete the line, or {self._advice}"
                 ) from None

@@ -181,11 +181,12 @@ class ShotReader:
                         separate_observables=True,
                     )
                     self._check_bits(piece, events, observables)
-                except ValueError as error:
+                except (ValueError, RuntimeError) as error:  # stim raises either, some of several lines
                     first = number * self._shots_per_piece
                     raise ValueError(
                         f"{self._name}: cannot read shots {first} and later as {self._format} with "
-                        f"{self._num_detectors} detectors and {self._num_observables} observables: {error}"
+                        f"{self._num_detectors} detectors and {self._num_observables} observables: "
+                        f"{' '.join(str(error).splitlines())}"
                     ) from None
                 yield events, observables
 
@@ -207,7 +208,7 @@ def encode_shots(observables: PackedBits, *, format: str, num_observables: int) 
             text = np.full((len(bits), num_observables + 1), ord("\n"), dtype=np.uint8)
             text[:, :-1] = bits + ord("0")
             return text.tobytes()
-        groups = bits.reshape(-1, 64, num_observables).swapaxes(1, 2)
+        groups = bits.reshape(len(bits) // 64, 64, num_observables).swapaxes(1, 2)
         return np.packbits(groups, axis=2, bitorder="little").tobytes()
     # Few patterns occur in many shots.
     patterns, which = np.unique(observables, axis=0, return_inverse=True)

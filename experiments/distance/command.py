@@ -1,10 +1,10 @@
 """`qec distance`: distances of a circuit, its lightest logical operators, and the error they imply."""
 
 import argparse
-from pathlib import Path
 
 import stim
 
+from experiments.common.circuit_file import read_decodable_circuit
 from experiments.common.json_file import write_json
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.parser import decoder, output, real, whole
@@ -75,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _circuit(args: argparse.Namespace) -> tuple[stim.Circuit, int | None, str]:
     if args.circuit:
-        circuit = stim.Circuit(Path(args.circuit).read_text())
-        if circuit.num_observables == 0 or circuit.num_detectors == 0:
-            raise ValueError(f"{args.circuit}: needs detectors and observables, such as stim gen makes")
+        circuit = read_decodable_circuit(args.circuit)
         return circuit, int(args.rounds) if args.rounds.isdigit() else None, args.circuit
     noise = noise_name(args.noise, args.bias)
     if has_own_rates(noise) and args.p is not None:

@@ -15,6 +15,7 @@ import stim
 
 import decoders
 from experiments.cluster.pool import Pool, connect
+from experiments.common.circuit_file import read_decodable_circuit
 from experiments.common.growing_file import GrowingFile
 from experiments.common.noise_options import add_noise, has_own_rates, noise_name
 from experiments.common.parser import decoder, output, real, whole
@@ -109,9 +110,7 @@ def _memories(args: argparse.Namespace) -> list[_Memory]:
     if args.circuit:
         if not args.rounds.isdigit():
             raise ValueError(f"--rounds {args.rounds}: --circuit needs its number of cycles, such as 30")
-        circuit = stim.Circuit(Path(args.circuit).read_text())
-        if circuit.num_observables == 0 or circuit.num_detectors == 0:
-            raise ValueError(f"{args.circuit}: needs detectors and observables, such as stim gen makes")
+        circuit = read_decodable_circuit(args.circuit)
         blank = dict.fromkeys(("code", "noise", "p", "distance", "basis"), "")
         columns = {"circuit": args.circuit, **blank, "cycles": args.rounds, **common}
         return [_Memory(circuit, rounds_of(args.rounds, distance=1), columns)]
@@ -237,12 +236,15 @@ def _known(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
     """Read the measurements of an earlier run."""
     if not path.exists() or path.stat().st_size == 0:
         return {}
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != _COLUMNS:
-            raise ValueError(f"{path}: is no table of qec rare, give another --out")
-        # A line that a stop cut short has empty columns at its end.
-        return {_key(line): line for line in reader if line["seconds"]}
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames == _COLUMNS:
+                # A line that a stop cut short has empty columns at its end.
+                return {_key(line): line for line in reader if line["seconds"]}
+    except (csv.Error, UnicodeDecodeError):
+        pass
+    raise ValueError(f"{path}: is no table of qec rare, give another --out")
 
 
 def _append(path: Path, line: dict[str, str]) -> None:

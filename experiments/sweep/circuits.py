@@ -8,7 +8,7 @@ from typing import Any
 
 import stim
 
-from decoders.model.text_files import read_circuit_file
+from experiments.common.circuit_file import read_decodable_circuit
 from qec.noise import LeakageModel
 
 
@@ -35,13 +35,7 @@ class CircuitFile:
         Raises:
             ValueError: not a circuit, or one without detectors or observables.
         """
-        try:
-            found = read_circuit_file(self.path)
-        except (ValueError, IndexError) as error:
-            raise ValueError(f"{self.path}: not a circuit in stim's format: {error}") from None
-        if not found.num_detectors or not found.num_observables:
-            raise ValueError(f"{self.path}: needs detectors and an observable, to be decoded")
-        return found
+        return read_decodable_circuit(self.path)
 
 
 def read_circuits(names: Sequence[str], given: Sequence[str]) -> list[CircuitFile]:
@@ -95,7 +89,7 @@ def _pair(text: str) -> tuple[str, Any]:
 def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path}: must be an object of metadata, such as {{'d': 5, 'r': 10}}")

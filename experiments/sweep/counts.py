@@ -169,7 +169,7 @@ def _read_table(path: Path) -> _Table:
             rows.append(_row(line, columns))
         except (ValueError, OverflowError, RecursionError, csv.Error) as error:
             raise ValueError(
-                f"{path}, line {number}: not a row of counts ({error}): correct or delete it"
+                f"{path}, line {number}: not a row of counts ({str(error)[:200]}): correct or delete it"
             ) from None
     return _Table(rows, "", columns, ignored)
 

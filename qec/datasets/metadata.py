@@ -1,14 +1,19 @@
 """Metadata of an experiment folder: `properties.yml` (2022/2023) or `metadata.json` (2024)."""
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _YAML_LINE = re.compile(r"(?P<key>[A-Za-z_][\w-]*):[ \t]+(?P<value>\S.*)")
 # Values that YAML would not read as the plain text they look like.
 _YAML_SYNTAX = tuple("[]{}&*!|>%@`,?'\"")
+# More digits make no count, and Python refuses to convert them.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,1000}")
+_LONGEST_SHOWN = 60
+_FARTHEST = 1e6  # coordinate of a qubit; NaN and infinity are no places
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Metadata:
         rounds_key = "rounds" if "rounds" in fields or "cycles" not in fields else "cycles"
         basis = fields.get("basis")
         if not (isinstance(basis, str) and basis.upper() in ("X", "Z")):
-            raise ValueError(f"{source}: 'basis' is {basis!r}, expected 'X' or 'Z'")
+            raise ValueError(f"{source}: 'basis' is {_shown(basis)}, expected 'X' or 'Z'")
         return cls(
             distance=_count(fields, "distance", minimum=1, source=source),
             rounds=_count(fields, rounds_key, minimum=1, source=source),
@@ -75,11 +80,11 @@ def read_properties(path: Path) -> dict[str, object]:
             continue
         match = _YAML_LINE.fullmatch(text)
         if match is None or match["value"].startswith(_YAML_SYNTAX) or ": " in match["value"]:
-            raise ValueError(f"{path}: line {number} is not 'key: value': {line!r}")
+            raise ValueError(f"{path}: line {number} is not 'key: value': {_shown(line)}")
         key, value = match["key"], match["value"]
         if key in fields:
-            raise ValueError(f"{path}: line {number} gives {key!r} a second time")
-        fields[key] = int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else value
+            raise ValueError(f"{path}: line {number} gives {_shown(key)} a second time")
+        fields[key] = int(value) if _INTEGER.fullmatch(value) else value
     return fields
 
 
@@ -92,10 +97,10 @@ def read_metadata(path: Path) -> dict[str, object]:
     """
     try:
         fields = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"{path}: nested too deeply; metadata are an object with named entries") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise ValueError(
             f"{path}: holds a JSON {type(fields).__name__}, expected an object with named entries"
@@ -114,23 +119,32 @@ def _read_text(path: Path) -> str:
 
 def _count(fields: Mapping[str, object], key: str, *, minimum: int, source: str) -> int:
     if key not in fields:
-        raise ValueError(f"{source}: no {key!r}; it has {', '.join(sorted(fields)) or 'no entries'}")
+        names = ", ".join(sorted(fields))
+        raise ValueError(f"{source}: no {key!r}; it has {_shown(names, str) if names else 'no entries'}")
     value = fields[key]
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise ValueError(f"{source}: {key!r} is {value!r}, expected a whole number from {minimum} up")
+        raise ValueError(f"{source}: {key!r} is {_shown(value)}, expected a whole number from {minimum} up")
     return value
 
 
 def _center(fields: Mapping[str, object], *, source: str) -> tuple[float, float] | None:
     row, col = fields.get("center_data_qubit_row"), fields.get("center_data_qubit_col")
+    coords, what = fields.get("data_qubit_coords"), "'data_qubit_coords' is not a list of [row, column]"
     if isinstance(row, int) and isinstance(col, int):
-        return float(row), float(col)
-    coords = fields.get("data_qubit_coords")
+        coords, what = [(row, col)], "'center_data_qubit_row' and '..._col' are no place"
     if not coords:
         return None
     try:
         pairs = [(float(x), float(y)) for x, y in coords]  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        raise ValueError(f"{source}: 'data_qubit_coords' is not a list of [row, column]") from None
+    except (TypeError, ValueError, OverflowError):
+        pairs = [(math.inf, math.inf)]
+    if not all(abs(c) <= _FARTHEST for pair in pairs for c in pair):
+        raise ValueError(f"{source}: {what}, each a number from -1e6 to 1e6")
     # Rounded, so that equal patches have equal centres in spite of rounding errors.
     return round(sum(x for x, _ in pairs) / len(pairs), 6), round(sum(y for _, y in pairs) / len(pairs), 6)
+
+
+def _shown(value: object, write: Callable[[object], str] = repr) -> str:
+    """Write a value for a message, cut if it is long."""
+    text = write(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 4]} ..."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +11,7 @@ from typing import TypeVar
 import stim
 
 _Read = TypeVar("_Read")
+_DEEPEST = 100  # blocks inside each other
 
 
 def read_circuit(path: Path) -> stim.Circuit:
@@ -69,8 +72,25 @@ class ErrorModels(Mapping[str, stim.DetectorErrorModel]):
 
 
 def _text(name: str) -> str:
+    return _checked(Path(name).read_text(encoding="utf-8-sig", errors="replace"))
+
+
+def _checked(text: str) -> str:
+    """Return the text with a line end, after the checks of decoders.model.text_files.
+
+    Raises:
+        ValueError: they are nested so deeply that stim's parser would overflow the stack, or the text has a
+            NUL character, after which in a tag stim reads memory that is not its own.
+    """
+    if "\0" in text:
+        raise ValueError(f"character {text.index(chr(0))} is NUL: not a text in stim's format")
+    if text.count("{") > _DEEPEST:
+        braces = re.findall("[{}]", re.sub(r"#.*|\[[^\]\n]*\]", "", text))
+        depth = max(itertools.accumulate(1 if brace == "{" else -1 for brace in braces), default=0)
+        if depth > _DEEPEST:
+            raise ValueError(f"blocks nested {depth} deep: at most {_DEEPEST} levels are supported")
     # Where a text ends inside a tag, stim's parser does not return; at a line end it reports the open tag.
-    return Path(name).read_text(encoding="utf-8-sig", errors="replace") + "\n"
+    return text + "\n"
 
 
 def _derive(name: str) -> stim.DetectorErrorModel:

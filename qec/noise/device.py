@@ -22,6 +22,7 @@ _TOP_KEYS = (
 )
 _FARTHEST = 1e6  # coordinate of a qubit; NaN and infinity are no places
 _LIFETIMES = ("t1_us", "t2_us")
+_MOST_DOTS = 5000
 
 
 def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseModel:
@@ -45,12 +46,16 @@ def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseMode
         return _parse(description, "device")
     path = _find(os.fspath(description))
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
+        text = path.read_bytes().decode()
+        # tomllib needs a time quadratic in the number of parts of a key: half a second at this bound.
+        dots = max((line.count(".") for line in text.splitlines()), default=0)
+        if dots > _MOST_DOTS:
+            raise ValueError(f"a line has {dots} dots: must have at most {_MOST_DOTS}")
+        content = tomllib.loads(text)
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; data/devices/example.toml shows the format") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
     return _parse(content, str(path))
 
 
@@ -72,6 +77,7 @@ def _find(text: str) -> Path:
 
 
 def _parse(content: Mapping[str, Any], where: str) -> NoiseModel:
+    _check_integers(content, where)
     _check_keys(content, _TOP_KEYS, where)
     name = content.get("name")
     if not isinstance(name, str) or not name:
@@ -241,6 +247,15 @@ def _places(at: object, num_qubits: int, where: str) -> tuple[Place, ...]:
     if len(set(places)) < len(places):
         raise ValueError(f"{where}: at = {at!r} is one qubit twice; a pair is two qubits")
     return places
+
+
+def _check_integers(value: object, where: str) -> None:
+    """Refuse integers of more than 64 bits: TOML has none, and no floating-point number may be near."""
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise ValueError(f"{where}: an integer of {value.bit_length()} bits: must have at most 63")
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            _check_integers(part, where)
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

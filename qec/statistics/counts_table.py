@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = ("shots", "errors", "discards", "seconds", "decoder", "strong_id", "json_metadata")
+_LARGEST = 2**53  # larger counts are not exact as floating-point numbers
 # Names of the number of cycles in the metadata of sinter's users and of ours.
 _CYCLES = ("r", "rounds", "cycles")
 
@@ -91,26 +93,42 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such CSV file")
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, skipinitialspace=True)
-        header = [title.strip() for title in next(reader, [])]
+        reader = csv.reader(stream, skipinitialspace=True, strict=True)
+        lines = _lines(file, reader)
+        header = [title.strip() for title in next(lines, [])]
         missing = [name for name in _COLUMNS if name not in header]
         if missing:
             raise ValueError(f"{file}: no column {missing[0]}: not a CSV file of counts in sinter's format")
-        for cells in reader:
+        for cells in lines:
             if not any(cells) or [cell.strip() for cell in cells] == header:  # concatenated files
                 continue
             try:
                 yield _row(dict(zip(header, (cell.strip() for cell in cells), strict=True)))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{file}, line {reader.line_num}: not a row of counts ({error})") from None
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                what = str(error)[:200]
+                raise ValueError(f"{file}, line {reader.line_num}: not a row of counts ({what})") from None
+
+
+def _lines(file: Path, reader: Any) -> Iterator[list[str]]:
+    """Read the cells of each line; where they cannot be read, the error names the file."""
+    try:
+        yield from reader
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: not a CSV file: it is not text in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{file}, line {reader.line_num}: not a row of counts ({error})") from None
 
 
 def _row(cell: dict[str, str]) -> dict[str, Any]:
     shots, errors, discards = (int(cell[name]) for name in ("shots", "errors", "discards"))
     if min(shots, errors, discards) < 0 or errors + discards > shots:
         raise ValueError(f"{errors} errors and {discards} discards in {shots} shots")
-    metadata = json.loads(cell["json_metadata"])
-    counts = {"shots": shots, "errors": errors, "discards": discards, "seconds": float(cell["seconds"])}
+    if shots > _LARGEST:
+        raise ValueError(f"more than {_LARGEST} shots")
+    metadata, seconds = json.loads(cell["json_metadata"]), float(cell["seconds"])
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"seconds is {cell['seconds']}, expected a number from 0 up")
+    counts = {"shots": shots, "errors": errors, "discards": discards, "seconds": seconds}
     return {"metadata": metadata, "decoder": cell["decoder"], "strong_id": cell["strong_id"], **counts}
 
 
@@ -127,6 +145,6 @@ def _with_rates(row: dict[str, Any], *, confidence: float) -> dict[str, Any]:
     cycles = next((metadata[name] for name in _CYCLES if name in metadata), None)
     for end, value in (("", rate.value), ("_low", rate.low), ("_high", rate.high)):
         result[f"error_rate{end}"] = value
-        if isinstance(cycles, int | float) and cycles > 0:
+        if isinstance(cycles, int | float) and not isinstance(cycles, bool) and 0 < cycles <= _LARGEST:
             result[f"error_per_cycle{end}"] = per_cycle(probability=value, cycles=cycles)
     return result

@@ -36,6 +36,10 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 class ProgramError(ValueError):
     """A program file that cannot be run: the line, the field, and what is accepted."""
 
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.splitlines())  # names of fields may be anything
+        super().__init__(line if len(line) <= 600 else f"{line[:300]} ... {line[-200:]}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -76,8 +80,13 @@ class Program:
 
     @classmethod
     def read(cls, path: Path | str) -> Program:
-        """Read a program file; raises as `parse`, and OSError."""
-        return cls.parse(Path(path).read_text())
+        """Read a program file; raises as `parse`, with the file's name, and OSError."""
+        try:
+            return cls.parse(Path(path).read_text(encoding="utf-8-sig"))
+        except UnicodeDecodeError:
+            raise ProgramError(f"{path}: not text in UTF-8") from None
+        except ProgramError as error:
+            raise ProgramError(f"{path}, {error}") from None
 
     @classmethod
     def parse(cls, text: str) -> Program:

@@ -123,7 +123,8 @@ class Control:
             _check_fields(message)
             reply = self._handlers[kind](message, user)
         except ValueError as error:
-            reply = {"type": "error", "message": str(error)[:500]}
+            # Names that the sender chose may have line ends.
+            reply = {"type": "error", "message": " ".join(str(error).splitlines())[:500]}
             if kind == "hello":
                 self._log.event("hello refused", level="warning", who=self._name(user), reason=str(error))
         except Exception as error:  # a fault in answering one peer must not end all streams

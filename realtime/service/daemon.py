@@ -128,7 +128,7 @@ class DaemonConfig:
         try:
             values = json.loads(text)
             return cls(**{**values, **{one: tuple(values.get(one, ())) for one in ("cores", "readouts")}})
-        except (TypeError, AttributeError, json.JSONDecodeError) as error:
+        except (TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
             raise ValueError(f"not a daemon's configuration: {error}") from None
 
     def to_json(self) -> str:

@@ -78,4 +78,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     text = json.dumps(value) if isinstance(value, list | dict) else str(value)
-    return json.dumps(text) if " " in text and not isinstance(value, list | dict) else text
+    is_word = text.isprintable() and " " not in text  # a line end would begin another event
+    return text if is_word or isinstance(value, list | dict) else json.dumps(text)

@@ -263,7 +263,10 @@ def _read_answered(
         if entry.content == Content.GAP:
             missing += int.from_bytes(entry.message, "little")
         elif entry.content == Content.MODEL:
-            model = bytes(entry.message).decode()
+            try:
+                model = bytes(entry.message).decode()
+            except UnicodeDecodeError:
+                raise ValueError(f"{path}: damaged: its model is not text in UTF-8") from None
         elif entry.content == Content.RECEIVED:
             collector.take_data(entry.message)
         else:

@@ -129,7 +129,7 @@ def read_record(path: Path) -> tuple[dict[tuple[str, str, str], float], str]:
         rows = list(csv.DictReader(io.StringIO(path.read_text())))
         found = {(row["decoder"], row["d"], row["p"]): float(row["ratio"]) for row in rows}
         processors = {row["processor"] for row in rows}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, csv.Error):
         raise ValueError(f"{path}: no file of recorded ratios: make one with --record") from None
     if not found:
         raise ValueError(f"{path}: no file of recorded ratios: make one with --record")
