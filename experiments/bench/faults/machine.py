@@ -155,9 +155,11 @@ def fill_disk(stage: Stage) -> Outcome:
 
 def _fill(path: Path) -> Path:
     """Fill a disk with a file."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1 << 16))
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        while os.write(file, bytes(1 << 12)):
+            pass
+    os.close(file)
     return path
 
 
