@@ -35,8 +35,8 @@ _RING_SLOTS = 4096
 _RESULT_SLOTS = 1024
 _WAIT_MS = 20
 _KEEPER_NS = 10_000_000_000
-# Looks for a late sign of life, and the time between two, us: a machine that stood still wakes its threads
-# one after the other.
+# Looks for a late sign of life, and the time between two, us: threads of a paused machine wake one after the
+# other.
 _LAST_LOOKS, _LOOK_US = 20, 50_000
 _REPLY_S = 60.0
 

@@ -2,11 +2,11 @@
 
 import random
 import threading
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from experiments.bench.faults.stage import sleep
 from realtime.protocol import wire
 
 #: Longest delay of a message, s; the daemon gives up a shot 50 ms after a frame was due.
@@ -52,7 +52,7 @@ class Damage:
         if self.kind == "duplication":
             return [message, message, *before]
         if self.kind == "delay":
-            sleep(wait_s)
+            time.sleep(wait_s)
             return [message]
         damaged = bytearray(message)
         damaged[place // 8] ^= 1 << (place % 8)

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "status OK is wrong, a shot has no outcome, memory grows, or no right answer follows a fault.\n"
         "Recovery: from the end of the fault, or from the start of the next process, to the first right\n"
         "answer; median and maximum. network-cut and full-disk need unshare(1) and user namespaces. All\n"
-        "faults take three minutes, with --repeats 67 (201 kills) about half an hour."
+        "faults take four to eight minutes, with --repeats 67 (201 kills) about half an hour."
     )
     add("--faults", nargs="+", choices=tuple(FAULTS), metavar="FAULT", help=f"of {', '.join(FAULTS)}")
     add("--shots", type=whole(), default=300, metavar="N", help="under each fault of a connection")

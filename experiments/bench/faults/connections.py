@@ -36,7 +36,7 @@ def damage(stage: Stage, kind: str) -> Outcome:
 
 def step_source_clock(stage: Stage) -> Outcome:
     """Let the time stamps of a source jump."""
-    outcome = Outcome(fault="source clock")
+    outcome = Outcome(fault="source-clock")
     account = Account(stage.memory, outcome)
     num_hit = 0
     with (

@@ -1,9 +1,10 @@
 """Source without a schedule of its own, whose answers another process may take."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from experiments.bench.faults.stage import PATIENCE_S, Account, Shots, sleep
+from experiments.bench.faults.stage import PATIENCE_S, Account, Shots
 from realtime.kernels.clock import now_ns
 from realtime.protocol.wire import Flags, Payload, Result, WireError, encode_frame, parse_result
 from realtime.service.client import Client, Welcome
@@ -152,4 +153,4 @@ def next_feeder(control: str, shots: Shots, *, stream: int = 0) -> Feeder:
         except ValueError:
             if now_ns() > until:
                 raise
-        sleep(_BETWEEN_TRIES_S)
+        time.sleep(_BETWEEN_TRIES_S)

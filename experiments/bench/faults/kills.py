@@ -20,18 +20,20 @@ from realtime.kernels.clock import now_ns
 # Time from the first shot to the kill, s.
 _SHORTEST_S, _LONGEST_S = 0.02, 0.4
 _SHOTS_TO_NOBODY = 10
+# Longest time to wait for an answer before the next shot is sent.
+_PATIENCE_S = 0.02
 
 
 def kill_source(stage: Stage) -> Outcome:
     """Kill the source in the middle of its shots; another takes its stream as soon as it can."""
-    outcome = Outcome(fault="source killed", done=f"{stage.repeats} kills")
+    outcome = Outcome(fault="source-kill", done=f"{stage.repeats} kills")
     account, rng = Account(stage.memory, outcome), stage.random("source")
     with stage.daemon(outcome) as daemon:
         with Feeder(daemon.control, stage.memory) as feeder:
             feeder.play(account, SHOTS_BEFORE)
         before = Snapshot.of(daemon)
         for number in range(stage.repeats):
-            stage.show(f"source killed: {number} of {stage.repeats}")
+            stage.show(f"source-kill: {number} of {stage.repeats}")
             with stage.source(daemon.control) as source:
                 reports = source.play([stage.endless()])
                 account.report(next(reports))
@@ -51,7 +53,7 @@ def kill_source(stage: Stage) -> Outcome:
 
 def kill_daemon(stage: Stage) -> Outcome:
     """Kill the daemon under a source that waits for the next one at the same address."""
-    outcome = Outcome(fault="daemon killed", done=f"{stage.repeats} kills")
+    outcome = Outcome(fault="daemon-kill", done=f"{stage.repeats} kills")
     account, rng = Account(stage.memory, outcome), stage.random("daemon")
     with (
         stage.daemon(outcome) as daemon,
@@ -62,7 +64,7 @@ def kill_daemon(stage: Stage) -> Outcome:
             account.report(next(reports))
         resident = resident_kb(source.pid) or 0
         for number in range(stage.repeats):
-            stage.show(f"daemon killed: {number} of {stage.repeats}")
+            stage.show(f"daemon-kill: {number} of {stage.repeats}")
             until = now_ns() + rng.uniform(_SHORTEST_S, _LONGEST_S) * 1e9
             while now_ns() < until:
                 account.report(next(reports))
@@ -85,7 +87,7 @@ def kill_daemon(stage: Stage) -> Outcome:
 
 def kill_consumer(stage: Stage) -> Outcome:
     """Kill the process that takes the answers, while shots are sent; the next one connects in its place."""
-    outcome = Outcome(fault="consumer killed", done=f"{stage.repeats} kills")
+    outcome = Outcome(fault="consumer-kill", done=f"{stage.repeats} kills")
     account, rng = Account(stage.memory, outcome), stage.random("consumer")
     with (
         stage.daemon(outcome) as daemon,
@@ -96,7 +98,7 @@ def kill_consumer(stage: Stage) -> Outcome:
         _exchange(stage, account, feeder, consumer, shots=SHOTS_BEFORE)
         before = Snapshot.of(daemon)
         for number in range(stage.repeats):
-            stage.show(f"consumer killed: {number} of {stage.repeats}")
+            stage.show(f"consumer-kill: {number} of {stage.repeats}")
             timer = threading.Timer(rng.uniform(_SHORTEST_S, _LONGEST_S), consumer.kill)
             timer.start()
             while timer.is_alive():
@@ -125,5 +127,5 @@ def _exchange(stage: Stage, account: Account, feeder: Feeder, consumer: Consumer
         for message in feeder.frames(index % stage.memory.prepared.shots):
             feeder.send(message)
         newest = max(feeder.open)
-        while newest in feeder.open and (found := consumer.take(timeout_s=0.2)) is not None:
+        while newest in feeder.open and (found := consumer.take(timeout_s=_PATIENCE_S)) is not None:
             feeder.take(account, found[1], at_ns=found[0])

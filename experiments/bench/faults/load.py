@@ -21,7 +21,7 @@ _SLOW_SHOTS = 4000
 
 def overload(stage: Stage) -> Outcome:
     """Send cycles ten times as fast as the decoder can decode them."""
-    outcome = Outcome(fault="10x overload")
+    outcome = Outcome(fault="overload")
     shots = stage.make_shots(distance=7, cycles=_OVERLOAD_CYCLES, count=2)
     short = stage.make_shots(distance=7, cycles=CYCLES, count=8)
     account, after = Account(shots, outcome), Account(short, outcome)
@@ -59,7 +59,7 @@ def overload(stage: Stage) -> Outcome:
 
 def play_many_streams(stage: Stage) -> Outcome:
     """Serve 64 streams at once, and kill their source."""
-    outcome = Outcome(fault=f"{NUM_STREAMS} streams")
+    outcome = Outcome(fault="streams")
     account = Account(stage.memory, outcome)
     with stage.daemon(outcome, streams=NUM_STREAMS, max_load=0.0) as daemon:
         with stage.source(daemon.control, streams=NUM_STREAMS, cycle_ns=_MANY_CYCLE_NS) as source:
@@ -82,7 +82,7 @@ def play_many_streams(stage: Stage) -> Outcome:
 
 def stop_consumer(stage: Stage) -> Outcome:
     """Stop the process that takes the answers, until the daemon has no room for more."""
-    outcome = Outcome(fault="slow consumer")
+    outcome = Outcome(fault="slow-consumer")
     account = Account(stage.memory, outcome)
     with (
         stage.daemon(outcome) as daemon,

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from experiments.bench.faults.stage import (
     Account,
     Snapshot,
     Stage,
-    sleep,
 )
 from experiments.bench.faults.stepped_daemon import CLOCK_FILE, Offset
 from realtime.kernels.clock import now_ns
@@ -34,7 +34,7 @@ _RETRY_S = 5.0
 
 def step_daemon_clock(stage: Stage) -> Outcome:
     """Let the clock of the daemon jump, and back."""
-    outcome = Outcome(fault="daemon clock")
+    outcome = Outcome(fault="daemon-clock")
     account = Account(stage.memory, outcome)
     clock = Offset(stage.model.with_name(CLOCK_FILE))
     clock.set(0)
@@ -46,7 +46,7 @@ def step_daemon_clock(stage: Stage) -> Outcome:
         stage.play(source, account, SHOTS_BEFORE)
         before = Snapshot.of(daemon)
         for step_s in CLOCK_STEPS_S:
-            stage.show(f"daemon clock: {step_s:+g} s")
+            stage.show(f"daemon-clock: {step_s:+g} s")
             reports = source.play([stage.endless(seconds=1.0)])
             account.report(next(reports))
             clock.set(round(step_s * 1e9))  # in the middle of the shots
@@ -64,7 +64,7 @@ def step_daemon_clock(stage: Stage) -> Outcome:
 
 def stop_daemon(stage: Stage) -> Outcome:
     """Stop the daemon's process for a while, as a machine that is paused."""
-    outcome = Outcome(fault="daemon stopped", done=f"for {SHORT_S:g} and {LONG_S:g} s")
+    outcome = Outcome(fault="daemon-stop", done=f"for {SHORT_S:g} and {LONG_S:g} s")
     account = Account(stage.memory, outcome)
     with stage.daemon(outcome) as daemon:
 
@@ -78,7 +78,7 @@ def stop_daemon(stage: Stage) -> Outcome:
 
 def cut_network(stage: Stage) -> Outcome:
     """Take the network between source and daemon away, in a network namespace with only a loopback device."""
-    outcome = Outcome(fault="network cut", done=f"for {SHORT_S:g} and {LONG_S:g} s, tcp")
+    outcome = Outcome(fault="network-cut", done=f"for {SHORT_S:g} and {LONG_S:g} s, tcp")
     account = Account(stage.memory, outcome)
 
     def cut(is_on: bool) -> None:
@@ -103,7 +103,7 @@ def _interrupt(
             reports = source.play([stage.endless(seconds=seconds + 1.0)])
             account.report(next(reports))
             interrupt(True)
-            sleep(seconds)
+            time.sleep(seconds)
             interrupt(False)
             account.end_fault()
             for report in reports:
@@ -115,7 +115,7 @@ def _interrupt(
 
 def fill_disk(stage: Stage) -> Outcome:
     """Fill the disk while the daemon records, and make room again; in a namespace with a disk of its own."""
-    outcome = Outcome(fault="disk full")
+    outcome = Outcome(fault="full-disk")
     account = Account(stage.memory, outcome)
     disk = stage.folder / _DISK
     disk.mkdir()
@@ -155,9 +155,11 @@ def fill_disk(stage: Stage) -> Outcome:
 
 def _fill(path: Path) -> Path:
     """Fill a disk with a file."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1 << 16))
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        while os.write(file, bytes(1 << 12)):
+            pass
+    os.close(file)
     return path
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 from experiments.common.numbers import number
@@ -54,10 +55,10 @@ class Outcome:
 
     def row(self) -> list[str]:
         """Format as a row of the table, see HEADER."""
-        times = sorted(self.recoveries_ms)
-        recovery = "none" if not times else number(times[len(times) // 2])
+        times = self.recoveries_ms
+        recovery = number(median(times)) if times else "none"
         if len(times) > 1:
-            recovery += f" (at most {number(times[-1])})"
+            recovery += f" (at most {number(max(times))})"
         growth = "" if self.growth_kb is None else f"{self.growth_kb:,}"
         counts = [f"{count:,}" for count in (self.shots, self.right, self.wrong)]
         return [self.fault, *counts, words(self.failed), words(self.refused), growth, recovery]

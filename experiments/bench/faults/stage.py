@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import random
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -38,7 +37,6 @@ SHOTS_BEFORE, SHOTS_AFTER = 60, 30
 REFUSALS = ("duplicates", "foreign", "drained", "lost_frames", "future_frames", "results_dropped")
 #: Time to wait for the first right answer after a fault.
 PATIENCE_S = 60.0
-sleep = time.sleep
 
 
 @dataclass(frozen=True, kw_only=True)

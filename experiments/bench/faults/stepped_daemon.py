@@ -7,11 +7,14 @@ name. Here the name leads to a function that adds the number in a shared file, C
 import ctypes
 import json
 import mmap
+import os
 import struct
 import sys
 from pathlib import Path
 
 import llvmlite.binding
+
+from qec.files import write_file
 
 #: Holds the offset of the daemon's clock, int64, ns.
 CLOCK_FILE = "clock"
@@ -28,9 +31,10 @@ class Offset:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            path.write_bytes(_WORD.pack(0))
-        with path.open("r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), _WORD.size)
+            write_file(path, _WORD.pack(0))
+        file = os.open(path, os.O_RDWR)
+        self._memory = mmap.mmap(file, _WORD.size)
+        os.close(file)
 
     def get(self) -> int:
         """Read the offset, ns."""

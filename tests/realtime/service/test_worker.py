@@ -57,7 +57,7 @@ def test_a_worker_without_a_keeper_ends_its_session_and_can_begin_another(worker
 
 
 def test_a_keeper_that_is_late_keeps_its_session(worker: Worker) -> None:
-    """After a machine stood still the worker may wake before its keeper."""
+    """On a machine that was paused the worker may wake before its keeper."""
     worker._keeper_ns = np.int64(10**10)
     worker.begin()
     worker._words[loop.KEEPER] = now_ns() - 2 * 10**10

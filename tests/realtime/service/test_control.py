@@ -1,4 +1,4 @@
-"""Statistics of many streams, which do not fit in one message."""
+"""Answers to control messages that are as long as a message may be, or longer."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
