@@ -44,7 +44,7 @@ class DaemonProcess:
         self,
         config: DaemonConfig,
         *,
-        timeout_s: float = 120.0,
+        timeout_s: float = 300.0,
         module: str = DAEMON,
     ) -> None:
         self.config = replace(config, parent=getpid())

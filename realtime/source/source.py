@@ -286,7 +286,7 @@ class SourceProcess:
         timeout_s: time that it may take to start; compiling for the first time takes a minute.
     """
 
-    def __init__(self, config: SourceConfig, *, timeout_s: float = 120.0) -> None:
+    def __init__(self, config: SourceConfig, *, timeout_s: float = 300.0) -> None:
         self.config = config
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
