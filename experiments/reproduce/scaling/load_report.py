@@ -1,0 +1,288 @@
+"""Rows, tables and figure of the decoding load."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.common.numbers import estimate, number
+from experiments.plotting.series import CurvePanel, CurveSeries
+from experiments.reproduce.engine.figure import Picture, Records, Row, Settings, Table
+from experiments.reproduce.engine.published import value, words
+from experiments.reproduce.scaling import load
+from experiments.reproduce.scaling.load import Case, Machine, Service
+from experiments.reproduce.scaling.part import Part
+from experiments.scaling.machine_load import BUSIEST, FRAME_CYCLES, Layout, simulate_load
+from qec.statistics import Estimate
+
+_LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+_STREAMS = (1, 10)
+
+
+def part(settings: Settings, records: Records) -> Part:
+    """Report service times, the machine, and what an accelerator must reach."""
+    plan = load.layout()
+    found = load.services(settings, records)
+    largest = max(case.distance for case in found)
+    machines = [
+        load.machine(service, plan, seed=settings.seed)
+        for case, service in found.items()
+        if case.distance == largest and case.noise == load.UNIFORM
+    ]
+    rows = [row for one in machines for row in _machine_rows(one, settings.watts_per_core, plan)]
+    rows += _traffic_rows(plan, machines[0])
+    rows += _sustained_rows(found)
+    return Part(
+        words=(
+            f"**Decoding load.** {words('factoring.patches', note=False)} patches of d = {plan.distance} "
+            f"({value('factoring.patches').note}), {plan.cycle_us:g} us a cycle, a reaction time of "
+            f"{plan.reaction_us:g} us and {plan.cycles:.1e} cycles: the layout of {value('factoring.patches').source}. "
+            "Service times are those of the streaming decoder on one core of this machine, processor time of single "
+            "windows, compilation and waiting left out; windows of "
+            + (
+                "d = 27"
+                if largest == plan.distance
+                else f"d = {largest} (quick run: smaller than the layout's)"
+            )
+            + f" under {load.UNIFORM} noise enter an event simulation, in which {load.PATCHES_PER_POOL} patches "
+            f"share a pool of cores at {100 * BUSIEST:.0f} % utilisation or less, and one window in "
+            f"{load.WINDOWS_PER_DECISION} is the last before a decision and is served first. "
+            + _verdict(machines, plan)
+        ),
+        rows=rows,
+        tables=[_service_table(found), _machine_table(machines, settings.watts_per_core)],
+        pictures=[
+            Picture(
+                name="scaling_load",
+                caption="Left: mean time of the streaming decoder per cycle on one core, by distance. Right: "
+                f"simulated reaction time, 99 % quantile, against the utilisation of the cores (d = {largest}, "
+                f"{load.UNIFORM}, {load.DECODERS[0]}).",
+                draw=lambda path: _draw(path, found, machines[0], plan),
+            )
+        ],
+        limits=[
+            "Service times are drawn independently from those measured; windows of one patch on several cores "
+            "need parallel windows, whose seams cost about an eighth more work, left out here.",
+            "Windows are those of quiet memories: lattice surgery, distillation and bursts are not simulated.",
+            f"Power is cores x {settings.watts_per_core:g} W (--watts_per_core), an assumption; memory and network "
+            "are not counted.",
+            "The whole reaction time is given to the decoder: transport and the device's own control get none of it.",
+        ],
+        data={
+            "service_us": {
+                f"{c.noise}, {c.decoder}, d={c.distance}, commit={c.commit}d": {
+                    "windows": list(s.windows),
+                    "last": list(s.last),
+                }
+                for c, s in found.items()
+            }
+        },
+    )
+
+
+def _verdict(machines: Sequence[Machine], plan: Layout) -> str:
+    best = min(machines, key=lambda one: one.speed_up)
+    case = best.service.case
+    return (
+        f"The nearest, {_title(case)}, needs {best.cores.value:,.0f} cores and reacts within "
+        f"{number(best.load.p99_us.value)} us in 99 % of the cases; for {plan.reaction_us:g} us a server for each "
+        f"patch must be {number(best.speed_up)} times as fast as a core here: {number(best.fast_window_us)} us for a "
+        f"window of {best.service.cycles} cycles, {number(best.fast_last_us)} us for the last one on average."
+    )
+
+
+def _title(case: Case) -> str:
+    return f"{case.decoder}, windows of {case.commit} d"
+
+
+def _machine_rows(one: Machine, watts: float, plan: Layout) -> list[Row]:
+    title = _title(one.service.case)
+    return [
+        Row(
+            quantity=f"cores, {title}",
+            ours=one.cores,
+            published="",
+            kind="measured",
+            scale=1e-3,
+            unit="thousand",
+            note=f"{one.load.cores_per_patch:.1f} for a patch, utilisation {one.load.queue.utilisation:.2f}",
+        ),
+        Row(
+            quantity=f"reaction time, 99 % are faster, {title}",
+            ours=one.load.p99_us,
+            published=words("factoring.reaction_us", note=False),
+            kind="measured",
+            unit="us",
+            note="published: assumed by the layout; waiting and service, without transport",
+        ),
+        Row(
+            quantity=f"speed-up for {plan.reaction_us:g} us, {title}",
+            ours=f"{number(one.speed_up)} x",
+            published="",
+            kind="measured",
+            note=f"{number(one.fast_window_us)} us a window, {number(one.fast_last_us)} us a last window",
+        ),
+        Row(
+            quantity=f"power, {title}",
+            ours=one.cores,
+            published="",
+            kind="measured",
+            scale=1e-6 * watts,
+            unit="MW",
+            note=f"assumed: {watts:g} W for each core",
+        ),
+    ]
+
+
+def _traffic_rows(plan: Layout, one: Machine) -> list[Row]:
+    commit = one.service.case.commit * plan.distance
+    inward, outward = plan.data_bytes_per_us, plan.result_bytes_per_us(commit)
+    return [
+        Row(
+            quantity="network, detection events to the decoders",
+            ours=f"{1e-6 * inward * plan.patches:.2f} TB/s",
+            published="",
+            kind="predicted",
+            note=f"{inward:.1f} MB/s a patch: frames of {FRAME_CYCLES} cycles with headers; exact",
+        ),
+        Row(
+            quantity="network, corrections from the decoders",
+            ours=f"{1e-3 * outward * plan.patches:.1f} GB/s",
+            published="",
+            kind="predicted",
+            note=f"a commit frame for every {commit} cycles of a patch; exact",
+        ),
+    ]
+
+
+def _sustained_rows(found: dict[Case, Service]) -> list[Row]:
+    rows = []
+    for kind in dict.fromkeys(case.noise for case in found):
+        for decoder in load.DECODERS:
+            series = _series(found, kind, decoder)
+            reached = load.sustained_distance(series, cycle_us=load.CYCLE_US)
+            smallest = series[0].case.distance
+            rows.append(
+                Row(
+                    quantity=f"distance that a core sustains at {load.CYCLE_US} us, {decoder}, {kind}",
+                    ours=f"below {smallest}" if reached is None else reached,
+                    published="",
+                    kind="measured",
+                    note="mean service time equal to the cycle time, between measured distances",
+                )
+            )
+    return rows
+
+
+def _series(found: dict[Case, Service], kind: str, decoder: str) -> list[Service]:
+    return [
+        service
+        for case, service in found.items()
+        if (case.noise, case.decoder, case.commit) == (kind, decoder, load.LONG)
+    ]
+
+
+def _service_table(found: dict[Case, Service]) -> Table:
+    rows = []
+    for case, service in found.items():
+        windows, last = np.asarray(service.windows), np.asarray(service.last)
+        rows.append(
+            [
+                case.noise,
+                case.decoder,
+                str(case.distance),
+                str(service.cycles),
+                estimate(service.per_cycle_us),
+                number(float(np.median(windows))),
+                number(float(np.quantile(windows, 0.99))),
+                number(float(windows.max())),
+                number(float(last.mean())),
+                number(float(np.quantile(last, 0.99))),
+                str(windows.size),
+            ]
+        )
+    return Table(
+        title="Service times on one core of this machine, us; last: the last window before a decision",
+        header=(
+            *("noise", "decoder", "d", "cycles", "mean per cycle [95 %]", "median", "99 %", "longest"),
+            *("last, mean", "last, 99 %", "windows"),
+        ),
+        rows=rows,
+    )
+
+
+def _machine_table(machines: Sequence[Machine], watts: float) -> Table:
+    rows = []
+    for one in machines:
+        rows.append(
+            [
+                _title(one.service.case),
+                f"{one.one_core:.2f}",
+                f"{one.growth:.3f}" if one.growth else "stable",
+                f"{one.load.cores_per_patch:.1f}",
+                estimate(one.load.mean_us),
+                estimate(one.load.p99_us),
+                number(one.load.backlog_cycles),
+                f"{number(1e-6 * watts * one.cores.value)} MW",
+            ]
+        )
+    return Table(
+        title="The layout, simulated: one core for each patch, then pools with as many as they need",
+        header=(
+            *("decoder", "one core: utilisation", "growth of the wait, us per us", "cores per patch"),
+            *("reaction, mean, us", "reaction, 99 %, us", "backlog, cycles, 99 %", "power"),
+        ),
+        rows=rows,
+    )
+
+
+def _draw(path: Path, found: dict[Case, Service], one: Machine, plan: Layout) -> None:
+    from experiments.plotting import figures
+
+    series = []
+    for kind in dict.fromkeys(case.noise for case in found):
+        for decoder in load.DECODERS:
+            mine = _series(found, kind, decoder)
+            series.append(
+                CurveSeries(
+                    f"{decoder}, {kind}",
+                    [service.case.distance for service in mine],
+                    [service.per_cycle_us for service in mine],
+                )
+            )
+    figures.draw_curves(
+        path=path,
+        panels=[
+            CurvePanel(
+                title="Service time",
+                x_label="distance d",
+                y_label="time per cycle on one core (us)",
+                series=series,
+                log_y=True,
+                level=(load.CYCLE_US, f"{load.CYCLE_US} us: a cycle"),
+                level_side="right",
+            ),
+            CurvePanel(
+                title="Reaction",
+                x_label="utilisation of the cores",
+                y_label="reaction time, 99 % are faster (us)",
+                series=[_reaction(one.service, plan, streams) for streams in _STREAMS],
+                whole_x=False,
+                log_y=True,
+                level=(plan.reaction_us, f"{plan.reaction_us:g} us, assumed by the layout"),
+                level_side="left",
+            ),
+        ],
+    )
+
+
+def _reaction(service: Service, plan: Layout, streams: int) -> CurveSeries:
+    """Reaction of a pool at several utilisations: the cycle time is stretched to reach them."""
+    cores = max(1, round(streams * np.mean(service.windows) / (service.cycles * plan.cycle_us)))
+    values: list[Estimate | float] = []
+    for wanted in _LOADS:
+        busy = service.queue(cycle_us=plan.cycle_us, streams=streams, cores=cores)
+        stretched = plan.cycle_us * busy.utilisation / wanted
+        queue = service.queue(cycle_us=stretched, streams=streams, cores=cores)
+        values.append(simulate_load(queue, cycle_us=stretched, windows=4000 // streams, seed=1).p99_us)
+    return CurveSeries(f"{streams} patches on {cores} cores", list(_LOADS), values)

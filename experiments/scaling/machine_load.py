@@ -1,0 +1,131 @@
+"""Load of a whole machine: cores, reaction time, traffic and power from a layout and service times."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from experiments.scaling.queueing import Queue, Served, simulate_queue
+from qec.statistics import Estimate
+from realtime.protocol.wire import HEADER, RESULT, payload_bytes, row_bytes
+
+#: Cycles of data in a frame, as `qec realtime` sends them.
+FRAME_CYCLES = 10
+#: Most utilisation that is planned for.
+BUSIEST = 0.9
+_WARM_UP = 0.1
+_RUNS = 5
+_STABLE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A published layout of an algorithm on surface codes.
+
+    Attributes:
+        patches: logical qubits on the board, all decoded all the time.
+        distance: of the code.
+        cycle_us: time of a cycle.
+        reaction_us: assumed time from a measurement to the operation that depends on it.
+        cycles: of the algorithm.
+    """
+
+    patches: int
+    distance: int
+    cycle_us: float
+    reaction_us: float
+    cycles: float
+
+    @property
+    def data_bytes_per_us(self) -> float:
+        """Bytes of detection events per microsecond and patch, headers included."""
+        bits = self.distance**2 - 1
+        payload = payload_bytes(cycles=FRAME_CYCLES, bits_per_cycle=bits, final_bits=0)
+        return (HEADER.itemsize + payload) / (FRAME_CYCLES * self.cycle_us)
+
+    def result_bytes_per_us(self, commit: int) -> float:
+        """Bytes of corrections per microsecond and patch: one commit frame for each window."""
+        return (RESULT.itemsize + row_bytes(1)) / (commit * self.cycle_us)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Decoding load of pools of cores, each serving the same number of patches.
+
+    Attributes:
+        queue: of one pool.
+        mean_us, p99_us: reaction time, wait and service of last windows; intervals from repeated runs.
+        backlog_cycles: cycles that the decoder is behind the data when it finishes a window, 99 % quantile.
+        growth: slope of the wait against time; stable below 0.001.
+    """
+
+    queue: Queue
+    mean_us: Estimate
+    p99_us: Estimate
+    backlog_cycles: float
+    growth: float
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the backlog stays bounded."""
+        return self.queue.utilisation < 1 and self.growth < _STABLE
+
+    @property
+    def cores_per_patch(self) -> float:
+        """Cores of the pool divided by its patches."""
+        return self.queue.cores / self.queue.streams
+
+
+def cores_needed(queue: Queue) -> int:
+    """Fewest cores for a pool's streams at the busiest utilisation that is planned for."""
+    return max(1, math.ceil(replace(queue, cores=1).utilisation / BUSIEST))
+
+
+def simulate_load(queue: Queue, *, cycle_us: float, windows: int, seed: int) -> Load:
+    """Simulate a pool several times; `windows` of each stream and run."""
+    runs = [
+        simulate_queue(queue, windows=windows, seed=seed * _RUNS + number).after(_WARM_UP)
+        for number in range(_RUNS)
+    ]
+    lags = np.concatenate([run.wait_us + run.service_us for run in runs])
+    return Load(
+        queue=queue,
+        mean_us=_repeated([float(run.reaction_us.mean()) for run in runs]),
+        p99_us=_repeated([float(np.quantile(run.reaction_us, 0.99)) for run in runs]),
+        backlog_cycles=float(np.quantile(lags, 0.99)) / cycle_us,
+        growth=float(np.mean([_growth(run) for run in runs])),
+    )
+
+
+def _growth(run: Served) -> float:
+    return run.growth()
+
+
+def _repeated(values: list[float]) -> Estimate:
+    """Mean of five runs with its 95 % interval by Student's t."""
+    middle, t = float(np.mean(values)), 2.776
+    width = t * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return Estimate(middle, max(0.0, middle - width), middle + width)
+
+
+def speed_needed(queue: Queue, *, budget_us: float, windows: int, seed: int) -> float:
+    """Find the factor on all service times with which 99 % of the reactions fit into a budget.
+
+    By bisection in the logarithm; the same random numbers at all factors, so that the quantile grows with
+    the factor.
+    """
+    low, high = math.log(1e-6), 0.0
+    if _p99(queue, 1.0, windows, seed) <= budget_us:
+        return 1.0
+    while high - low > 0.005:
+        middle = (low + high) / 2
+        if _p99(queue, math.exp(middle), windows, seed) <= budget_us:
+            low = middle
+        else:
+            high = middle
+    return math.exp(low)
+
+
+def _p99(queue: Queue, factor: float, windows: int, seed: int) -> float:
+    run = simulate_queue(queue.scaled(factor), windows=windows, seed=seed).after(_WARM_UP)
+    return float(np.quantile(run.reaction_us, 0.99))
