@@ -1,11 +1,13 @@
 """Load of a whole machine: cores, reaction time, traffic and power from a layout and service times."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import stdtrit
 
-from experiments.scaling.queueing import Queue, Served, simulate_queue
+from experiments.scaling.queueing import Queue, simulate_queue
 from qec.statistics import Estimate
 from realtime.protocol.wire import HEADER, RESULT, payload_bytes, row_bytes
 
@@ -90,21 +92,17 @@ def simulate_load(queue: Queue, *, cycle_us: float, windows: int, seed: int) -> 
     lags = np.concatenate([run.wait_us + run.service_us for run in runs])
     return Load(
         queue=queue,
-        mean_us=_repeated([float(run.reaction_us.mean()) for run in runs]),
-        p99_us=_repeated([float(np.quantile(run.reaction_us, 0.99)) for run in runs]),
+        mean_us=repeated_mean([float(run.reaction_us.mean()) for run in runs]),
+        p99_us=repeated_mean([float(np.quantile(run.reaction_us, 0.99)) for run in runs]),
         backlog_cycles=float(np.quantile(lags, 0.99)) / cycle_us,
-        growth=float(np.mean([_growth(run) for run in runs])),
+        growth=float(np.mean([run.growth() for run in runs])),
     )
 
 
-def _growth(run: Served) -> float:
-    return run.growth()
-
-
-def _repeated(values: list[float]) -> Estimate:
-    """Mean of five runs with its 95 % interval by Student's t."""
-    middle, t = float(np.mean(values)), 2.776
-    width = t * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+def repeated_mean(values: Sequence[float]) -> Estimate:
+    """Average independent runs, with a 95 % interval by Student's t."""
+    middle = float(np.mean(values))
+    width = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Estimate(middle, max(0.0, middle - width), middle + width)
 
 

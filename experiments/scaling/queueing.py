@@ -82,8 +82,12 @@ class Served:
         return (self.wait_us + self.service_us)[self.is_last]
 
     def growth(self) -> float:
-        """Slope of the waiting time of ordinary windows against time: 0 if the queue is stable."""
-        times, waits = self.arrival_us[~self.is_last], self.wait_us[~self.is_last]
+        """Slope of the waiting time of ordinary windows against time: 0 if the queue is stable.
+
+        Of windows that a core took while data still came; later ones compete with no decisions.
+        """
+        used = ~self.is_last & (self.arrival_us + self.wait_us <= self.arrival_us[-1])
+        times, waits = self.arrival_us[used], self.wait_us[used]
         return float(np.polyfit(times, waits, 1)[0])
 
     def after(self, warm_up: float) -> "Served":

@@ -172,7 +172,7 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "experiments.reproduce": Room(
-        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders", "rich"
+        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders qec", "rich"
     ),
     "experiments.reproduce.engine": Room(
         "experiments.common experiments.cluster experiments.engine qec", "stim markdown_it"
@@ -181,7 +181,7 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common experiments.engine experiments.reproduce.engine qec decoders",
         "stim numpy scipy",
     ),
-    "experiments.scaling": Room("decoders.streaming realtime.protocol qec.statistics", "stim numpy"),
+    "experiments.scaling": Room("decoders.streaming realtime.protocol qec.statistics", "stim numpy scipy"),
     "experiments.reproduce.scaling": Room(
         "experiments.common experiments.plotting experiments.engine experiments.scaling "
         "experiments.reproduce.engine experiments.reproduce.work qec decoders",
