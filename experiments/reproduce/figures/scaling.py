@@ -34,10 +34,10 @@ def section(settings: Settings, records: Records) -> Section:
     ]
     return Section(
         summary="\n\n".join(part.words for part in parts),
-        calibrated="nothing here; the 105-qubit model has the factor of the memory figure, and the repetition "
-        "code the strength of noise of its own figure.",
-        predicted="errors per cycle, qubits, Lambda, the floor; service times are measured on this machine, and "
-        "reaction times follow from them by simulation.",
+        calibrated="nothing here; the 105-qubit model has the factor of the memory figure, and the "
+        "repetition code the strength of noise of its own figure.",
+        predicted="errors per cycle, qubits, Lambda, the floor; service times are measured on this machine, "
+        "and reaction times follow from them by simulation.",
         rows=[row for part in parts for row in part.rows],
         tables=[table for part in parts for table in part.tables],
         pictures=[picture for part in parts for picture in part.pictures],

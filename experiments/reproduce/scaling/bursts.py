@@ -21,7 +21,7 @@ Pairs = NDArray[np.int64]
 DISTANCES = (9, 13, 17, 21, 25, 29)
 _QUICK_DISTANCES = (9, 13)
 # Quick or not -> portions, and bursts in each.
-_NUMBERS = {True: (1, 4), False: (8, 50)}
+_NUMBERS = {True: (1, 4), False: (4, 50)}
 #: Sizes of bursts, as the repetition figure names them.
 SIZES = ("assumed", "smaller")
 # Where a burst's rate at its centre has fallen to this part of the ordinary rate, both decoders are alike.

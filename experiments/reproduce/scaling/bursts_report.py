@@ -47,12 +47,13 @@ def part(settings: Settings, records: Records) -> Part:
     )
     return Part(
         words=(
-            f"**Bursts.** {number} bursts of each size on the repetition code of the figure of bursts, one by one, "
-            "decoded by matching that knows only the ordinary rates, and by matching that is told onset, decay, "
-            "peak, centre and radius: the best that any detector of bursts could tell it. For bursts as assumed "
-            f"there, {outcome}: where a burst flips qubits at rates near one half there is nothing to weigh, and "
-            "outside of it weights are right already. A decoder aware of bursts can still announce a failure, as "
-            "bursts are found by detection events alone (figure of bursts)."
+            f"**Bursts.** {number} bursts of each size strike the repetition code of the figure of bursts, "
+            "one by one. They are decoded by matching that knows only the ordinary rates, and by matching "
+            "that is told onset, decay, peak, centre and radius: all that a detector of bursts could find "
+            f"out. For bursts as assumed there, {outcome}: where a burst flips qubits at rates near one "
+            "half there is nothing to weigh, and elsewhere the ordinary weights are right. A decoder that "
+            "detects bursts can still announce that a result is doubtful: bursts are found by detection "
+            "events alone (figure of bursts)."
         ),
         rows=rows,
         tables=[_table(found)],

@@ -1,6 +1,6 @@
 """Lambda as a function of component rates: one channel of the device model at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from qec.statistics import Estimate, SuppressionFit, suppression_factor
 CHIP = chips.CHIP_72
 _DISTANCES = (3, 5, 7)
 _BASES = ("x", "z")
-_FACTORS = (0.0, 0.5, 2.0)
-_SHOTS, _QUICK_SHOTS = 24_000, 300
+_FACTORS = (0.0, 2.0)
+_SHOTS, _QUICK_SHOTS = 16_000, 300
 #: Channel -> words.
 CHANNELS = {
     "two_qubit": "CZ",
@@ -51,7 +51,8 @@ def _jobs(settings: Settings) -> Iterator[tuple[tuple[Variant, int], Job]]:
     for variant, distance in product(variants(settings), _DISTANCES):
         channel, factor = variant
         scale = {} if variant == _AS_IS else {channel: factor or _NEARLY_NOTHING}
-        for tile, basis in product(range(tiles.TILES), _BASES):
+        for tile in range(tiles.TILES):
+            basis = _BASES[tile % len(_BASES)]
             job = tiles.count_job(
                 chip=CHIP,
                 scale=scale,
@@ -111,10 +112,11 @@ def part(settings: Settings, records: Records) -> Part:
     ]
     return Part(
         words=(
-            "**Components.** On the 72-qubit model each channel's rate is scaled alone, and Lambda fitted over d = 3, "
-            f"5 and 7. As it is, Lambda = {estimate(as_is)}; a perfect {CHANNELS[best[0]]} alone would give "
-            f"{estimate(found[best].value)}. Published values are those of the published linear budget "
-            "1/Lambda = sum of weight x rate, measured at one point: far from it the budget is an extrapolation."
+            "**Components.** On the 72-qubit model each channel's rate is scaled alone, and Lambda is fitted "
+            f"over d = 3, 5 and 7. As it is, Lambda = {estimate(as_is)}. The most is gained without errors "
+            f"of {CHANNELS[best[0]]}: {estimate(found[best].value)}. Published values come from the linear "
+            "budget 1/Lambda = sum of weight x rate, whose weights are slopes at the published rates: far "
+            "from them it is an extrapolation."
         ),
         rows=rows,
         tables=[_table(settings, found)],
@@ -173,14 +175,16 @@ def _draw(path: Path, found: dict[Variant, SuppressionFit]) -> None:
         ]
         here.append(CurveSeries(words, factors, values))
         budget.append(CurveSeries(words, factors, [published_lambda(channel, factor) for factor in factors]))
-    common = {"x_label": "factor on the channel's rate", "y_label": "Lambda"}
-    figures.draw_curves(path=path, panels=_panels(here, budget, common))
-
-
-def _panels(
-    here: Sequence[CurveSeries], budget: Sequence[CurveSeries], common: dict[str, str]
-) -> list[CurvePanel]:
-    return [
-        CurvePanel(title="Simulated, d = 3 to 7", series=here, whole_x=False, **common),
-        CurvePanel(title="By the published budget", series=budget, whole_x=False, **common),
-    ]
+    figures.draw_curves(
+        path=path,
+        panels=[
+            CurvePanel(
+                title=title,
+                x_label="factor on the channel's rate",
+                y_label="Lambda",
+                series=series,
+                whole_x=False,
+            )
+            for title, series in (("Simulated, d = 3 to 7", here), ("By the published budget", budget))
+        ],
+    )

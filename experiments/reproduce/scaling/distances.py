@@ -45,7 +45,7 @@ class Model:
         return {} if self.scale == 1 else {chips.ALL_KINDS: self.scale}
 
 
-_SHOTS = {3: 40, 5: 80, 7: 120, 9: 160, 11: 160, 13: 160, 15: 120, 17: 120, 19: 64, 21: 48}
+_SHOTS = {3: 40, 5: 80, 7: 100, 9: 100, 11: 80, 13: 64, 15: 64, 17: 32}
 MODELS = (
     Model(
         label="105 qubits",
@@ -59,7 +59,7 @@ MODELS = (
         label="72 qubits",
         chip=chips.CHIP_72,
         scale=1.0,
-        shots={d: 500 * n for d, n in _SHOTS.items() if d <= 17},
+        shots={d: 500 * n for d, n in _SHOTS.items() if d <= 13},
         population={},
         held_out=11,
     ),
@@ -67,8 +67,8 @@ MODELS = (
         label="105 qubits, rates / 3",
         chip=chips.CHIP_105,
         scale=1 / 3,
-        shots={3: 400_000, 5: 800_000, 7: 1_600_000, 9: 4_000_000},
-        population={7: 32, 9: 32, 11: 32, 13: 32},
+        shots={3: 400_000, 5: 800_000, 7: 1_200_000, 9: 1_600_000},
+        population={7: 16, 9: 16, 11: 16, 13: 8},
         held_out=9,
     ),
 )

@@ -11,7 +11,14 @@ import stim
 from experiments.reproduce.engine.figure import Job, Place, Record, Records, Settings
 from experiments.reproduce.engine.published import value
 from experiments.reproduce.work import chips
-from experiments.scaling.machine_load import Layout, Load, cores_needed, simulate_load, speed_needed
+from experiments.scaling.machine_load import (
+    Layout,
+    Load,
+    cores_needed,
+    repeated_mean,
+    simulate_load,
+    speed_needed,
+)
 from experiments.scaling.queueing import Queue
 from experiments.scaling.service_times import measure_service_times
 from qec import RotatedSurfaceCode, memory_circuit, noise
@@ -22,19 +29,20 @@ from qec.statistics.propagation import from_sigma
 UNIFORM, DEVICE = "uniform 0.1 %", "105 qubits"
 DECODERS = ("mwpm", "mwpm-correlated")
 _DISTANCES = (3, 5, 7, 9, 11, 13, 17, 21, 27)
+_LARGEST_OF_DEVICE = 17
 _QUICK_DISTANCES = (3, 5)
-#: Cycles that a window makes final, in units of the distance: the streaming decoder's default, and short windows.
+#: Cycles that a window makes final, in units of the distance: the streaming decoder's default, and fewer.
 LONG, SHORT = 4, 1
 _BUFFER = 1
 _CYCLES = 6  # of the memory that the decoder is made from, in units of the distance, beyond a window
 # Distance from which fewer windows are timed, and windows and ends below and from there; quick: of all.
-_LARGE, _WINDOWS, _ENDS, _QUICK = 17, ((1000, 160), (240, 80)), 8, (40, 8)
+_LARGE, _WINDOWS, _ENDS, _QUICK = 17, ((400, 80), (120, 40)), 8, (40, 8)
 #: Patches that share a pool of cores, and windows of a patch per decision: assumptions.
 PATCHES_PER_POOL, WINDOWS_PER_DECISION = 10, 10
 #: Cycle time of the published processor.
 CYCLE_US = 1.1
 _SIMULATED = 2000  # windows of each stream and run
-_SIGMAS = 1.96
+_REPEATS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +108,7 @@ def cases(settings: Settings) -> list[Case]:
     long = [
         Case(noise=kind, decoder=decoder, distance=distance, commit=LONG)
         for kind, decoder, distance in product((UNIFORM, DEVICE), DECODERS, _DISTANCES)
+        if kind == UNIFORM or distance <= _LARGEST_OF_DEVICE
     ]
     short = [Case(noise=UNIFORM, decoder=decoder, distance=27, commit=SHORT) for decoder in DECODERS]
     return [*long, *short]
@@ -112,8 +121,6 @@ def jobs(settings: Settings) -> list[Job]:
 
 def _job(settings: Settings, case: Case) -> Job:
     windows, ends = _QUICK if settings.quick else _WINDOWS[case.distance >= _LARGE]
-    if case.noise == DEVICE and case.distance > _LARGE:
-        windows, ends = windows // 4, ends // 2
     return Job(
         work=time_windows,
         arguments={
@@ -200,7 +207,7 @@ class Machine:
         one_core: utilisation if each patch had one core.
         growth: slope of the wait with one core for each patch, simulated; 0 where that is enough.
         speed_up: factor by which all service times must shrink for 99 % of the reactions, with one server
-            for each patch, to fit into the layout's reaction time.
+            for each patch, to fit into the layout's reaction time; 95 % by repeated simulation.
     """
 
     service: Service
@@ -208,17 +215,17 @@ class Machine:
     cores: Estimate
     one_core: float
     growth: float
-    speed_up: float
+    speed_up: Estimate
 
     @property
     def fast_window_us(self) -> float:
         """Mean service time of a window after that speed-up."""
-        return float(np.mean(self.service.windows)) / self.speed_up
+        return float(np.mean(self.service.windows)) / self.speed_up.value
 
     @property
     def fast_last_us(self) -> float:
         """Mean service time of a last window after that speed-up."""
-        return float(np.mean(self.service.last)) / self.speed_up
+        return float(np.mean(self.service.last)) / self.speed_up.value
 
 
 def machine(service: Service, plan: Layout, *, seed: int) -> Machine:
@@ -233,7 +240,10 @@ def machine(service: Service, plan: Layout, *, seed: int) -> Machine:
     )
     alone = service.queue(cycle_us=plan.cycle_us, streams=1, cores=1)
     single = simulate_load(alone, cycle_us=plan.cycle_us, windows=_SIMULATED, seed=seed)
-    factor = speed_needed(alone, budget_us=plan.reaction_us, windows=5 * _SIMULATED, seed=seed)
+    factors = [
+        1 / speed_needed(alone, budget_us=plan.reaction_us, windows=_SIMULATED, seed=seed + number)
+        for number in range(_REPEATS)
+    ]
     pools = plan.patches / PATCHES_PER_POOL
     mean = service.per_cycle_us
     ends = [pools * cores_needed(pool.scaled(part / mean.value)) for part in (mean.low, mean.high)]
@@ -243,7 +253,7 @@ def machine(service: Service, plan: Layout, *, seed: int) -> Machine:
         cores=Estimate(pools * cores, ends[0], ends[1]),
         one_core=alone.utilisation,
         growth=0.0 if single.is_stable else single.growth,
-        speed_up=1 / factor,
+        speed_up=repeated_mean(factors),
     )
 
 

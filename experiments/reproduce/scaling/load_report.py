@@ -1,5 +1,6 @@
 """Rows, tables and figure of the decoding load."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from experiments.reproduce.scaling.part import Part
 from experiments.scaling.machine_load import BUSIEST, FRAME_CYCLES, Layout, simulate_load
 from qec.statistics import Estimate
 
+# Of the measured times, in results.json; the records have all of them.
+_QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 _LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 _STREAMS = (1, 10)
 
@@ -34,18 +37,19 @@ def part(settings: Settings, records: Records) -> Part:
     rows += _sustained_rows(found)
     return Part(
         words=(
-            f"**Decoding load.** {words('factoring.patches', note=False)} patches of d = {plan.distance} "
+            f"**Decoding load.** {plan.patches:,} patches of d = {plan.distance} "
             f"({value('factoring.patches').note}), {plan.cycle_us:g} us a cycle, a reaction time of "
-            f"{plan.reaction_us:g} us and {plan.cycles:.1e} cycles: the layout of {value('factoring.patches').source}. "
-            "Service times are those of the streaming decoder on one core of this machine, processor time of single "
-            "windows, compilation and waiting left out; windows of "
+            f"{plan.reaction_us:g} us and {plan.cycles:.1e} cycles: the layout of "
+            f"{value('factoring.patches').source}. Service times are those of the streaming decoder on one "
+            "core of this machine: processor time of single windows, without compilation and waiting. "
+            "Windows of "
             + (
                 "d = 27"
                 if largest == plan.distance
                 else f"d = {largest} (quick run: smaller than the layout's)"
             )
-            + f" under {load.UNIFORM} noise enter an event simulation, in which {load.PATCHES_PER_POOL} patches "
-            f"share a pool of cores at {100 * BUSIEST:.0f} % utilisation or less, and one window in "
+            + f" under {load.UNIFORM} noise enter an event simulation: {load.PATCHES_PER_POOL} patches "
+            f"share a pool of cores at {100 * BUSIEST:.0f} % utilisation or less; one window in "
             f"{load.WINDOWS_PER_DECISION} is the last before a decision and is served first. "
             + _verdict(machines, plan)
         ),
@@ -55,24 +59,28 @@ def part(settings: Settings, records: Records) -> Part:
             Picture(
                 name="scaling_load",
                 caption="Left: mean time of the streaming decoder per cycle on one core, by distance. Right: "
-                f"simulated reaction time, 99 % quantile, against the utilisation of the cores (d = {largest}, "
-                f"{load.UNIFORM}, {load.DECODERS[0]}).",
+                "simulated reaction time, 99 % quantile, against the utilisation of the cores "
+                f"(d = {largest}, {load.UNIFORM}, {load.DECODERS[0]}).",
                 draw=lambda path: _draw(path, found, machines[0], plan),
             )
         ],
         limits=[
-            "Service times are drawn independently from those measured; windows of one patch on several cores "
-            "need parallel windows, whose seams cost about an eighth more work, left out here.",
-            "Windows are those of quiet memories: lattice surgery, distillation and bursts are not simulated.",
-            f"Power is cores x {settings.watts_per_core:g} W (--watts_per_core), an assumption; memory and network "
-            "are not counted.",
-            "The whole reaction time is given to the decoder: transport and the device's own control get none of it.",
+            "Service times are drawn independently from those measured. Windows of one patch on several "
+            "cores need parallel windows, whose seams cost about an eighth more work, which is left out "
+            "here.",
+            "Windows are those of quiet memories: lattice surgery, distillation and bursts are not "
+            "simulated.",
+            f"Power is cores x {settings.watts_per_core:g} W (--watts_per_core), an assumption; memory and "
+            "network are not counted.",
+            "The whole reaction time is given to the decoder; transport and control get none of it.",
+            "The shares of patches that share a pool and of windows that a decision follows are assumptions.",
         ],
         data={
             "service_us": {
                 f"{c.noise}, {c.decoder}, d={c.distance}, commit={c.commit}d": {
-                    "windows": list(s.windows),
-                    "last": list(s.last),
+                    "quantiles": list(_QUANTILES),
+                    "windows": np.quantile(s.windows, _QUANTILES).round(2).tolist(),
+                    "last": np.quantile(s.last, _QUANTILES).round(2).tolist(),
                 }
                 for c, s in found.items()
             }
@@ -81,13 +89,14 @@ def part(settings: Settings, records: Records) -> Part:
 
 
 def _verdict(machines: Sequence[Machine], plan: Layout) -> str:
-    best = min(machines, key=lambda one: one.speed_up)
+    best = min(machines, key=lambda one: one.speed_up.value)
     case = best.service.case
     return (
-        f"The nearest, {_title(case)}, needs {best.cores.value:,.0f} cores and reacts within "
-        f"{number(best.load.p99_us.value)} us in 99 % of the cases; for {plan.reaction_us:g} us a server for each "
-        f"patch must be {number(best.speed_up)} times as fast as a core here: {number(best.fast_window_us)} us for a "
-        f"window of {best.service.cycles} cycles, {number(best.fast_last_us)} us for the last one on average."
+        f"Best is {_title(case)}: {best.cores.value:,.0f} cores, and 99 % of the reactions within "
+        f"{number(best.load.p99_us.value)} us. For {plan.reaction_us:g} us a server for each patch must be "
+        f"{number(best.speed_up.value)} times as fast as a core here: {number(best.fast_window_us)} us for a "
+        f"window of {best.service.cycles} cycles, {number(best.fast_last_us)} us for the last one, on "
+        "average."
     )
 
 
@@ -117,9 +126,10 @@ def _machine_rows(one: Machine, watts: float, plan: Layout) -> list[Row]:
         ),
         Row(
             quantity=f"speed-up for {plan.reaction_us:g} us, {title}",
-            ours=f"{number(one.speed_up)} x",
+            ours=one.speed_up,
             published="",
             kind="measured",
+            unit="x",
             note=f"{number(one.fast_window_us)} us a window, {number(one.fast_last_us)} us a last window",
         ),
         Row(
@@ -161,17 +171,25 @@ def _sustained_rows(found: dict[Case, Service]) -> list[Row]:
         for decoder in load.DECODERS:
             series = _series(found, kind, decoder)
             reached = load.sustained_distance(series, cycle_us=load.CYCLE_US)
-            smallest = series[0].case.distance
             rows.append(
                 Row(
                     quantity=f"distance that a core sustains at {load.CYCLE_US} us, {decoder}, {kind}",
-                    ours=f"below {smallest}" if reached is None else reached,
+                    ours=_reach(reached, series),
                     published="",
                     kind="measured",
                     note="mean service time equal to the cycle time, between measured distances",
                 )
             )
     return rows
+
+
+def _reach(reached: Estimate | None, series: Sequence[Service]) -> Estimate | str:
+    """Describe a distance that may lie outside the measured ones."""
+    if reached is None:
+        return f"below {series[0].case.distance}"
+    if math.isinf(reached.high):
+        return f"above {series[-1].case.distance}"
+    return reached
 
 
 def _series(found: dict[Case, Service], kind: str, decoder: str) -> list[Service]:
@@ -285,4 +303,6 @@ def _reaction(service: Service, plan: Layout, streams: int) -> CurveSeries:
         stretched = plan.cycle_us * busy.utilisation / wanted
         queue = service.queue(cycle_us=stretched, streams=streams, cores=cores)
         values.append(simulate_load(queue, cycle_us=stretched, windows=4000 // streams, seed=1).p99_us)
-    return CurveSeries(f"{streams} patches on {cores} cores", list(_LOADS), values)
+    title = "1 patch" if streams == 1 else f"{streams} patches"
+    title += " on 1 core" if cores == 1 else f" on {cores} cores"
+    return CurveSeries(title, list(_LOADS), values)
