@@ -16,7 +16,7 @@ FRAME_CYCLES = 10
 #: Most utilisation that is planned for.
 BUSIEST = 0.9
 _WARM_UP = 0.1
-_RUNS = 5
+_RUNS = 10
 _STABLE = 1e-3
 
 
@@ -56,7 +56,8 @@ class Load:
 
     Attributes:
         queue: of one pool.
-        mean_us, p99_us: reaction time, wait and service of last windows; intervals from repeated runs.
+        mean_us, p99_us: reaction time, wait and service of last windows; 95 % intervals from runs that each
+            have a bootstrap replicate of the measured times.
         backlog_cycles: cycles that the decoder is behind the data when it finishes a window, 99 % quantile.
         growth: slope of the wait against time; stable below 0.001.
     """
@@ -85,25 +86,52 @@ def cores_needed(queue: Queue) -> int:
 
 def simulate_load(queue: Queue, *, cycle_us: float, windows: int, seed: int) -> Load:
     """Simulate a pool several times; `windows` of each stream and run."""
-    runs = [
-        simulate_queue(queue, windows=windows, seed=seed * _RUNS + number).after(_WARM_UP)
-        for number in range(_RUNS)
+    whole = [
+        simulate_queue(one, windows=windows, seed=seed * _RUNS + number)
+        for number, one in enumerate(_replicates(queue, seed))
     ]
+    runs = [run.after(_WARM_UP) for run in whole]
     lags = np.concatenate([run.wait_us + run.service_us for run in runs])
     return Load(
         queue=queue,
-        mean_us=repeated_mean([float(run.reaction_us.mean()) for run in runs]),
-        p99_us=repeated_mean([float(np.quantile(run.reaction_us, 0.99)) for run in runs]),
+        mean_us=_spread([float(run.reaction_us.mean()) for run in runs]),
+        p99_us=_spread([float(np.quantile(run.reaction_us, 0.99)) for run in runs]),
         backlog_cycles=float(np.quantile(lags, 0.99)) / cycle_us,
-        growth=float(np.mean([run.growth() for run in runs])),
+        growth=float(np.mean([run.growth() for run in whole])),
     )
 
 
-def repeated_mean(values: Sequence[float]) -> Estimate:
-    """Average independent runs, with a 95 % interval by Student's t."""
+def _replicates(queue: Queue, seed: int) -> list[Queue]:
+    """Draw the measured times again with replacement: they are few, and so is what is known of their tail."""
+    generator = np.random.default_rng([seed, 0xB007])
+    return [
+        replace(
+            queue,
+            service_us=generator.choice(queue.service_us, len(queue.service_us)).tolist(),
+            last_us=generator.choice(queue.last_us, len(queue.last_us)).tolist(),
+        )
+        for _ in range(_RUNS)
+    ]
+
+
+def _spread(values: Sequence[float]) -> Estimate:
+    """Mean of bootstrap replicates, and a 95 % interval from their standard deviation."""
     middle = float(np.mean(values))
-    width = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    width = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1))
     return Estimate(middle, max(0.0, middle - width), middle + width)
+
+
+def speed_up_needed(queue: Queue, *, budget_us: float, windows: int, seed: int) -> Estimate:
+    """Find how many times faster all service must be for 99 % of the reactions to fit into a budget.
+
+    Each of several bootstrap replicates of the measured times is searched by `speed_needed`.
+    """
+    return _spread(
+        [
+            1 / speed_needed(one, budget_us=budget_us, windows=windows, seed=seed + number)
+            for number, one in enumerate(_replicates(queue, seed))
+        ]
+    )
 
 
 def speed_needed(queue: Queue, *, budget_us: float, windows: int, seed: int) -> float:

@@ -4,7 +4,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,13 +50,10 @@ class Queue:
 
     def scaled(self, factor: float) -> "Queue":
         """Return the same queue with all service times multiplied by a factor."""
-        return Queue(
-            streams=self.streams,
-            cores=self.cores,
-            period_us=self.period_us,
+        return replace(
+            self,
             service_us=[factor * time for time in self.service_us],
             last_us=[factor * time for time in self.last_us],
-            last_every=self.last_every,
         )
 
 
@@ -84,9 +81,12 @@ class Served:
     def growth(self) -> float:
         """Slope of the waiting time of ordinary windows against time: 0 if the queue is stable.
 
-        Of windows that a core took while data still came; later ones compete with no decisions.
+        Of windows that a core took while data still came, since later ones compete with no decisions; of all
+        windows, where these are fewer than three.
         """
         used = ~self.is_last & (self.arrival_us + self.wait_us <= self.arrival_us[-1])
+        if used.sum() < 3:
+            used = ~self.is_last
         times, waits = self.arrival_us[used], self.wait_us[used]
         return float(np.polyfit(times, waits, 1)[0])
 

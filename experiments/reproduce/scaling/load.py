@@ -15,9 +15,8 @@ from experiments.scaling.machine_load import (
     Layout,
     Load,
     cores_needed,
-    repeated_mean,
     simulate_load,
-    speed_needed,
+    speed_up_needed,
 )
 from experiments.scaling.queueing import Queue
 from experiments.scaling.service_times import measure_service_times
@@ -37,12 +36,13 @@ _BUFFER = 1
 _CYCLES = 6  # of the memory that the decoder is made from, in units of the distance, beyond a window
 # Distance from which fewer windows are timed, and windows and ends below and from there; quick: of all.
 _LARGE, _WINDOWS, _ENDS, _QUICK = 17, ((400, 80), (120, 40)), 8, (40, 8)
-#: Patches that share a pool of cores, and windows of a patch per decision: assumptions.
-PATCHES_PER_POOL, WINDOWS_PER_DECISION = 10, 10
+#: Patches that share a pool of cores, and cycles from one decision of a patch to the next in units of the
+#: distance: assumptions.
+PATCHES_PER_POOL, DECISION_CYCLES = 10, 40
 #: Cycle time of the published processor.
 CYCLE_US = 1.1
-_SIMULATED = 2000  # windows of each stream and run
-_REPEATS = 5
+_SIMULATED = 2000  # windows of a stream with a core of its own
+_DECISIONS, _DECISIONS_IN_SEARCH = 2000, 400  # of a run, and of a step in the search for the speed-up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Service:
             period_us=self.cycles * cycle_us,
             service_us=self.windows,
             last_us=self.last,
-            last_every=WINDOWS_PER_DECISION,
+            last_every=DECISION_CYCLES / self.case.commit,
         )
 
 
@@ -207,7 +207,7 @@ class Machine:
         one_core: utilisation if each patch had one core.
         growth: slope of the wait with one core for each patch, simulated; 0 where that is enough.
         speed_up: factor by which all service times must shrink for 99 % of the reactions, with one server
-            for each patch, to fit into the layout's reaction time; 95 % by repeated simulation.
+            for each patch, to fit into the layout's reaction time.
     """
 
     service: Service
@@ -235,15 +235,11 @@ def machine(service: Service, plan: Layout, *, seed: int) -> Machine:
     load = simulate_load(
         service.queue(cycle_us=plan.cycle_us, streams=PATCHES_PER_POOL, cores=cores),
         cycle_us=plan.cycle_us,
-        windows=_SIMULATED // 5,
+        windows=math.ceil(_DECISIONS * pool.last_every / PATCHES_PER_POOL),
         seed=seed,
     )
     alone = service.queue(cycle_us=plan.cycle_us, streams=1, cores=1)
     single = simulate_load(alone, cycle_us=plan.cycle_us, windows=_SIMULATED, seed=seed)
-    factors = [
-        1 / speed_needed(alone, budget_us=plan.reaction_us, windows=_SIMULATED, seed=seed + number)
-        for number in range(_REPEATS)
-    ]
     pools = plan.patches / PATCHES_PER_POOL
     mean = service.per_cycle_us
     ends = [pools * cores_needed(pool.scaled(part / mean.value)) for part in (mean.low, mean.high)]
@@ -253,7 +249,12 @@ def machine(service: Service, plan: Layout, *, seed: int) -> Machine:
         cores=Estimate(pools * cores, ends[0], ends[1]),
         one_core=alone.utilisation,
         growth=0.0 if single.is_stable else single.growth,
-        speed_up=repeated_mean(factors),
+        speed_up=speed_up_needed(
+            alone,
+            budget_us=plan.reaction_us,
+            windows=math.ceil(_DECISIONS_IN_SEARCH * alone.last_every),
+            seed=seed,
+        ),
     )
 
 

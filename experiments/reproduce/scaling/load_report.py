@@ -49,9 +49,9 @@ def part(settings: Settings, records: Records) -> Part:
                 else f"d = {largest} (quick run: smaller than the layout's)"
             )
             + f" under {load.UNIFORM} noise enter an event simulation: {load.PATCHES_PER_POOL} patches "
-            f"share a pool of cores at {100 * BUSIEST:.0f} % utilisation or less; one window in "
-            f"{load.WINDOWS_PER_DECISION} is the last before a decision and is served first. "
-            + _verdict(machines, plan)
+            f"share a pool of cores at {100 * BUSIEST:.0f} % utilisation or less; on "
+            f"average a patch waits for a decision every {load.DECISION_CYCLES} d cycles, whose window is served "
+            "first. " + _verdict(machines, plan)
         ),
         rows=rows,
         tables=[_service_table(found), _machine_table(machines, settings.watts_per_core)],
@@ -72,6 +72,8 @@ def part(settings: Settings, records: Records) -> Part:
             "simulated.",
             f"Power is cores x {settings.watts_per_core:g} W (--watts_per_core), an assumption; memory and "
             "network are not counted.",
+            "Other programs used the machine while service times were measured: processor time leaves their "
+            "share out, but not what they do to caches, which shows in the tails.",
             "The whole reaction time is given to the decoder; transport and control get none of it.",
             "The shares of patches that share a pool and of windows that a decision follows are assumptions.",
         ],
@@ -106,6 +108,8 @@ def _title(case: Case) -> str:
 
 def _machine_rows(one: Machine, watts: float, plan: Layout) -> list[Row]:
     title = _title(one.service.case)
+    hours = plan.cycles * plan.cycle_us / 3.6e9
+    energy = 1e-6 * watts * one.cores.value * hours
     return [
         Row(
             quantity=f"cores, {title}",
@@ -139,7 +143,7 @@ def _machine_rows(one: Machine, watts: float, plan: Layout) -> list[Row]:
             kind="measured",
             scale=1e-6 * watts,
             unit="MW",
-            note=f"assumed: {watts:g} W for each core",
+            note=f"assumed: {watts:g} W for each core; {number(energy)} MWh in {hours:.1f} h",
         ),
     ]
 

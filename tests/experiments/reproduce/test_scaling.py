@@ -177,6 +177,8 @@ def test_scaling_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(load, "_QUICK_DISTANCES", (3,))
     monkeypatch.setattr(load, "_QUICK", (10, 8))
     monkeypatch.setattr(load, "_SIMULATED", 200)
+    monkeypatch.setattr(load, "_DECISIONS", 100)
+    monkeypatch.setattr(load, "_DECISIONS_IN_SEARCH", 100)
     found = Found()
     place = Place(workers=1, folder=tmp_path, say=lambda words: None)
     for job in scaling.jobs(SETTINGS):
