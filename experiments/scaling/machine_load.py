@@ -115,10 +115,11 @@ def _replicates(queue: Queue, seed: int) -> list[Queue]:
 
 
 def _spread(values: Sequence[float]) -> Estimate:
-    """Mean of bootstrap replicates, and a 95 % interval from their standard deviation."""
-    middle = float(np.mean(values))
-    width = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1))
-    return Estimate(middle, max(0.0, middle - width), middle + width)
+    """Middle of bootstrap replicates, and a 95 % interval from their standard deviation, in the logarithm."""
+    logs = np.log(values)
+    middle = float(logs.mean())
+    width = float(stdtrit(len(values) - 1, 0.975)) * float(logs.std(ddof=1))
+    return Estimate(*(math.exp(middle + side * width) for side in (0, -1, 1)))
 
 
 def speed_up_needed(queue: Queue, *, budget_us: float, windows: int, seed: int) -> Estimate:

@@ -45,7 +45,7 @@ class Model:
         return {} if self.scale == 1 else {chips.ALL_KINDS: self.scale}
 
 
-_SHOTS = {3: 40, 5: 80, 7: 100, 9: 100, 11: 80, 13: 64, 15: 64, 17: 32}
+_SHOTS = {3: 40, 5: 80, 7: 100, 9: 100, 11: 80, 13: 64, 15: 64, 17: 32, 19: 32, 21: 32}
 MODELS = (
     Model(
         label="105 qubits",

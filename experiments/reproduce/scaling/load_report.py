@@ -18,8 +18,8 @@ from qec.statistics import Estimate
 
 # Of the measured times, in results.json; the records have all of them.
 _QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
-_LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
-_STREAMS = (1, 10)
+# Of a server, in cores of this machine.
+_SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def part(settings: Settings, records: Records) -> Part:
@@ -50,18 +50,18 @@ def part(settings: Settings, records: Records) -> Part:
             )
             + f" under {load.UNIFORM} noise enter an event simulation: {load.PATCHES_PER_POOL} patches "
             f"share a pool of cores at {100 * BUSIEST:.0f} % utilisation or less; on "
-            f"average a patch waits for a decision every {load.DECISION_CYCLES} d cycles, whose window is served "
-            "first. " + _verdict(machines, plan)
+            f"average a patch waits for a decision every {load.DECISION_CYCLES} d cycles, whose window is "
+            "served first. " + _verdict(machines, plan)
         ),
         rows=rows,
         tables=[_service_table(found), _machine_table(machines, settings.watts_per_core)],
         pictures=[
             Picture(
                 name="scaling_load",
-                caption="Left: mean time of the streaming decoder per cycle on one core, by distance. Right: "
-                "simulated reaction time, 99 % quantile, against the utilisation of the cores "
-                f"(d = {largest}, {load.UNIFORM}, {load.DECODERS[0]}).",
-                draw=lambda path: _draw(path, found, machines[0], plan),
+                caption="Mean time of the streaming decoder per cycle on one core, by distance; "
+                f"the simulated reaction time with one server for each patch (d = {largest}, {load.UNIFORM}), "
+                "from the speed on at which it keeps up with the data.",
+                draw=lambda path: _draw(path, found, machines, plan),
             )
         ],
         limits=[
@@ -258,55 +258,50 @@ def _machine_table(machines: Sequence[Machine], watts: float) -> Table:
     )
 
 
-def _draw(path: Path, found: dict[Case, Service], one: Machine, plan: Layout) -> None:
+def _draw(path: Path, found: dict[Case, Service], machines: Sequence[Machine], plan: Layout) -> None:
     from experiments.plotting import figures
 
-    series = []
+    panels = []
     for kind in dict.fromkeys(case.noise for case in found):
+        series = []
         for decoder in load.DECODERS:
             mine = _series(found, kind, decoder)
-            series.append(
-                CurveSeries(
-                    f"{decoder}, {kind}",
-                    [service.case.distance for service in mine],
-                    [service.per_cycle_us for service in mine],
-                )
-            )
-    figures.draw_curves(
-        path=path,
-        panels=[
+            distances = [service.case.distance for service in mine]
+            series.append(CurveSeries(decoder, distances, [service.per_cycle_us for service in mine]))
+        panels.append(
             CurvePanel(
-                title="Service time",
+                title=f"Service time, {kind}",
                 x_label="distance d",
                 y_label="time per cycle on one core (us)",
                 series=series,
                 log_y=True,
                 level=(load.CYCLE_US, f"{load.CYCLE_US} us: a cycle"),
-                level_side="right",
-            ),
-            CurvePanel(
-                title="Reaction",
-                x_label="utilisation of the cores",
-                y_label="reaction time, 99 % are faster (us)",
-                series=[_reaction(one.service, plan, streams) for streams in _STREAMS],
-                whole_x=False,
-                log_y=True,
-                level=(plan.reaction_us, f"{plan.reaction_us:g} us, assumed by the layout"),
-                level_side="left",
-            ),
-        ],
+            )
+        )
+    reactions = [curve for one in machines if (curve := _reactions(one.service, plan)).x]
+    panels.append(
+        CurvePanel(
+            title="Reaction with a faster server",
+            x_label="speed, cores of this machine",
+            y_label="reaction time, 99 % are faster (us)",
+            series=reactions,
+            log_x=True,
+            log_y=True,
+            level=(plan.reaction_us, f"{plan.reaction_us:g} us: the layout"),
+            level_side="left",
+        )
     )
+    figures.draw_curves(path=path, panels=panels)
 
 
-def _reaction(service: Service, plan: Layout, streams: int) -> CurveSeries:
-    """Reaction of a pool at several utilisations: the cycle time is stretched to reach them."""
-    cores = max(1, round(streams * np.mean(service.windows) / (service.cycles * plan.cycle_us)))
-    values: list[Estimate | float] = []
-    for wanted in _LOADS:
-        busy = service.queue(cycle_us=plan.cycle_us, streams=streams, cores=cores)
-        stretched = plan.cycle_us * busy.utilisation / wanted
-        queue = service.queue(cycle_us=stretched, streams=streams, cores=cores)
-        values.append(simulate_load(queue, cycle_us=stretched, windows=4000 // streams, seed=1).p99_us)
-    title = "1 patch" if streams == 1 else f"{streams} patches"
-    title += " on 1 core" if cores == 1 else f" on {cores} cores"
-    return CurveSeries(title, list(_LOADS), values)
+def _reactions(service: Service, plan: Layout) -> CurveSeries:
+    """Reaction time with one server for each patch against its speed, where it keeps up with the data."""
+    queue = service.queue(cycle_us=plan.cycle_us, streams=1, cores=1)
+    speeds = [speed for speed in _SPEEDS if queue.utilisation / speed < BUSIEST]
+    values: list[Estimate | float] = [
+        simulate_load(
+            queue.scaled(1 / speed), cycle_us=plan.cycle_us, windows=round(400 * queue.last_every), seed=1
+        ).p99_us
+        for speed in speeds
+    ]
+    return CurveSeries(_title(service.case), speeds, values)
