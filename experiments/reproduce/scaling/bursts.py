@@ -21,7 +21,7 @@ Pairs = NDArray[np.int64]
 DISTANCES = (9, 13, 17, 21, 25, 29)
 _QUICK_DISTANCES = (9, 13)
 # Quick or not -> portions, and bursts in each.
-_NUMBERS = {True: (1, 4), False: (4, 50)}
+_NUMBERS = {True: (1, 4), False: (8, 50)}
 #: Sizes of bursts, as the repetition figure names them.
 SIZES = ("assumed", "smaller")
 # Where a burst's rate at its centre has fallen to this part of the ordinary rate, both decoders are alike.
@@ -191,7 +191,7 @@ def per_burst(counts: NDArray[np.integer[Any]]) -> Estimate:
 def gain(pairs: Pairs) -> Estimate:
     """Part of the failing shots that the decoder that is told avoids; below 0 if it fails more often.
 
-    The difference is that of the same shots; the interval is that of a ratio by the delta method.
+    The difference is that of the same shots; the interval is that of a ratio by the delta method, at most 1.
     """
     not_told, told = pairs[:, 0].astype(np.float64), pairs[:, 1].astype(np.float64)
     mean = float(not_told.mean())
@@ -199,7 +199,8 @@ def gain(pairs: Pairs) -> Estimate:
         return Estimate(math.nan, -math.inf, 1.0)
     ratio = float(told.mean()) / mean
     sigma = _error(told - ratio * not_told) / mean
-    return propagation.from_sigma(1 - ratio, max(sigma, 1 / (mean * len(pairs))))
+    found = propagation.from_sigma(1 - ratio, max(sigma, 1 / (mean * len(pairs))))
+    return Estimate(found.value, found.low, min(1.0, found.high))
 
 
 def _error(values: NDArray[Any]) -> float:

@@ -16,8 +16,8 @@ from qec.statistics import Estimate, SuppressionFit, suppression_factor
 CHIP = chips.CHIP_72
 _DISTANCES = (3, 5, 7)
 _BASES = ("x", "z")
-_FACTORS = (0.0, 2.0)
-_SHOTS, _QUICK_SHOTS = 16_000, 300
+_FACTORS = (0.0, 0.5, 2.0)
+_SHOTS, _QUICK_SHOTS = 40_000, 300
 #: Channel -> words.
 CHANNELS = {
     "two_qubit": "CZ",

@@ -59,8 +59,8 @@ def part(settings: Settings, records: Records) -> Part:
             Picture(
                 name="scaling_load",
                 caption="Mean time of the streaming decoder per cycle on one core, by distance; "
-                f"the simulated reaction time with one server for each patch (d = {largest}, {load.UNIFORM}), "
-                "from the speed on at which it keeps up with the data.",
+                "simulated reaction time with one server for each patch "
+                f"(d = {largest}, {load.UNIFORM}), from the speed on at which it keeps up with the data.",
                 draw=lambda path: _draw(path, found, machines, plan),
             )
         ],
