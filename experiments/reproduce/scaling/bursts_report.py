@@ -85,7 +85,9 @@ def _large(by_distance: dict[int, bursts.Pairs]) -> list[int]:
 
 def _together(by_distance: dict[int, bursts.Pairs]) -> bursts.Pairs:
     """Add up the failures of each burst over the larger distances, which share its shots."""
-    return np.sum([by_distance[distance] for distance in _large(by_distance)], axis=0, dtype=np.int64)
+    chosen = np.stack([by_distance[distance] for distance in _large(by_distance)])
+    together: bursts.Pairs = chosen.sum(axis=0, dtype=np.int64)
+    return together
 
 
 def _times(found: Estimate, factor: float) -> Estimate:

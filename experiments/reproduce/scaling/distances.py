@@ -61,7 +61,7 @@ MODELS = (
         scale=1.0,
         shots={d: 500 * n for d, n in _SHOTS.items() if d <= 13},
         population={},
-        held_out=11,
+        held_out=9,
     ),
     Model(
         label="105 qubits, rates / 3",
