@@ -22,6 +22,8 @@ ROUGHNESS = 0.03
 # Values of that change between which the result is averaged, in units of the scale.
 _GRID = (0.0, *np.geomspace(0.03, 3.5, 24))
 _FARTHEST = 501.0
+# Steps after which the trend has fallen by a factor of e: Lambda tends to a limit, if slowly.
+_FADES = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class _Weighted:
     """The curve for one roughness: weight of the roughness, and what predictions need."""
 
     weight: float
-    variance: float  # of the change of ln Lambda per step
+    variance: float  # of the steps of ln Lambda, and of its trend per step
     inverse: Floats
     line: Floats
     line_covariance: Floats
@@ -122,11 +124,12 @@ def fit_suppression_curve(
     confidence: float = 0.95,
     roughness: float = ROUGHNESS,
 ) -> SuppressionCurve:
-    """Fit ln epsilon_d by a line plus an integrated random walk, and average over the size of its steps.
+    """Fit ln epsilon_d by a line plus a slowly drifting slope, and average over the size of the drift.
 
     Lambda is not quite constant: boundaries, ends of a memory and the number of paths change it slowly with
     the distance. ln Lambda does a random walk here, with independent normal steps per two units of distance
-    (the stochastic form of a smoothing spline: Wahba 1978; Wecker and Ansley 1983). The size of a step has a
+    (the stochastic form of a smoothing spline: Wahba 1978; Wecker and Ansley 1983), and has a trend on top,
+    a normal variable of the same size per step, which fades over twenty units of distance. That size has a
     half-normal prior and is averaged over with the likelihood of the points, so that curvature in the points
     widens the extrapolation, and so does its length. With `roughness` towards zero the curve is the straight
     line of `suppression_factor`.
@@ -195,10 +198,17 @@ def _design(steps: Floats) -> Floats:
 
 
 def _covariance(a: Floats, b: Floats, variance: float) -> Floats:
-    """Covariance of an integrated random walk that starts at the first point."""
+    """Covariance of an integrated random walk from the first point on, and of a trend that fades."""
     low = np.maximum(0.0, np.minimum(a[:, np.newaxis], b[np.newaxis, :]))
     high = np.maximum(a[:, np.newaxis], b[np.newaxis, :])
-    found: Floats = variance * low**2 * (3 * high - low) / 6
+    trend = _trend(a)[:, np.newaxis] * _trend(b)[np.newaxis, :]
+    found: Floats = variance * (low**2 * (3 * high - low) / 6 + trend)
+    return found
+
+
+def _trend(steps: Floats) -> Floats:
+    """Integrate twice a change of slope that begins with 1 per step and fades: steps^2 / 2 at first."""
+    found: Floats = _FADES * (steps + _FADES * np.expm1(-steps / _FADES))
     return found
 
 

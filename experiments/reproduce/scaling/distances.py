@@ -68,7 +68,7 @@ MODELS = (
         chip=chips.CHIP_105,
         scale=1 / 3,
         shots={3: 400_000, 5: 800_000, 7: 1_200_000, 9: 1_600_000},
-        population={7: 16, 9: 16, 11: 16, 13: 8},
+        population={7: 16, 9: 16, 11: 16},
         held_out=9,
     ),
 )
