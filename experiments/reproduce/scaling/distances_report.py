@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.common.numbers import estimate, number
+from experiments.common.numbers import estimate
 from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.reproduce.engine.figure import Picture, Records, Row, Settings, Table
 from experiments.reproduce.engine.published import value, words
@@ -190,7 +190,7 @@ def _draw(path: Path, found: Sequence[Found]) -> None:
                 y_label="logical error per cycle",
                 series=measured,
                 log_y=True,
-                level=(target, f"{number(target)}, published for d = 27"),
+                level=(target, "published, d = 27"),
                 level_side="left",
             ),
             CurvePanel(
