@@ -11,7 +11,7 @@ import decoders
 from experiments.cluster.pool import LOCAL
 from experiments.common.machine import description
 from experiments.common.numbers import duration
-from experiments.common.parser import add_live, decoder, project_version, whole
+from experiments.common.parser import add_live, decoder, project_version, real, whole
 from experiments.common.terminal import Progress, table
 from experiments.common.timing import usable_cores
 from experiments.monitor.live import LiveProgress, check_terminal
@@ -53,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="decoders of the memory figure, the first one used where one is needed; default: all of our "
         f"own, {_WORKHORSE} first",
+    )
+    add(
+        "--watts_per_core",
+        type=real(above=0),
+        default=10.0,
+        metavar="W",
+        help="assumed power of a core that decodes, for the figure scaling",
     )
 
 
@@ -121,7 +128,13 @@ def _names(given: Sequence[str]) -> list[str]:
 def _settings(args: argparse.Namespace) -> Settings:
     workers = len(usable_cores()) if args.workers is None else args.workers
     chosen = list(dict.fromkeys(args.decoders)) if args.decoders else own_decoders()
-    return Settings(quick=args.quick, seed=args.seed, workers=workers, decoders=tuple(chosen))
+    return Settings(
+        quick=args.quick,
+        seed=args.seed,
+        workers=workers,
+        decoders=tuple(chosen),
+        watts_per_core=args.watts_per_core,
+    )
 
 
 def own_decoders() -> list[str]:

@@ -15,6 +15,7 @@ FIGURES = {
     "leakage": "experiments.reproduce.figures.leakage",
     "stability": "experiments.reproduce.figures.stability",
     "realtime": "experiments.reproduce.figures.realtime",
+    "scaling": "experiments.reproduce.figures.scaling",
 }
 
 

@@ -177,7 +177,7 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "experiments.reproduce": Room(
-        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders", "rich"
+        "experiments.common experiments.cluster experiments.plotting experiments.monitor decoders qec", "rich"
     ),
     "experiments.reproduce.engine": Room(
         "experiments.common experiments.cluster experiments.engine qec", "stim markdown_it"
@@ -186,9 +186,15 @@ ROOMS: Mapping[str, Room] = {
         "experiments.common experiments.engine experiments.reproduce.engine qec decoders",
         "stim numpy scipy",
     ),
+    "experiments.scaling": Room("decoders.streaming realtime.protocol qec.statistics", "stim numpy scipy"),
+    "experiments.reproduce.scaling": Room(
+        "experiments.common experiments.plotting experiments.engine experiments.scaling "
+        "experiments.reproduce.engine experiments.reproduce.work qec decoders",
+        "stim numpy",
+    ),
     "experiments.reproduce.figures": Room(
         "experiments.common experiments.plotting experiments.loop experiments.reproduce.engine "
-        "experiments.reproduce.work qec decoders",
+        "experiments.reproduce.work experiments.reproduce.scaling qec decoders",
         "numpy",
     ),
     "experiments.cli": Room("experiments.common", ""),

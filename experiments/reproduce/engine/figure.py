@@ -26,12 +26,14 @@ class Settings:
         seed: of everything random.
         workers: processes (or threads of a job that runs alone).
         decoders: names of decoders, the first one used where a figure needs only one.
+        watts_per_core: power of a core, for the decoding load of a large machine; changes no job.
     """
 
     quick: bool
     seed: int
     workers: int
     decoders: tuple[str, ...]
+    watts_per_core: float = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -333,9 +333,43 @@ def test_publishing_takes_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mon
     assert (target / "figures" / "toy.png").exists()
 
 
+def test_publishing_a_section_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Toy:
+        TITLE = "Toy"
+
+    monkeypatch.setattr(publish, "figure_by_name", lambda name: Toy)
+    run, target = tmp_path / "run", tmp_path / "reproduced"
+    for place, text, toy in ((run, "new", 2), (target, "old", 1)):
+        (place / "figures").mkdir(parents=True)
+        (place / "report.md").write_text(
+            f"# Title\n\n## Toy\n\n`qec reproduce toy`.\n\n{text} ![A](figures/toy.png)\n\n"
+            f"## Other\n\n{text}\n"
+        )
+        run_facts = '{"settings": "full", "date": "today"}'
+        (place / "results.json").write_text(
+            f'{{"run": {run_facts}, "figures": {{"toy": {{"x": {toy}}}, "other": {{"x": {toy}}}}}}}'
+        )
+    curve = CurveSeries(label="line", x=[1, 2], y=[1.0, 2.0])
+    panel = CurvePanel(title="Toy", x_label="x", y_label="y", series=[curve])
+    for name in ("toy", "other"):
+        figures.draw_curves(path=run / "figures" / f"{name}.png", panels=[panel])
+    for _ in range(2):  # a second time changes nothing
+        publish.publish_sections(run, ["toy"], target)
+        assert (target / "report.md").read_text() == (
+            "# Title\n\n## Toy\n\n`qec reproduce toy`.\n\nA run of its own: date: today.\n\n"
+            "new ![A](figures/toy.png)\n\n## Other\n\nold\n"
+        )
+    found = json.loads((target / "results.json").read_text())["figures"]
+    assert found == {"toy": {"x": 2, "run": {"settings": "full", "date": "today"}}, "other": {"x": 1}}
+    assert [file.name for file in (target / "figures").iterdir()] == ["toy.png"]
+    with pytest.raises(ValueError, match="has no moon: finish it with qec reproduce moon"):
+        publish.publish_sections(run, ["moon"], target)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["memory", "--watts_per_core", "0"], "--watts_per_core: 0: must be above 0"),
         (["moon"], "no figure is named 'moon': choose from all, memory, budget"),
         (["memory", "--workers", "0"], "--workers: 0: must be at least 1"),
         (["memory", "--seed", "-1"], "--seed: -1: must be at least 0"),
