@@ -78,7 +78,7 @@ class GapCalls(StreamCalls):
     ) -> None:
         super().__init__(record, schedule, work)
         if model.implied is not None:
-            raise ValueError("gaps of windows need decoder='mwpm': correlated matching has other weights")
+            raise ValueError("no gaps of windows with decoder='mwpm-correlated': use decoder='mwpm'")
         self._cuts, self._scale = cuts, model.weight_scale
         self._closed: dict[int, ClosedWindow] = {}
         windows = [self._close(graph) for graph in schedule.graphs]

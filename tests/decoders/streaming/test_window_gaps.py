@@ -291,5 +291,5 @@ def test_gaps_are_an_option() -> None:
     frames = np.zeros((1, 21, 4), dtype=np.uint8)
     with pytest.raises(ValueError, match="make it with gaps=True"):
         stream.decode_frames(frames, gaps=np.zeros((1, 1)))
-    with pytest.raises(ValueError, match="need decoder='mwpm'"):
+    with pytest.raises(ValueError, match=r"no gaps of windows .* use decoder='mwpm'"):
         StreamingDecoder.from_circuit(circuit, decoder="mwpm-correlated", gaps=True)
