@@ -329,7 +329,10 @@ def curves_panel(axes: Axes, panel: CurvePanel) -> None:
             points(axes, entry.x, found, index)
         legend_entry(axes, index, entry.label, line=True)
     if not panel.log_y:
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        low, high = axes.get_ylim()
+        # Bars to their ends, which matplotlib does not count, unless they would make the values small.
+        ends = [min(value.high, 2 * value.value) for value in everything if 0 < value.value < math.inf]
+        axes.set_ylim(min(0.0, low), max([high, *(1.05 * end for end in ends)]))
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     barred = [value for value in everything if value.low < value.high]

@@ -18,6 +18,7 @@ from experiments.plotting.figures import (
     DetectionSeries,
     RatioSeries,
     SuppressionSeries,
+    curves_panel,
     draw_cycles,
     draw_grid,
     draw_overview,
@@ -25,6 +26,7 @@ from experiments.plotting.figures import (
     draw_suppression,
 )
 from experiments.plotting.labels import epsilon_label, power_label, suppression_label, with_interval
+from experiments.plotting.series import CurvePanel, CurveSeries
 from experiments.plotting.strengths import StrengthPanel, StrengthSeries, draw_strengths
 from qec.statistics import Estimate, error_per_cycle, logical_error_rate, suppression_factor
 
@@ -387,3 +389,13 @@ def test_lambda_and_epsilon_as_words():
     )
     assert power_label(1e-3) == "$10^{-3}$"
     assert power_label(1.5e-3, digits=2) == r"$1.5\times 10^{-3}$"
+
+
+def test_bars_of_a_linear_panel_are_inside() -> None:
+    series = CurveSeries("found", [3, 5], [Estimate(2.0, 1.5, 3.1), Estimate(1.0, 0.5, 9.0)])
+    panel = CurvePanel(title="a", x_label="x", y_label="y", series=[series])
+    axes = Figure().subplots()
+    curves_panel(axes, panel)
+    low, high = axes.get_ylim()
+    assert low == 0
+    assert 3.1 < high < 4  # the second bar is cut: it would leave no height for the values
