@@ -64,10 +64,12 @@ ROOMS: Mapping[str, Room] = {
     "decoders.trellis": Room("decoders.base decoders.model decoders.matching decoders.kernels", "stim numpy"),
     "decoders.trellis.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.streaming": Room(
-        "decoders.base decoders.model decoders.matching decoders.correlated decoders.kernels", "stim numpy"
+        "decoders.base decoders.model decoders.matching decoders.correlated decoders.gaps decoders.kernels",
+        "stim numpy",
     ),
     "decoders.streaming.kernels": Room(
-        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels", "numba numpy"
+        "decoders.kernels decoders.matching.kernels decoders.correlated.kernels decoders.gaps.kernels",
+        "numba numpy",
     ),
     "decoders.external": Room(
         "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy pymatching"
