@@ -18,6 +18,7 @@ from realtime.protocol.wire import Fault, Flags, Payload, Status, Type
 # Values of add_row's argument `packed`.
 _A_BYTE_PER_BIT, _BIT_PACKED = np.int64(0), np.int64(1)
 _NOT_FINAL = np.int64(-1)
+_MOST_LOST = np.int64(1 << 32)  # frames counted as lost at once
 # A due time so far ahead is of another clock, or damaged: 10 s.
 FUTURE_NS = np.int64(10_000_000_000)
 
@@ -280,7 +281,8 @@ def session_frame(session, size, now):
     missing = Status.MALFORMED if session.has_garbage else Status.GAP
     if lost:
         session.gaps += 1
-        session.lost_frames += sequence - session.next_sequence
+        # Bounded, as a client may skip to any number in each of its sessions, and the sum is not to overflow.
+        session.lost_frames += min(sequence - session.next_sequence, _MOST_LOST)
     session.next_sequence = sequence + 1
     session.has_garbage = 0
     if session.is_open and (shot != session.shot or is_first):

@@ -129,7 +129,8 @@ class DaemonConfig:
             values = json.loads(text)
             return cls(**{**values, **{one: tuple(values.get(one, ())) for one in ("cores", "readouts")}})
         except (TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a daemon's configuration: {error}") from None
+            message = " ".join(str(error).splitlines())  # names of fields may be anything
+            raise ValueError(f"not a daemon's configuration: {message[:300]}") from None
 
     def to_json(self) -> str:
         """Convert to JSON."""

@@ -191,7 +191,7 @@ class _Play:
             commits=self.commits,
             policy=self.policy,  # type: ignore[arg-type]
         )
-        self.before = self.session.counters()["shots"]
+        self.before = self.session.counters()
         self.sent: list[bytes] = []
         self.answers: list[wire.Result] = []
         self.frames: list[bytes] = []
@@ -287,9 +287,10 @@ class _Play:
                 self.begin()
 
     def close(self) -> None:
-        """Check that each answer was counted once."""
-        counted = self.session.counters()["shots"] - self.before
-        assert counted == len(self.answers)
+        """Check that each answer was counted once, and that no counter went down."""
+        grown = {name: value - self.before[name] for name, value in self.session.counters().items()}
+        assert grown["shots"] == len(self.answers)
+        assert min(grown.values()) >= 0, grown
 
 
 def session(data: bytes) -> None:
@@ -303,4 +304,3 @@ def session(data: bytes) -> None:
     play.take(play.session.end(now_ns=play.now))
     play.close()
     assert play.session.record["is_open"] == 0
-    assert min(play.session.counters().values()) >= 0

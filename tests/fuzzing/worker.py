@@ -219,7 +219,7 @@ def main() -> None:
         dictionary = args.folder / "words"
         dictionary.write_text("".join(f'"{_escaped(word)}"\n' for word in words))
         options = f"-max_total_time={int(args.seconds)} -seed={args.seed} -max_len=4096 -rss_limit_mb=0 "
-        options += f"-timeout=0 -handle_alrm=0 -artifact_prefix={args.folder}/ "
+        options += f"-timeout=3600 -artifact_prefix={args.folder}/ "
         options += f"-runs={args.cases} " * bool(args.cases) + f"-dict={dictionary} " * bool(words)
         atheris.Setup([sys.argv[0], *options.split(), str(kept)], trial)
         atheris.Fuzz()

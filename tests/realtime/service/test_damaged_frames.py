@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from decoders import StreamingDecoder
-from realtime.protocol.wire import Status, parse_result
+from realtime.protocol.wire import MOST_NUMBER, Status, parse_result
 from realtime.service.session import Session
 from tests.support.loop_shots import SESSION, changed, circuit, frames_of, shots
 
@@ -76,3 +76,13 @@ def test_due_times_far_ahead_are_counted_and_not_believed(session: Session) -> N
     counted = {name: (h.num, h.max) for name, h in session.histograms().items() if h.num}
     assert counted == {"service": (3, 500), "decision": (3, 500)}
     assert session.counters()["future_frames"] == 3
+
+
+def test_skipped_sequence_numbers_do_not_overflow_their_count(session: Session) -> None:
+    counted = 0
+    for number in range(1, 7):
+        session.end(now_ns=5)
+        session.begin(session=number)
+        session.receive(changed(three_shots()[0], session=number, sequence=MOST_NUMBER), now_ns=5)
+        assert session.counters()["lost_frames"] > counted
+        counted = session.counters()["lost_frames"]
