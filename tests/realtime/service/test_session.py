@@ -309,6 +309,16 @@ def test_overload_fails_the_shot_or_waits_as_the_policy_says() -> None:
         assert result.header["max_backlog"] > 59_000
 
 
+def test_lateness_equal_to_the_limit_is_none() -> None:
+    data = shots()
+    (message,) = frames_of(data.packed[0], number=0, sequence=0, bits=data.bits, frame_cycles=20)
+    due = 20 * CYCLE_NS
+    limits = SessionLimits()
+    for late, status in ((limits.hard_ns, Status.OK), (limits.hard_ns + 1, Status.BACKLOG)):
+        (answer,) = fresh().receive(message, now_ns=due + late)
+        assert wire.parse_result(answer).status == status
+
+
 def test_a_shot_longer_than_allowed_is_oversize() -> None:
     decoder = StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3)
     for max_cycles, status in ((19, Status.OVERSIZE), (20, Status.OK)):
