@@ -110,7 +110,7 @@ def test_thresholds_stand_in_the_names() -> None:
     made = decoders.sinter_decoders(gap_thresholds=[2.5, 5])
     assert {"mwpm-gap-2.5", *(f"{name}-gap-5" for name in WITH_GAPS)} <= made.keys()
     assert set(decoders.names()) <= made.keys()
-    assert "mwpm-stream-gap-5" not in made
+    assert "pymatching-correlated-gap-5" not in made
     assert pickle.loads(pickle.dumps(made["mwpm-gap-2.5"])) == sinter_decoder("mwpm-gap-2.5")
 
 

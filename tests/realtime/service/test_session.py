@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import stim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -310,13 +311,9 @@ def test_overload_fails_the_shot_or_waits_as_the_policy_says() -> None:
 
 
 def test_lateness_equal_to_the_limit_is_none() -> None:
-    data = shots()
-    (message,) = frames_of(data.packed[0], number=0, sequence=0, bits=data.bits, frame_cycles=20)
-    due = 20 * CYCLE_NS
-    limits = SessionLimits()
-    for late, status in ((limits.hard_ns, Status.OK), (limits.hard_ns + 1, Status.BACKLOG)):
-        (answer,) = fresh().receive(message, now_ns=due + late)
-        assert wire.parse_result(answer).status == status
+    (message,) = stream_of_shots(1, frame_cycles=20)  # due after 19 cycles
+    for late, status in ((50_000_000, Status.OK), (50_000_001, Status.BACKLOG)):
+        assert wire.parse_result(fresh().receive(message, now_ns=19 * CYCLE_NS + late)[0]).status == status
 
 
 def test_a_shot_longer_than_allowed_is_oversize() -> None:
@@ -329,20 +326,16 @@ def test_a_shot_longer_than_allowed_is_oversize() -> None:
 
 def test_a_shot_aborted_before_its_first_cycle_has_no_backlog(session: Session) -> None:
     (result,) = play(session, [changed(stream_of_shots(1)[0][:64], flags=Flags.ABORT, cycles=0)])
-    assert result.status == Status.RESTARTED
-    assert (result.header["cycles"], result.header["max_backlog"]) == (0, 0)
+    assert (result.status, result.header["cycles"], result.header["max_backlog"]) == (Status.RESTARTED, 0, 0)
 
 
 def test_a_shot_of_impossible_length_is_malformed(session: Session) -> None:
-    data = shots()
-    message = frames_of(data.packed[0][:1], number=0, sequence=0, bits=data.bits)
+    message = frames_of(shots().packed[0][:1], number=0, sequence=0, bits=shots().bits)
     assert summary(play(session, message)) == [(0, Status.MALFORMED)]
 
 
 def test_events_that_nothing_explains_are_said_to_be_so() -> None:
     dem = "error(0.1) D0 D1\nerror(0.1) D1 D2 L0\ndetector(0,0,0) D0\ndetector(0,0,1) D1\ndetector(0,0,2) D2"
-    import stim
-
     session = Session(decoder=StreamingDecoder.from_dem(stim.DetectorErrorModel(dem)))
     session.begin(session=SESSION)
     shot = np.array([[0], [1], [0]], dtype=np.uint8)
@@ -378,8 +371,7 @@ def test_commits_tell_what_is_final() -> None:
     for number in range(4):
         offline.reset()
         at = 0
-        messages = frames_of(data.packed[number], number=number, sequence=3 * number, bits=data.bits)
-        for message in messages:
+        for message in frames_of(data.packed[number], number=number, sequence=3 * number, bits=data.bits):
             frame = wire.parse_frame(message)
             flips = offline.push(frame.rows, bit_packed=True)
             for result in play(session, [message]):
