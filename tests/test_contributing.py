@@ -27,7 +27,7 @@ def test_the_guide_shows_the_linters_of_ci() -> None:
 
 def test_ci_builds_the_site_by_the_command_of_the_guide() -> None:
     assert _CHECKS[3:] == [
-        ".venv/bin/qec bench check --short",
+        ".venv/bin/python -m qec bench check --short",
         ".venv/bin/mkdocs build --strict -f docs/mkdocs.yml",
     ]
     assert "pip install --quiet '.[docs]'; then\n    check" in _CI  # where its tools can be installed

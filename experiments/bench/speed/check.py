@@ -27,6 +27,8 @@ from qec.files import write_file
 RECORD = Path(__file__).with_name("recorded_ratios.csv")
 #: Loss of speed, relative to PyMatching, at which the check fails.
 MOST_LOSS = 0.15
+#: The same of the short form, whose few calls vary more: up to 11 % between installations of one machine.
+MOST_LOSS_SHORT = 0.25
 #: The same on another processor, where ratios differ; a kernel that is not optimised loses more.
 MOST_LOSS_ELSEWHERE = 0.5
 _COLUMNS = ["decoder", "d", "p", "ratio", "processor"]
@@ -59,13 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec bench check`."""
     parser.epilog = (
         "Ratio: PyMatching's processor time divided by ours, on the same shots; of the shortest calls.\n"
-        f"Exit code 1 if one is more than {100 * MOST_LOSS:.0f} % below the recorded one, in four tries.\n"
+        f"Exit code 1 if one is more than {100 * MOST_LOSS:.0f} % below the recorded one, in four tries;\n"
+        f"with --short {100 * MOST_LOSS_SHORT:.0f} %.\n"
         "On another processor than the recorded one, record ratios of your own first (--record);\n"
         f"--short accepts a loss of {100 * MOST_LOSS_ELSEWHERE:.0f} % there."
     )
     add = parser.add_argument
     add("--repeats", type=whole(), default=40, metavar="N", help="calls of each")
-    add("--most_loss", type=real(above=0, below=1), default=MOST_LOSS, metavar="X", help="accepted loss")
+    add("--most_loss", type=real(above=0, below=1), metavar="X", help="accepted loss")
     add("--short", action="store_true", help="only d = 5, once for each decoder: some seconds, as CI does")
     add("--recorded", default=str(RECORD), metavar="FILE", help="CSV of recorded ratios; default: the tree's")
     add(
@@ -78,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     if args.record and args.short:
         raise ValueError("--record writes the ratios of all cells: leave out --short")
     recorded, where = ({}, "") if args.record else read_record(Path(args.recorded))
-    tasks, most_loss = SHORT_TASKS if args.short else TASKS, args.most_loss
+    tasks, most_loss = (SHORT_TASKS, MOST_LOSS_SHORT) if args.short else (TASKS, MOST_LOSS)
+    most_loss = args.most_loss or most_loss
     here = machine.exact_processor()
     elsewhere = bool(recorded) and where != here
     if elsewhere and not args.short:
