@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import os
 import pty
 import re
@@ -184,7 +183,6 @@ def test_a_loop_under_a_live_screen() -> None:
     assert "passed" in after
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
     assert "error per cycle [95 %]" in plain
-    found = re.search(r"detection fraction ([0-9.]+) % \(([0-9,]+) cycles\)", plain)
-    assert found is not None
-    assert 2 < float(found[1]) < 20  # SI1000 at p = 0.003: 8.5
-    assert not math.isnan(float(found[1]))
+    found = re.findall(r"detection fraction ([0-9.]+) % \(([0-9,]+) cycles\)", plain)
+    # The last one shown: the first may be that of a few cycles.
+    assert 2 < float(found[-1][0]) < 20  # SI1000 at p = 0.003: 8.5
