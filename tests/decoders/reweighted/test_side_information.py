@@ -316,3 +316,12 @@ def test_gaussian_readout() -> None:
         decoders.classify_gaussian([np.nan], mean=mean, deviation=deviation)
     with pytest.raises(ValueError, match="not be NaN"):
         decoders.classify_ratio([np.nan])
+
+
+def test_soft_readout_of_products_of_paulis() -> None:
+    circuit = stim.Circuit("R 0 1\nX_ERROR(0.02) 0\nMPP(0.1) Z0*Z1 !Z1\nDETECTOR rec[-2]\nDETECTOR rec[-1]")
+    side = SideInformation(circuit, soft_readout=True)
+    assert side.readout_probability.tolist() == [0.1, 0.1]
+    found = side.edge_probabilities([[0, 0]], readout_probabilities=[[0.3, 0.2]])
+    assert side.graph.edge_u.tolist() == [0, 1]
+    np.testing.assert_allclose(found, [[0.3 * 0.98 + 0.7 * 0.02, 0.2]], rtol=1e-9)
