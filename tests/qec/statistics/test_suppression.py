@@ -13,6 +13,7 @@ from qec.statistics import (
     Estimate,
     bootstrap_suppression,
     error_per_cycle,
+    line_fit,
     per_shot,
     suppression_factor,
 )
@@ -279,3 +280,8 @@ def test_wrong_counts_are_named():
         bootstrap_suppression(distances=[3, 5], counts=[counts, counts], replicates=1)
     with pytest.raises(ValueError, match="distance must be a finite number, got nan"):
         suppression_factor(distances=[3, 5], epsilons=[GOOD, GOOD]).predict(math.nan)
+
+
+def test_a_side_cut_off_at_one_half_does_not_narrow_a_point() -> None:
+    precision = line_fit._reduced(Estimate(0.3, 0.1, 0.5))[0]
+    assert precision == pytest.approx((1.959964 / np.log(3)) ** 2, rel=1e-5)
