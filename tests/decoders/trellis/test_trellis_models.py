@@ -274,3 +274,11 @@ def test_matching_alone_needs_edges() -> None:
     with pytest.raises(ValueError, match=r"gap=0 .*3 detectors") as caught:
         Trellis.from_dem(stim.DetectorErrorModel("error(0.1) D0 D1 D2"), gap=0)
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_without_observables() -> None:
+    decoder = decoders.from_dem("trellis", stim.DetectorErrorModel("error(0.1) D0 D1\nerror(0.1) D1 D2 D0"))
+    assert decoder.is_exact  # type: ignore[attr-defined]
+    assert decoder.decode_batch(np.array([[1, 1, 0], [0, 0, 0]], dtype=np.bool_)).shape == (2, 0)
+    with pytest.raises(ValueError, match="shot 1"):
+        decoder.decode_batch(np.array([[0, 0, 0], [1, 0, 0]], dtype=np.bool_))

@@ -171,3 +171,5 @@ def test_bad_numbers() -> None:
         BurstModel(rate=-1)
     with pytest.raises(ValueError, match="peak="):
         BurstModel(peak=(0.2, 0.7))
+    with pytest.raises(ValueError, match="0 < low"):
+        BurstModel(decay=(0.0, 500.0))

@@ -198,6 +198,10 @@ def test_rates_of_cycles_need_tags() -> None:
     with pytest.raises(ValueError, match=r"cycle, decay need to know data qubits and cycles.*TICK\[cycle\]"):
         LeakageSampler(circuit, model=LeakageModel(cycle=0.1, decay=0.1))
     LeakageSampler(circuit, model=LeakageModel(cz=0.1))
+    half = stim.Circuit("QUBIT_COORDS[data](0) 0\nM 0"), stim.Circuit("TICK[cycle]\nM 0")
+    for circuit in half:
+        with pytest.raises(ValueError, match="cycle need to know data qubits and cycles"):
+            LeakageSampler(circuit, model=LeakageModel(cycle=0.1))
 
 
 def test_bad_numbers() -> None:
