@@ -36,12 +36,13 @@ class Admission:
         self._cores = cores
         self._loads: dict[int, float] = {}
 
-    def check(self, *, stream: int, service_ns: float, cycle_ns: float) -> None:
+    def check(self, *, stream: int, service_ns: float, cycle_ns: float, threads: int = 1) -> None:
         """Admit a stream, in place of its earlier load.
 
         Args:
             stream: number of the logical qubit.
-            service_ns: decoding time per cycle.
+            service_ns: decoding time per cycle, with all of the stream's threads.
+            threads: that decode the stream's blocks.
             cycle_ns: time between cycles; 0 for a source without a schedule, or one that waits.
 
         Raises:
@@ -53,13 +54,15 @@ class Admission:
         load = service_ns / cycle_ns
         least = service_ns / self.most_load
         if load > self.most_load:
+            busy = "a core" if threads == 1 else f"{threads} cores"
             raise ValueError(
-                f"stream {stream} would keep a core busy for {100 * load:.0f} % of the time (decoding takes "
+                f"stream {stream} would keep {busy} busy for {100 * load:.0f} % of the time (decoding takes "
                 f"{service_ns:.0f} ns of a cycle of {cycle_ns:g} ns), at most "
-                f"{100 * self.most_load:.0f} % is admitted: use cycles of {least:.0f} ns or longer, or a "
-                "higher max_load"
+                f"{100 * self.most_load:.0f} % is admitted: use cycles of {least:.0f} ns or longer, more "
+                "decoder_threads, or a higher max_load"
             )
         others = sum(known for number, known in self._loads.items() if number != stream)
+        load *= threads
         if others + load > self.most_load * self._cores:
             raise ValueError(
                 f"stream {stream} needs {load:.2f} of a core and the others {others:.2f}, at most "
