@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,6 +67,10 @@ def messages(*, frame_cycles: int, chosen: list[_Shot] | None = None) -> list[li
     return found
 
 
+def flat(frames: list[list[bytes]]) -> list[bytes]:
+    return list(chain.from_iterable(frames))
+
+
 def play(session: Session, frames: list[bytes]) -> tuple[list[Result], list[Result]]:
     """Answers to shots, and commits."""
     answers = [wire.parse_result(one) for frame in frames for one in session.receive(frame, now_ns=5)]
@@ -74,7 +79,7 @@ def play(session: Session, frames: list[bytes]) -> tuple[list[Result], list[Resu
 
 @pytest.mark.parametrize("frame_cycles", [1, 7, 64])
 def test_shots_of_all_lengths_are_answered_as_offline(session: Session, frame_cycles: int) -> None:
-    results, commits = play(session, sum(messages(frame_cycles=frame_cycles), []))
+    results, commits = play(session, flat(messages(frame_cycles=frame_cycles)))
     assert [result.status for result in results] == [Status.OK] * len(shots())
     assert all(np.array_equal(one.flips, shot.flips) for one, shot in zip(results, shots(), strict=True))
     assert [int(one.header["committed"]) for one in results] == [len(shot.rows) for shot in shots()]
@@ -91,7 +96,7 @@ def test_a_shot_that_is_given_up_leaves_nothing_to_the_next(session: Session) ->
     longest = [shot for shot in shots() if len(shot.rows) == CYCLES[-1] + 1]
     lost, *others = messages(frame_cycles=7, chosen=longest)
     del lost[4]
-    results, _ = play(session, lost + sum(others, []))
+    results, _ = play(session, flat([lost, *others]))
     assert [result.status for result in results] == [Status.GAP, Status.OK, Status.OK]
     for result, shot in zip(results[1:], longest[1:], strict=True):
         assert np.array_equal(result.flips, shot.flips)
