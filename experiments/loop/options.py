@@ -69,8 +69,7 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="when the decoder does not keep up: give the shot up, or wait for it (back-pressure), without "
-        "pace and so without latencies",
+        help="when the decoder does not keep up: give the shot up, or wait, without pace and latencies",
     )
 
 
@@ -116,7 +115,7 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     add_policy(parser)
     add_pace(parser)
     add_decoder(parser)
-    words = "threads that decode each stream's windows, in parallel if several; auto: as many as keep up"
+    words = "that decode a stream; auto: as many as keep up"
     add("--decoder_threads", type=decoder_threads, default=1, metavar="N", help=words)
     add_memory(parser)
 
