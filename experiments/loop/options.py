@@ -108,8 +108,7 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     add(
         "--transport",
         choices=TRANSPORTS,
-        help="ipc, shm (shared memory), tcp: two processes; inproc: one; default: ipc, with several streams "
-        "or fewer than four cores inproc",
+        help="ipc, shm (shared memory), tcp: two processes; inproc: one; default: as streams and cores allow",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits at once")
     add_policy(parser)
