@@ -56,7 +56,7 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
         type=nanoseconds,
         default="1.1us",
         metavar="TIME",
-        help="time from cycle to cycle, such as 500ns",
+        help="from cycle to cycle, such as 500ns",
     )
     parser.add_argument(
         "--frame_cycles", type=whole(), default=10, metavar="N", help="cycles in a frame, 1 to 64"
