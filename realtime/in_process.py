@@ -7,10 +7,11 @@ frames and results are the same bytes.
 from types import TracebackType
 from typing import Any, Self
 
-from decoders import StreamingDecoder
+from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.streaming.frames import Kind
 from realtime.kernels.link import Link
 from realtime.latency import Histogram
+from realtime.placement import threads_of_stream
 from realtime.service.admission import Admission
 from realtime.service.detections import DetectionCounts
 from realtime.service.session import Policy, Session, SessionLimits
@@ -26,13 +27,14 @@ class InProcessLoop:
         limits: see `SessionLimits`.
         stream: number of the logical qubit.
         core: of the thread; None leaves it to the operating system.
+        block_cores: of the further threads of a `ParallelStreamingDecoder`, see `ThreadOptions`.
         max_load: fraction of a core that decoding may need at this cycle_ns (see `Admission`); 0: any.
     """
 
     def __init__(
         self,
         *,
-        decoder: StreamingDecoder,
+        decoder: StreamingDecoder | ParallelStreamingDecoder,
         kind: Kind = "events",
         cycle_ns: int = 0,
         commits: bool = False,
@@ -41,16 +43,18 @@ class InProcessLoop:
         limits: SessionLimits | None = None,
         stream: int = 0,
         core: int | None = None,
+        block_cores: tuple[int, ...] = (),
         max_load: float = 0.0,
     ) -> None:
         self._worker = Worker(
             session=Session(decoder=decoder, stream=stream, limits=limits),
             hub=None,
-            options=ThreadOptions(core=core, spin=True),
+            options=ThreadOptions(core=core, block_cores=block_cores, spin=True),
         )
         self._kind, self._cycle_ns, self._policy = kind, cycle_ns, policy
         self._commits, self._commit_interval_ns = commits, commit_interval_ns
-        self._admission = Admission(most_load=max_load, cores=1)
+        threads = threads_of_stream(max(1, self._worker.session.block_threads.count))
+        self._admission = Admission(most_load=max_load, cores=threads)
         self.link = Link(outgoing=self._worker.data_ring, incoming=self._worker.results_ring)
         #: Number of the session, for the frames; 0 outside the `with` block.
         self.session = 0
@@ -59,7 +63,7 @@ class InProcessLoop:
         self._worker.start()
         try:
             pace = 0 if self._policy == "block" else self._cycle_ns
-            self._admission.check(stream=0, service_ns=self._worker.service_ns, cycle_ns=pace)
+            self._worker.admit(self._admission, cycle_ns=pace)
             self.session = self._worker.begin(
                 kind=self._kind,
                 cycle_ns=self._cycle_ns,

@@ -2,12 +2,13 @@
 
 Each spinning thread needs a core: two on one core delay each other by milliseconds. One core is left to the
 operating system. So the loop takes four: the source, the threads that move messages (together), the system
-and a decoder; every further stream takes one more. In one process there are no threads that move messages.
+and a decoder; every further stream takes one more, and every thread for parallel windows. In one process
+there are no threads that move messages.
 """
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class Placement:
         source: core of the source; None leaves the choice to the operating system (as for the others).
         messages: core of all threads that move messages between processes; None in one process.
         system: core left to the operating system; where one core is missing, that of the messages.
-        decoders: one core for each stream, or empty.
+        decoders: one core for each stream, with parallel windows followed by those of their threads, or
+            empty.
+        decoder_threads: threads that decode the windows of a stream, see `choose_cores`.
         control: an unused core for the jitter monitor; None if there is none.
         usable: number of usable cores.
         promise: whether latencies measured with this placement are those of the decoder, not of the machine.
@@ -38,6 +41,7 @@ class Placement:
     messages: int | None = None
     system: int | None = None
     decoders: tuple[int, ...] = ()
+    decoder_threads: int = 1
     control: int | None = None
     usable: int
     promise: bool
@@ -62,7 +66,25 @@ class Placement:
 
     def decoder(self, stream: int) -> int | None:
         """Return the core of a stream's decoder; None leaves it to the operating system."""
-        return self.decoders[stream] if stream < len(self.decoders) else None
+        return cores_of_stream(self.decoders, stream, decoder_threads=self.decoder_threads)[0]
+
+    def block_cores(self, stream: int) -> tuple[int, ...]:
+        """Return the cores of a stream's threads for parallel windows; none: as of `decoder`."""
+        return cores_of_stream(self.decoders, stream, decoder_threads=self.decoder_threads)[1]
+
+
+def threads_of_stream(decoder_threads: int) -> int:
+    """Return the threads of a stream: with parallel windows one more than decode, which receives."""
+    return decoder_threads + (decoder_threads > 1)
+
+
+def cores_of_stream(
+    cores: Sequence[int], stream: int, *, decoder_threads: int
+) -> tuple[int | None, tuple[int, ...]]:
+    """Choose the cores of a stream among those of all streams: of the receiving thread, and of the others."""
+    each = threads_of_stream(decoder_threads)
+    own = tuple(cores[stream * each : (stream + 1) * each])
+    return (own[0] if own else None), own[1:]
 
 
 def usable_cores() -> list[int]:
@@ -77,6 +99,7 @@ def usable_cores() -> list[int]:
 def choose_cores(
     *,
     streams: int = 1,
+    decoder_threads: int = 1,
     in_process: bool = False,
     allowed: Iterable[int] | None = None,
     busy: Mapping[int, float] | None = None,
@@ -85,6 +108,7 @@ def choose_cores(
 
     Args:
         streams: number of logical qubits; each has its own decoder.
+        decoder_threads: threads that decode the windows of a stream; with more than 1 another one receives.
         in_process: source and decoders are threads of one process; no core moves messages.
         allowed: cores to choose from; None: those that this process may use.
         busy: fraction of time that each core is in use, 0 to 1; None: measure for a fifth of a second (all
@@ -95,17 +119,20 @@ def choose_cores(
         promise. Where a single core is missing, the system and the messages share one, without promise.
 
     Raises:
-        ValueError: less than one stream, or no core.
+        ValueError: less than one stream or thread, or no core.
     """
     if streams < 1:
         raise ValueError(f"streams={streams}: must be at least 1")
+    if decoder_threads < 1:
+        raise ValueError(f"decoder_threads={decoder_threads}: must be at least 1")
     cores = usable_cores() if allowed is None else sorted(set(allowed))
     if not cores:
         raise ValueError("allowed=[]: must hold at least one core")
-    needed = LEAST_CORES - 1 + streams - in_process
+    needed = LEAST_CORES - 1 + streams * threads_of_stream(decoder_threads) - in_process
     shared = not in_process and len(cores) == needed - 1
     if len(cores) < LEAST_CORES or len(cores) < needed - shared:
         return Placement(
+            decoder_threads=decoder_threads,
             usable=len(cores),
             promise=False,
             note=f"{_count(len(cores))} usable, {max(needed, LEAST_CORES)} needed: no latency promise",
@@ -135,6 +162,7 @@ def choose_cores(
         messages=messages,
         system=system,
         decoders=tuple(decoders),
+        decoder_threads=decoder_threads,
         control=next((core for core in rest if load[core] <= _IDLE), None),
         usable=len(cores),
         promise=not shared and not busy_ones,

@@ -394,11 +394,7 @@ class StreamingDecoder:
         A memory of fixed length ignores `cycles`; otherwise the shot has at least the shortest length, and
         more cycles than requested where not all lengths are possible.
         """
-        num_layers = self._model.num_layers
-        if self._repeats:
-            shortest = len(self._model.first) + len(self._model.last)
-            num_layers = self._model.longest_length(max(cycles + self._model.period, shortest))
-        return self._model.sample_layers(num_layers, seed=seed)
+        return self._model.sample_rows(cycles, repeats=self._repeats, seed=seed)
 
     def parts(self) -> StreamParts:
         """Return the records of the kernels, for a loop that calls them directly.

@@ -342,6 +342,14 @@ class LayeredModel:
             last[observable] = positions[of_layer != 0].max(initial=-1)
         return last
 
+    def sample_rows(self, cycles: int, *, repeats: bool, seed: int) -> NDArray[np.uint8]:
+        """Sample a shot of so many cycles, or the next possible length; without `repeats` of the model's."""
+        num_layers = self.num_layers
+        if repeats:
+            shortest = len(self.first) + len(self.last)
+            num_layers = self.longest_length(max(cycles + self.period, shortest))
+        return self.sample_layers(num_layers, seed=seed)
+
     def sample_layers(self, num_layers: int, *, seed: int) -> NDArray[np.uint8]:
         """Sample the detection events of one shot from the probabilities of the edges.
 

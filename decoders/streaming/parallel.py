@@ -13,15 +13,15 @@ import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
-from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
-from decoders.matching.workspace import Pools, SearchGraph
+from decoders.matching.workspace import SearchGraph
 from decoders.model.hyperedges import Hyperedges
+from decoders.streaming.digests import windows_digest
 from decoders.streaming.frames import FrameReader, Kind
-from decoders.streaming.kernels import stream
-from decoders.streaming.kernels.layout import STREAM
+from decoders.streaming.kernels import blocks
 from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
 from decoders.streaming.measurements import MeasurementModel
+from decoders.streaming.parts import BlockParts, BlockWorkspace, StreamParts, stream_pools
 from decoders.streaming.schedule import WindowGraphs, graph_records, num_windows
 from decoders.streaming.windows import Cut, WindowPlan, cut_layers
 
@@ -91,6 +91,7 @@ class ParallelStreamingDecoder:
                     raise ValueError(
                         f"{name}={cycles}: must be a multiple of the model's period, {model.period}"
                     )
+        self._threads = threads
         self._windows = max(1, round((block or _BLOCK_CYCLES) / plan.commit))
         self._model = model
         self._plan = plan
@@ -101,7 +102,7 @@ class ParallelStreamingDecoder:
         self._largest = self._cut_all() if plan.fixed else self._cut_longest()
         self._pool = ThreadPoolExecutor(max_workers=threads)
         self._most_running = 2 * threads
-        self._idle: deque[_Worker] = deque()
+        self._idle: deque[BlockWorkspace] = deque()
         self._finished = False
         self._flips = np.zeros((model.num_observables + 7) // 8, dtype=np.uint8)
         self.reset()
@@ -138,6 +139,26 @@ class ParallelStreamingDecoder:
             measurements=MeasurementModel.from_circuit(circuit, model) if layers is None else None,
         )
 
+    @classmethod
+    def from_dem(
+        cls,
+        dem: stim.DetectorErrorModel,
+        *,
+        threads: int,
+        commit: int | None = None,
+        buffer: int | None = None,
+        block: int | None = None,
+        decoder: str = "mwpm",
+        layers: ArrayLike | None = None,
+    ) -> ParallelStreamingDecoder:
+        """Construct a decoder for a DEM; it accepts detection events only, no measurements.
+
+        Args and errors as in `from_circuit`, except `dem`, see `LayeredModel.from_dem`.
+        """
+        model = model_for(decoder, dem, layers=layers)
+        plan = WindowPlan.for_model(model, commit=commit, buffer=buffer)
+        return cls(model=model, plan=plan, threads=threads, block=block)
+
     def __enter__(self) -> ParallelStreamingDecoder:
         return self
 
@@ -157,6 +178,21 @@ class ParallelStreamingDecoder:
     def num_cycles(self) -> int:
         """Cycles pushed since the start of the shot."""
         return self._first_layer + self._num_rows
+
+    @property
+    def num_observables(self) -> int:
+        """Number of observables."""
+        return self._model.num_observables
+
+    @property
+    def commit(self) -> int:
+        """Cycles that a window makes final."""
+        return self._plan.commit
+
+    @property
+    def buffer(self) -> int:
+        """Cycles that a window looks ahead, and of the gaps between blocks."""
+        return self._plan.buffer
 
     def to_frames(self, detection_events: ArrayLike) -> Rows:
         """Convert whole shots in stim's order to frames; see `StreamingDecoder.to_frames`."""
@@ -228,6 +264,68 @@ class ParallelStreamingDecoder:
         self.push(np.zeros((cycles, self._model.num_columns), dtype=np.uint8))
         self.finish(np.zeros(self._model.num_columns, dtype=np.uint8))
         self.reset()
+
+    def typical_rows(self, cycles: int, *, seed: int) -> Rows:
+        """Sample a shot from the error model; see `StreamingDecoder.typical_rows`."""
+        repeats = bool(self._model.bulk) and not self._plan.fixed
+        return self._model.sample_rows(cycles, repeats=repeats, seed=seed)
+
+    def parts(self) -> StreamParts:
+        """Return the records of the kernels, for a loop that calls them; see `StreamingDecoder.parts`.
+
+        The loop has threads and workspaces of its own, so `push` and `finish` may be used at the same time.
+
+        Raises:
+            ValueError: a circuit without repeating cycles, whose blocks all differ.
+        """
+        model, plan = self._model, self._plan
+        if plan.fixed or not model.bulk:
+            raise ValueError(
+                "several threads for a stream need cycles that repeat, as in a memory: use one thread"
+            )
+        most_layers = plan.buffer + self._period
+        shortest = len(model.first) + len(model.last)
+        graphs: list[SearchGraph] = []
+        first_graph, graph_count = (np.zeros((2, most_layers + 1), dtype=np.int64) for _ in range(2))
+        for is_first in (0, 1):
+            first = 0 if is_first else self._period - plan.buffer
+            endings = (
+                range(shortest, self._period + 1) if is_first else range(plan.buffer + 1, most_layers + 1)
+            )
+            lengths = [0, *(count for count in endings if (count - shortest) % model.period == 0)]
+            for length in lengths:
+                count = length or (self._period if is_first else most_layers)
+                found = self._block_graphs(first, count, ending=length > 0)
+                first_graph[is_first, length], graph_count[is_first, length] = len(graphs), len(found)
+                graphs += found
+        gap = self._gap_graph(self._period - plan.buffer)
+        workspaces = [BlockWorkspace(model, plan, [*self._largest, gap]) for _ in range(1 + self._threads)]
+        self._stream = stream_pools(model, plan, most_rows=most_layers + 1)
+        return StreamParts(
+            stream=self._stream.record,
+            windows=np.zeros(0, dtype=layout.GRAPH),
+            endings=np.zeros(2 * most_layers + 2, dtype=layout.GRAPH),
+            work=workspaces[0].work,
+            rows=self._stream.arrays["rows"].reshape(-1, model.num_columns),
+            most_layers=most_layers,
+            fewest_layers=shortest,
+            repeats=True,
+            period=model.period,
+            num_columns=model.num_columns,
+            measurements=self._reader.measurements,
+            num_readouts=1,
+            digest=windows_digest(model, plan),
+            blocks=BlockParts(
+                threads=self._threads,
+                graphs=graph_records(graphs),
+                first_graph=first_graph,
+                graph_count=graph_count,
+                gap_graph=graph_records([gap]),
+                period=self._period,
+                most_layers=most_layers,
+                workspaces=workspaces,
+            ),
+        )
 
     def _new_rows(self, *, context: int) -> Rows:
         return np.zeros((context + self._period, self._model.num_columns), dtype=np.uint8)
@@ -341,28 +439,27 @@ class ParallelStreamingDecoder:
 
     def _decode_block(self, layers: Rows, context: int, ending: bool, graphs: list[SearchGraph]) -> _Block:
         left = np.zeros((context, self._model.num_columns), dtype=np.uint8)
-        with self._worker(graphs) as worker:
-            worker.run(stream.decode_block, layers, context, int(ending), left)
+        with self._workspace() as worker:
+            _run(blocks.decode_block, worker, graphs, layers, context, int(ending), left)
             rows = worker.stream.arrays["rows"].reshape(-1, self._model.num_columns)
             return _Block(worker.flips(), left, rows[: self._plan.buffer].copy())
 
     def _decode_gap(self, gap: Rows, graph: SearchGraph) -> Rows:
-        with self._worker([graph]) as worker:
-            worker.run(stream.decode_gap, gap)
+        with self._workspace() as worker:
+            _run(blocks.decode_gap, worker, [graph], gap)
             return worker.flips()
 
     @contextmanager
-    def _worker(self, graphs: list[SearchGraph]) -> Iterator[_Worker]:
-        """Yield an idle or new worker with these graphs."""
+    def _workspace(self) -> Iterator[BlockWorkspace]:
+        """Yield the memory of a thread: idle, or new."""
         try:
-            worker = self._idle.pop()
+            found = self._idle.pop()
         except IndexError:
-            worker = _Worker(self._model, self._plan, self._largest)
-        worker.graphs = graph_records(graphs)
+            found = BlockWorkspace(self._model, self._plan, self._largest)
         try:
-            yield worker
+            yield found
         finally:
-            self._idle.append(worker)
+            self._idle.append(found)
 
     def _as_bools(self) -> NDArray[np.bool_]:
         bits = np.unpackbits(self._flips, count=self._model.num_observables, bitorder="little")
@@ -381,40 +478,18 @@ def _check_gap(model: LayeredModel, plan: WindowPlan, first: int) -> None:
         )
 
 
-class _Worker:
-    """Memory of one thread, sufficient for the given graphs."""
-
-    def __init__(self, model: LayeredModel, plan: WindowPlan, largest: list[SearchGraph]) -> None:
-        most_rows = plan.buffer + plan.window + 1
-        flip_bytes = (model.num_observables + 7) // 8
-        self.stream = Pools(STREAM)
-        self.stream.own(
-            rows=np.zeros(most_rows * model.num_columns, dtype=np.uint8),
-            flips=np.zeros(flip_bytes, dtype=np.uint8),
+def _run(
+    kernel: Callable[..., int], worker: BlockWorkspace, graphs: list[SearchGraph], *arguments: Any
+) -> None:
+    """Run a kernel, again with a larger workspace while it is full."""
+    records = graph_records(graphs)
+    while True:
+        status = kernel(worker.stream.record, records, worker.work.record, *arguments)
+        if status != layout.FULL:
+            break
+        worker.work.grow()
+    if status == layout.NO_PARTNER:
+        raise ValueError(
+            "no error explains the detection events of a block: an odd number of them in a component "
+            "without boundary, or an event where there is no detector"
         )
-        self.stream.set(
-            num_columns=model.num_columns,
-            max_rows=most_rows,
-            commit=plan.commit,
-            window=plan.window,
-            flip_bytes=flip_bytes,
-        )
-        self.graphs = np.zeros(0, dtype=layout.GRAPH)
-        self._work = SecondWorkspace(*largest)
-
-    def run(self, kernel: Callable[..., int], *arguments: Any) -> None:
-        """Run a kernel, again with a larger workspace while it is full."""
-        while True:
-            status = kernel(self.stream.record, self.graphs, self._work.record, *arguments)
-            if status != layout.FULL:
-                break
-            self._work.grow()
-        if status == layout.NO_PARTNER:
-            raise ValueError(
-                "no error explains the detection events of a block: an odd number of them in a component "
-                "without boundary, or an event where there is no detector"
-            )
-
-    def flips(self) -> Rows:
-        """Return the observables flipped by committed edges."""
-        return self.stream.arrays["flips"].copy()

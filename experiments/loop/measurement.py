@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from decoders import StreamingDecoder
+from decoders import ParallelStreamingDecoder, StreamingDecoder
 from experiments.common.points import Point
 from experiments.loop.live import LoopView
 from experiments.loop.options import CODE
 from experiments.loop.parts import LoopParts, LoopSetting, open_loop
 from experiments.loop.results import LoopResult, Run, Shot, Spread, Tail
 from experiments.loop.shots import Prepared, name_of, prepare, simulate, with_endings_of
+from experiments.loop.threads import decide_threads
 from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
 from realtime.source.jobs import Job
@@ -110,9 +111,11 @@ def measure(
     counted: list[_Lot] = []
     windows: list[Histogram] = []
     meter: JitterMonitor | None = None
+    service_ns = 0.0
     for which, basis in enumerate(plan.bases):
         model = Point(CODE, "cz", distance, 30, basis, noise, p)
         circuit = model.circuit()
+        setting = decide_threads(setting, circuit, say=lambda text: say(f"d = {distance}: {text}"))
         with tempfile.TemporaryDirectory(prefix="qec-loop-") as name:
             folder = Path(name)
             decoder = setting.make_decoder(circuit)
@@ -144,6 +147,9 @@ def measure(
                         loop, title=f"d = {distance}", streams=setting.streams, machine=machine
                     )
                     watched.enter_context(shown)
+                if setting.decoder_threads > 1:
+                    with loop.statistics() as statistics:
+                        service_ns = statistics.stats()["streams"][0]["service_ns_per_cycle"]
                 if which == 0:
                     with meter or contextlib.nullcontext():
                         play(timed, rounds=_ROUNDS, apart=1)
@@ -164,14 +170,16 @@ def measure(
         else [],
         control=tail(meter.histogram) if meter is not None else None,
         detection_fraction=longest.prepared.detection_fraction,
-        decoder_us=longest.prepared.decoder_us,
+        decoder_threads=setting.decoder_threads,
+        # Offline, several threads of short blocks mostly wait for each other.
+        decoder_us=service_ns / 1e3 if setting.decoder_threads > 1 else longest.prepared.decoder_us,
     )
 
 
 def _timed(
     model: Point,
     plan: Plan,
-    decoder: StreamingDecoder,
+    decoder: StreamingDecoder | ParallelStreamingDecoder,
     setting: LoopSetting,
     folder: Path,
     *,
@@ -206,7 +214,7 @@ def _timed(
 def _counted(
     model: Point,
     plan: Plan,
-    decoder: StreamingDecoder,
+    decoder: StreamingDecoder | ParallelStreamingDecoder,
     setting: LoopSetting,
     folder: Path,
     *,

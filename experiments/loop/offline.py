@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import stim
 
-from decoders import StreamingDecoder
 from decoders.model.text_files import parse_circuit, parse_dem
 from decoders.streaming.digests import layout_digest
 from decoders.streaming.frames import FrameReader
@@ -15,6 +14,7 @@ from decoders.streaming.measurements import MeasurementModel
 from experiments.common.points import decoding_model
 from experiments.common.preparation import make_decoder
 from experiments.loop.comparison import Corrections
+from realtime.service.block_threads import make_stream_decoder
 from realtime.source.playlist import Playlist
 
 #: Name of the decoder that made the recorded answers, with its windows.
@@ -60,11 +60,8 @@ class OfflineDecoding:
 
     def _decode_windows(self, shots: Playlist) -> Corrections:
         options = {name: self._notes[name] for name in ("commit", "buffer", "decoder") if name in self._notes}
-        decoder = (
-            StreamingDecoder.from_circuit(self._circuit, **options)
-            if self._circuit is not None
-            else StreamingDecoder.from_dem(self._dem, **options)
-        )
+        model = self._circuit if self._circuit is not None else self._dem
+        decoder = make_stream_decoder(model, threads=self._notes.get("decoder_threads", 1), **options)
 
         def decode(shot: int) -> bytes:
             decoder.reset()

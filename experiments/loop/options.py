@@ -3,6 +3,7 @@
 import argparse
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 from decoders.streaming.layers import WINDOW_DECODERS
@@ -55,7 +56,7 @@ def add_pace(parser: argparse.ArgumentParser) -> None:
         type=nanoseconds,
         default="1.1us",
         metavar="TIME",
-        help="time from cycle to cycle, such as 500ns",
+        help="from cycle to cycle, such as 500ns",
     )
     parser.add_argument(
         "--frame_cycles", type=whole(), default=10, metavar="N", help="cycles in a frame, 1 to 64"
@@ -68,9 +69,13 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=["drop-shot", "block"],
         default="drop-shot",
-        help="when the decoder does not keep up: give the shot up, or wait for it (back-pressure), without "
-        "pace and so without latencies",
+        help="when the decoder does not keep up: give the shot up, or wait, without pace and latencies",
     )
+
+
+def decoder_threads(text: str) -> int:
+    """Accept a number of threads, or `auto` as 0."""
+    return 0 if text == "auto" else whole(1, 64)(text)
 
 
 def add_memory(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
@@ -103,13 +108,14 @@ def add_loop(parser: argparse.ArgumentParser) -> None:
     add(
         "--transport",
         choices=TRANSPORTS,
-        help="ipc, shm (shared memory), tcp: two processes; inproc: one; default: ipc, with several streams "
-        "or fewer than four cores inproc",
+        help="ipc, shm (shared memory), tcp: two processes; inproc: one; default: as streams and cores allow",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits at once")
     add_policy(parser)
     add_pace(parser)
     add_decoder(parser)
+    words = "that decode a stream; auto: as many as keep up"
+    add("--decoder_threads", type=decoder_threads, default=1, metavar="N", help=words)
     add_memory(parser)
 
 
@@ -123,6 +129,7 @@ def setting_of(args: argparse.Namespace) -> LoopSetting:
         decoder=args.decoder,
         commit=args.commit,
         buffer=args.buffer,
+        decoder_threads=args.decoder_threads,
         max_load=args.max_load,
         policy=args.policy,
     )
@@ -137,6 +144,7 @@ def loop_setting(
     decoder: str = DEFAULT_DECODER,
     commit: int | None = None,
     buffer: int | None = None,
+    decoder_threads: int = 1,
     max_load: float = MOST_LOAD,
     policy: Policy = "drop-shot",
 ) -> LoopSetting:
@@ -148,12 +156,13 @@ def loop_setting(
 
     Arguments are fields of `LoopSetting`; no transport means that one is chosen.
     """
-    placement = choose_cores(streams=streams, in_process=transport == "inproc")
+    cores = partial(choose_cores, streams=streams, decoder_threads=max(1, decoder_threads))
+    placement = cores(in_process=transport == "inproc")
     if transport is None:
         apart = placement.spins and streams == 1 and register_functions()
         transport = "ipc" if apart else "inproc"
         if not apart:
-            placement = choose_cores(streams=streams, in_process=True)
+            placement = cores(in_process=True)
     return LoopSetting(
         transport=transport,
         placement=placement,
@@ -163,6 +172,7 @@ def loop_setting(
         decoder=decoder,
         commit=commit,
         buffer=buffer,
+        decoder_threads=decoder_threads,
         max_load=max_load,
         policy=policy,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders import StreamingDecoder
+from decoders import ParallelStreamingDecoder, StreamingDecoder
 from experiments.monitor.watch import Statistics
 from qec.files import write_file
 from realtime.in_process import InProcessLoop
@@ -22,6 +22,7 @@ from realtime.kernels.clock import now_ns
 from realtime.latency import Histogram
 from realtime.placement import Placement, pin_thread
 from realtime.service.admission import Admission
+from realtime.service.block_threads import make_stream_decoder
 from realtime.service.client import Client, DaemonProcess
 from realtime.service.daemon import DaemonConfig
 from realtime.service.session import Policy
@@ -48,6 +49,8 @@ class LoopSetting:
         cycle_ns: time between two cycles.
         frame_cycles: cycles in a frame.
         decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
+        decoder_threads: threads that decode the windows of a stream; more than 1: parallel windows; 0: as
+            `experiments.loop.threads` decides.
         max_load: see `realtime.service.admission`.
         policy: "drop-shot": give a shot up when the decoder does not keep up; "block": wait for it
             (back-pressure), so that cycles are not paced by the clock.
@@ -61,6 +64,7 @@ class LoopSetting:
     decoder: str
     commit: int | None = None
     buffer: int | None = None
+    decoder_threads: int = 1
     max_load: float = 0.0
     policy: Policy = "drop-shot"
 
@@ -72,10 +76,14 @@ class LoopSetting:
         """Whether cycles are paced by the clock; otherwise latencies have no meaning."""
         return self.policy != "block"
 
-    def make_decoder(self, circuit: stim.Circuit) -> StreamingDecoder:
+    def make_decoder(self, circuit: stim.Circuit) -> StreamingDecoder | ParallelStreamingDecoder:
         """Make the decoder for a memory of this code and noise, of any length; raises as `from_circuit`."""
-        return StreamingDecoder.from_circuit(
-            circuit, commit=self.commit, buffer=self.buffer, decoder=self.decoder
+        return make_stream_decoder(
+            circuit,
+            threads=self.decoder_threads,
+            commit=self.commit,
+            buffer=self.buffer,
+            decoder=self.decoder,
         )
 
 
@@ -169,6 +177,7 @@ def _in_process(
                     commit_interval_ns=_COMMIT_INTERVAL_NS,
                     stream=stream,
                     core=setting.placement.decoder(stream),
+                    block_cores=setting.placement.block_cores(stream),
                     max_load=setting.max_load,
                     policy=setting.policy,
                 )
@@ -282,6 +291,7 @@ def _as_processes(
                     decoder=setting.decoder,
                     commit=setting.commit,
                     buffer=setting.buffer,
+                    decoder_threads=setting.decoder_threads,
                     max_load=setting.max_load,
                     bind="tcp://127.0.0.1:*" if setting.transport == "tcp" else None,
                     cores=placement.decoders,

@@ -32,7 +32,18 @@ COUNTED = (10, 30, 50)
 _CONTROL_SECONDS = 2.0
 
 # Options that only memories have, and that only programs have.
-_OF_MEMORIES = ("cycles", "error_shots", "bases", "transport", "streams", "policy", "max_load", "live", "out")
+_OF_MEMORIES = (
+    "cycles",
+    "error_shots",
+    "bases",
+    "transport",
+    "streams",
+    "policy",
+    "max_load",
+    "decoder_threads",
+    "live",
+    "out",
+)
 _OF_PROGRAMS = ("clock", "delay", "service")
 
 

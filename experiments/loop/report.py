@@ -132,6 +132,10 @@ def comparisons(results: Sequence[LoopResult]) -> Iterator[tuple[LoopResult, Run
                 yield result, runs[-1], short
 
 
+def _threads(result: LoopResult) -> str:
+    return f" with {result.decoder_threads} threads" if result.decoder_threads > 1 else ""
+
+
 def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     """Explain the tables; with epsilon_d, Lambda, throughput and the published values."""
     lines = []
@@ -157,7 +161,7 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     if not all(result.is_paced for result in results):
         lines += [
             f"d = {result.distance}: {100 * result.detection_fraction:.1f} % of detectors fire; the decoder "
-            f"alone takes {result.decoder_us:.2f} us a cycle."
+            f"alone{_threads(result)} takes {result.decoder_us:.2f} us a cycle."
             for result in results
         ]
         lines.append(
@@ -169,8 +173,8 @@ def explanation(results: Sequence[LoopResult], *, cycle_ns: float) -> str:
     for result in results:
         lines.append(
             f"d = {result.distance}: {100 * result.detection_fraction:.1f} % of detectors fire; the decoder "
-            f"alone takes {result.decoder_us:.2f} us a cycle, {cycle_ns / 1e3 / result.decoder_us:.1f} times "
-            "as fast as the data come."
+            f"alone{_threads(result)} takes {result.decoder_us:.2f} us a cycle, "
+            f"{cycle_ns / 1e3 / result.decoder_us:.1f} times as fast as the data come."
         )
     lines += [
         "decision: last data received -> correction ready. loop: last cycle due -> correction back at the "

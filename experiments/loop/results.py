@@ -167,6 +167,7 @@ class LoopResult:
             for it.
         detection_fraction: of the data.
         decoder_us: time of the decoder alone for a cycle, in microseconds.
+        decoder_threads: that decoded the windows of each stream.
     """
 
     distance: int
@@ -177,6 +178,7 @@ class LoopResult:
     control: Tail | None = None
     detection_fraction: float
     decoder_us: float
+    decoder_threads: int = 1
 
     @property
     def streams(self) -> list[int]:

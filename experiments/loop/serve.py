@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "private ipc address",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits, a thread each")
+    words = "threads that decode each stream's windows, in parallel if several, beside the one that receives"
+    add("--decoder_threads", type=whole(1, 64), default=1, metavar="N", help=words)
     add(
         "--policy",
         choices=["drop-shot", "block"],
@@ -68,10 +70,14 @@ def run(args: argparse.Namespace) -> int:
         args.distance = DEFAULT_DISTANCE
     if args.model is not None and args.bias is not None:
         raise ValueError("--bias with --model: the model has its own errors, leave --bias out")
+    if args.patch and args.decoder_threads > 1:
+        raise ValueError("--decoder_threads with --patch: readouts of both bases are for one thread")
     if args.patch and args.model is not None:
         raise ValueError("--patch with --model: a patch has three circuits, give --distance")
-    placement = choose_cores(streams=args.streams) if args.spin else None
-    if placement is not None and len(placement.decoders) < args.streams:
+    placement = (
+        choose_cores(streams=args.streams, decoder_threads=args.decoder_threads) if args.spin else None
+    )
+    if placement is not None and not placement.spins:
         raise ValueError(f"--spin needs a core for each stream: {placement.note}")
     with ExitStack() as preparing:  # ends when the daemon is ready
         model, about = args.model, {"file": args.model}
@@ -99,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
             max_load=args.max_load,
             commit=args.commit,
             buffer=args.buffer,
+            decoder_threads=args.decoder_threads,
             bind=args.bind,
             policy=args.policy,
             cores=placement.decoders if placement else (),

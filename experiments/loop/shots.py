@@ -9,7 +9,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from decoders import StreamingDecoder
+from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.streaming.layers import LayeredModel
 from experiments.common.points import Point, decoding_model
 from experiments.common.sampling import MemorySampler
@@ -118,7 +118,11 @@ def with_endings_of(playlist: Playlist, other: Playlist, *, cycles: int) -> Play
 
 
 def prepare(
-    playlist: Playlist, *, decoder: StreamingDecoder, folder: Path, progress: Callable[[str], None]
+    playlist: Playlist,
+    *,
+    decoder: StreamingDecoder | ParallelStreamingDecoder,
+    folder: Path,
+    progress: Callable[[str], None],
 ) -> Prepared:
     """Decode a playlist offline and save it.
 
@@ -152,7 +156,9 @@ def prepare(
     )
 
 
-def _decode(decoder: StreamingDecoder, playlist: Playlist, shot: int) -> NDArray[np.bool_]:
+def _decode(
+    decoder: StreamingDecoder | ParallelStreamingDecoder, playlist: Playlist, shot: int
+) -> NDArray[np.bool_]:
     """Predict the observable flips of one shot, bool (observables,)."""
     decoder.reset()
     decoder.push(playlist.rows[shot], bit_packed=True, kind=playlist.kind)

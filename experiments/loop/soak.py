@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from experiments.loop.parts import LoopSetting, open_loop
 from experiments.loop.promise import state_promise
 from experiments.loop.results import Shot, Spread
 from experiments.loop.shots import prepare, simulate
+from experiments.loop.threads import decide_threads
 from realtime.latency import Histogram
 from realtime.source.jobs import Job
 
@@ -73,6 +75,9 @@ def run(args: argparse.Namespace) -> int:
     noise = noise_name(args.noise, args.bias)
     model = Point(CODE, "cz", args.distance, 30, "z", noise, strength(noise, args.p))
     circuit = model.circuit()
+    setting = decide_threads(
+        setting, circuit, say=lambda text: print(f"qec soak: {text}", file=sys.stderr, flush=True)
+    )
     if model.leakage is not None:
         check_size(replace(model, rounds=args.cycles).circuit())
     state_promise("qec soak", setting)

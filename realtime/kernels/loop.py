@@ -10,6 +10,7 @@ from realtime.kernels.records import DECISION, FRAME, SERVICE, SHOT, WINDOW
 from realtime.kernels.session import (
     answer_header,
     answer_message,
+    committed_layers,
     seal_answer,
     session_frame,
     session_resume,
@@ -94,7 +95,7 @@ def record_latencies(session, latencies, done):
     row.received = session.received_ns
     row.done = done
     row.window_due = session.window_due_ns
-    row.backlog = session.cycles - pool(session, "decoder")[0].first_layer
+    row.backlog = session.cycles - committed_layers(session)
     if session.due_ns > 0 and session.cycle_ns > 0 and session.received_ns > session.due_ns:
         row.backlog += (session.received_ns - session.due_ns) // session.cycle_ns
 

@@ -97,6 +97,55 @@ COUNTERS = (
     "commits_dropped",
     "growths",  # enlargements of the workspace
 )
+BLOCK = record(  # a block on its way to a decoder thread and back; see decoders.streaming.parallel
+    words=Pool(
+        _i8, "24"
+    ),  # its number plus one: handed over at [GIVEN], decoded at [DECODED]; two cache lines
+    layers=Pool(_u1, "most_layers * num_columns"),
+    left=Pool(_u1, "buffer * num_columns"),  # remaining events of the gap before it
+    right=Pool(_u1, "buffer * num_columns"),  # and of the gap after it
+    flips=Pool(_u1, "flip_bytes"),
+    **_numbers("most_layers", "num_columns", "buffer", "flip_bytes"),
+    **_numbers("first_layer", "num_layers", "context", "status"),
+)
+
+BLOCK_DECODER = record(  # memory of a thread that decodes blocks
+    stream=Pool(STREAM, "1"),
+    work=Pool(WORK, "1"),
+    next=_i8,  # number of its next block
+)
+
+BLOCKS = record(  # parallel windows of a stream; without blocks its windows follow each other
+    blocks=Pool(BLOCK, "num_blocks"),  # block n is at n modulo their number
+    own=Pool(
+        BLOCK_DECODER, "1"
+    ),  # of the receiving thread: for endings, gaps, and without other threads blocks
+    failed=Pool(_i8, "1"),  # not 0: a decoder thread has ended
+    graphs=Pool(GRAPH, "num_graphs"),
+    # Graphs of a block: the first and their number, at [is it the first block][layers of the ending, or 0].
+    first_graph=Pool(_i8, "2 * most_layers + 2"),
+    graph_count=Pool(_i8, "2 * most_layers + 2"),
+    gap_graph=Pool(GRAPH, "1"),
+    before=Pool(_u1, "buffer * num_columns"),  # remaining events of the gap after the block collected last
+    gap=Pool(_u1, "buffer * num_columns"),
+    ending_left=Pool(_u1, "buffer * num_columns"),
+    **_numbers(
+        "num_blocks",
+        "num_threads",  # that decode blocks; 0: the receiving thread does
+        "spins",  # whether it waits without sleeping
+        "num_graphs",
+        "most_layers",  # of a block, with the gaps before and after it
+        "num_columns",
+        "buffer",
+        "period",  # layers from block to block
+        # --- the shot
+        "given",  # blocks handed over, in all shots
+        "collected",  # blocks whose flips are counted
+        "committed",  # layers
+        "stage",  # of the ending, see finish_blocks
+    ),
+)
+
 #: A frame can end two shots: the one before and its own.
 MAX_ANSWERS = 2
 
@@ -111,6 +160,7 @@ SESSION = record(
     # see decoders.streaming.parts.StreamParts
     endings=Pool(GRAPH, "2 * num_readouts * most_layers + 2 * num_readouts"),
     work=Pool(WORK, "1"),
+    blocks=Pool(BLOCKS, "1"),
     row=Pool(_u1, "num_columns"),  # detection events of a layer
     history=Pool(_u1, "history_size"),  # measurements of the last cycles, cycle n at n modulo this length
     parity_starts=Pool(_i8, "num_parity_layers + 1"),  # see decoders.streaming.measurements.Parities

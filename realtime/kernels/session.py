@@ -10,6 +10,7 @@ from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
 from decoders.kernels.records import pool
 from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, reset_stream
+from realtime.kernels.blocks import collect_decoded, finish_blocks, give_if_full, reset_blocks
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import HEADER_BYTES, RESULT_BYTES, find_fault, seal_result
 from realtime.kernels.jit import kernel
@@ -21,6 +22,13 @@ _NOT_FINAL = np.int64(-1)
 _MOST_LOST = np.int64(1 << 32)  # frames counted as lost at once
 # A due time so far ahead is of another clock, or damaged: 10 s.
 FUTURE_NS = np.int64(10_000_000_000)
+
+
+@kernel
+def committed_layers(session):
+    """Return the layers of the open shot that are final."""
+    blocks = pool(session, "blocks")[0]
+    return blocks.committed if blocks.num_blocks > 0 else pool(session, "decoder")[0].first_layer
 
 
 @kernel
@@ -63,7 +71,7 @@ def write_answer(session, kind):
     header["first_sequence"] = session.first_sequence
     header["last_sequence"] = session.last_sequence
     header["cycles"] = session.cycles
-    header["committed"] = decoder.first_layer
+    header["committed"] = committed_layers(session)
     header["max_backlog"] = session.shot_backlog
     header["due_ns"] = session.due_ns
     header["received_ns"] = session.received_ns
@@ -91,6 +99,8 @@ def close_shot(session):
 def open_shot(session, shot, sequence):
     """Open a shot with status OK; `sequence` is the number of its first frame received."""
     reset_stream(pool(session, "decoder")[0])
+    if pool(session, "blocks")[0].num_blocks > 0:
+        reset_blocks(pool(session, "blocks")[0])
     session.is_open = 1
     session.shot = shot
     session.status = Status.OK
@@ -159,16 +169,42 @@ def take_final_row(session, data, at):
 
 
 @kernel
+def decode_full_window(session):
+    """Decode a window, or hand a block over, if the rows fill one; return a status."""
+    decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
+    if blocks.num_blocks > 0:
+        return give_if_full(blocks, decoder)
+    return decode_if_full(decoder, pool(session, "windows"), pool(session, "work")[0])
+
+
+@kernel
+def decode_ending(session, second_readout):
+    """Decode the rows as the ending of the shot; return a status."""
+    decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
+    if blocks.num_blocks > 0:
+        return finish_blocks(blocks, decoder)
+    ending = decoder.num_rows
+    if decoder.first_layer > 0:
+        ending += session.most_layers + 1
+    if second_readout:
+        ending += 2 * session.most_layers + 2
+    session.ending = ending + 1
+    return decode_window(
+        decoder, pool(session, "endings")[ending], pool(session, "work")[0], decoder.num_rows
+    )
+
+
+@kernel
 def session_resume(session):
     """Decode the remaining rows of the frame. False if the workspace is too small: enlarge it, call again."""
-    decoder, work = pool(session, "decoder")[0], pool(session, "work")[0]
+    decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
     header, data = pool(session, "frame_header")[0], pool(session, "frame")
     cycles, is_last = np.int64(header["cycles"]), header["flags"] & Flags.LAST
     width = (session.bits_per_cycle + 7) >> 3
     session.is_decoding = 1
     status = DECODED
     while session.next_row <= cycles:
-        status = decode_if_full(decoder, pool(session, "windows"), work)
+        status = decode_full_window(session)
         if status != DECODED or session.next_row == cycles:
             break
         take_row(session, data, HEADER_BYTES + session.next_row * width)
@@ -182,13 +218,9 @@ def session_resume(session):
             if session.next_row == cycles:
                 take_final_row(session, data, HEADER_BYTES + cycles * width)
                 session.next_row += 1
-            ending = decoder.num_rows
-            if decoder.first_layer > 0:
-                ending += session.most_layers + 1
-            if header["flags"] & Flags.SECOND_READOUT:
-                ending += 2 * session.most_layers + 2
-            session.ending = ending + 1
-            status = decode_window(decoder, pool(session, "endings")[ending], work, decoder.num_rows)
+            status = decode_ending(session, header["flags"] & Flags.SECOND_READOUT)
+    elif status == DECODED and blocks.num_blocks > 0:
+        status = collect_decoded(blocks, decoder)
     if status == FULL:
         session.growths += 1
         return False
@@ -202,7 +234,7 @@ def session_resume(session):
     elif decoder.num_windows > session.windows_before and session.status == Status.OK:
         if session.due_ns > 0:
             # The frame's cycles after the window's last one were not needed for it.
-            needed = decoder.first_layer - decoder.commit + decoder.window - 1
+            needed = committed_layers(session) + decoder.window - decoder.commit - 1
             session.window_due_ns = session.due_ns - (session.cycles - 1 - needed) * session.cycle_ns
         if session.commits and session.received_ns >= session.next_commit_ns:
             session.next_commit_ns = session.received_ns + session.commit_interval_ns
@@ -304,7 +336,7 @@ def session_frame(session, size, now):
 @kernel
 def take_frame(session, size, now):
     """Check the next frame of the open shot against the session and decode it; see session_frame."""
-    decoder, header = pool(session, "decoder")[0], pool(session, "frame_header")[0]
+    header = pool(session, "frame_header")[0]
     flags, cycles = header["flags"], np.int64(header["cycles"])
     session.accepted += 1
     session.decides = flags & Flags.DECIDE
@@ -316,7 +348,7 @@ def take_frame(session, size, now):
         session.due_ns = 0
     session.syndrome_hash = crc32(pool(session, "frame"), HEADER_BYTES, size, session.syndrome_hash)
     lateness = now - session.due_ns if session.due_ns > 0 else np.int64(0)
-    backlog = session.cycles + cycles - decoder.first_layer
+    backlog = session.cycles + cycles - committed_layers(session)
     if session.cycle_ns > 0 and lateness > 0:
         backlog += lateness // session.cycle_ns
     session.shot_backlog = max(session.shot_backlog, backlog)

@@ -34,14 +34,15 @@ class Admission:
             raise ValueError(f"cores={cores}: must be at least 1")
         self.most_load = most_load
         self._cores = cores
-        self._loads: dict[int, float] = {}
+        self._loads: dict[int, tuple[float, int]] = {}  # of a core, and the number of such cores
 
-    def check(self, *, stream: int, service_ns: float, cycle_ns: float) -> None:
+    def check(self, *, stream: int, service_ns: float, cycle_ns: float, threads: int = 1) -> None:
         """Admit a stream, in place of its earlier load.
 
         Args:
             stream: number of the logical qubit.
-            service_ns: decoding time per cycle.
+            service_ns: decoding time per cycle, with all of the stream's threads.
+            threads: that decode the stream's blocks.
             cycle_ns: time between cycles; 0 for a source without a schedule, or one that waits.
 
         Raises:
@@ -53,24 +54,25 @@ class Admission:
         load = service_ns / cycle_ns
         least = service_ns / self.most_load
         if load > self.most_load:
+            busy = "a core" if threads == 1 else f"{threads} cores"
             raise ValueError(
-                f"stream {stream} would keep a core busy for {100 * load:.0f} % of the time (decoding takes "
+                f"stream {stream} would keep {busy} busy for {100 * load:.0f} % of the time (decoding takes "
                 f"{service_ns:.0f} ns of a cycle of {cycle_ns:g} ns), at most "
-                f"{100 * self.most_load:.0f} % is admitted: use cycles of {least:.0f} ns or longer, or a "
-                "higher max_load"
+                f"{100 * self.most_load:.0f} % is admitted: use cycles of {least:.0f} ns or longer, more "
+                "decoder_threads, or a higher max_load"
             )
-        others = sum(known for number, known in self._loads.items() if number != stream)
-        if others + load > self.most_load * self._cores:
+        others = sum(known * count for number, (known, count) in self._loads.items() if number != stream)
+        if others + load * threads > self.most_load * self._cores:
             raise ValueError(
-                f"stream {stream} needs {load:.2f} of a core and the others {others:.2f}, at most "
+                f"stream {stream} needs {load * threads:.2f} of a core and the others {others:.2f}, at most "
                 f"{100 * self.most_load:.0f} % of {self._cores} cores is admitted: end another stream, or "
                 "use a higher max_load"
             )
-        self._loads[stream] = load
+        self._loads[stream] = load, threads
 
     def load(self, stream: int) -> float:
-        """Return the load of a stream, 0 if it has none."""
-        return self._loads.get(stream, 0.0)
+        """Return the load of each of a stream's cores, 0 if it has none."""
+        return self._loads.get(stream, (0.0, 0))[0]
 
     def release(self, stream: int) -> None:
         """Remove the load of a stream, if it was admitted."""

@@ -248,10 +248,10 @@ class Control:
         cycle_ns = _integer(message, "cycle_ns", 0)
         # A source that waits for the decoder cannot be too fast for it.
         pace = 0 if policy == "block" else cycle_ns
-        self._admission.check(stream=stream, service_ns=worker.service_ns, cycle_ns=pace)
+        worker.admit(self._admission, cycle_ns=pace)
         if owned:
             self._end(stream, "the source is gone" if owned.is_free() else "replaced by its owner")
-            self._admission.check(stream=stream, service_ns=worker.service_ns, cycle_ns=pace)
+            worker.admit(self._admission, cycle_ns=pace)
         token = "" if user else secrets.token_hex(16)
         answered = session.counters()["shots"]
         try:

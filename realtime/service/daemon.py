@@ -20,11 +20,11 @@ from typing import Any
 
 import stim
 
-from decoders import StreamingDecoder
+from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.model.text_files import parse_circuit, parse_dem
 from decoders.streaming.readouts import ReadoutChoiceDecoder
 from realtime.kernels.clock import now_ns
-from realtime.placement import pin_thread, usable_cores
+from realtime.placement import cores_of_stream, pin_thread, usable_cores
 from realtime.security import (
     EndpointLock,
     ServerKeys,
@@ -34,6 +34,7 @@ from realtime.security import (
     socket_address,
 )
 from realtime.service.admission import MOST_LOAD, Admission
+from realtime.service.block_threads import make_stream_decoder
 from realtime.service.control import Control
 from realtime.service.description import Description
 from realtime.service.event_log import EventLog, LogForm
@@ -55,6 +56,9 @@ class DaemonConfig:
         model: a stim circuit file (.stim), or a detector error model (.dem).
         streams: number of logical qubits; each has its own decoder for the model.
         commit, buffer: cycles of the decoder's windows, see StreamingDecoder.
+        decoder_threads: threads that decode the windows of a stream; more than 1: parallel windows, see
+            ParallelStreamingDecoder, and another thread that receives. For each stream `cores` then has that
+            many after the receiving thread's.
         bind: control address; a private ipc:// address if none is given. shm:///path is ipc:///path, which
             clients of this machine may also use without shared memory.
         policy, hard_ns, timeout_ns, max_cycles: see SessionLimits.
@@ -81,6 +85,7 @@ class DaemonConfig:
     streams: int = 1
     commit: int | None = None
     buffer: int | None = None
+    decoder_threads: int = 1
     bind: str | None = None
     policy: str = "drop-shot"
     hard_ns: int = 50_000_000
@@ -107,6 +112,10 @@ class DaemonConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
             raise ValueError(f"streams={self.streams}: must be between 1 and 64")
+        if not 1 <= self.decoder_threads <= 64:
+            raise ValueError(f"decoder_threads={self.decoder_threads}: must be between 1 and 64")
+        if self.decoder_threads > 1 and self.readouts:
+            raise ValueError("decoder_threads with readouts to choose from: use one thread")
         if len(self.readouts) not in (0, 2):
             raise ValueError(f"{len(self.readouts)} readouts: give the circuits of z and x, or none")
         if self.loop not in ("auto", "compiled", "python"):
@@ -158,7 +167,7 @@ def read_model(config: DaemonConfig) -> tuple[str, bool]:
 
 def make_decoder(
     config: DaemonConfig, text: str, *, is_circuit: bool
-) -> StreamingDecoder | ReadoutChoiceDecoder:
+) -> StreamingDecoder | ParallelStreamingDecoder | ReadoutChoiceDecoder:
     """Build the decoder of one stream from the model's text.
 
     Raises:
@@ -174,9 +183,7 @@ def make_decoder(
                 raise ValueError("an error model with readouts: give circuits")
             readouts = [parse_circuit(Path(name).read_text(encoding="utf-8")) for name in config.readouts]
             return ReadoutChoiceDecoder.from_circuits(model, readouts, **options)
-        if isinstance(model, stim.Circuit):
-            return StreamingDecoder.from_circuit(model, **options)
-        return StreamingDecoder.from_dem(model, **options)
+        return make_stream_decoder(model, threads=config.decoder_threads, **options)
     except (ValueError, IndexError) as error:  # stim raises either
         raise ValueError(f"{config.model}: {error}") from None
 
@@ -235,14 +242,18 @@ class Daemon:
                 self.endpoint = config.bind
             base = endpoint if endpoint.startswith("ipc://") else endpoint.rpartition(":")[0] + ":*"
             for stream in range(config.streams):
-                core = config.cores[stream] if stream < len(config.cores) else None
+                core, block_cores = cores_of_stream(
+                    config.cores, stream, decoder_threads=config.decoder_threads
+                )
                 if stream:
                     decoders.append(make_decoder(config, text, is_circuit=is_circuit))
                 worker = Worker(
                     session=Session(decoder=decoders[stream], stream=stream, limits=limits),
                     hub=self._hub,
                     base=base,
-                    options=ThreadOptions(core=core, spin=config.spin, fifo=config.fifo),
+                    options=ThreadOptions(
+                        core=core, block_cores=block_cores, spin=config.spin, fifo=config.fifo
+                    ),
                     loop_kind=kind,
                     tap=self._recorder.taps[stream] if self._recorder else None,
                 )

@@ -22,6 +22,7 @@ DECODER_NOTES = (
     "layout_digest",
     "commit",
     "buffer",
+    "decoder_threads",
     "num_observables",
     "about",
 )
@@ -68,6 +69,7 @@ class Description:
             "layout_digest": self.layout_digest,
             "commit": session.commit,
             "buffer": session.buffer_cycles,
+            "decoder_threads": max(1, session.block_threads.count),
             "num_observables": session.num_observables,
             "cycles": {
                 "fewest": layers - 1,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders import StreamingDecoder
+from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.matching.workspace import Pools
 from decoders.streaming.frames import Kind
 from decoders.streaming.measurements import Parities
@@ -31,6 +31,7 @@ from realtime.kernels.records import (
 )
 from realtime.latency import Histogram
 from realtime.protocol import wire
+from realtime.service.block_threads import BlockThreads
 
 Policy = Literal["drop-shot", "block"]
 _TRACE_ROWS = 4096
@@ -85,15 +86,17 @@ class Session:
     def __init__(
         self,
         *,
-        decoder: StreamingDecoder | ReadoutChoiceDecoder,
+        decoder: StreamingDecoder | ParallelStreamingDecoder | ReadoutChoiceDecoder,
         stream: int = 0,
         limits: SessionLimits | None = None,
     ) -> None:
         self.limits = limits or SessionLimits()
         self._owner = decoder  # of the memory of the parts
         #: For measurements of its speed, between sessions.
-        self.decoder = decoder if isinstance(decoder, StreamingDecoder) else decoder.of_readout(0)
+        self.decoder = decoder.of_readout(0) if isinstance(decoder, ReadoutChoiceDecoder) else decoder
         self._parts = decoder.parts()
+        #: Threads of parallel windows; none but for a ParallelStreamingDecoder.
+        self.block_threads = BlockThreads(self._parts)
         self._work = self._parts.work
         self.stream = stream
         self.num_observables = decoder.num_observables
@@ -121,6 +124,7 @@ class Session:
             windows=parts.windows,
             endings=parts.endings,
             work=self._work.record,
+            blocks=self.block_threads.record,
             row=np.zeros(self.num_columns, dtype=np.uint8),
             history=np.zeros(max(1, history_size), dtype=np.uint8),
             parity_starts=parities.start,
@@ -278,7 +282,12 @@ class Session:
         return answers
 
     def grow(self) -> None:
-        """Enlarge the decoder's workspace."""
+        """Enlarge the decoder's workspace.
+
+        Raises:
+            RuntimeError: a thread of parallel windows has ended, and its block will not come.
+        """
+        self.block_threads.check()
         self._work.grow()
 
     def counters(self) -> dict[str, int]:
@@ -346,6 +355,49 @@ class Session:
         self.reset_latencies()
         self._session.record[:] = before
         self._session.arrays["statuses"][:] = statuses
+
+    def measure_service_time(self, *, clock: Callable[[], int], cycles: int = 8000, seed: int = 1) -> float:
+        """Measure the time per cycle, ns, of shots that arrive as fast as they are decoded, by all threads.
+
+        Counters stay as they are; a session that is open is lost.
+
+        Args:
+            clock: returns the nanoseconds of a monotonic clock.
+            cycles: of a shot.
+            seed: of the data, which are drawn from the error model.
+        """
+        before, statuses = self._session.record.copy(), self._session.arrays["statuses"].copy()
+        rows = np.packbits(self.decoder.typical_rows(cycles, seed=seed), axis=1, bitorder="little")
+        self.begin(session=1, policy="block")
+        firsts = range(0, len(rows) - 1, wire.MAX_CYCLES)
+        times = []
+        for shot in range(3):
+            messages = [
+                wire.encode_frame(
+                    session=1,
+                    stream=self.stream,
+                    shot=shot,
+                    sequence=shot * len(firsts) + number,
+                    first_cycle=first,
+                    due_ns=0,
+                    kind=wire.Payload.EVENTS,
+                    rows=rows[first : min(first + wire.MAX_CYCLES, len(rows) - 1)],
+                    bits_per_cycle=self.num_columns,
+                    final=rows[-1] if first == firsts[-1] else None,
+                    final_bits=self.num_columns if first == firsts[-1] else 0,
+                    flags=wire.Flags.FIRST if first == 0 else 0,
+                )
+                for number, first in enumerate(firsts)
+            ]
+            start = clock()
+            for message in messages:
+                self.receive(message, now_ns=2)
+            times.append((clock() - start) / len(rows))
+        self.end(now_ns=4)
+        self.reset_latencies()
+        self._session.record[:] = before
+        self._session.arrays["statuses"][:] = statuses
+        return float(min(times))
 
     def _play_zeros(self, kind: Kind, take: Callable[[bytes], object]) -> None:
         self.begin(session=1, kind=kind, commits=True, policy="block")

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from decoders import ParallelStreamingDecoder
 from decoders.streaming.frames import Kind
 from realtime.kernels import loop
 from realtime.kernels.clock import now_ns, sleep_us
@@ -24,7 +25,7 @@ from realtime.kernels.tap import Tap
 from realtime.latency import summary
 from realtime.protocol import wire
 from realtime.protocol.recording import Content
-from realtime.service.admission import measure_service_time
+from realtime.service.admission import Admission, measure_service_time
 from realtime.service.session import Policy, Session
 from realtime.transport import Hub, Pair, SharedRings, Watch, bind_pair, register_functions
 
@@ -47,11 +48,14 @@ class ThreadOptions:
 
     Attributes:
         core: number of the core; None leaves it to the operating system.
+        block_cores: one for each further thread of parallel windows, which then spin as well; fewer leave all
+            of them to the operating system.
         spin: poll without sleeping; needs a core that nothing else uses.
         fifo: SCHED_FIFO priority, None for the default scheduling.
     """
 
     core: int | None = None
+    block_cores: tuple[int, ...] = ()
     spin: bool = False
     fifo: int | None = None
 
@@ -129,8 +133,13 @@ class Worker:
     # --- called by the keeper
 
     def start(self) -> None:
-        """Start the thread and wait until its kernels are compiled."""
+        """Start the thread and those of its blocks, and wait until the kernels are compiled."""
         self.keep()
+        # Not in the thread itself, whose core they would get as well.
+        cores, threads = self._options.block_cores, self.session.block_threads
+        if not interpreted:
+            has_cores = len(cores) >= threads.count
+            threads.start(cores=cores if has_cores else (), spins=self._options.spin and has_cores)
         self._thread.start()
         self._order(lambda: None)
 
@@ -141,6 +150,13 @@ class Worker:
     def heartbeat_age_ns(self) -> int | None:
         """Return the time since the hot loop last passed its check, ns; None if it is not running."""
         return int(now_ns() - self._words[loop.BEAT]) if self._open else None
+
+    def admit(self, admission: Admission, *, cycle_ns: int) -> None:
+        """Admit the stream with this pace; see `Admission.check`."""
+        threads = max(1, self.session.block_threads.count)
+        admission.check(
+            stream=self.session.stream, service_ns=self.service_ns, cycle_ns=cycle_ns, threads=threads
+        )
 
     @property
     def is_alive(self) -> bool:
@@ -240,6 +256,7 @@ class Worker:
             self._orders.put(None)
             self._words[loop.STOP] = 1
             self._thread.join(_REPLY_S)
+        self.session.block_threads.stop()
 
     def _order(self, action: Callable[[], Any]) -> Any:
         """Let the thread call a function between two frames; return its value, or raise its exception."""
@@ -313,10 +330,20 @@ class Worker:
 
         self.session.warm_up(take=turn if self.loop_kind == "compiled" else None)
         if not interpreted:
-            self.service_ns = measure_service_time(self.session.decoder, clock=lambda: int(now_ns()))
+            self.service_ns = self._measure_service_time()
         self.data_ring.clear()
         self.results_ring.clear()
         self._tapped = self._tap
+
+    def _measure_service_time(self) -> float:
+        session = self.session
+
+        def clock() -> int:
+            return int(now_ns())
+
+        if isinstance(session.decoder, ParallelStreamingDecoder):
+            return session.measure_service_time(clock=clock)
+        return measure_service_time(session.decoder, clock=clock)
 
     def _run_kernel(self) -> int:
         session = self.session

@@ -17,6 +17,19 @@ def test_four_quiet_cores() -> None:
     assert (found.decoder(0), found.decoder(1)) == (3, None)
 
 
+def test_threads_of_parallel_windows_have_cores_of_their_own() -> None:
+    found = choose_cores(streams=2, decoder_threads=2, allowed=range(12), busy={})
+    # Source, messages, system, and for each stream one that receives and two that decode.
+    assert len(found.decoders) == 6
+    assert (found.decoder(1), found.block_cores(1)) == (found.decoders[3], found.decoders[4:])
+    assert found.promise
+    few = choose_cores(decoder_threads=2, allowed=range(4), busy={})
+    assert (few.promise, few.decoder(0), few.block_cores(0)) == (False, None, ())
+    assert "6 needed" in few.note
+    with pytest.raises(ValueError, match="decoder_threads=0"):
+        choose_cores(decoder_threads=0)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_too_few_cores_promise_nothing(count: int) -> None:
     found = choose_cores(allowed=range(count), busy={})

@@ -115,7 +115,7 @@ ROOMS: Mapping[str, Room] = {
         "numpy",
     ),
     "realtime.in_process": Room(
-        "realtime.service realtime.source realtime.kernels realtime.latency decoders", ""
+        "realtime.service realtime.source realtime.kernels realtime.latency realtime.placement decoders", ""
     ),
     "experiments.common": Room("qec decoders", "stim sinter numpy rich"),
     "experiments.plotting": Room("experiments.common qec", "numpy matplotlib PIL"),

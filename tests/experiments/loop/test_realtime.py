@@ -17,7 +17,7 @@ import stim
 
 from experiments import cli
 from experiments.common.points import decoding_model
-from experiments.loop import measurement, options, realtime
+from experiments.loop import measurement, options, realtime, threads
 from experiments.loop.parts import resident_kb
 from realtime.source.recording import read_recording, write_answered
 
@@ -58,11 +58,13 @@ def test_realtime(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     files = ["--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "r.png")]
     distances = ["3", "5"] if transport == "inproc" else ["3"]
     options = ["--distance", *distances, "--error_shots", "40", "--transport", transport]
+    options += ["--decoder_threads", {"inproc": "auto", "ipc": "2", "tcp": "1"}[transport]]
     assert cli.main(["realtime", *options, *_SMALL, *files]) == 0
     printed = capsys.readouterr().out
     for word in ("decision", "loop", "machine, before", "epsilon_3", "63 +- 17 us", "offline"):
         assert word in printed
     assert ("one process" in printed) == (transport == "inproc")
+    assert ("the decoder alone with 2 threads takes" in " ".join(printed.split())) == (transport == "ipc")
     data = json.loads((tmp_path / "r.json").read_text())
     assert data["setting"]["transport"] == transport
     assert ("Lambda" in printed.split("Published")[0]) == (len(distances) > 1)
@@ -101,6 +103,31 @@ def test_two_streams_at_once(transport: str, tmp_path: Path, capsys: pytest.Capt
         assert {shot["same"] for shot in run["shots"] if shot["status"] == "OK"} <= {True}
 
 
+def test_as_many_threads_as_keep_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = stim.Circuit.generated(
+        "repetition_code:memory", distance=3, rounds=20, before_round_data_depolarization=0.01
+    )
+    monkeypatch.setattr(threads, "measure_service_time", lambda *_, **__: 1500.0)
+    monkeypatch.setattr(threads, "usable_cores", lambda: list(range(8)))
+    chosen = {}
+    for cycle_ns, max_load, policy in (
+        (2200, 0.7, "drop-shot"),
+        (1100, 0.7, "drop-shot"),
+        (1100, 0.0, "block"),
+    ):
+        setting = options.loop_setting(
+            transport="inproc", cycle_ns=cycle_ns, max_load=max_load, decoder_threads=0, policy=policy
+        )
+        found = threads.decide_threads(setting, circuit, say=lambda _: None)
+        chosen[cycle_ns, policy] = found.decoder_threads
+        assert found.placement.decoder_threads == found.decoder_threads
+    assert chosen == {(2200, "drop-shot"): 1, (1100, "drop-shot"): 2, (1100, "block"): 1}
+    few = options.loop_setting(transport="inproc", cycle_ns=1, decoder_threads=0)
+    assert threads.decide_threads(few, circuit, say=lambda _: None).decoder_threads == 8
+    given = options.loop_setting(transport="inproc", cycle_ns=1, decoder_threads=3)
+    assert threads.decide_threads(given, circuit, say=lambda _: None) is given
+
+
 @pytest.mark.parametrize("transport", ["inproc", "ipc"])
 def test_a_decoder_that_would_be_too_slow_is_refused(
     transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -132,6 +159,10 @@ def test_a_decoder_that_would_be_too_slow_is_refused(
         (["serve", "--distance", "3", "--decoder", "magic"], "choose from mwpm"),
         (["serve", "--distance", "2"], "must be at least 3"),
         (["serve", "--distance", "3", "--fifo", "100"], "must be at most 99"),
+        (["serve", "--distance", "3", "--decoder_threads", "auto"], "--decoder_threads"),
+        (["serve", "--patch", "--distance", "3", "--decoder_threads", "2"], "--decoder_threads with --patch"),
+        (["realtime", "--decoder_threads", "0"], "must be "),
+        (["realtime", "--program", "x.json", "--decoder_threads", "2"], "is for memories"),
         (["stats", "ipc:///x", "--secret_key", "x"], "--server_key: give both or none"),
         (["stream", "--record", "x", "--cycles", "1", "--kind", "measurements"], "two or more --cycles"),
         (["serve", "--model", "no_such_file.stim"], "no model file no_such_file.stim"),

@@ -35,6 +35,17 @@ def test_all_streams_together_leave_something_of_all_cores() -> None:
     account.check(stream=2, service_ns=200, cycle_ns=1000)
 
 
+def test_threads_share_a_stream() -> None:
+    account = Admission(cores=4)
+    with pytest.raises(ValueError, match=r"stream 0 would keep 2 cores busy for 80 %.*more decoder_threads"):
+        account.check(stream=0, service_ns=800, cycle_ns=1000, threads=2)
+    account.check(stream=0, service_ns=650, cycle_ns=1000, threads=2)
+    assert account.load(0) == 0.65
+    with pytest.raises(ValueError, match=r"stream 1 needs 1\.60 of a core and the others 1\.30"):
+        account.check(stream=1, service_ns=533.4, cycle_ns=1000, threads=3)
+    account.check(stream=1, service_ns=400, cycle_ns=1000, threads=3)
+
+
 def test_a_stream_that_begins_again_is_not_counted_twice() -> None:
     account = Admission(cores=1)
     for _ in range(3):
