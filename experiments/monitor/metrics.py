@@ -52,6 +52,26 @@ class DaemonCollector:
             "Decoding time of a cycle.",
             [(at, s.service_us / 1e6) for at, s in streams],
         )
+        yield _counter(
+            "qec_decoding_seconds",
+            "Time spent on frames; its rate is the part of a core in use.",
+            [(at, s.decoding_s) for at, s in streams],
+        )
+        yield _counter(
+            "qec_sampled_cycles",
+            "Cycles in which detection events were counted.",
+            [(at, s.detections.cycles) for at, s in streams if s.detections is not None],
+        )
+        yield _counter(
+            "qec_detection_events",
+            "Detection events in the sampled cycles, by column.",
+            [
+                ({**at, "column": str(column)}, events)
+                for at, s in streams
+                if s.detections is not None
+                for column, events in enumerate(s.detections.events.tolist())
+            ],
+        )
         yield _gauge(
             "qec_backlog_cycles",
             "Largest backlog so far.",
@@ -99,7 +119,7 @@ def _gauge(name: str, text: str, values: list[tuple[dict[str, str], Any]]) -> Ga
     return family
 
 
-def _counter(name: str, text: str, values: list[tuple[dict[str, str], int]]) -> CounterMetricFamily:
+def _counter(name: str, text: str, values: list[tuple[dict[str, str], float]]) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=list(values[0][0]) if values else [])
     for labels, value in values:
         family.add_metric(list(labels.values()), value)

@@ -67,7 +67,6 @@ class Page:
             self._source(x=[], y=[], fraction=[], cycles=[])
             for _ in range(min(self._num_streams, _MOST_MAPS))
         ]
-        self._map_titles: list[Any] = []
         self._colours = LinearColorMapper(palette=Viridis256, low=0.0, high=1.0)
         self._seconds = Range1d(-_LEAST_SECONDS, 0)  # the same in all figures over time
         self._names = {id(self._shots): FactorRange(), id(self._load): FactorRange()}
@@ -141,8 +140,7 @@ class Page:
 
     def _chip(self, number: int) -> Any:
         """Detection fraction of each stabilizer of a stream, where it is on the chip."""
-        plot = figure(title=_map_title(number, 0), match_aspect=True, **_SIZE)
-        self._map_titles.append(plot.title)
+        plot = figure(title=f"stream {number}: detection fraction (%)", match_aspect=True, **_SIZE)
         places = plot.scatter(
             "x",
             "y",
@@ -171,7 +169,6 @@ class Page:
             found = stream.detections
             if found is None or not found.cycles:
                 continue
-            self._map_titles[stream.number].text = _map_title(stream.number, found.cycles)
             places = np.pad(found.places, ((0, 0), (0, max(0, 2 - found.places.shape[1]))))
             fractions = 100 * found.fractions
             highest = max(highest, float(fractions.max(initial=0.0)))
@@ -221,10 +218,6 @@ class Page:
     def _set_bars(self, source: ColumnDataSource, shown: dict[str, Any]) -> None:
         self._names[id(source)].factors = list(shown)
         source.data = {"name": list(shown), "value": list(shown.values())}
-
-
-def _map_title(number: int, cycles: int) -> str:
-    return f"stream {number}: detection fraction (%), {cycles:,} cycles"
 
 
 def _value(name: str, stream: StreamSample) -> float:

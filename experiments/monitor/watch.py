@@ -70,6 +70,7 @@ class StreamSample:
         statuses: shots since the start, by status.
         faults: damaged frames since the start, by reason.
         cycles_per_s: since the sample before; NaN in the first.
+        decoding_s: time that its thread spent on frames since latencies were reset.
         busy: part of the time since the sample before in which its thread decoded; NaN in the first.
         is_paced: whether its source keeps the clock; one that waits (policy block) has no latencies.
         detections: detection events; None if they are not counted.
@@ -86,6 +87,7 @@ class StreamSample:
     cycles_per_s: float
     total: dict[str, Histogram]
     recent: dict[str, Histogram]
+    decoding_s: float = 0.0
     busy: float = math.nan
     is_paced: bool = True
     detections: Detections | None = None
@@ -183,6 +185,7 @@ class Watch:
             cycles_per_s=(cycles - last.counters["cycles_decoded"]) / seconds if last else math.nan,
             total=total,
             recent={name: since(total[name], last.total.get(name) if last else None) for name in total},
+            decoding_s=decoding_us / 1e6,
             # Latencies may have been reset in between.
             busy=(spent_us if spent_us >= 0 else decoding_us) / 1e6 / seconds if last else math.nan,
             is_paced=stream.get("policy") != "block",

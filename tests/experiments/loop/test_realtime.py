@@ -53,12 +53,15 @@ def children_of(pid: int) -> set[int]:
         found |= more
 
 
-@pytest.mark.parametrize("transport", ["inproc", "ipc", pytest.param("tcp", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "transport",
+    ["inproc", "ipc", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("tcp", "shm"))],
+)
 def test_realtime(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = ["--json", str(tmp_path / "r.json"), "--out", str(tmp_path / "r.png")]
     distances = ["3", "5"] if transport == "inproc" else ["3"]
     options = ["--distance", *distances, "--error_shots", "40", "--transport", transport]
-    options += ["--decoder_threads", {"inproc": "auto", "ipc": "2", "tcp": "1"}[transport]]
+    options += ["--decoder_threads", {"inproc": "auto", "ipc": "2"}.get(transport, "1")]
     assert cli.main(["realtime", *options, *_SMALL, *files]) == 0
     printed = capsys.readouterr().out
     for word in ("decision", "loop", "machine, before", "epsilon_3", "63 +- 17 us", "offline"):
