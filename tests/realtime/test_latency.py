@@ -63,6 +63,11 @@ def test_the_text_form_rises_to_all_values(values: list[int]) -> None:
     assert [row[0] for row in table] == sorted(row[0] for row in table)
 
 
+def test_the_text_form_names_what_never_came() -> None:
+    assert "Missing" not in filled([1000]).text()
+    assert "#[Missing =            3]" in filled([1000], missing=3).text()
+
+
 def test_a_percentile_beyond_all_is_refused() -> None:
     with pytest.raises(ValueError, match="between 0 and 100"):
         Histogram().percentile(101)

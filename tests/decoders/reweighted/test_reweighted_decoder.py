@@ -1,5 +1,6 @@
 """Error probabilities given with each shot: weights of PyMatching rebuilt for every shot."""
 
+import math
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 import qec
 from decoders import MatchingGraph
+from decoders.pymatching import Matching
 from decoders.reweighted.decoder import ReweightedDecoder
 from tests.support.strategies import dems, shots_of
 
@@ -128,6 +130,17 @@ def test_few_changed_edges_lead_to_the_solution_of_all_weights_together() -> Non
     found, same = decoder.decode_batch(events, edge_probabilities=rows, return_weights=True)
     assert np.array_equal(found, expected)
     assert np.allclose(same, weights, rtol=1e-12)
+
+
+def test_whole_weights_with_a_fraction_in_one_shot_are_not_rounded() -> None:
+    matching = Matching()
+    matching.add_boundary_edge(0, weight=1)
+    matching.add_edge(0, 1, weight=1)
+    matching.add_boundary_edge(1, weight=5)
+    shots = np.array([[1, 0], [1, 0], [1, 1]])
+    given = scipy.sparse.csr_array(([0.3, 0.3], ([1, 2], [0, 1])), shape=(3, 3))
+    _, weights = matching.decode_batch(shots, edge_probabilities=given, return_weights=True)
+    assert weights == pytest.approx([1, math.log(7 / 3), math.log(7 / 3)], abs=1e-6)
 
 
 def test_a_shot_leaves_nothing_behind() -> None:

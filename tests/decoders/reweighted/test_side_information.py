@@ -83,7 +83,8 @@ def test_edges_are_conditioned_exactly(
     model: tuple[stim.Circuit, int, dict[tuple[int, ...], list[float]]],
 ) -> None:
     circuit, num_heralds, sums = model
-    side = SideInformation(circuit)
+    side, soft = SideInformation(circuit), SideInformation(circuit, soft_readout=True)
+    readout = soft.readout_probability[np.newaxis]
     heralds = side.herald_detectors
     assert heralds.tolist() == list(range(num_heralds))
     for pattern in itertools.product((0, 1), repeat=num_heralds):
@@ -97,6 +98,8 @@ def test_edges_are_conditioned_exactly(
         found = side.graph.edge_probability.copy()
         rows = side.edge_probabilities(events)
         found[rows.indices] = rows.data
+        with_readout = soft.edge_probabilities(events, readout_probabilities=readout)[0]
+        assert np.allclose(with_readout, found, rtol=1e-9, atol=1e-9)
         assert side.graph.edge_u[num_heralds:].tolist() == list(range(num_heralds, circuit.num_detectors))
         assert np.allclose(found[num_heralds:], np.array(flips) / total, rtol=1e-9, atol=1e-12)
 
