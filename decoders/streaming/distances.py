@@ -8,6 +8,9 @@ from decoders.streaming.layers import LayeredModel
 
 # Distance assumed if no error flips an observable undetected.
 _USUAL_DISTANCE = 5
+# stim's search compares the errors of a detector pairwise, which takes most of the time from _HUB on. Most
+# comparisons, about a nanosecond each, and those that take as long as everything else for an error.
+_HUB, _MOST_STEPS, _STEPS_OF_AN_ERROR = 1000, 2e10, 1000
 
 
 def longest_extent(model: LayeredModel) -> int:
@@ -41,11 +44,12 @@ def largest_distance(model: LayeredModel) -> int:
 
     The distance of a circuit may change in time: parts are two layers, or twice as many as one error extends
     over, without errors that leave them. 0 if no error flips an observable undetected.
+
+    Raises:
+        ValueError: the searches would take many minutes.
     """
     everything = np.arange(len(model.edges))
-    largest = max(
-        (_distance(model, everything, observable) for observable in range(model.num_observables)), default=0
-    )
+    largest = max(_distances(model, everything), default=0)
     length = 2 * max(1, model.longest_reach)
     seen: set[bytes] = set()
     for first in range(0, len(model.edges), length):
@@ -53,17 +57,35 @@ def largest_distance(model: LayeredModel) -> int:
         key = model.kinds[part].tobytes()
         if key not in seen and part.size < everything.size:
             seen.add(key)
-            for observable in range(model.num_observables):
-                largest = max(largest, _distance(model, part, observable))
+            largest = max(largest, *_distances(model, part), 0)
     return largest
 
 
-def _distance(model: LayeredModel, layers: NDArray[np.int64], observable: int) -> int:
-    """Return the fewest errors inside consecutive layers that flip an observable undetected, or 0."""
+def _distances(model: LayeredModel, layers: NDArray[np.int64]) -> list[int]:
+    """Return the fewest errors inside consecutive layers that flip an observable undetected, 0 if none do.
+
+    Only observables are searched for that an error flips.
+    """
     u, v, flips = _ends(model, layers)
+    any_flip = np.bitwise_or.reduce(flips, axis=0)
+    observables = [
+        64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
+    ]
+    num_neighbours = np.bincount(np.concatenate([u, v[v >= 0]]), minlength=1).astype(np.float64)
+    pairs = float((num_neighbours[num_neighbours >= _HUB] ** 2).sum())
+    steps = len(observables) * (_STEPS_OF_AN_ERROR * u.size + pairs)
+    if steps > _MOST_STEPS:
+        raise ValueError(
+            f"{len(observables)} observables, {u.size} errors and detectors of up to "
+            f"{num_neighbours.max():.0f} errors: the distance that determines the default regions would take "
+            "too long to find; set commit and buffer, or decode whole shots with 'mwpm' instead"
+        )
+    return [_distance(u, v, flips, observable) for observable in observables]
+
+
+def _distance(u: NDArray[np.int64], v: NDArray[np.int64], flips: NDArray[np.uint64], observable: int) -> int:
+    """Return the fewest errors that flip an observable undetected, or 0; arguments as from `_ends`."""
     flipping = flips[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1)
-    if not flipping.any():
-        return 0
     lines = [
         f"error(0.1) D{a}" + (f" D{b}" if b >= 0 else "") + (" L0" if flip else "")
         for a, b, flip in zip(u.tolist(), v.tolist(), flipping.tolist(), strict=True)
