@@ -222,6 +222,8 @@ def _degrees_if_high(
         return None
     distinct = np.unique(np.sort(ends, axis=1), axis=0)
     degrees = np.bincount(distinct[distinct >= 0], minlength=num_detectors)
+    if degrees.max() < _HUB:
+        return None
     least = degrees[ends[:, 0]]
     if not by_number:
         least = np.minimum(least, np.where(ends[:, 1] >= 0, degrees[ends[:, 1]], num_detectors))

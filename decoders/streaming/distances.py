@@ -4,13 +4,11 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
+from decoders.streaming.layer_search import describe_long_search
 from decoders.streaming.layers import LayeredModel
 
 # Distance assumed if no error flips an observable undetected.
 _USUAL_DISTANCE = 5
-# stim's search compares the errors of a detector pairwise, which takes most of the time from _HUB on. Most
-# comparisons, about a nanosecond each, and those that take as long as everything else for an error.
-_HUB, _MOST_STEPS, _STEPS_OF_AN_ERROR = 1000, 2e10, 1000
 
 
 def longest_extent(model: LayeredModel) -> int:
@@ -71,15 +69,9 @@ def _distances(model: LayeredModel, layers: NDArray[np.int64]) -> list[int]:
     observables = [
         64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
     ]
-    num_neighbours = np.bincount(np.concatenate([u, v[v >= 0]]), minlength=1).astype(np.float64)
-    pairs = float((num_neighbours[num_neighbours >= _HUB] ** 2).sum())
-    steps = len(observables) * (_STEPS_OF_AN_ERROR * u.size + pairs)
-    if steps > _MOST_STEPS:
-        raise ValueError(
-            f"{len(observables)} observables, {u.size} errors and detectors of up to "
-            f"{num_neighbours.max():.0f} errors: the distance that determines the default regions would take "
-            "too long to find; set commit and buffer, or decode whole shots with 'mwpm' instead"
-        )
+    long = describe_long_search(u, v, num_observables=len(observables))
+    if long:
+        raise ValueError(f"{long}; set commit and buffer, or decode whole shots with 'mwpm' instead")
     return [_distance(u, v, flips, observable) for observable in observables]
 
 

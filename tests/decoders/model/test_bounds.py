@@ -13,7 +13,7 @@ from decoders.correlated import edge_correlations
 from decoders.external import pymatching
 from decoders.gaps import logical_classes
 from decoders.model import dem as dem_module
-from decoders.streaming import distances
+from decoders.streaming import distances, layer_search
 
 _PATH = "error(0.1) D0 D1 L0\nerror(0.1) D1\n"
 _MODELS = {
@@ -130,8 +130,18 @@ def test_distances_are_those_of_observables_that_an_error_flips(monkeypatch: pyt
     make = partial(decoders.from_dem, "mwpm-stream", dem, layers=np.arange(5))
     make()
     assert set(searched) == {900}
-    monkeypatch.setattr(distances, "_MOST_STEPS", 5000)
-    with pytest.raises(ValueError, match="1 observables, 6 errors and detectors of up to 2 errors"):
+    monkeypatch.setattr(layer_search, "_MOST_STEPS", 6007)
+    monkeypatch.setattr(layer_search, "_HUB", 2)
+    with pytest.raises(
+        ValueError, match=r"1 observables, 6 errors, and detectors of up to 2 errors.* instead"
+    ):
+        make()
+    monkeypatch.setattr(layer_search, "_HUB", 9)
+    make()
+    two = dem + stim.DetectorErrorModel("error(0.07) D1 L3")
+    make = partial(decoders.from_dem, "mwpm-stream", two, layers=np.arange(5))
+    monkeypatch.setattr(layer_search, "_MOST_STEPS", 8000)
+    with pytest.raises(ValueError, match=r"2 observables, 7 errors.*; set commit and buffer"):
         make()
     make(commit=4, buffer=4)
 
