@@ -15,8 +15,8 @@ from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.belief_matching.error_sets import ErrorSets, SetSearch
 from decoders.belief_matching.kernels import decode, sum_product
 from decoders.belief_matching.tanner import Beliefs, ErrorMechanisms, TannerGraph
-from decoders.gaps.logical_classes import LogicalDetector
-from decoders.gaps.per_shot_gap import PerShotGaps, allocate_gaps, make_logicals, scale_gaps
+from decoders.gaps.logical_classes import LogicalDetector, make_logicals
+from decoders.gaps.per_shot_gap import PerShotGaps, allocate_gaps, scale_gaps
 from decoders.kernels import layout
 from decoders.matching.failure import explain_failure, first_unexplained
 from decoders.matching.workspace import SearchGraph, Workspace, read_only

@@ -14,8 +14,8 @@ from decoders.base import Gaps, Packed, Weights
 from decoders.correlated.edge_correlations import CorrelatedGraph
 from decoders.correlated.kernels import batch, second_gaps
 from decoders.correlated.workspace import SecondWorkspace
-from decoders.gaps.logical_classes import LogicalDetector
-from decoders.gaps.per_shot_gap import PerShotGaps, allocate_gaps, make_logicals, scale_gaps
+from decoders.gaps.logical_classes import LogicalDetector, make_logicals
+from decoders.gaps.per_shot_gap import PerShotGaps, allocate_gaps, scale_gaps
 from decoders.kernels import layout
 from decoders.matching.decoder import MWPM
 from decoders.matching.failure import explain_failure, unexplained

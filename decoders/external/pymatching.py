@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from decoders.base import Decoder, Gaps, Packed, Weights
 from decoders.external.pymatching_radii import limit_radii
-from decoders.gaps.logical_classes import LogicalDetector
+from decoders.gaps.logical_classes import LogicalDetector, make_logicals
 from decoders.model.dem import read_dem
 from decoders.model.matching_graph import MatchingGraph
 
 # PyMatching rejects smaller probabilities, whose weight it computes as infinite.
 _LEAST_PROBABILITY = 1e-300
+# PyMatching compares each new edge with all edges of its first detector: of that named first, or of that of
+# the lower number in correlated matching. If a detector has this many neighbours, the other one is named
+# first; at most this many comparisons are made, which take about 10 s.
+_HUB, _MOST_COMPARISONS = 1000, 2e9
 
 
 class PyMatching(Decoder):
@@ -44,14 +48,18 @@ class PyMatching(Decoder):
         )
         arrays = read_dem(dem)  # rejects hyperedges, which PyMatching would drop silently
         plain = _Plain(dem=dem)
+        degrees = _degrees_if_high(
+            arrays.component_ends, num_detectors=dem.num_detectors, by_number=self._correlated
+        )
         if (
             arrays.num_certain
+            or degrees is not None
             or arrays.num_cancelled
             or (arrays.component_ends[:, 0] < 0).any()
             or (arrays.component_probability < _LEAST_PROBABILITY).any()
             or (self._correlated and (arrays.component_probability > 0.5).any())
         ):
-            plain = _simplify(dem, likely_errors=not self._correlated)
+            plain = _simplify(dem, likely_errors=not self._correlated, degrees=degrees)
         self._flipped_events = np.packbits(plain.events, bitorder="little")
         self._flipped_observables = np.packbits(plain.observables, bitorder="little")
         self._weight = plain.weight
@@ -101,10 +109,7 @@ class PyMatching(Decoder):
     def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
         if self._class_solvers is None:
             graph = MatchingGraph.from_dem(self._dem)
-            self._class_solvers = [
-                _ClassSolver(LogicalDetector.of(graph, observable=observable))
-                for observable in range(self.num_observables)
-            ]
+            self._class_solvers = [_ClassSolver(logical) for logical in make_logicals(graph)]
         predictions, weights = self._decode_packed(packed, weights=True, threads=threads)
         assert weights is not None
         gaps = np.empty((packed.shape[0], self.num_observables))
@@ -131,9 +136,12 @@ class _ClassSolver:
     def __init__(self, logical: LogicalDetector) -> None:
         graph = logical.graph
         dem = stim.DetectorErrorModel()
-        for u, v, probability in zip(
-            graph.edge_u.tolist(), graph.edge_v.tolist(), graph.edge_probability.tolist(), strict=True
-        ):
+        both = np.stack([graph.edge_u, graph.edge_v], axis=1)
+        degrees = _degrees_if_high(both, num_detectors=graph.num_detectors)
+        if degrees is not None:
+            swap = (both[:, 1] >= 0) & (degrees[both[:, 1]] < degrees[both[:, 0]])
+            both[swap] = both[swap, ::-1]
+        for (u, v), probability in zip(both.tolist(), graph.edge_probability.tolist(), strict=True):
             ends = [stim.target_relative_detector_id(end) for end in (u, v) if end >= 0]
             dem.append("error", max(probability, _LEAST_PROBABILITY), ends)
         dem.append("detector", [], [stim.target_relative_detector_id(graph.num_detectors - 1)])
@@ -194,13 +202,50 @@ class _Plain:
             (self.events if target.is_relative_detector_id() else self.observables)[target.val] ^= True
 
 
-def _simplify(dem: stim.DetectorErrorModel, *, likely_errors: bool) -> _Plain:
+def _degrees_if_high(
+    ends: NDArray[np.int32], *, num_detectors: int, by_number: bool = False
+) -> NDArray[np.int64] | None:
+    """Count the neighbours of each detector, if one has very many.
+
+    Args:
+        ends: int32 (errors, 2), detectors at the ends of each edge, smaller first, -1 for none.
+        num_detectors: number of detectors.
+        by_number: whether edges are those of the detector of the lower number, whichever is named first.
+
+    Returns:
+        int64 (num_detectors,), or None if no detector has very many.
+
+    Raises:
+        ValueError: PyMatching would compare too many edges with each other.
+    """
+    if not ends.size or np.bincount(ends[ends >= 0], minlength=1).max() < _HUB:
+        return None
+    distinct = np.unique(np.sort(ends, axis=1), axis=0)
+    degrees = np.bincount(distinct[distinct >= 0], minlength=num_detectors)
+    if degrees.max() < _HUB:
+        return None
+    least = degrees[ends[:, 0]]
+    if not by_number:
+        least = np.minimum(least, np.where(ends[:, 1] >= 0, degrees[ends[:, 1]], num_detectors))
+    comparisons = float(least[ends[:, 0] >= 0].sum())
+    if comparisons > _MOST_COMPARISONS:
+        raise ValueError(
+            f"detectors of up to {degrees.max()} neighbours: PyMatching would make {comparisons:.1e} "
+            f"comparisons of edges, at most {_MOST_COMPARISONS:.1e} are supported: use 'mwpm'"
+        )
+    return degrees
+
+
+def _simplify(
+    dem: stim.DetectorErrorModel, *, likely_errors: bool, degrees: NDArray[np.int64] | None = None
+) -> _Plain:
     """Remove instructions that PyMatching rejects or misinterprets, and record how to compensate for them.
 
     PyMatching rejects probability 1, creates a self-loop for a detector that occurs twice in a component, and
     its correlated matching rejects components without detectors. Errors of probability 1 become flips;
     probabilities below 1e-300 count as 1e-300. With likely_errors=False, as correlated matching requires,
-    errors of p > 1/2 become flips and errors of probability 1 - p.
+    errors of p > 1/2 become flips and errors of probability 1 - p. With degrees, int64 (num_detectors,), the
+    detector of lowest degree comes first in each component.
     """
     plain = _Plain(dem=dem)
     clean = stim.DetectorErrorModel()
@@ -212,6 +257,8 @@ def _simplify(dem: stim.DetectorErrorModel, *, likely_errors: bool) -> _Plain:
         components = []
         for group in instruction.target_groups():
             odd = [target for target in dict.fromkeys(group) if group.count(target) % 2]
+            if degrees is not None:
+                odd.sort(key=lambda one: degrees[one.val] if one.is_relative_detector_id() else np.inf)
             if any(target.is_relative_detector_id() for target in odd):
                 components.append(odd)
             elif probability == 1:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from decoders.gaps.logical_classes import LogicalDetector
+from decoders.gaps.logical_classes import LogicalDetector, make_logicals
 from decoders.kernels import layout
 from decoders.matching.workspace import LIST_LENGTH, SearchGraph, Workspace
 from decoders.model.matching_graph import MatchingGraph
@@ -23,13 +23,11 @@ class GapGraph:
         list_length: most detectors per neighbour list; default: chosen from the size of the graph.
 
     Raises:
-        ValueError: a cycle of edges flips an observable, see `LogicalDetector.of`.
+        ValueError: see `make_logicals`.
     """
 
     def __init__(self, graph: MatchingGraph, *, list_length: int | None = None) -> None:
-        self.logicals = [
-            LogicalDetector.of(graph, observable=observable) for observable in range(graph.num_observables)
-        ]
+        self.logicals = make_logicals(graph)
         if list_length is None:
             affordable = _LIST_BYTES // (_ENTRY_BYTES * (graph.num_detectors + 1))
             list_length = max(LIST_LENGTH, min(_LONGEST_LIST, affordable))

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 from decoders.model.kernels import edges as edge_kernels
 from decoders.model.matching_graph import MatchingGraph
 
+# Most edges in the graphs of all observables, which take a minute, and edges that take as long as the rest of
+# a graph.
+_MOST_EDGES, _EDGES_OF_AN_OBSERVABLE = 5 * 10**7, 10**4
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LogicalDetector:
@@ -99,6 +103,22 @@ class LogicalDetector:
         found[:, : packed.shape[1]] = packed
         found[:, last // 8] |= fires.astype(np.uint8) << np.uint8(last % 8)
         return found
+
+
+def make_logicals(graph: MatchingGraph) -> list[LogicalDetector]:
+    """Express all observables of a graph as detectors.
+
+    Raises:
+        ValueError: a cycle of edges flips an observable, see `LogicalDetector.of`; or there are too many
+            observables for the number of edges.
+    """
+    if graph.num_observables * (graph.num_edges + _EDGES_OF_AN_OBSERVABLE) > _MOST_EDGES:
+        most = _MOST_EDGES // (graph.num_edges + _EDGES_OF_AN_OBSERVABLE)
+        raise ValueError(
+            f"no gaps for {graph.num_observables} observables: at most {most} are supported in a model of "
+            f"{graph.num_edges} edges, because each observable takes another graph"
+        )
+    return [LogicalDetector.of(graph, observable=observable) for observable in range(graph.num_observables)]
 
 
 def _bit_of(words: NDArray[np.uint64], observable: int) -> NDArray[np.bool_]:

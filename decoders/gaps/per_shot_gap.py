@@ -9,7 +9,6 @@ from decoders.gaps.kernels.per_shot import GAP_CLASS
 from decoders.gaps.logical_classes import LogicalDetector
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, Workspace
-from decoders.model.matching_graph import MatchingGraph
 from decoders.reweighted.graph import ReweightedGraph
 from decoders.reweighted.kernels.layout import REWEIGHT
 
@@ -38,15 +37,6 @@ class PerShotGaps:
     def grow(self) -> None:
         """Enlarge the workspace."""
         self._work.grow()
-
-
-def make_logicals(graph: MatchingGraph) -> list[LogicalDetector]:
-    """Express all observables of a graph as detectors.
-
-    Raises:
-        ValueError: a cycle of edges flips an observable, see `LogicalDetector.of`.
-    """
-    return [LogicalDetector.of(graph, observable=observable) for observable in range(graph.num_observables)]
 
 
 def allocate_gaps(shots: int, logicals: list[LogicalDetector]) -> NDArray[np.int64]:

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from decoders.model.kernels import dem_text, unroll
 
 _LIMIT = 2**31 - 1
-# Bounds of models, checked before memory is allocated: observables, coordinates of a detector, components
-# held in memory (1.4 GB), instructions as Python objects, detectors that occur in no instruction.
+# Bounds of models, checked before memory is allocated: observables, pairs of an observable and a detector,
+# coordinates of a detector, components held in memory (1.4 GB), instructions as Python objects, detectors
+# that occur in no instruction.
 _MOST_OBSERVABLES = 10**5
+_MOST_PAIRS = 2 * 10**9
 _MOST_COORDINATES = 100
 _MOST_COMPONENTS = 5 * 10**7
 _MOST_FLATTENED = 10**7
 _MOST_UNUSED = 10**6
+# Unrolled instructions on few detectors, and for each of many: repeating without a shift takes time only.
+_MOST_REPEATED, _MOST_PER_DETECTOR = 10**6, 1000
 # Characters of an instruction: targets of a component are compared with each other.
 _LONGEST_INSTRUCTION = 10**5
 # Instructions converted to text at a time: a few megabytes for a flattened DEM.
@@ -90,7 +94,9 @@ class DemReader:
         self.num_detectors = dem.num_detectors
         self.num_observables = dem.num_observables
         _check_size(self.num_detectors, 0)
-        _check_observables(self.num_observables)
+        _check_observables(self.num_observables, self.num_detectors)
+        if self.num_detectors - 10 * (dem.num_errors + len(dem)) > _MOST_UNUSED:
+            check_unused(self.num_detectors, used=_count_targets(dem))
         self._num_components = 0
         words = (self.num_observables + 63) // 64
         #: As in `DemArrays`.
@@ -128,9 +134,10 @@ class DemReader:
             depth = int(counts[dem_text.DEPTH])
             num_steps, size = unroll.count_unrolled(steps, np.empty(depth + 1))
             self._num_steps += num_steps
+            self._num_components += int(size)
+            _check_repeated(self.num_detectors, max(self._num_steps, self._num_components))
             _check_size(self.num_detectors, max(self._num_steps, size))
             self._make_room_for_numbers(int(counts[dem_text.MOST_NUMBERS]))
-            self._num_components += int(size)
             if self._most is None and self._num_components > _MOST_COMPONENTS:
                 raise ValueError(
                     f"the DEM has {self._num_components} unrolled error components, at most "
@@ -214,11 +221,25 @@ def _check_size(num_detectors: int, num_instructions: float) -> None:
         )
 
 
-def _check_observables(num_observables: int) -> None:
+def _check_repeated(num_detectors: int, num_instructions: float) -> None:
+    most = max(_MOST_REPEATED, _MOST_PER_DETECTOR * num_detectors)
+    if num_instructions > most:
+        raise ValueError(
+            f"the DEM has {num_instructions:.0f} unrolled instructions for {num_detectors} detectors, at "
+            f"most {most} are supported: repeat with shift_detectors, and merge equal errors into one"
+        )
+
+
+def _check_observables(num_observables: int, num_detectors: int) -> None:
     if num_observables > _MOST_OBSERVABLES:
         raise ValueError(
             f"the DEM has {num_observables} observables, at most {_MOST_OBSERVABLES} are supported: number "
             "them from 0 without gaps"
+        )
+    if num_observables * num_detectors > _MOST_PAIRS:
+        raise ValueError(
+            f"the DEM has {num_observables} observables and {num_detectors} detectors, a product of at most "
+            f"{_MOST_PAIRS} is supported: number observables from 0 without gaps"
         )
 
 
@@ -266,8 +287,9 @@ def check_flattened(dem: stim.DetectorErrorModel) -> None:
     Raises:
         ValueError: too many observables or unrolled instructions.
     """
-    _check_observables(dem.num_observables)
+    _check_observables(dem.num_observables, dem.num_detectors)
     size = _count_unrolled(dem)
+    _check_repeated(dem.num_detectors, size)
     if size > _MOST_FLATTENED:
         raise ValueError(
             f"the DEM has {size} unrolled instructions, at most {_MOST_FLATTENED} are supported here: use "
@@ -278,6 +300,18 @@ def check_flattened(dem: stim.DetectorErrorModel) -> None:
 def _count_unrolled(dem: stim.DetectorErrorModel) -> int:
     return sum(
         one.repeat_count * _count_unrolled(one.body_copy()) if isinstance(one, stim.DemRepeatBlock) else 1
+        for one in dem
+    )
+
+
+def _count_targets(dem: stim.DetectorErrorModel) -> int:
+    """Count the targets of errors and of coordinate declarations, at least the detectors that occur."""
+    return sum(
+        one.repeat_count * _count_targets(one.body_copy())
+        if isinstance(one, stim.DemRepeatBlock)
+        else 0
+        if one.type == "shift_detectors"
+        else len(one.targets_copy())
         for one in dem
     )
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 # Repetitions kept of a block; enough for a bulk between first and last cycles that differ.
 KEPT_REPEATS = 12
 
+# Most instructions of a model whose nested blocks of few repetitions are expanded.
+_MOST_EXPANDED = 10**6
 # Longest period searched for, in layers.
 _LONGEST_PERIOD = 2000
 
@@ -51,11 +53,17 @@ def shorten(dem: stim.DetectorErrorModel, *, seen: Mapping[int, int] | None = No
     Args:
         dem: any model.
         seen: repetitions to keep, by block number (see `Block`); default KEPT_REPEATS.
+
+    Raises:
+        ValueError: there would be too many instructions after nested blocks are expanded.
     """
+    unnested = _unnested(dem)
+    if not any(isinstance(part, stim.DemRepeatBlock) for part in unnested):
+        return Shortened(unnested, [], _total_shift(unnested)[0])
     short = stim.DetectorErrorModel()
     shift, offset = np.zeros(0), 0
     blocks = []
-    for index, instruction in enumerate(_unnested(dem)):
+    for index, instruction in enumerate(unnested):
         if isinstance(instruction, stim.DemRepeatBlock):
             body, count = instruction.body_copy(), instruction.repeat_count
             inner, detectors = _total_shift(body)
@@ -139,16 +147,43 @@ def repeating_part(kinds: NDArray[np.int64], *, including: NDArray[np.int64] | N
 
 
 def _unnested(model: _Model) -> _Model:
-    """Expand blocks of few repetitions that contain blocks, and blocks with one repetition."""
+    """Expand blocks of few repetitions that contain blocks, and blocks with one repetition.
+
+    Raises:
+        ValueError: there would be too many instructions.
+    """
     repeats = [part for part in model if isinstance(part, (stim.DemRepeatBlock, stim.CircuitRepeatBlock))]
     if not any(part.repeat_count == 1 or _is_nested(part) for part in repeats):
         return model
+    size = _expanded_size(model)
+    if size > _MOST_EXPANDED:
+        raise ValueError(
+            f"nested REPEAT blocks have {size} instructions when those of up to {KEPT_REPEATS} repetitions "
+            f"are expanded, at most {_MOST_EXPANDED} are supported: use fewer levels"
+        )
+    return _expanded(model)
+
+
+def _expanded_size(model: stim.DetectorErrorModel | stim.Circuit) -> int:
+    """Count the instructions of `_expanded`, with one repetition of the blocks that are kept."""
+    size = 0
+    for part in model:
+        if isinstance(part, (stim.DemRepeatBlock, stim.CircuitRepeatBlock)):
+            times = part.repeat_count if part.repeat_count <= KEPT_REPEATS and _is_nested(part) else 1
+            size += times * _expanded_size(part.body_copy())
+        else:
+            size += 1
+    return size
+
+
+def _expanded(model: _Model) -> _Model:
+    """Write out the blocks that `_unnested` expands."""
     flat = type(model)()
     for instruction in model:
         if not isinstance(instruction, (stim.DemRepeatBlock, stim.CircuitRepeatBlock)):
             flat.append(instruction)
             continue
-        count, body = instruction.repeat_count, _unnested(instruction.body_copy())
+        count, body = instruction.repeat_count, _expanded(instruction.body_copy())
         if count == 1 or (_is_nested(instruction) and count <= KEPT_REPEATS):
             for _ in range(count):
                 for inner in body:

@@ -4,6 +4,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
+from decoders.streaming.layer_search import describe_long_search
 from decoders.streaming.layers import LayeredModel
 
 # Distance assumed if no error flips an observable undetected.
@@ -41,11 +42,12 @@ def largest_distance(model: LayeredModel) -> int:
 
     The distance of a circuit may change in time: parts are two layers, or twice as many as one error extends
     over, without errors that leave them. 0 if no error flips an observable undetected.
+
+    Raises:
+        ValueError: the searches would take many minutes.
     """
     everything = np.arange(len(model.edges))
-    largest = max(
-        (_distance(model, everything, observable) for observable in range(model.num_observables)), default=0
-    )
+    largest = max(_distances(model, everything), default=0)
     length = 2 * max(1, model.longest_reach)
     seen: set[bytes] = set()
     for first in range(0, len(model.edges), length):
@@ -53,17 +55,29 @@ def largest_distance(model: LayeredModel) -> int:
         key = model.kinds[part].tobytes()
         if key not in seen and part.size < everything.size:
             seen.add(key)
-            for observable in range(model.num_observables):
-                largest = max(largest, _distance(model, part, observable))
+            largest = max(largest, *_distances(model, part), 0)
     return largest
 
 
-def _distance(model: LayeredModel, layers: NDArray[np.int64], observable: int) -> int:
-    """Return the fewest errors inside consecutive layers that flip an observable undetected, or 0."""
+def _distances(model: LayeredModel, layers: NDArray[np.int64]) -> list[int]:
+    """Return the fewest errors inside consecutive layers that flip an observable undetected, 0 if none do.
+
+    Only observables are searched for that an error flips.
+    """
     u, v, flips = _ends(model, layers)
+    any_flip = np.bitwise_or.reduce(flips, axis=0)
+    observables = [
+        64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
+    ]
+    long = describe_long_search(u, v, num_observables=len(observables))
+    if long:
+        raise ValueError(f"{long}; set commit and buffer, or decode whole shots with 'mwpm' instead")
+    return [_distance(u, v, flips, observable) for observable in observables]
+
+
+def _distance(u: NDArray[np.int64], v: NDArray[np.int64], flips: NDArray[np.uint64], observable: int) -> int:
+    """Return the fewest errors that flip an observable undetected, or 0; arguments as from `_ends`."""
     flipping = flips[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1)
-    if not flipping.any():
-        return 0
     lines = [
         f"error(0.1) D{a}" + (f" D{b}" if b >= 0 else "") + (" L0" if flip else "")
         for a, b, flip in zip(u.tolist(), v.tolist(), flipping.tolist(), strict=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.gaps.gap import GapGraph, Sides
-from decoders.gaps.logical_classes import LogicalDetector
+from decoders.gaps.logical_classes import make_logicals
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools, SearchGraph, Workspace
 from decoders.model.matching_graph import MatchingGraph
@@ -192,8 +192,7 @@ def _too_short_for(model: LayeredModel, windows: list[ClosedWindow]) -> set[int]
     """
     graph = whole_graph(model)
     found = set()
-    for observable in range(model.num_observables):
-        logical = LogicalDetector.of(graph, observable=observable)
+    for observable, logical in enumerate(make_logicals(graph)):
         if model.flipped_unseen[observable]:
             raise ValueError(f"no gap for observable L{observable}: an error that no detector sees flips it")
         if logical.two_classes:

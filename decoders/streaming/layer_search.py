@@ -18,6 +18,28 @@ _MOST_REPEATS_WRITTEN_OUT = 100
 # Most detectors of a model whose blocks do not repeat layer by layer.
 _MOST_DETECTORS_WRITTEN_OUT = 100_000
 
+# stim's search for the distance compares the errors of a detector pairwise, which takes most of its time from
+# _HUB errors on. Most comparisons, about a nanosecond each, and those that take as long as all else for an
+# error.
+_HUB, _MOST_STEPS, _STEPS_OF_AN_ERROR = 1000, 2e10, 1000
+
+
+def describe_long_search(u: NDArray[np.integer], v: NDArray[np.integer], *, num_observables: int) -> str:
+    """Describe why stim would take too long to find the distances of these observables; "" if it would not.
+
+    Args:
+        u, v: (edges,), detectors at the ends of each edge, v = -1 at the boundary.
+        num_observables: number of searches.
+    """
+    num_errors = np.bincount(np.concatenate([u, v[v >= 0]]), minlength=1).astype(np.float64)
+    pairs = float((num_errors[num_errors >= _HUB] ** 2).sum())
+    if num_observables * (_STEPS_OF_AN_ERROR * u.size + pairs) <= _MOST_STEPS:
+        return ""
+    return (
+        f"{num_observables} observables, {u.size} errors, and detectors of up to {num_errors.max():.0f} "
+        "errors: the distance would take too long to find"
+    )
+
 
 def sort_into_layers(
     dem: stim.DetectorErrorModel, *, correlated: bool, observe: bool, layers: ArrayLike | None
@@ -77,7 +99,7 @@ def _graph_of(
     """Build the matching graph of a streaming model, and its correlated graph if `correlated`.
 
     Raises:
-        ValueError: errors more likely than not.
+        ValueError: errors more likely than not, or detectors of very many errors.
     """
     found = CorrelatedGraph.from_dem(dem, observe=observe) if correlated else None
     graph = MatchingGraph.from_dem(dem) if found is None else found.graph
@@ -88,6 +110,9 @@ def _graph_of(
             "the model has errors of probability above one half, which streaming does not support: decode "
             "whole shots with 'mwpm'"
         )
+    long = describe_long_search(graph.edge_u, graph.edge_v, num_observables=1)
+    if long:
+        raise ValueError(f"{long}; decode whole shots with 'mwpm' instead")
     return graph, found
 
 

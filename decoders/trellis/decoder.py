@@ -21,7 +21,7 @@ from decoders.model.mechanisms import ErrorModel, has_joint_errors
 from decoders.trellis.error_basis import ErrorBasis
 from decoders.trellis.kernels import beam as kernels
 from decoders.trellis.likelihood_table import LikelihoodTable
-from decoders.trellis.plan import Beam, TrellisPlan, orders_of, words_of_class
+from decoders.trellis.plan import Beam, TrellisPlan, check_open, orders_of, words_of_class
 
 # Shots per task of a thread.
 _PORTION = 64
@@ -95,6 +95,9 @@ class Trellis(Decoder):
         self._undetectable = np.ascontiguousarray(model.mechanisms.observables[undetectable])
         self._undetectable_odds = model.mechanisms.odds[undetectable]
         self._orders = orders_of(model, count=sweeps)
+        if gap > 0 and self._table is None:
+            for order in self._orders:
+                check_open(order, model.mechanisms)
         self._plans: list[TrellisPlan] = []
         self._idle: dict[bool, list[Beam]] = {False: [], True: []}
 

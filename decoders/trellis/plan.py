@@ -1,6 +1,7 @@
 """Order in which detectors and mechanisms are processed, and the memory of a beam."""
 
 import heapq
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ _CREATION_THRESHOLD = 0.3
 _NONE = 1e-26
 # Lower limit of odds in the heuristic, so that products stay in the range of a float64.
 _LEAST_ODDS = 1e-100
+# Detectors of this many mechanisms are closed last.
+_HUB = 1000
+# Largest product of mechanisms and words of a state: 0.3 GB for each order, and minutes for some shots.
+_MOST_WORDS = 1 << 25
 # Larger spreads are treated as infinite, for the same reason.
 _LARGEST_SPREAD = 600.0
 
@@ -51,23 +56,23 @@ class TrellisPlan(Pools):
         words = open_words + flip_words
         heuristics = _Heuristics(members)
 
-        steps_record = np.zeros(num_detectors, dtype=layout.STEP)
         openings: list[tuple[int, int, int]] = []
         changes: list[tuple[int, int, float]] = []
         links: list[tuple[int, int, float, float]] = []
         rows: list[tuple[float, float, float, int, int]] = []
-        count = sum(map(len, members))
-        masks = np.zeros((count, words), dtype=np.uint64)
-        step_masks = np.zeros((num_detectors, open_words), dtype=np.uint64)
+        numbers: list[int] = []  # of the mechanisms, in their order here
+        columns: dict[str, list[Any]] = {name: [] for name in layout.STEP.names or ()}
+        mask_bits: list[tuple[int, int, int]] = []  # index, word, bit
+        step_bits: list[tuple[int, int, int]] = []
         for step, group in enumerate(members):
-            record = steps_record[step]
-            record["first_new"], record["first_mechanism"] = len(openings), len(rows)
-            record["first_change"] = len(changes)
+            columns["first_new"].append(len(openings))
+            columns["first_mechanism"].append(len(rows))
+            columns["first_change"].append(len(changes))
             openings += [(int(order[new]), *allocation.place(new)) for new in allocation.new[step]]
             touched = {step, *(other for _, steps, _ in group for other in steps)}
             for other in touched:
                 word, bit = allocation.place(other)
-                step_masks[step, word] |= np.uint64(bit)
+                step_bits.append((step, word, bit))
                 after = heuristics.after(other, step)
                 if other != step and after != heuristics.before(other, step):
                     changes.append((word, bit, after / heuristics.before(other, step)))
@@ -76,19 +81,31 @@ class TrellisPlan(Pools):
             for index, (negative, steps, number) in enumerate(group):
                 late = heuristics.late(step, index)
                 first = len(links)
+                likelihood = -negative * late
                 for other in steps[1:]:
                     heuristic = heuristics.before(other, step)
+                    likelihood *= heuristic
                     links.append((*allocation.place(other), heuristic, 1 / heuristic))
-                for other in steps:
-                    word, bit = allocation.place(other)
-                    masks[len(rows), word] |= np.uint64(bit)
-                masks[len(rows), open_words:] = mechanisms.observables[number]
-                quiet = max(quiet, float(np.prod([-negative, late, *(link[2] for link in links[first:])])))
+                mask_bits += [(len(rows), *allocation.place(other)) for other in steps]
+                numbers.append(number)
+                quiet = max(quiet, likelihood)
                 rows.append((-negative, own, late, first, len(links)))
-            record["word"], bit_value = allocation.place(step)
-            record["bit"], record["idle_rank"] = bit_value, quiet
-            record["last_new"], record["last_mechanism"] = len(openings), len(rows)
-            record["last_change"] = len(changes)
+            word, bit = allocation.place(step)
+            columns["word"].append(word)
+            columns["bit"].append(bit)
+            columns["idle_rank"].append(quiet)
+            columns["last_new"].append(len(openings))
+            columns["last_mechanism"].append(len(rows))
+            columns["last_change"].append(len(changes))
+        count = len(rows)
+        steps_record = np.zeros(num_detectors, dtype=layout.STEP)
+        for name, column in columns.items():
+            steps_record[name] = column
+        masks = np.zeros((count, words), dtype=np.uint64)
+        masks[:, open_words:] = mechanisms.observables[numbers]
+        _set_bits(masks, mask_bits)
+        step_masks = np.zeros((num_detectors, open_words), dtype=np.uint64)
+        _set_bits(step_masks, step_bits)
         #: Largest number of detectors that are open at the same time.
         self.num_open = allocation.count
         self.own(
@@ -108,6 +125,33 @@ class TrellisPlan(Pools):
             num_changes=len(changes),
             open_words=open_words,
             words=words,
+        )
+
+
+def _set_bits(masks: NDArray[np.uint64], bits: list[tuple[int, int, int]]) -> None:
+    """Set bits of masks, each given by row, word and value."""
+    row, word, bit = np.array(bits, dtype=np.uint64).reshape(-1, 3).T
+    np.bitwise_or.at(masks, (row.astype(np.int64), word.astype(np.int64)), bit)
+
+
+def check_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> None:
+    """Refuse an order in which so many detectors are open at the same time that sweeps are not feasible.
+
+    Args:
+        order: int64 (num_detectors,): detectors in the order in which they are closed.
+        mechanisms: the errors.
+
+    Raises:
+        ValueError: there are too many, for this number of mechanisms.
+    """
+    num_open = most_open(order, mechanisms)
+    size = max(order.size, len(mechanisms.detectors))
+    most = 64 * (_MOST_WORDS // max(size, 1))
+    if num_open > most:
+        raise ValueError(
+            f"decoder 'trellis' keeps {num_open} detectors open at the same time, at most {most} are "
+            f"supported for {size} detectors or errors: use gap=0, which leaves all shots to matching, or "
+            "another decoder"
         )
 
 
@@ -231,7 +275,8 @@ def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
     """Choose orders of the detectors: along each coordinate and back, fewest open detectors first.
 
     Ties are broken in favour of time. Without time coordinates: breadth first from one end of the graph of
-    detectors that share mechanisms, and its reverse.
+    detectors that share mechanisms, and its reverse. Detectors of very many mechanisms are last in every
+    order: all detectors that share a mechanism with a detector are open when it is closed.
 
     Args:
         model: the errors.
@@ -248,24 +293,40 @@ def orders_of(model: ErrorModel, *, count: int) -> list[NDArray[np.int64]]:
         for axis in range(1, len(axes)):
             others = [axes[other] for other in range(len(axes)) if other != axis]
             ways.append(np.lexsort([*others[::-1], axes[axis]]))
-        ways.sort(key=lambda way: _most_open(way, model.mechanisms))
+        ways.sort(key=lambda way: most_open(way, model.mechanisms))
     else:
         ways = [_breadth_first_order(model.num_detectors, model.mechanisms)]
+    detectors, _ = _flattened(model.mechanisms)
+    hubs = np.bincount(detectors, minlength=model.num_detectors) >= _HUB
     both: list[Any] = [way for forward in ways for way in (forward, forward[::-1])]
-    return [np.ascontiguousarray(way, dtype=np.int64) for way in both[:count]]
+    both = [np.concatenate([way[~hubs[way]], way[hubs[way]]]) for way in both[:count]]
+    return [np.ascontiguousarray(way, dtype=np.int64) for way in both]
 
 
-def _most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
-    """Count the detectors that are open at the same time at most, as in `TrellisPlan.num_open`."""
+def most_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> int:
+    """Count the detectors that are open at the same time at most, as in `TrellisPlan.num_open`.
+
+    Args:
+        order: int64 (num_detectors,): detectors in the order in which they are closed.
+        mechanisms: the errors.
+    """
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)
+    detectors, starts = _flattened(mechanisms)
+    steps = place[detectors]
     opened = np.arange(order.size)  # by place: the step that opens the detector
-    for detectors in mechanisms.detectors:
-        if detectors:
-            steps = place[list(detectors)]
-            opened[steps] = np.minimum(opened[steps], steps.min())
-    starts = np.bincount(opened, minlength=order.size)
-    return int((np.cumsum(starts) - np.arange(order.size)).max(initial=0))
+    if steps.size:
+        first = np.minimum.reduceat(steps, starts)
+        np.minimum.at(opened, steps, np.repeat(first, np.diff(starts, append=steps.size)))
+    opening = np.bincount(opened, minlength=order.size)
+    return int((np.cumsum(opening) - np.arange(order.size)).max(initial=0))
+
+
+def _flattened(mechanisms: Mechanisms) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the detectors of all mechanisms in one array, and the first index of each mechanism with any."""
+    sizes = np.array([len(detectors) for detectors in mechanisms.detectors if detectors], dtype=np.int64)
+    flat = np.fromiter(chain.from_iterable(mechanisms.detectors), dtype=np.int64, count=int(sizes.sum()))
+    return flat, np.cumsum(sizes) - sizes
 
 
 def _breadth_first_order(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:

@@ -7,8 +7,9 @@ import pytest
 import stim
 
 import decoders
+from decoders.trellis import plan as plan_module
 from decoders.trellis.decoder import Trellis
-from decoders.trellis.plan import TrellisPlan, orders_of
+from decoders.trellis.plan import TrellisPlan, most_open, orders_of
 from tests.decoders.trellis.test_trellis import (
     bits_of,
     gaps_by_definition,
@@ -282,3 +283,35 @@ def test_a_table_without_observables() -> None:
     assert decoder.decode_batch(np.array([[1, 1, 0], [0, 0, 0]], dtype=np.bool_)).shape == (2, 0)
     with pytest.raises(ValueError, match="shot 1"):
         decoder.decode_batch(np.array([[0, 0, 0], [1, 0, 0]], dtype=np.bool_))
+def test_a_detector_of_very_many_mechanisms_is_closed_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise its neighbours are all open when it is closed: 2.1 GB for 80,000 of them."""
+    lines = [f"error(0.1) D0 D{number}" for number in range(1, 30)] + ["error(0.2) D0 L0", "error(0.01) D9"]
+    dem = stim.DetectorErrorModel("\n".join(lines))
+    shots = np.zeros((3, 30), dtype=np.bool_)
+    shots[0, 5] = shots[1, [5, 6]] = shots[2, 9] = True
+    before = Trellis.from_dem(dem, gap=np.inf, beam=10_000, spread=40.0).decode_batch(shots, return_gap=True)
+    monkeypatch.setattr(plan_module, "_HUB", 30)
+    decoder = Trellis.from_dem(dem, gap=np.inf)
+    model = decoder._model
+    orders = orders_of(model, count=2)
+    assert [order[-1] for order in orders] == [0, 0]
+    for order in [*orders, np.arange(30), np.random.default_rng(2).permutation(30)]:
+        num_open = TrellisPlan(mechanisms=model.mechanisms, order=order).num_open
+        assert num_open == most_open(order, model.mechanisms)
+        assert (num_open == 2) == (order[-1] == 0)
+    after = decoder.decode_batch(shots, return_gap=True)
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_allclose(after[1], before[1], rtol=1e-9)
+
+
+def test_too_many_open_detectors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "_MOST_WORDS", 99)
+    lines = [f"error(0.1) D{number} D{number + 70}" for number in range(70)] + ["error(0.2) D0 L0"]
+    dem = stim.DetectorErrorModel("\n".join(lines))
+    monkeypatch.setattr(plan_module, "_breadth_first_order", lambda size, _: np.arange(size))
+    with pytest.raises(ValueError, match="keeps 71 detectors open at the same time, at most 0 are supported"):
+        Trellis.from_dem(dem)
+    monkeypatch.setattr(plan_module, "_MOST_WORDS", 280)
+    assert Trellis.from_dem(dem).num_detectors == 140
+    monkeypatch.setattr(plan_module, "_MOST_WORDS", 1)
+    assert Trellis.from_dem(dem, gap=0).num_detectors == 140

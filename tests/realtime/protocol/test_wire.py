@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realtime.kernels.frames import find_fault
 from realtime.protocol import wire
 from tests.support.strategies import data_frames
 
@@ -80,6 +81,7 @@ PLAIN = {
         ({"sequence": -1}, wire.Fault.FIELD),
         ({"flags": sum(wire.Flags) + 1}, wire.Fault.FIELD),
         ({"flags": wire.Flags.ABORT}, wire.Fault.FIELD),
+        ({"flags": wire.Flags.ABORT | wire.Flags.LAST, "cycles": 0}, wire.Fault.FIELD),
         ({"final_bits": 8}, wire.Fault.FIELD),
         ({"kind": 0}, wire.Fault.FIELD),
         ({"cycles": 65}, wire.Fault.FIELD),
@@ -93,6 +95,41 @@ PLAIN = {
 def test_each_fault_has_its_name(changes: dict[str, int], fault: wire.Fault) -> None:
     with pytest.raises(wire.WireError, match="not a frame") as caught:
         wire.parse_frame(_changed(PLAIN, **changes))
+    assert caught.value.fault == fault
+    assert _compiled_fault(_changed(PLAIN, **changes)) == fault
+
+
+def _compiled_fault(message: bytes) -> int:
+    frame = np.frombuffer(bytearray(message), dtype=np.uint8)
+    header = frame[: wire.HEADER.itemsize].view(wire.HEADER)[0]
+    return int(find_fault(frame, header, np.int64(len(message))))
+
+
+def test_a_frame_may_have_the_most_cycles() -> None:
+    message = wire.encode_frame(**{**PLAIN, "rows": np.ones((wire.MAX_CYCLES, 2), dtype=np.uint8)})
+    assert wire.parse_frame(message).rows.shape == (wire.MAX_CYCLES, 2)
+    assert _compiled_fault(message) == wire.Fault.NONE
+
+
+@pytest.mark.parametrize(
+    ("changes", "length", "fault"),
+    [
+        ({"status": max(wire.Status) + 1}, 1, wire.Fault.FIELD),
+        ({"reserved": 1}, 1, wire.Fault.FIELD),
+        ({}, 2, wire.Fault.LENGTH),
+        ({"type": wire.Type.DATA}, 1, wire.Fault.TYPE),
+    ],
+)
+def test_each_fault_of_a_result_has_its_name(changes: dict[str, int], length: int, fault: wire.Fault) -> None:
+    header = np.zeros((), dtype=wire.RESULT)
+    good = {"magic": wire.MAGIC, "version": wire.VERSION, "header_length": wire.RESULT.itemsize}
+    for name, value in {**good, "type": wire.Type.RESULT, "num_observables": 1}.items():
+        header[name] = value
+    assert wire.parse_result(wire.sealed(header.tobytes() + b"\1", wire.RESULT)).status == wire.Status.OK
+    for name, value in changes.items():
+        header[name] = value
+    with pytest.raises(wire.WireError) as caught:
+        wire.parse_result(wire.sealed(header.tobytes() + bytes(length), wire.RESULT))
     assert caught.value.fault == fault
 
 
