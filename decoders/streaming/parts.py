@@ -1,11 +1,23 @@
 """Records of a streaming decoder, for loops that call its kernels directly."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from decoders.matching.workspace import Workspace
 from decoders.streaming.measurements import MeasurementModel
+
+
+class GapParts(NamedTuple):
+    """Records of the gaps of a streaming decoder."""
+
+    #: STREAM_GAPS (1,)
+    stream: NDArray[Any]
+    #: CLOSED_WINDOW (n,): of the endings, in the order of `StreamParts.endings`.
+    endings: NDArray[Any]
+    #: Enlarges the workspace of the gaps.
+    grow: Callable[[], None]
 
 
 class StreamParts(NamedTuple):
@@ -35,3 +47,5 @@ class StreamParts(NamedTuple):
     num_readouts: int
     #: SHA-256 of model and windows.
     digest: bytes
+    #: None: the decoder finds no gaps.
+    gaps: GapParts | None = None
