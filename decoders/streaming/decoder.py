@@ -224,7 +224,7 @@ class StreamingDecoder:
         Raises:
             ValueError: a decoder made without gaps=True.
         """
-        return self._gap_calls.gaps
+        return self.gap_calls.gaps
 
     @property
     def window_gaps(self) -> NDArray[np.float64]:
@@ -237,10 +237,11 @@ class StreamingDecoder:
         Raises:
             ValueError: a decoder made without gaps=True.
         """
-        return self._gap_calls.latest
+        return self.gap_calls.latest
 
     @property
-    def _gap_calls(self) -> GapCalls:
+    def gap_calls(self) -> GapCalls:
+        """Kernels of the gaps; raises as `gaps`."""
         if self._soft is None:
             raise ValueError(_NO_GAPS)
         return self._soft
@@ -418,6 +419,7 @@ class StreamingDecoder:
             measurements=self._reader.measurements,
             num_readouts=1,
             digest=windows_digest(model, plan),
+            gaps=self._soft.parts(self._endings, longest) if self._soft else None,
         )
 
     def search_graphs(self) -> list[SearchGraph]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from decoders.streaming.calls import StreamCalls
 from decoders.streaming.kernels import window_gaps
 from decoders.streaming.kernels.layout import CLOSED_WINDOW, OBSERVABLE_SIDES, STREAM_GAPS
 from decoders.streaming.layers import LayeredModel
+from decoders.streaming.parts import GapParts
 from decoders.streaming.schedule import Endings, Schedule, WindowGraphs
 from decoders.streaming.windows import WindowPlan, whole_graph
 
@@ -79,7 +81,7 @@ class GapCalls(StreamCalls):
         super().__init__(record, schedule, work)
         if model.implied is not None:
             raise ValueError("no gaps of windows with decoder='mwpm-correlated': use decoder='mwpm'")
-        self._cuts, self._scale = cuts, model.weight_scale
+        self._cuts, self.weight_scale = cuts, model.weight_scale
         self._closed: dict[int, ClosedWindow] = {}
         windows = [self._close(graph) for graph in schedule.graphs]
         everything = [*windows, *(self._close(graph) for graph in endings.largest())]
@@ -119,12 +121,31 @@ class GapCalls(StreamCalls):
     def latest(self) -> NDArray[np.float64]:
         """Gap of each observable in the last window, float64 (observables,)."""
         steps = self._pools.arrays["latest"]
-        return np.where(steps < layout.FAR, steps / self._scale, np.inf)
+        return np.where(steps < layout.FAR, steps / self.weight_scale, np.inf)
 
     @property
     def num_bytes(self) -> int:
         """Memory that shots write to, in bytes."""
         return self._pools.num_bytes + self._gap_work.num_bytes
+
+    def parts(self, endings: Endings, longest: int) -> GapParts:
+        """Return the records of the gaps, with those of all endings that were cut so far.
+
+        Args:
+            endings: of shots.
+            longest: layers of the longest ending.
+        """
+        closed = np.zeros(2 * longest + 2, dtype=CLOSED_WINDOW)
+        for at, graph in endings.by_place(longest).items():
+            closed[at] = self._close_ending(graph).record[0]
+        return GapParts(stream=self._pools.record, endings=closed, grow=self._gap_work.grow)
+
+    def share_workspace(self, others: Sequence[GapCalls]) -> None:
+        """Enlarge the workspace so that the windows of other decoders fit, too."""
+        closed = [window.search_graph for one in (self, *others) for window in one._closed.values()]
+        self._gap_work = Workspace(*closed)
+        self._gap_work.record["keep_duals"] = 1
+        self._pools.own(works=self._gap_work.record)
 
     def reset(self) -> None:
         """Start the next shot."""

@@ -1,5 +1,6 @@
 """Records of a streaming decoder, for loops that call its kernels directly."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,17 @@ class BlockParts(NamedTuple):
     workspaces: list[BlockWorkspace]
 
 
+class GapParts(NamedTuple):
+    """Records of the gaps of a streaming decoder."""
+
+    #: STREAM_GAPS (1,)
+    stream: NDArray[Any]
+    #: CLOSED_WINDOW (n,): of the endings, in the order of `StreamParts.endings`.
+    endings: NDArray[Any]
+    #: Enlarges the workspace of the gaps.
+    grow: Callable[[], None]
+
+
 class StreamParts(NamedTuple):
     """Records of a streaming decoder, see decoders.kernels.layout."""
 
@@ -93,3 +105,5 @@ class StreamParts(NamedTuple):
     digest: bytes
     #: For parallel windows; windows and endings are empty then.
     blocks: BlockParts | None = None
+    #: None: the decoder finds no gaps.
+    gaps: GapParts | None = None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.streaming.decoder import StreamingDecoder
 from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
-from decoders.streaming.parts import StreamParts
+from decoders.streaming.parts import GapParts, StreamParts
 from decoders.streaming.windows import WindowPlan
 
 
@@ -26,21 +26,23 @@ class ReadoutChoiceDecoder:
     Args:
         models: layers of cycles that no readout follows, then of each readout after such cycles.
         plan: windows, the same for all.
+        gaps: whether to find the gap of each outcome, see `StreamingDecoder.gaps`.
 
     Raises:
-        ValueError: models with other columns or observables than the first, or without a repeating part.
+        ValueError: models with other columns or observables than the first, without a repeating part, or
+            without gaps.
     """
 
-    def __init__(self, *, models: Sequence[LayeredModel], plan: WindowPlan) -> None:
+    def __init__(self, *, models: Sequence[LayeredModel], plan: WindowPlan, gaps: bool = False) -> None:
         _check_models(models)
-        self.models, self.plan = tuple(models), plan
-        everything = [StreamingDecoder(model=model, plan=self.plan) for model in models]
+        self.models, self.plan, self.has_gaps = tuple(models), plan, gaps
+        everything = [StreamingDecoder(model=model, plan=self.plan, gaps=gaps) for model in models]
         parts = [one.parts() for one in everything]
         first, *endings = parts
         if len({(part.most_layers, part.fewest_layers, part.period) for part in endings}) > 1:
             raise ValueError("readouts of different lengths: all must take as many cycles")
         self._owners = everything  # of the memory of the records
-        self._of_readout = [StreamingDecoder(model=model, plan=self.plan) for model in models[1:]]
+        self._of_readout = [StreamingDecoder(model=model, plan=self.plan, gaps=gaps) for model in models[1:]]
         work = SecondWorkspace(*(graph for one in everything for graph in one.search_graphs()))
         digest = hashlib.sha256(b"".join(part.digest for part in parts)).digest()
         self._parts = first._replace(
@@ -51,6 +53,7 @@ class ReadoutChoiceDecoder:
             num_readouts=len(endings),
             measurements=None,
             digest=digest,
+            gaps=_joined_gaps(everything) if gaps else None,
         )
 
     @classmethod
@@ -62,19 +65,21 @@ class ReadoutChoiceDecoder:
         commit: int | None = None,
         buffer: int | None = None,
         decoder: str = "mwpm",
+        gaps: bool = False,
     ) -> ReadoutChoiceDecoder:
         """Construct the decoder of some circuits.
 
         Args:
             idle: cycles that no readout follows, with all observables.
             readouts: the same cycles with each readout, and as many observables.
-            commit, buffer, decoder: see `StreamingDecoder.from_circuit`.
+            commit, buffer, decoder, gaps: see `StreamingDecoder.from_circuit`.
 
         Raises:
             ValueError: as `StreamingDecoder.from_circuit`, or circuits that do not belong together.
         """
         models = [model_for(decoder, graphlike_dem(circuit, "refuse")) for circuit in (idle, *readouts)]
-        return cls(models=models, plan=WindowPlan.for_model(models[0], commit=commit, buffer=buffer))
+        plan = WindowPlan.for_model(models[0], commit=commit, buffer=buffer)
+        return cls(models=models, plan=plan, gaps=gaps)
 
     @property
     def num_observables(self) -> int:
@@ -118,6 +123,21 @@ class ReadoutChoiceDecoder:
         whole.reset()
         whole.push(layers[:-1])
         return whole.finish(layers[-1])
+
+    def gap(self, *, readout: int) -> float:
+        """Return the gap of the measured observable in the shot that `decode` decoded last."""
+        return float(self._of_readout[readout].gaps[readout])
+
+
+def _joined_gaps(everything: Sequence[StreamingDecoder]) -> GapParts:
+    """Return the gaps of the first decoder's windows and of the endings of the others."""
+    calls = [one.gap_calls for one in everything]
+    if len({one.weight_scale for one in calls}) > 1:
+        raise ValueError("no gaps: the readouts' models have weights of different scales")
+    calls[0].share_workspace(calls[1:])
+    first, *others = (one.parts().gaps for one in everything)
+    assert first is not None
+    return first._replace(endings=np.concatenate([one.endings for one in others if one is not None]))
 
 
 def _check_models(models: Sequence[LayeredModel]) -> None:

@@ -73,9 +73,9 @@ class Schedule(NamedTuple):
         """
         if not plan.fixed:
             if not model.bulk:
-                return cls(_as_runs([(0, 0, 1)]), [])
+                return cls(as_runs([(0, 0, 1)]), [])
             both = [graphs.cut(first, plan.window, commit=(0, plan.commit)) for first in (0, plan.commit)]
-            return cls(_as_runs([(0, 0, 1), (1, 1, 1)]), both)
+            return cls(as_runs([(0, 0, 1), (1, 1, 1)]), both)
         runs: list[tuple[int, int, int]] = []
         found: list[SearchGraph] = []
         total, at = num_windows(plan, model.num_layers), 0
@@ -91,7 +91,7 @@ class Schedule(NamedTuple):
             for window in range(at, at + (1 if alone else period)):
                 found.append(graphs.cut(window * plan.commit, plan.window, commit=(0, plan.commit)))
             at += count
-        return cls(_as_runs(runs or [(0, 0, 1)]), found)
+        return cls(as_runs(runs or [(0, 0, 1)]), found)
 
     def records(self, *more: SearchGraph) -> NDArray[Any]:
         """Return the records of the graphs, then of some more, GRAPH (n,)."""
@@ -167,6 +167,13 @@ class Endings:
                     endings[int(start > 0), count] = self.graph(start, count).record[0]
         return endings, longest, shortest
 
+    def by_place(self, longest: int) -> dict[int, SearchGraph]:
+        """Return the graphs cut so far by their places in the flat records, see `StreamParts.endings`."""
+        return {
+            count + (0 if is_first else longest + 1): graph
+            for (is_first, count), graph in self._known.items()
+        }
+
     def _layers_before(self, num_layers: int) -> int:
         """Return the number of layers of a shot that are committed before its ending is decoded."""
         return num_windows(self._plan, num_layers) * self._plan.commit if self._has_windows else 0
@@ -186,7 +193,8 @@ def graph_records(graphs: list[SearchGraph]) -> NDArray[Any]:
     return records
 
 
-def _as_runs(runs: list[tuple[int, int, int]]) -> NDArray[Any]:
+def as_runs(runs: list[tuple[int, int, int]]) -> NDArray[Any]:
+    """Return runs of windows as WINDOW_RUN (n,), from (first window, first graph, period)."""
     records = np.zeros(len(runs), dtype=WINDOW_RUN)
     for name, values in zip(("first", "graph", "period"), zip(*runs, strict=True), strict=True):
         records[name] = values

@@ -115,8 +115,9 @@ class Measured:
 
     @property
     def failed(self) -> Estimate:
-        """Fraction of shots that failed."""
-        return logical_error_rate(errors=int(self.run.failures().sum()), shots=self.run.num_shots)
+        """Fraction of the kept shots that failed."""
+        failed = self.run.failures()
+        return logical_error_rate(errors=int(failed.sum()), shots=len(failed))
 
     @property
     def reaction(self) -> Times:
@@ -153,12 +154,13 @@ class Measured:
             "answer_us": vars(self.answer),
             "same": self.same,
             "checked": self.checked,
+            "discarded": int((~run.kept()).sum()),
         }
 
 
 def measure(name: str, run: ProgramRun, model: PatchModel) -> Measured:
     """Check a run against an offline decoder."""
-    same, checked = run.check(model.make_decoder())
+    same, checked = run.check(model.make_decoder(gaps=run.program.needs_gaps))
     return Measured(name=name, run=run, same=same, checked=checked)
 
 
@@ -168,7 +170,8 @@ def text(results: Sequence[Measured]) -> str:
         [
             one.name,
             f"{one.run.num_shots:,}",
-            estimate(one.failed) if one.run.num_shots else "-",
+            f"{int((~one.run.kept()).sum()):,}",
+            estimate(one.failed) if one.run.kept().any() else "-",
             number(_mean(one.run.durations())),
             number(_mean(one.run.idle_cycles())),
             number(one.shots_per_second / 1000),
@@ -176,7 +179,16 @@ def text(results: Sequence[Measured]) -> str:
         ]
         for one in results
     ]
-    header = ["run", "shots", "shots that fail", "cycles", "of them idle", "1000 shots/s", "as offline"]
+    header = [
+        "run",
+        "shots",
+        "discarded",
+        "kept shots that fail",
+        "cycles",
+        "of them idle",
+        "1000 shots/s",
+        "as offline",
+    ]
     times = []
     for one in results:
         for kind, found in (("reaction", one.reaction), ("answer", one.answer)):

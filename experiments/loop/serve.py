@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_code(parser, distance=None)
     words = "serve a patch whose basis is chosen when it is measured, for programs with feed-forward"
     add("--patch", action="store_true", help=words)
+    words = "find the gap of each outcome, for programs that ask for it; decoding takes several times as long"
+    add("--gaps", action="store_true", help=words)
     options.add_decoder(parser)
     add(
         "--bind",
@@ -99,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         config = DaemonConfig(
             model=model,
             readouts=readouts,
+            gaps=args.gaps,
             about=about,
             streams=args.streams,
             decoder=args.decoder,

@@ -4,7 +4,7 @@ import numpy as np
 
 from decoders.kernels.layout import GRAPH, WORK
 from decoders.kernels.records import Pool, record
-from decoders.streaming.kernels.layout import STREAM
+from decoders.streaming.kernels.layout import CLOSED_WINDOW, STREAM, STREAM_GAPS
 from realtime.kernels.histogram import NUM_BUCKETS, NUM_TOTALS
 from realtime.protocol import wire
 
@@ -50,6 +50,7 @@ SETTINGS = (
     "timeout_ns",  # an open shot without frames for this time fails
     "commits",  # whether to report commits
     "commit_interval_ns",  # least time between two reports
+    "sends_gaps",  # whether outcomes have gaps
 )
 #: State of a session, reset by Session.begin and written by the kernels.
 STATE = (
@@ -161,6 +162,8 @@ SESSION = record(
     endings=Pool(GRAPH, "2 * num_readouts * most_layers + 2 * num_readouts"),
     work=Pool(WORK, "1"),
     blocks=Pool(BLOCKS, "1"),
+    stream_gaps=Pool(STREAM_GAPS, "finds_gaps"),
+    closed_endings=Pool(CLOSED_WINDOW, "num_closed_endings"),  # for gaps, in the order of endings
     row=Pool(_u1, "num_columns"),  # detection events of a layer
     history=Pool(_u1, "history_size"),  # measurements of the last cycles, cycle n at n modulo this length
     parity_starts=Pool(_i8, "num_parity_layers + 1"),  # see decoders.streaming.measurements.Parities
@@ -185,6 +188,9 @@ SESSION = record(
         "repeats",  # whether shots may be longer than fewest_layers
         "layer_period",  # lengths of shots differ by multiples of this
         "num_readouts",  # that shots may end with, 1 or 2
+        "finds_gaps",  # whether the decoder finds gaps, 0 or 1
+        "gap_bytes",  # of the gaps in an outcome
+        "num_closed_endings",
     ),
     **_numbers(*SETTINGS, *STATE),
     # --- counted since the object Session was made, or since reset_latencies (max_backlog)

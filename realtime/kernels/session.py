@@ -10,11 +10,16 @@ from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
 from decoders.kernels.records import pool
 from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, reset_stream
+from decoders.streaming.kernels.window_gaps import (
+    decode_if_full_with_gaps,
+    decode_window_with_gaps,
+    reset_gaps,
+)
 from realtime.kernels.blocks import collect_decoded, finish_blocks, give_if_full, reset_blocks
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import HEADER_BYTES, RESULT_BYTES, find_fault, seal_result
 from realtime.kernels.jit import kernel
-from realtime.protocol.wire import Fault, Flags, Payload, Status, Type
+from realtime.protocol.wire import ENDLESS_GAP, GAP_BYTES, GAP_STEPS, Fault, Flags, Payload, Status, Type
 
 # Values of add_row's argument `packed`.
 _A_BYTE_PER_BIT, _BIT_PACKED = np.int64(0), np.int64(1)
@@ -39,16 +44,24 @@ def latch(session, status):
 
 
 @kernel
-def answer_message(session, at):
-    """Return the memory of answer number `at`, uint8."""
-    first = at * session.answer_stride * RESULT_BYTES
-    return pool(session, "answers")[first : first + session.answer_bytes]
-
-
-@kernel
 def answer_header(session, at):
     """Return the header of answer number `at`."""
     return pool(session, "answer_headers")[at * session.answer_stride]
+
+
+@kernel
+def answer_size(session, at):
+    """Return the bytes of answer number `at`, whose type is known: only outcomes have gaps."""
+    if session.sends_gaps and answer_header(session, at)["type"] == Type.OUTCOME:
+        return session.answer_bytes + session.gap_bytes
+    return session.answer_bytes
+
+
+@kernel
+def answer_message(session, at):
+    """Return the memory of answer number `at`, uint8."""
+    first = at * session.answer_stride * RESULT_BYTES
+    return pool(session, "answers")[first : first + answer_size(session, at)]
 
 
 @kernel
@@ -58,13 +71,26 @@ def seal_answer(session, at, done_ns):
 
 
 @kernel
+def write_gaps(session, message, at):
+    """Write the gap of each observable, see wire.GAP, into an answer from byte `at` on; 0 after a fault."""
+    found = pool(pool(session, "stream_gaps")[0], "gaps")
+    for observable in range(len(found)):
+        steps = np.int64(0)
+        if session.status == Status.OK:
+            steps = np.int64(min(found[observable] * GAP_STEPS + 0.5, np.float64(ENDLESS_GAP)))
+        for byte in range(GAP_BYTES):
+            message[at + GAP_BYTES * observable + byte] = (steps >> (8 * byte)) & 255
+
+
+@kernel
 def write_answer(session, kind):
     """Write the state of the open shot as the next answer of this wire.Type, without time and checksum."""
     decoder = pool(session, "decoder")[0]
     at = session.num_answers
     session.num_answers += 1
-    header, message = answer_header(session, at), answer_message(session, at)
+    header = answer_header(session, at)
     header["type"] = kind
+    message = answer_message(session, at)
     header["session"] = session.session
     header["status"] = session.status
     header["shot"] = session.shot
@@ -79,6 +105,8 @@ def write_answer(session, kind):
     flips = pool(decoder, "flips")
     for byte in range(decoder.flip_bytes):
         message[RESULT_BYTES + byte] = flips[byte] if session.status == Status.OK else 0
+    if kind == Type.OUTCOME and session.sends_gaps:
+        write_gaps(session, message, RESULT_BYTES + decoder.flip_bytes)
 
 
 @kernel
@@ -101,6 +129,8 @@ def open_shot(session, shot, sequence):
     reset_stream(pool(session, "decoder")[0])
     if pool(session, "blocks")[0].num_blocks > 0:
         reset_blocks(pool(session, "blocks")[0])
+    if session.sends_gaps:
+        reset_gaps(pool(session, "stream_gaps")[0])
     session.is_open = 1
     session.shot = shot
     session.status = Status.OK
@@ -174,7 +204,10 @@ def decode_full_window(session):
     decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
     if blocks.num_blocks > 0:
         return give_if_full(blocks, decoder)
-    return decode_if_full(decoder, pool(session, "windows"), pool(session, "work")[0])
+    windows, work = pool(session, "windows"), pool(session, "work")[0]
+    if session.sends_gaps:
+        return decode_if_full_with_gaps(decoder, windows, work, pool(session, "stream_gaps")[0])
+    return decode_if_full(decoder, windows, work)
 
 
 @kernel
@@ -189,9 +222,13 @@ def decode_ending(session, second_readout):
     if second_readout:
         ending += 2 * session.most_layers + 2
     session.ending = ending + 1
-    return decode_window(
-        decoder, pool(session, "endings")[ending], pool(session, "work")[0], decoder.num_rows
-    )
+    graph, work = pool(session, "endings")[ending], pool(session, "work")[0]
+    if session.sends_gaps:
+        closed = pool(session, "closed_endings")[ending]
+        return decode_window_with_gaps(
+            decoder, graph, work, pool(session, "stream_gaps")[0], closed, decoder.num_rows
+        )
+    return decode_window(decoder, graph, work, decoder.num_rows)
 
 
 @kernel

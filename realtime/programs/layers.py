@@ -14,7 +14,8 @@ from realtime.programs.kernels.records import LAYER
 
 # An error: its detectors as (layers later, column), and its observables.
 _Targets = tuple[tuple[tuple[int, int], ...], tuple[int, ...]]
-_Layer = dict[_Targets, float]
+#: Errors that begin in one layer -> their probabilities.
+LayerErrors = dict[_Targets, float]
 # Probabilities that differ by less are equal: stim adds up the parts of errors in different orders.
 _SAME = 1e-9
 
@@ -31,9 +32,9 @@ class PatchLayers:
         reach: most layers by which an error extends to later ones.
     """
 
-    first: tuple[_Layer, ...]
-    bulk: _Layer
-    endings: tuple[tuple[_Layer, _Layer], ...]
+    first: tuple[LayerErrors, ...]
+    bulk: LayerErrors
+    endings: tuple[tuple[LayerErrors, LayerErrors], ...]
     num_columns: int
     reach: int
 
@@ -52,18 +53,18 @@ class PatchLayers:
             ValueError: an error without detectors, or circuits whose cycles before the last differ.
         """
         whole, *ended = (
-            _layers_of(circuit, model) for circuit, model in zip((idle, *readouts), models, strict=True)
+            errors_of_layers(circuit, model) for circuit, model in zip((idle, *readouts), models, strict=True)
         )
         middle = len(whole) // 2
         bulk = whole[middle]
         start = next(
-            at for at in range(middle + 1) if all(_equal(bulk, one) for one in whole[at : middle + 1])
+            at for at in range(middle + 1) if all(equal_errors(bulk, one) for one in whole[at : middle + 1])
         )
         for layers in ended:
             measured = {number for layer in layers for _, numbers in layer for number in numbers}
             like = [_restricted(one, measured) for one in (*whole[:start], bulk)]
             before = zip(layers[:-2], [*like[:-1], *[like[-1]] * (len(layers) - 2 - start)], strict=True)
-            if not all(_equal(a, b) for a, b in before):
+            if not all(equal_errors(a, b) for a, b in before):
                 raise ValueError(
                     "the readouts' circuits differ from the idle one before their last cycle: use circuits "
                     "of the same cycles"
@@ -87,7 +88,7 @@ class PatchLayers:
         layers = (*self.first, self.bulk, *(layer for pair in self.endings for layer in pair))
         return [self._table(layer) for layer in layers]
 
-    def _table(self, layer: _Layer) -> Pools:
+    def _table(self, layer: LayerErrors) -> Pools:
         dem = stim.DetectorErrorModel()
         for (detectors, observables), p in layer.items():
             places = [later * 8 * self.row_bytes + column for later, column in detectors]
@@ -111,9 +112,9 @@ class PatchLayers:
         return pools
 
 
-def _restricted(layer: _Layer, observables: set[int]) -> _Layer:
+def _restricted(layer: LayerErrors, observables: set[int]) -> LayerErrors:
     """Leave out the observables that a readout does not measure."""
-    found: _Layer = {}
+    found: LayerErrors = {}
     for (detectors, numbers), p in layer.items():
         key = detectors, tuple(number for number in numbers if number in observables)
         q = found.get(key, 0.0)
@@ -121,17 +122,18 @@ def _restricted(layer: _Layer, observables: set[int]) -> _Layer:
     return found
 
 
-def _equal(a: _Layer, b: _Layer) -> bool:
+def equal_errors(a: LayerErrors, b: LayerErrors) -> bool:
+    """Return whether two layers have the same errors with the same probabilities."""
     return a.keys() == b.keys() and all(abs(a[key] - b[key]) <= _SAME for key in a)
 
 
-def _layers_of(circuit: stim.Circuit, model: LayeredModel) -> list[_Layer]:
+def errors_of_layers(circuit: stim.Circuit, model: LayeredModel) -> list[LayerErrors]:
     """Sort the errors of a circuit into the layers of their earliest detectors."""
     numbers = model.detector_numbers(model.num_layers)
     place = np.zeros((model.num_detectors, 2), dtype=np.int64)
     there = numbers >= 0
     place[numbers[there]] = np.argwhere(there)
-    found: list[_Layer] = [{} for _ in range(model.num_layers)]
+    found: list[LayerErrors] = [{} for _ in range(model.num_layers)]
     for error in circuit.detector_error_model(approximate_disjoint_errors=True).flattened():
         if error.type != "error":
             continue

@@ -4,7 +4,13 @@ import json
 from typing import Any
 
 
-def feed_forward_memory(*, cycles: int) -> str:
+def feed_forward_memory(
+    *,
+    cycles: int,
+    gap: float | None = None,
+    below: str | dict[str, int] = "discard",
+    result_gap: float | None = None,
+) -> str:
     """Write the program of a memory that waits for the correction that another patch's outcome decides.
 
     Both patches are kept for `cycles` cycles; one is measured. The other idles until the decoded outcome
@@ -13,18 +19,27 @@ def feed_forward_memory(*, cycles: int) -> str:
 
     Args:
         cycles: before the measurement, at least 1.
+        gap: log-odds; the program is unsure of outcomes with a smaller gap. None: it does not look at gaps.
+        below: what it does then: "discard" the shot, or {"repeat": times}: prepare and measure the ancilla
+            again while the memory idles.
+        result_gap: shots whose result has a smaller gap are discarded; None: all count.
     """
+    wait: dict[str, Any] = {"do": "wait", "outcome": "parity"}
+    if gap is not None:
+        wait |= {"gap": gap, "below": below}
+    last = [{"do": "wait", "outcome": "result", "gap": result_gap, "below": "discard"}] if result_gap else []
+    order = ("ancilla", "memory") if gap is None else ("memory", "ancilla")  # the ancilla may be repeated
     return _text(
         "feed-forward memory",
         ["ancilla", "memory"],
         [
-            {"do": "prepare", "patch": "ancilla"},
-            {"do": "prepare", "patch": "memory"},
+            *({"do": "prepare", "patch": one} for one in order),
             {"do": "idle", "cycles": cycles},
             {"do": "measure", "patch": "ancilla", "basis": "z", "outcome": "parity"},
-            {"do": "wait", "outcome": "parity"},
+            wait,
             {"do": "correct", "patch": "memory", "pauli": "x", "if": "parity"},
             {"do": "measure", "patch": "memory", "basis": "z", "outcome": "result"},
+            *last,
         ],
     )
 

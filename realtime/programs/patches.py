@@ -50,9 +50,9 @@ class PatchModel:
         layers = PatchLayers.from_circuits(idle, readouts, models=made.models)
         return cls(models=made.models, plan=made.plan, layers=layers)
 
-    def make_decoder(self) -> ReadoutChoiceDecoder:
-        """Make a decoder of one patch."""
-        return ReadoutChoiceDecoder(models=self.models, plan=self.plan)
+    def make_decoder(self, *, gaps: bool = False) -> ReadoutChoiceDecoder:
+        """Make a decoder of one patch, with the gaps of its outcomes or without."""
+        return ReadoutChoiceDecoder(models=self.models, plan=self.plan, gaps=gaps)
 
     @property
     def fewest_cycles(self) -> int:

@@ -70,7 +70,7 @@ class RunSettings:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ProgramRun:
-    """Outcomes and times of the shots of a program.
+    """Outcomes and times of the shots of a program. Shots that the program discarded have no results.
 
     Attributes:
         program: what was run.
@@ -116,26 +116,37 @@ class ProgramRun:
         found: NDArray[np.int64] = np.maximum(waits["received_ns"] - waits["needed_ns"], 0)
         return found
 
+    def kept(self) -> NDArray[np.bool_]:
+        """Return whether each shot was played to its end, bool (shots,)."""
+        found: NDArray[np.bool_] = self.shots["is_discarded"] == 0
+        return found
+
     def outcome_errors(self) -> NDArray[np.bool_]:
-        """Return whether the outcome of each life is wrong after decoding and corrections."""
+        """Return whether the outcome of each life is wrong after decoding and corrections.
+
+        Lives without a valid outcome (number -1) count too: look at the others.
+        """
         lives = self.lives
         flipped = (lives["flips"] ^ lives["predicted"]) >> lives["basis"] & 1
         wrong: NDArray[np.bool_] = (flipped ^ lives["frame"] ^ lives["ideal_frame"]) == 1
         return wrong
 
     def failures(self) -> NDArray[np.bool_]:
-        """Return whether each shot failed: a basis was chosen wrongly, or a result is wrong.
+        """Return whether each kept shot failed: a basis was chosen wrongly, or a result is wrong.
 
         Results are the outcomes on which nothing depends. Wrong corrections show in them; two that cancel do
         no harm.
+
+        Returns:
+            bool (kept shots,).
         """
         lives = self.lives
         results = [
             number for number, name in enumerate(self.program.outcomes) if name in self.program.results
         ]
-        bad = lives["basis"] != lives["ideal_basis"]
+        bad = (lives["basis"] != lives["ideal_basis"]) & (lives["outcome"] >= 0)
         bad |= self.outcome_errors() & np.isin(lives["outcome"], results)
-        return np.bincount(lives["shot"], weights=bad, minlength=self.num_shots) > 0
+        return (np.bincount(lives["shot"], weights=bad, minlength=self.num_shots) > 0)[self.kept()]
 
     def durations(self) -> NDArray[np.int64]:
         """Return the cycles of each shot."""
@@ -148,25 +159,30 @@ class ProgramRun:
         return counted.astype(np.int64)
 
     def check(self, decoder: ReadoutChoiceDecoder, *, most: int | None = None) -> tuple[int, int]:
-        """Decode offline what was sent, and compare with the answers.
+        """Decode offline what was sent, and compare with the answers, and with their gaps if there are any.
 
         Args:
-            decoder: of the patches.
+            decoder: of the patches, with gaps if the program looks at them.
             most: number of lives to check, the first ones; None for all.
 
         Returns:
-            Lives with equal predictions of the measured observable, and lives checked.
+            Lives with equal predictions (and gaps) of the measured observable, and lives checked. Lives that
+            ended without a measurement are left out.
         """
         width, columns = wire.row_bytes(decoder.parts().num_columns), decoder.parts().num_columns
         same = checked = 0
         for life in self.lives[:most]:
-            if life.log < 0:
+            if life.log < 0 or life.status == wire.Status.ABORTED:
                 continue
             size = int(life.cycles + 1) * width
             rows = self.logs[life.patch][life.log : life.log + size].reshape(-1, width)
             layers = np.unpackbits(rows, axis=1, count=columns, bitorder="little")
             offline = decoder.decode(layers, readout=int(life.basis))
-            same += bool(offline[life.basis]) == bool(life.predicted >> life.basis & 1)
+            fits = bool(offline[life.basis]) == bool(life.predicted >> life.basis & 1)
+            if decoder.has_gaps and life.decides:
+                steps = decoder.gap(readout=int(life.basis)) * wire.GAP_STEPS
+                fits &= int(min(steps + 0.5, wire.ENDLESS_GAP)) == int(life.gap)
+            same += fits
             checked += 1
         return same, checked
 
@@ -182,7 +198,8 @@ class ProgramSource:
         shots: how many to play.
 
     Raises:
-        ValueError: a program that measures a patch too early for its model.
+        ValueError: a program that measures a patch too early for its model, one with merges, or
+            one that looks at gaps that the server does not find.
     """
 
     def __init__(
@@ -193,11 +210,15 @@ class ProgramSource:
                 f"program {program.name!r} measures a patch in cycle {program.shortest_life} of its life: "
                 f"this model needs at least {model.fewest_cycles} cycles"
             )
+        if program.has_merges:
+            raise ValueError(f"program {program.name!r} merges patches: see realtime.programs.surgery")
+        if program.needs_gaps and not server.has_gaps:
+            raise ValueError(f"program {program.name!r} looks at gaps: this decoder finds none")
         if shots < 1:
             raise ValueError(f"shots={shots}: must be at least 1")
         self._program, self._settings, self._shots = program, settings, shots
         self._patches = [
-            self._patch(number, model, server, shots * program.num_lives)
+            self._patch(number, model, server, shots * program.most_lives)
             for number in range(len(program.patches))
         ]
         self._layers = model.layers.tables()
@@ -208,7 +229,7 @@ class ProgramSource:
             operations=program.table(),
             patches=np.concatenate([patch.record for patch in self._patches]).view(PATCH),
             layers=np.concatenate([table.record for table in self._layers]).view(LAYER),
-            lives=np.zeros(shots * program.num_lives, dtype=LIFE),
+            lives=np.zeros(shots * program.most_lives, dtype=LIFE),
             shots=np.zeros(shots, dtype=SHOT),
             outcomes=np.zeros(len(program.outcomes), dtype=np.int64),
             random=state,
@@ -223,7 +244,8 @@ class ProgramSource:
             service_ns=settings.service_ns,
             hop_ns=settings.hop_ns,
             num_first=len(model.layers.first),
-            most_lives=shots * program.num_lives,
+            most_lives=shots * program.most_lives,
+            has_gaps=int(server.has_gaps),
             most_shots=shots,
             num_outcomes=len(program.outcomes),
             cycle_ps=round(settings.cycle_ns * 1000),
@@ -327,7 +349,7 @@ def run_program(
         ValueError: as `ProgramSource`.
         RuntimeError: a simulated decoder's workspace was too small.
     """
-    decoders = [model.make_decoder() for _ in program.patches]
+    decoders = [model.make_decoder(gaps=program.needs_gaps) for _ in program.patches]
     server = CompiledServer(decoders, core=core, slow_ns=settings.service_ns)
     if settings.simulated:
         server.begin()

@@ -33,6 +33,8 @@ class PatchServer(Protocol):
 
     links: list[Link]
     session: int
+    #: Whether outcomes have gaps.
+    has_gaps: bool
     #: SERVED (patches,); empty if the server has no compiled decoder.
     served: NDArray[Any]
 
@@ -52,7 +54,7 @@ def make_rings(columns: int) -> tuple[Ring, Ring]:
     longest = wire.HEADER.itemsize + (wire.MAX_CYCLES + 1) * wire.row_bytes(columns)
     return (
         Ring(slots=RING_SLOTS, max_message=longest),
-        Ring(slots=RING_SLOTS, max_message=wire.RESULT.itemsize + 8),
+        Ring(slots=RING_SLOTS, max_message=wire.RESULT.itemsize + 8 + 2 * wire.GAP_BYTES),
     )
 
 
@@ -63,6 +65,8 @@ class CompiledServer:
         decoders: one for each patch.
         core: of the thread; None leaves it to the operating system.
         slow_ns: least time for a cycle, for studies of slow decoders.
+
+    Outcomes have gaps if the decoders find them.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class CompiledServer:
                 session.addresses[1],
                 self._own[at].record.ctypes.data,
             )
+        self.has_gaps = all(decoder.has_gaps for decoder in decoders)
         self._words = np.zeros(64, dtype=np.int64)
         self._core, self._slow_ns = core, np.int64(slow_ns)
         self._is_ready = threading.Event()
@@ -92,8 +97,7 @@ class CompiledServer:
         self._thread = threading.Thread(target=self._main, name="patches", daemon=True)
 
     def __enter__(self) -> Self:
-        for session in self._sessions:
-            session.begin(session=self.session, policy="block")
+        self._begin()
         self._words[loop.STOP] = 1
         serve_patches(self._words, self.served, self._slow_ns)  # compiled before the program begins
         self._words[loop.STOP] = 0
@@ -111,14 +115,20 @@ class CompiledServer:
 
     def begin(self) -> None:
         """Begin the sessions without a thread: for a source with a simulated clock, which decodes itself."""
+        self._begin()
         for session in self._sessions:
-            session.begin(session=self.session, policy="block")
             for _ in range(_GROWTHS):
                 session.grow()
 
     def histograms(self) -> list[dict[str, Histogram]]:
         """Return the latencies of each patch; see `Session.histograms`."""
         return [session.histograms() for session in self._sessions]
+
+    def _begin(self) -> None:
+        for session in self._sessions:
+            session.begin(session=self.session, policy="block")
+            if self.has_gaps:
+                session.send_gaps()
 
     def _main(self) -> None:
         try:

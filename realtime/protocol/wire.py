@@ -177,6 +177,9 @@ RESULT = np.dtype(
     ]
 )
 assert RESULT.itemsize == 112
+# Gaps follow the flips of an outcome if the source has asked for them: one unsigned number of GAP_BYTES for
+# each observable, log-odds in steps of 1 / GAP_STEPS; ENDLESS_GAP: infinite, or larger than what fits.
+GAP_BYTES, GAP_STEPS, ENDLESS_GAP = 4, 1000, (1 << 32) - 1
 _BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT, Type.OUTCOME: RESULT}
 
 
@@ -196,6 +199,8 @@ class Result(NamedTuple):
     header: np.void
     #: uint8 (ceil(num_observables / 8),), least significant bit first.
     flips: NDArray[np.uint8]
+    #: float64 (num_observables,): gap of each observable, log-odds; None: the outcome has no gaps.
+    gaps: NDArray[np.float64] | None = None
 
     @property
     def status(self) -> Status:
@@ -326,9 +331,17 @@ def parse_result(message: bytes | memoryview) -> Result:
     header = _checked_header(message, (Type.RESULT, Type.COMMIT, Type.OUTCOME))
     if int(header["status"]) not in list(Status) or int(header["reserved"]):
         raise WireError(Fault.FIELD)
-    if len(message) != RESULT.itemsize + row_bytes(int(header["num_observables"])):
+    num_observables = int(header["num_observables"])
+    end = RESULT.itemsize + row_bytes(num_observables)
+    has_gaps = int(header["type"]) == Type.OUTCOME and len(message) > end
+    if len(message) != end + (GAP_BYTES * num_observables if has_gaps else 0):
         raise WireError(Fault.LENGTH)
-    return Result(header, np.frombuffer(message, dtype=np.uint8, offset=RESULT.itemsize))
+    flips = np.frombuffer(message, dtype=np.uint8, offset=RESULT.itemsize)[: row_bytes(num_observables)]
+    gaps = None
+    if has_gaps:
+        steps = np.frombuffer(message, dtype="<u4", offset=end)
+        gaps = np.where(steps < ENDLESS_GAP, steps / GAP_STEPS, np.inf)
+    return Result(header, flips, gaps)
 
 
 def _checked_header(message: bytes | memoryview, types: tuple[Type, ...]) -> np.void:

@@ -24,26 +24,29 @@ _JOIN_S = 60.0
 
 
 def make_stream_decoder(
-    model: stim.Circuit | stim.DetectorErrorModel, *, threads: int = 1, **options: Any
+    model: stim.Circuit | stim.DetectorErrorModel, *, threads: int = 1, gaps: bool = False, **options: Any
 ) -> StreamingDecoder | ParallelStreamingDecoder:
     """Make the decoder of a stream.
 
     Args:
         model: circuit or error model.
         threads: more than 1: parallel windows.
+        gaps: whether to find gaps, by one thread only.
         options: see `StreamingDecoder.from_circuit`.
 
     Raises:
         ValueError: see `StreamingDecoder.from_circuit` and `ParallelStreamingDecoder.parts`.
     """
     if threads > 1:
+        if gaps:
+            raise ValueError(f"decoder_threads={threads}: parallel windows have no gaps, use one thread")
         options |= {"threads": threads, "block": _BLOCK}
         if isinstance(model, stim.Circuit):
             return ParallelStreamingDecoder.from_circuit(model, **options)
         return ParallelStreamingDecoder.from_dem(model, **options)
     if isinstance(model, stim.Circuit):
-        return StreamingDecoder.from_circuit(model, **options)
-    return StreamingDecoder.from_dem(model, **options)
+        return StreamingDecoder.from_circuit(model, gaps=gaps, **options)
+    return StreamingDecoder.from_dem(model, gaps=gaps, **options)
 
 
 class BlockThreads:

@@ -47,7 +47,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "detections": ("stream", "first"),
     "trace": ("stream", "rows"),
     "reset": ("stream", "session"),
-    "open": ("version", "stream", "session"),
+    "open": ("version", "stream", "session", "gaps"),
     "acted": ("stream", "session", "reactions_ns"),
     "ping": (),
     "bye": ("stream", "session"),
@@ -354,8 +354,14 @@ class Control:
             )
         worker = self._worker(message)
         self._check_owner(worker, message, user)
+        gaps = message.get("gaps", False)
+        if type(gaps) is not bool:
+            raise ValueError(f"gaps: {str(gaps)[:40]}: must be true or false")
+        if gaps:
+            worker.session.send_gaps()
         return {
             "type": "opened",
+            "gaps": gaps,
             "version": wire.PROGRAM_PROTOCOL,
             "stream": worker.session.stream,
             "num_readouts": worker.session.num_readouts,

@@ -76,6 +76,7 @@ class DaemonConfig:
         log: "text" or "json": a line on standard error for each event; "none".
         record: folder for recordings of all streams; None: nothing is recorded.
         record_bytes: size of all recordings together at which recording ends; 0: no limit.
+        gaps: whether the decoders find gaps, which programs may ask for.
         readouts: circuits of a patch's readouts in z and in x, for programs that choose the basis of a
             measurement while the patch runs; model is then the circuit of the patch without readout.
         about: what is known of the model, for `describe`, for example the code, distance, basis and noise.
@@ -107,6 +108,7 @@ class DaemonConfig:
     record: str | None = None
     record_bytes: int = 0
     readouts: tuple[str, ...] = ()
+    gaps: bool = False
     about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -174,6 +176,7 @@ def make_decoder(
         ValueError: the model cannot be decoded as a stream.
     """
     options: dict[str, Any] = {"commit": config.commit, "buffer": config.buffer, "decoder": config.decoder}
+    options["gaps"] = config.gaps
     try:
         model = parse_circuit(text) if is_circuit else parse_dem(text)
         if model.num_detectors == 0:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from decoders import ParallelStreamingDecoder, StreamingDecoder
 from decoders.matching.workspace import Pools
 from decoders.streaming.frames import Kind
+from decoders.streaming.kernels.layout import CLOSED_WINDOW, STREAM_GAPS
 from decoders.streaming.measurements import Parities
 from decoders.streaming.readouts import ReadoutChoiceDecoder
 from realtime.kernels import session as kernels
@@ -110,7 +111,11 @@ class Session:
         parities = measured.parities() if measured else _NO_PARITIES
         history_size = (measured.reach + 1) * measured.per_cycle if measured else 1
         answer_bytes = RESULT_BYTES + wire.row_bytes(self.num_observables)
-        stride = -(-answer_bytes // RESULT_BYTES)
+        gaps = self._parts.gaps
+        gap_bytes = wire.GAP_BYTES * self.num_observables if gaps else 0
+        #: Bytes of the longest answer.
+        self.longest_answer = answer_bytes + gap_bytes
+        stride = -(-self.longest_answer // RESULT_BYTES)
         self._frame = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
         self._answers = np.zeros((MAX_ANSWERS * stride, RESULT_BYTES), dtype=np.uint8)
         self._latencies = Pools(LATENCIES)
@@ -125,6 +130,8 @@ class Session:
             endings=parts.endings,
             work=self._work.record,
             blocks=self.block_threads.record,
+            stream_gaps=gaps.stream if gaps else np.zeros(0, dtype=STREAM_GAPS),
+            closed_endings=gaps.endings if gaps else np.zeros(0, dtype=CLOSED_WINDOW),
             row=np.zeros(self.num_columns, dtype=np.uint8),
             history=np.zeros(max(1, history_size), dtype=np.uint8),
             parity_starts=parities.start,
@@ -150,6 +157,9 @@ class Session:
             repeats=int(parts.repeats),
             layer_period=parts.period,
             num_readouts=parts.num_readouts,
+            finds_gaps=int(gaps is not None),
+            gap_bytes=gap_bytes,
+            num_closed_endings=len(gaps.endings) if gaps else 0,
         )
         self._latencies.own(
             counts=np.zeros((len(HISTOGRAMS), NUM_BUCKETS), dtype=np.int64),
@@ -163,6 +173,8 @@ class Session:
         self.reactions = Histogram()
         #: Readouts that shots may end with.
         self.num_readouts = self._parts.num_readouts
+        #: Whether outcomes may have gaps, see `send_gaps`.
+        self.finds_gaps = gaps is not None
         #: Addresses of these records.
         self.addresses = self._session.record.ctypes.data, self._latencies.record.ctypes.data
         for header in self._answers.reshape(-1).view(wire.RESULT):
@@ -177,8 +189,8 @@ class Session:
                 header[name] = value
         # Growing the workspace in the middle of a shot costs milliseconds: start with a size that suffices
         # for most.
-        self._work.grow()
-        self._work.grow()
+        self.grow()
+        self.grow()
 
     def widths(self, kind: Kind) -> tuple[int, int]:
         """Return the bits of a cycle, and of the row of the data readout.
@@ -249,6 +261,18 @@ class Session:
             last_answered_shot=-1,
         )
 
+    def send_gaps(self) -> None:
+        """Send the gaps of all observables with the outcomes of this session.
+
+        Raises:
+            ValueError: the decoder finds none, or a frame has arrived.
+        """
+        if not self.finds_gaps:
+            raise ValueError("this decoder finds no gaps: serve it with gaps")
+        if self.record.next_sequence or self.record.is_open:
+            raise ValueError("gaps are for whole sessions: ask for them before the first frame")
+        self.record.sends_gaps = 1
+
     def receive(self, message: bytes, *, now_ns: int, clock: Callable[[], int] | None = None) -> list[bytes]:
         """Process one message; return the answers to send.
 
@@ -282,13 +306,15 @@ class Session:
         return answers
 
     def grow(self) -> None:
-        """Enlarge the decoder's workspace.
+        """Enlarge the decoder's workspaces.
 
         Raises:
             RuntimeError: a thread of parallel windows has ended, and its block will not come.
         """
         self.block_threads.check()
         self._work.grow()
+        if self._parts.gaps:
+            self._parts.gaps.grow()
 
     def counters(self) -> dict[str, int]:
         """Return the counters of all sessions so far, and the largest backlog, by name."""
@@ -428,7 +454,11 @@ class Session:
 
     def _take_answers(self, done_ns: int) -> list[bytes]:
         count, self.record.num_answers = int(self.record.num_answers), 0
-        messages = self._answers.reshape(MAX_ANSWERS, -1)[:count, : self.record.answer_bytes]
+        found = []
         for at in range(count):
             kernels.seal_answer(self.record, np.int64(at), np.int64(done_ns))
-        return [message.tobytes() for message in messages]
+            message = self._answers.reshape(MAX_ANSWERS, -1)[at]
+            is_outcome = message[: wire.RESULT.itemsize].view(wire.RESULT)["type"][0] == wire.Type.OUTCOME
+            size = self.longest_answer if is_outcome and self.record.sends_gaps else self.record.answer_bytes
+            found.append(message[:size].tobytes())
+        return found

@@ -116,7 +116,7 @@ class Worker:
                 wire.HEADER.itemsize
                 + (wire.MAX_CYCLES + 2) * wire.row_bytes(max(session.widths("measurements"))),
             )
-        self._longest, self._longest_answer = longest, int(session.record.answer_bytes)
+        self._longest, self._longest_answer = longest, session.longest_answer
         slots = _RING_SLOTS if hub is None else 1
         self.data_ring = Ring(slots=slots, max_message=longest)
         self.results_ring = Ring(slots=_RESULT_SLOTS if hub is None else 1, max_message=self._longest_answer)

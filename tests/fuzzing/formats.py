@@ -331,6 +331,12 @@ def programs(draw: st.DrawFn) -> bytes:
         {"do": st.just("idle"), "cycles": whole},
         {"do": st.just("measure"), "patch": patch, "basis": basis | chosen, "outcome": outcome},
         {"do": st.just("wait"), "outcome": outcome},
+        {
+            "do": st.just("wait"),
+            "outcome": outcome,
+            "gap": _REALS,
+            "below": st.sampled_from(["discard", "idle"]) | st.fixed_dictionaries({"repeat": whole}),
+        },
         {"do": st.just("correct"), "patch": patch, "pauli": st.sampled_from(["x", "y", "z"]), "if": outcome},
         {"do": st.just("repeat"), "times": whole},
         {"do": st.just("end")},

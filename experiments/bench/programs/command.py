@@ -19,12 +19,18 @@ from qec.files import write_file
 from realtime.programs.patches import PatchModel
 from realtime.programs.run import RunSettings
 
-_PARTS = ("memory", "slow", "pymatching", "chain")
+_PARTS = ("memory", "slow", "pymatching", "chain", "gaps")
 _SERVICES_NS = (400, 800, 1000, 1100, 1200, 1500)
 _LENGTHS = (1, 2, 3, 5, 7, 10, 14, 20)
+_GAPS = (1.0, 2.0, 4.0)
 _DELAYS_NS = (0, 10_000, 20_000, 50_000)
 # Option -> value, and the value of --quick.
-_SHOTS = {"shots": (100_000, 2000), "slow_shots": (1000, 300), "chain_shots": (4000, 300)}
+_SHOTS = {
+    "shots": (100_000, 2000),
+    "slow_shots": (1000, 300),
+    "chain_shots": (4000, 300),
+    "gap_shots": (20_000, 300),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Parts: memory: a feed-forward memory with our decoder, on the simulated and on the real clock;\n"
         "slow: the same with decoders of a fixed time for a cycle; pymatching: with PyMatching in windows;\n"
-        "chain: chains of 1 to 20 dependent decisions with answers that come later. Writes\n"
-        "bench_programs.csv and bench_programs.png. Reaction times on the real clock need two cores that\n"
-        "nothing else uses."
+        "chain: chains of 1 to 20 dependent decisions with answers that come later; gaps: programs that\n"
+        "discard the shot or repeat a measurement where the decoder is unsure, with a decoder of 400 ns a\n"
+        "cycle. Writes bench_programs.csv and bench_programs.png. Reaction times on the real clock need two\n"
+        "cores that nothing else uses."
     )
     add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help="what to measure")
     add("--quick", action="store_true", help="fewer shots for what is not given")
@@ -43,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("shots", "of part memory"),
         ("slow_shots", "of parts slow and pymatching"),
         ("chain_shots", "of each chain"),
+        ("gap_shots", "of each run of part gaps"),
     ):
         add(f"--{name}", type=whole(), metavar="N", help=f"{words}; default: {_SHOTS[name][0]}")
     add("--distance", type=whole(3), default=5, metavar="D", help="of the rotated surface code (ZXXZ)")
@@ -75,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     from experiments.bench.programs.figures import draw
 
     made = draw(rows, args.out / "bench_programs.png", title=f"Programs with feed-forward, {about}")
-    print(f"\nFigure: {made}")
+    if made:
+        print(f"\nFigure: {made}")
     return 0
 
 
@@ -93,6 +102,8 @@ def _measured(
         yield from runs.chain_runs(
             model, shots=args.chain_shots, lengths=_LENGTHS, delays_ns=_DELAYS_NS, **common
         )
+    if "gaps" in args.parts:
+        yield from runs.gap_runs(model, shots=args.gap_shots, gaps=_GAPS, **common)
 
 
 def _csv(rows: list[Row]) -> str:

@@ -29,7 +29,7 @@ class PyMatchingServer:
     """
 
     def __init__(self, model: PatchModel, *, patches: int) -> None:
-        self.session = 1
+        self.session, self.has_gaps = 1, False
         #: No compiled decoder.
         self.served: NDArray[Any] = np.zeros(0, dtype=SERVED)
         decoder = model.make_decoder()

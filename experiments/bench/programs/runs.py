@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from experiments.bench.programs.pymatching_server import PyMatchingServer
 from experiments.loop.programs import Measured, measure
@@ -21,6 +22,10 @@ _TIMED_CYCLES = 5000
 # On a machine that other programs use, only short runs may be undisturbed: their number, and how many times
 # shorter they are.
 _ATTEMPTS, _SHORTER = 40, 500
+# Repetitions of an unsure measurement at most.
+_REPETITIONS = 5
+# Time of the decoder for a cycle in programs that look at gaps.
+_GAP_SERVICE_NS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,7 @@ class Row:
     """One run, with what distinguishes it.
 
     Attributes:
-        part: "memory", "slow", "pymatching" or "chain".
+        part: "memory", "slow", "pymatching", "chain" or "gaps".
         clock: "real" or "simulated".
         service_ns: of the decoder for a cycle, as set; 0: what it takes.
         delay_ns: added to every answer.
@@ -115,6 +120,27 @@ def pymatching_run(
     with PyMatchingServer(model, patches=len(program.patches)) as server:
         run = ProgramSource(program, model=model, settings=pace, server=server, shots=shots).play()
     yield Row(part="pymatching", clock="real", found=measure("PyMatching in windows, real clock", run, model))
+
+
+def gap_runs(
+    model: PatchModel, *, settings: RunSettings, shots: int, cycles: int, gaps: Sequence[float], say: Say
+) -> Iterator[Row]:
+    """Run the feed-forward memory with programs that react to outcomes with a small gap.
+
+    The decoder takes a fixed time for a cycle, with gaps as without, so that the programs alone differ.
+    """
+    reactions: list[tuple[str, dict[str, Any]]] = [("no look at gaps", {})]
+    for gap in gaps:
+        reactions.append((f"ancilla below {gap:g}: discard", {"gap": gap}))
+        reactions.append((f"both below {gap:g}: discard", {"gap": gap, "result_gap": gap}))
+        again = {"gap": gap, "below": {"repeat": _REPETITIONS}}
+        reactions.append((f"ancilla below {gap:g}: repeat", again))
+    for name, reaction in reactions:
+        say(name)
+        program = Program.parse(library.feed_forward_memory(cycles=cycles, **reaction))
+        pace = replace(settings, simulated=True, service_ns=_GAP_SERVICE_NS)
+        run = run_program(program, model=model, settings=pace, shots=shots)
+        yield Row(part="gaps", clock="simulated", service_ns=_GAP_SERVICE_NS, found=measure(name, run, model))
 
 
 def chain_runs(

@@ -20,8 +20,8 @@ from realtime.kernels.link import receive_message, send_message
 from realtime.kernels.pacing import frame_due
 from realtime.kernels.session import answer_header, answer_message, session_frame
 from realtime.programs.kernels.jit import kernel
-from realtime.programs.kernels.records import End, Kind
-from realtime.protocol.wire import Flags, Status, Type
+from realtime.programs.kernels.records import End, Kind, Unsure
+from realtime.protocol.wire import GAP_BYTES, Flags, Status, Type
 
 
 @kernel
@@ -38,6 +38,17 @@ def decoded_value(life):
 
 
 @kernel
+def read_gap(program, life, answer):
+    """Return the gap of a life's outcome from its answer, uint8 (bytes,)."""
+    gap = np.int64(0)
+    if program.has_gaps:
+        first = RESULT_BYTES + 1 + GAP_BYTES * life.basis
+        for byte in range(GAP_BYTES):
+            gap |= np.int64(answer[first + byte]) << (8 * byte)
+    return gap
+
+
+@kernel
 def take_answers(program):
     """Receive the answers that there are, at most one of each patch; write their lives."""
     patches, lives = pool(program, "patches"), pool(program, "lives")
@@ -50,6 +61,8 @@ def take_answers(program):
         life = lives[header["shot"]]
         life.predicted = answer[RESULT_BYTES]
         life.status = header["status"]
+        if header["type"] == Type.OUTCOME:
+            life.gap = read_gap(program, life, answer)
         life.done_ns = header["done_ns"]
         life.received_ns = now_ns()
         program.num_answers += 1
@@ -162,8 +175,11 @@ def decode_at(program, number, due):
         if header["type"] == Type.COMMIT:
             continue
         life = pool(program, "lives")[header["shot"]]
-        life.predicted = answer_message(session, at)[RESULT_BYTES]
+        answer = answer_message(session, at)
+        life.predicted = answer[RESULT_BYTES]
         life.status = header["status"]
+        if header["type"] == Type.OUTCOME:
+            life.gap = read_gap(program, life, answer)
         life.done_ns = done
         life.received_ns = done + program.hop_ns
         program.num_answers += 1
@@ -296,6 +312,55 @@ def await_outcome(program, number):
 
 
 @kernel
+def abort_patches(program):
+    """End the lives of all patches without a measurement; an End, PAUSED if the decoder was told."""
+    patches = pool(program, "patches")
+    due = frame_due(program.start_ns, program.cycle, program.cycle_ps)
+    for at in range(len(patches)):
+        patch = patches[at]
+        if not patch.is_alive:
+            continue
+        life, header = pool(program, "lives")[patch.life], pool(patch, "frame_header")[0]
+        life.outcome = -1
+        life.basis = life.ideal_basis = life.cycles = 0
+        is_first = patch.cycles == patch.num_waiting
+        header["flags"] = Flags.ABORT | Flags.FIRST if is_first else Flags.ABORT
+        header["cycles"] = header["final_bits"] = 0
+        header["shot"] = patch.life
+        header["sequence"] = patch.sequence
+        header["first_cycle"] = patch.cycles - patch.num_waiting
+        header["due_ns"] = due
+        patch.size = HEADER_BYTES
+        seal_frame(pool(patch, "frame"), header, patch.size)
+        patch.sequence += 1
+        patch.num_waiting = 0
+        patch.is_ending = 1
+        end = send_frame(program, at, due)
+        if end != End.PAUSED:
+            return end
+    return End.PAUSED
+
+
+@kernel
+def judge_outcome(program, operation):
+    """Discard the shot or repeat operations if the awaited outcome's gap is too small; return an End."""
+    number = pool(program, "outcomes")[operation.outcome]
+    life = pool(program, "lives")[number]
+    if life.gap < operation.least_gap:
+        if operation.unsure == Unsure.DISCARD:
+            pool(program, "shots")[program.num_shots].is_discarded = 1
+            program.next_operation = program.num_operations
+            return abort_patches(program)
+        if operation.unsure == Unsure.REPEAT and operation.repeated < operation.times:
+            operation.repeated += 1
+            life.outcome = -1
+            program.next_operation = operation.target
+            return End.PAUSED
+    operation.repeated = 0
+    return End.PAUSED
+
+
+@kernel
 def run_operation(program, operation):
     """Carry out one operation; an End, PAUSED if the program continues."""
     kind = operation.kind
@@ -306,7 +371,8 @@ def run_operation(program, operation):
     elif kind == Kind.CORRECT:
         correct_patch(program, operation)
     elif kind == Kind.WAIT:
-        return await_outcome(program, operation.outcome)
+        end = await_outcome(program, operation.outcome)
+        return judge_outcome(program, operation) if end == End.PAUSED else end
     else:
         for _ in range(operation.cycles):
             end = run_cycle(program)
@@ -334,8 +400,10 @@ def play_program(programs, until_ns):
         shot = shots[program.num_shots]
         shot.first_cycle = program.cycle
         shot.first_life = program.num_lives
-        for at in range(len(operations)):
-            end = run_operation(program, operations[at])
+        program.next_operation = 0
+        while program.next_operation < len(operations):
+            program.next_operation += 1
+            end = run_operation(program, operations[program.next_operation - 1])
             if end != End.PAUSED:
                 return end
         ending = False

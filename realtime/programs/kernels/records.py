@@ -25,6 +25,18 @@ class Kind(IntEnum):
     MEASURE = 2
     WAIT = 3
     CORRECT = 4
+    MERGE = 5
+
+
+class Unsure(IntEnum):
+    """Reactions to an outcome with a small gap."""
+
+    #: The outcome counts like any other.
+    GO_ON = 0
+    #: The shot ends, and is no result.
+    DISCARD = 1
+    #: The operations since the patch was prepared are repeated.
+    REPEAT = 2
 
 
 class End(IntEnum):
@@ -55,6 +67,11 @@ OPERATION = record(
         "basis_if",  # MEASURE: basis if the condition's outcome is 1
         "decides",  # MEASURE: whether the program waits for the outcome
         "flips",  # CORRECT: bit 0 flips outcomes in z, bit 1 those in x
+        "least_gap",  # WAIT: a smaller gap, in steps of 1 / wire.GAP_STEPS, is unsure
+        "unsure",  # WAIT: an Unsure
+        "times",  # WAIT: most repetitions
+        "target",  # WAIT: operation from which it repeats
+        "repeated",  # WAIT: repetitions in this shot; state
     )
 )
 
@@ -70,7 +87,7 @@ LAYER = record(  # errors that begin in one layer of a patch; see qec.sampling.k
 LIFE_FIELDS = (
     "patch",
     "shot",
-    "outcome",
+    "outcome",  # -1: of a shot that was discarded before, or repeated since
     "decides",  # whether the program waits for the outcome
     "basis",
     "ideal_basis",  # the basis if all decoded outcomes were right
@@ -88,11 +105,12 @@ LIFE_FIELDS = (
     "needed_ns",  # when the program could not continue without it; 0: it never waited
     "acted_ns",  # beginning of the cycle in which the program continued
     "idle",  # cycles inserted
+    "gap",  # of the outcome, in steps of 1 / wire.GAP_STEPS; 0: the decoder finds no gaps
 )
 LIFE = record(**_numbers(*LIFE_FIELDS))
 
 #: A shot of the program, in cycles since the start.
-SHOT_FIELDS = ("first_cycle", "stop_cycle", "first_life", "stop_life")
+SHOT_FIELDS = ("first_cycle", "stop_cycle", "first_life", "stop_life", "is_discarded")
 SHOT = record(**_numbers(*SHOT_FIELDS))
 
 PATCH = record(  # a patch of the source
@@ -149,6 +167,7 @@ PROGRAM = record(  # of the source
         "start_ns",
         "cycle_ps",
         "frame_cycles",
+        "has_gaps",  # whether outcomes have gaps
         "delay_ns",  # added to every answer
         "longest_wait",  # cycles
         # simulated clock:
@@ -157,4 +176,5 @@ PROGRAM = record(  # of the source
     ),
     # --- state
     **_numbers("cycle", "num_lives", "num_shots", "num_answers", "decoder_free_ns", "busy_ns"),
+    next_operation=_i8,
 )

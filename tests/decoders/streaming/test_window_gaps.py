@@ -216,15 +216,15 @@ def test_memory_does_not_grow_with_cycles() -> None:
     short, long = (
         StreamingDecoder.from_circuit(memory("chain", rounds=rounds), gaps=True) for rounds in (60, 10**6)
     )
-    graphs = [len(stream._gap_calls._closed) for stream in (short, long)]
+    graphs = [len(stream.gap_calls._closed) for stream in (short, long)]
     assert graphs[1] <= graphs[0]
     rows = (np.random.default_rng(4).random((500, 4)) < 0.02).astype(np.uint8)
     long.push(rows)
-    sizes = long._gap_calls.num_bytes
+    sizes = long.gap_calls.num_bytes
     least = long.gaps[0]
     long.push(rows)
     assert 0 < long.gaps[0] < least
-    assert long._gap_calls.num_bytes == sizes
+    assert long.gap_calls.num_bytes == sizes
 
 
 # --- observables of one part of a circuit
@@ -261,7 +261,7 @@ def test_windows_too_short_for_a_timelike_error_have_no_gaps() -> None:
 def test_workspaces_that_are_too_small_are_enlarged(long_memory: dict[str, Any], whole: bool) -> None:
     """Windows that are started again, whole shots or within one, are counted once."""
     stream = pickle.loads(pickle.dumps(long_memory["stream"]))
-    for work in (stream._work, stream._gap_calls._gap_work):
+    for work in (stream._work, stream.gap_calls._gap_work):
         work._resize(2)
     if whole:
         assert np.array_equal(gaps_of(stream, long_memory["frames"]), long_memory["gaps"])
@@ -271,7 +271,7 @@ def test_workspaces_that_are_too_small_are_enlarged(long_memory: dict[str, Any],
             stream.push(shot[:-1])
             stream.finish(shot[-1])
             assert stream.gaps == gaps
-    assert stream._gap_calls._gap_work.record["max_edges"][0] > 2
+    assert stream.gap_calls._gap_work.record["max_edges"][0] > 2
 
 
 # --- the interface

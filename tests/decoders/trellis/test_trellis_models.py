@@ -283,6 +283,8 @@ def test_a_table_without_observables() -> None:
     assert decoder.decode_batch(np.array([[1, 1, 0], [0, 0, 0]], dtype=np.bool_)).shape == (2, 0)
     with pytest.raises(ValueError, match="shot 1"):
         decoder.decode_batch(np.array([[0, 0, 0], [1, 0, 0]], dtype=np.bool_))
+
+
 def test_a_detector_of_very_many_mechanisms_is_closed_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise its neighbours are all open when it is closed: 2.1 GB for 80,000 of them."""
     lines = [f"error(0.1) D0 D{number}" for number in range(1, 30)] + ["error(0.2) D0 L0", "error(0.01) D9"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from realtime.programs import library
-from realtime.programs.kernels.records import Kind
+from realtime.programs.kernels.records import Kind, Unsure
 from realtime.programs.program import Program, ProgramError
 
 HEAD = '{"program": "p", "version": 1, "patches": ["a", "b"]}'
@@ -55,6 +55,20 @@ def test_a_chain_has_one_decision_after_the_other(decisions: int) -> None:
     assert program.num_lives == decisions + 1
 
 
+def test_a_wait_may_discard_the_shot_or_repeat_a_preparation_where_the_gap_is_small() -> None:
+    text = library.feed_forward_memory(cycles=2, gap=4.5, below={"repeat": 3})
+    program = Program.parse(text)
+    wait = program.table()[program.table()["kind"] == Kind.WAIT][0]
+    assert (wait["least_gap"], wait["unsure"], wait["times"]) == (4500, Unsure.REPEAT, 3)
+    repeated = program.operations[wait["target"]]
+    assert (repeated.kind, program.patches[repeated.patch]) == (Kind.PREPARE, "ancilla")
+    assert program.needs_gaps
+    assert program.most_lives == program.num_lives + 3
+    assert not Program.parse(library.feed_forward_memory(cycles=2)).needs_gaps
+    discarding = Program.parse(library.feed_forward_memory(cycles=2, gap=1))
+    assert discarding.table()["unsure"].max() == Unsure.DISCARD
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -64,7 +78,7 @@ def test_a_chain_has_one_decision_after_the_other(decisions: int) -> None:
         ('{"program": "p", "version": 1}', 'line 1: field "patches": missing'),
         ('{"program": "p", "version": 2, "patches": ["a"]}', 'line 1: field "version": 2: must be 1'),
         ('{"program": "p", "version": 1, "patches": ["a", "a"]}', "line 1: field \"patches\": 'a'"),
-        (f'{HEAD}\n{{"do": "merge"}}', "line 2: field \"do\": 'merge': choose from prepare, idle"),
+        (f'{HEAD}\n{{"do": "jump"}}', "line 2: field \"do\": 'jump': choose from prepare, idle"),
         (f'{HEAD}\n{{"do": "idle", "cycles": 1, "patch": "a"}}', 'line 2: field "patch": unknown'),
         (f'{HEAD}\n{{"do": "idle"}}', 'line 2: field "cycles": missing'),
         (f'{HEAD}\n{{"do": "idle", "cycles": true}}', 'line 2: field "cycles": True: must be an integer'),
@@ -91,6 +105,28 @@ def test_a_chain_has_one_decision_after_the_other(decisions: int) -> None:
             MEASURED
             + '{"do": "prepare", "patch": "b"}\n{"do": "correct", "patch": "b", "pauli": "x", "if": "m"}',
             "line 6: field \"if\": 'm' may not be there yet: wait for it first",
+        ),
+        (
+            MEASURED + '{"do": "wait", "outcome": "m", "gap": 2}',
+            'line 5: field "below": missing: a wait has "gap" and "below", or neither, not "gap" alone',
+        ),
+        (
+            MEASURED + '{"do": "wait", "outcome": "m", "gap": -1, "below": "discard"}',
+            'line 5: field "gap": -1: must be log-odds, a number above 0 and at most 1000',
+        ),
+        (
+            MEASURED + '{"do": "wait", "outcome": "m", "gap": 2, "below": "idle"}',
+            'line 5: field "below": \'idle\': must be "discard" or {"repeat": TIMES}',
+        ),
+        (
+            MEASURED + '{"do": "wait", "outcome": "m", "gap": 2, "below": {"repeat": 0}}',
+            'line 5: field "repeat": 0: must be an integer from 1 to 100',
+        ),
+        (
+            MEASURED + '{"do": "idle", "cycles": 1}\n{"do": "prepare", "patch": "b"}\n'
+            '{"do": "wait", "outcome": "m", "gap": 2, "below": {"repeat": 1}}',
+            "line 7: field \"below\": only idle may be between the preparation of 'a' and its measurement "
+            "and this wait, which are repeated, not prepare",
         ),
         (
             f'{HEAD}\n{{"do": "prepare", "patch": "a"}}\n'

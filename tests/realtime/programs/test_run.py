@@ -9,7 +9,9 @@ from realtime.programs.kernels.records import End
 from realtime.programs.layers import PatchLayers
 from realtime.programs.patches import PatchModel
 from realtime.programs.program import Program
-from realtime.programs.run import ProgramRun, RunSettings, run_program
+from realtime.programs.run import ProgramRun, ProgramSource, RunSettings, run_program
+from realtime.programs.server import CompiledServer
+from realtime.protocol import wire
 from tests.support.programs import patch_circuits, patch_model
 
 MEMORY = Program.parse(library.feed_forward_memory(cycles=3))
@@ -91,6 +93,49 @@ def test_wrong_corrections_flip_the_result() -> None:
     own = ((lives["flips"] ^ lives["predicted"]) & 1)[:, 1] == 1
     assert np.array_equal(errors[:, 1], own ^ errors[:, 0])
     assert np.array_equal(run.failures(), errors[:, 1])
+
+
+def test_shots_with_a_small_gap_are_discarded_and_the_others_fail_less_often() -> None:
+    discarding = Program.parse(library.feed_forward_memory(cycles=3, gap=4))
+    run = simulate(discarding, shots=3000, service_ns=10)
+    assert run.end == End.DONE
+    kept = run.kept()
+    assert 0.3 < kept.mean() < 0.8
+    ancilla = run.lives["outcome"] == 0
+    gaps = run.lives["gap"][ancilla] / wire.GAP_STEPS
+    assert np.array_equal(gaps >= 4, kept)
+    # The memories of discarded shots end without a measurement.
+    aborted = run.lives["status"] == wire.Status.ABORTED
+    assert np.array_equal(np.unique(run.lives["shot"][aborted]), np.flatnonzero(~kept))
+    same, checked = run.check(patch_model().make_decoder(gaps=True), most=400)
+    assert same == checked == 400 - aborted[:400].sum()
+    errors = run.outcome_errors()[ancilla]
+    assert errors[kept].mean() < 0.5 * errors.mean()
+    assert len(run.failures()) == kept.sum()
+    # A decoder without gaps has no answer to such a program.
+    with (
+        CompiledServer([patch_model().make_decoder()] * 2) as server,
+        pytest.raises(ValueError, match="gaps"),
+    ):
+        ProgramSource(discarding, model=patch_model(), settings=RunSettings(), server=server, shots=1)
+
+
+def test_an_unsure_measurement_is_repeated_while_the_memory_idles() -> None:
+    repeating = Program.parse(library.feed_forward_memory(cycles=3, gap=4, below={"repeat": 2}))
+    run = simulate(repeating, shots=1000, service_ns=10)
+    assert run.end == End.DONE
+    assert run.kept().all()
+    ancilla = run.lives["patch"] == 0
+    tries = np.bincount(run.lives["shot"][ancilla])
+    assert set(tries) == {1, 2, 3}
+    # Each try takes four cycles and a wait of one; the memory's readout another.
+    assert np.array_equal(run.durations(), 5 * tries + 1)
+    gaps, last = run.lives["gap"][ancilla], run.lives["outcome"][ancilla] == 0
+    assert np.count_nonzero(last) == run.num_shots
+    assert (gaps[~last] < 4 * wire.GAP_STEPS).all()
+    assert (tries[run.lives["shot"][ancilla][last & (gaps < 4 * wire.GAP_STEPS)]] == 3).all()
+    same, checked = run.check(patch_model().make_decoder(gaps=True), most=300)
+    assert same == checked == 300
 
 
 def test_threads_keep_the_pace_of_the_clock() -> None:

@@ -171,6 +171,11 @@ def test_circuits_without_repeating_cycles_are_refused(model: stim.Circuit, mess
         Session(decoder=make_stream_decoder(model, threads=2))
 
 
+def test_gaps_are_for_one_thread() -> None:
+    with pytest.raises(ValueError, match="decoder_threads=2: parallel windows have no gaps, use one thread"):
+        make_stream_decoder(circuit(), threads=2, gaps=True)
+
+
 def test_one_thread_is_the_streaming_decoder() -> None:
     dem = circuit().detector_error_model(decompose_errors=True)
     assert isinstance(make_stream_decoder(dem, threads=1), StreamingDecoder)

@@ -83,6 +83,7 @@ def test_outcomes_are_those_of_the_chosen_basis(patches: DaemonProcess, tmp_path
         ({"type": "open"}, "version 0 of programs: this daemon speaks version 1"),
         ({"type": "open", "version": 1}, "the session is not open on stream 0"),
         ({"type": "acted", "reactions_ns": [5]}, "the session is not open on stream 0"),
+        ({"type": "open", "version": 1, "gaps": True}, "the session is not open on stream 0"),
         ({"type": "open", "version": 1, "patches": 2}, "open has no field 'patches'"),
     ],
 )
@@ -99,6 +100,55 @@ def test_reaction_times_are_checked(patches: DaemonProcess, values: Any) -> None
         welcome = client.hello()
         with pytest.raises(ValueError, match="reactions_ns"):
             client.ask({"type": "acted", "stream": 0, "session": welcome.session, "reactions_ns": values})
+        client.bye(welcome)
+
+
+def test_outcomes_have_gaps_where_a_session_asks_for_them(patches: DaemonProcess) -> None:
+    decoder = patch_model().make_decoder(gaps=True)
+    session = Session(decoder=decoder)
+    layers = sampled(6)
+    for has_gaps in (False, True):
+        session.begin(session=1)
+        if has_gaps:
+            session.send_gaps()
+        for shot, patch in enumerate(layers):
+            basis = shot % 2
+            chosen = np.concatenate([patch[:_CYCLES], patch[_CYCLES + basis : _CYCLES + basis + 1]])
+            rows = np.packbits(chosen, axis=1, bitorder="little")
+            message = wire.encode_frame(
+                session=1,
+                stream=0,
+                shot=shot,
+                sequence=shot,
+                first_cycle=0,
+                due_ns=0,
+                kind=wire.Payload.EVENTS,
+                rows=rows[:-1],
+                bits_per_cycle=session.num_columns,
+                final=rows[-1],
+                final_bits=session.num_columns,
+                flags=Flags.FIRST | Flags.DECIDE | (Flags.SECOND_READOUT if basis else 0),
+            )
+            (result,) = map(wire.parse_result, session.receive(message, now_ns=1))
+            flips = decoder.decode(chosen, readout=basis)
+            assert (result.flips[0] >> basis & 1) == flips[basis]
+            if has_gaps:
+                assert result.gaps is not None
+                assert abs(result.gaps[basis] - decoder.gap(readout=basis)) < 1 / wire.GAP_STEPS
+            else:
+                assert result.gaps is None
+        with pytest.raises(ValueError, match="before the first frame"):
+            session.send_gaps()
+        session.end(now_ns=2)
+    # A daemon without gaps says so.
+    with Client(patches.control) as client:
+        welcome = client.hello()
+        question = {"type": "open", "version": 1, "stream": 0, "session": welcome.session}
+        assert client.ask(question)["gaps"] is False
+        with pytest.raises(ValueError, match="this decoder finds no gaps"):
+            client.ask({**question, "gaps": True})
+        with pytest.raises(ValueError, match="gaps: 1: must be true or false"):
+            client.ask({**question, "gaps": 1})
         client.bye(welcome)
 
 

@@ -49,14 +49,16 @@ def test_every_run_has_a_row_and_a_figure_is_drawn(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(command, "_LENGTHS", (1, 3))
     monkeypatch.setattr(command, "_DELAYS_NS", (0, 20_000))
     monkeypatch.setattr(command, "_SERVICES_NS", (400, 2000))
-    sizes = ["--distance", "3", "--slow_shots", "60", "--chain_shots", "30"]
-    assert cli.main(["bench", "programs", "--parts", "slow,chain", *sizes, "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(command, "_GAPS", (4.0,))
+    sizes = ["--distance", "3", "--slow_shots", "60", "--chain_shots", "30", "--gap_shots", "60"]
+    assert cli.main(["bench", "programs", "--parts", "slow,chain,gaps", *sizes, "--out", str(tmp_path)]) == 0
     with (tmp_path / "bench_programs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["part"] for row in rows] == ["slow"] * 2 + ["chain"] * 4
-    assert [row["end"] for row in rows] == ["DONE", "UNANSWERED", *["DONE"] * 4]
+    assert [row["part"] for row in rows] == ["slow"] * 2 + ["chain"] * 4 + ["gaps"] * 4
+    assert [row["end"] for row in rows] == ["DONE", "UNANSWERED", *["DONE"] * 8]
+    assert [row["discarded"] == "0" for row in rows[6:]] == [True, False, False, True]
     assert all(row["same"] == row["checked"] != "0" for row in rows)
     quick, slow = (float(row["reaction_mean_us"]) for row in rows[:2])
     assert slow > 10 * quick
-    assert [row["delay_ns"] for row in rows[2:]] == ["0", "0", "20000", "20000"]
+    assert [row["delay_ns"] for row in rows[2:6]] == ["0", "0", "20000", "20000"]
     assert (tmp_path / "bench_programs.png").stat().st_size > 10_000
