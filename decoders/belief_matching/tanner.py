@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -240,8 +241,9 @@ def _odd_chance(
     odd, even = np.zeros(num_groups), np.ones(num_groups)
     order = np.argsort(group, kind="stable")
     rank = np.arange(order.size) - np.searchsorted(group[order], group[order])
-    for which in range(int(rank.max(initial=-1)) + 1):  # one error of every group with enough errors
-        member = order[rank == which]
+    by_rank = order[np.argsort(rank, kind="stable")]
+    for first, last in pairwise([0, *np.cumsum(np.bincount(rank)).tolist()]):
+        member = by_rank[first:last]  # one error of every group with enough errors
         p, at = probability[member], group[member]
         odd[at], even[at] = odd[at] * (1 - p) + even[at] * p, even[at] * (1 - p) + odd[at] * p
     return odd / (odd + even)

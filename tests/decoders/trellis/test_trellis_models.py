@@ -317,3 +317,25 @@ def test_too_many_open_detectors_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert Trellis.from_dem(dem).num_detectors == 140
     monkeypatch.setattr(plan_module, "_MOST_WORDS", 1)
     assert Trellis.from_dem(dem, gap=0).num_detectors == 140
+
+
+def test_a_state_that_a_merge_makes_likely_is_branched_on() -> None:
+    """The bound of what a mechanism is tried on follows the merge; otherwise the gap is 0.84 too large."""
+    dem = stim.DetectorErrorModel(
+        """
+        error(0.0128) D4 D3 D1 L0
+        error(0.0045) D1 D0 D4
+        error(0.16) D3
+        error(0.000118) D3 D0
+        error(0.035) D2 D4 D0
+        error(0.354) D0 D3 L0
+        error(0.313) D2 D4 L0
+        """
+    )
+    shot = np.array([[False, False, True, True, True]])
+    exact, swept = (Trellis.from_dem(dem, gap=np.inf, beam=1000, sweeps=1) for _ in range(2))
+    assert exact.is_exact
+    expected, found = (
+        decoder.decode_batch(shot, return_gap=True)[1][0, 0] for decoder in (exact, untabulated(swept))
+    )
+    assert found == pytest.approx(expected, abs=0.01)
