@@ -6,6 +6,7 @@ earlier layers are committed, and open if not (windows decoded in parallel).
 """
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -188,8 +189,27 @@ def cut_graph(
         "open_future": open_future,
         "fixed": fixed,
     }
-    graph, beyond = cut_layers(model, **where)
-    cut = Cut.of(model, **where)
+    return _search_graph(model, Cut.of(model, **where), commit)
+
+
+def graph_of_layers(
+    model: LayeredModel, layers: Sequence[int], *, open_future: bool, commit: tuple[int, int] | None
+) -> SearchGraph:
+    """Build the search graph of any sequence of the model's layers, whose past is closed.
+
+    Args:
+        model: the layered model.
+        layers: numbers of its layers, as they follow one another.
+        open_future, commit: as in `cut_graph`.
+    """
+    before = np.zeros(0, dtype=np.int64)
+    cut = Cut(np.asarray(layers, dtype=np.int64), before, open_future, may_end=False)
+    return _search_graph(model, cut, commit)
+
+
+def _search_graph(model: LayeredModel, cut: Cut, commit: tuple[int, int] | None) -> SearchGraph:
+    """Build the search graph of a cut."""
+    graph, beyond = _graph_of(model, cut)
     implied, errors, observed = None, None, None
     if model.implied is not None:
         implied, errors, observed = _cut_correlations(model, cut, edge_weight=graph.edge_weight)

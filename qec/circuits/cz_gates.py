@@ -17,7 +17,8 @@ def with_cz_gates(circuit: stim.Circuit) -> stim.Circuit:
     Hadamards form layers of their own. Measurements, detectors and observables keep their numbers.
 
     Args:
-        circuit: without noise and REPEAT, of R, RX, M, MX, CX, CZ, S, S_DAG and annotations.
+        circuit: without noise and REPEAT, of R, RX, M, MX, CX, CZ, S, S_DAG, annotations, and MPP, which may
+            only prepare qubits whose state does not matter.
 
     Raises:
         ValueError: another instruction.
@@ -47,6 +48,10 @@ class _Translation:
     def _add(self, instruction: stim.CircuitInstruction) -> None:
         name = instruction.name
         if name in _NOT_QUBITS:
+            self._out.append(instruction)
+            return
+        if name == "MPP":  # a preparation from any state
+            self._turned.difference_update(t.value for t in instruction.targets_copy() if not t.is_combiner)
             self._out.append(instruction)
             return
         qubits = [target.value for target in instruction.targets_copy()]

@@ -126,20 +126,40 @@ class LogicalCircuit:
         Raises:
             ValueError: the name or the tile is taken.
         """
-        if patch in self._patches:
-            raise ValueError(f"patch {patch!r} exists already: measure it first, or choose another name")
-        for name, other in self._patches.items():
-            if other.tile == tile:
-                raise ValueError(f"tile {tile} is taken by patch {name!r}: choose a free one")
         if basis is not None:
             _check_basis(basis)
-        code = self._code(tile, tile)
-        self._patches[patch] = _Patch(code, tile, dict.fromkeys(_BASES, _NOTHING))
-        self._add_qubits([code])
+        code = self._new_patch(patch, tile)
         if basis is not None:
             self._builder.gate("R" if basis == "z" else "RX", code.data_qubits)
         prepared = () if basis is None else code.data_qubits
         self._cycles.change(self._all_checks(), basis=basis or "z", prepared=prepared)
+
+    def prepare_encoded(
+        self, patch: str, *, tile: Tile, observables: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
+        """Add a patch that is encoded without errors: half of a Bell pair with a perfect reference qubit.
+
+        Its checks are known, and both of its logical operators have values that only the reference knows.
+
+        Args:
+            patch: its name.
+            tile: (column, row) of a free tile.
+            observables: "X", "Z" -> numbers of the observables that are relative to this operator's value.
+                The outcomes that complete them follow by `observable`.
+
+        Raises:
+            ValueError: the name or the tile is taken, or an unknown Pauli.
+        """
+        code = self._new_patch(patch, tile)
+        checks = checks_of(code)
+        operators = [dict.fromkeys(check.support, check.basis.upper()) for check in checks]
+        numbers = self._builder.measure_operators(operators)
+        self._cycles.change(self._all_checks(), basis="z")
+        self._cycles.know({check.at: number for check, number in zip(checks, numbers, strict=True)})
+        for pauli, included in (observables or {}).items():
+            [basis] = _factors(pauli)
+            for number in included:
+                self._builder.include_operator(number, dict(code.logical(basis)))
 
     def idle(self, cycles: int) -> None:
         """Let some cycles pass.
@@ -362,6 +382,17 @@ class LogicalCircuit:
                     found *= single
         found.sign = 1
         return found
+
+    def _new_patch(self, patch: str, tile: Tile) -> RotatedSurfaceCode:
+        if patch in self._patches:
+            raise ValueError(f"patch {patch!r} exists already: measure it first, or choose another name")
+        for name, other in self._patches.items():
+            if other.tile == tile:
+                raise ValueError(f"tile {tile} is taken by patch {name!r}: choose a free one")
+        code = self._code(tile, tile)
+        self._patches[patch] = _Patch(code, tile, dict.fromkeys(_BASES, _NOTHING))
+        self._add_qubits([code])
+        return code
 
     def _code(self, first: Tile, last: Tile) -> RotatedSurfaceCode:
         """Make the code on the tiles from one to another, in one row or column."""

@@ -300,3 +300,18 @@ def test_a_patch_in_the_way_and_one_without_cycles() -> None:
     program.prepare("f", tile=(0, 3), basis="z")
     with pytest.raises(ValueError, match="no cycle yet"):
         program.merge("e", "f", basis="z", cycles=1)
+
+
+@pytest.mark.parametrize("gates", ["cx", "cz"])
+def test_encoded_patches_are_prepared_without_errors_and_protect_both_operators(gates: Gates) -> None:
+    for pauli, basis in (("Z", "z"), ("X", "x")):
+        circuit = circuits.LogicalCircuit(distance=3, gates=gates)
+        circuit.prepare_encoded("a", tile=(0, 0), observables={pauli: [0]})
+        circuit.idle(2)
+        circuit.observable(circuit.measure("a", basis=basis))
+        noisy = noise.si1000(0.003).apply(circuit.circuit)
+        first = next(one for one in noisy if one.name not in ("QUBIT_COORDS", "MPP", "OBSERVABLE_INCLUDE"))
+        assert first.name == "TICK"
+        # All checks of both cycles are compared, and half of them with the readout.
+        assert noisy.num_detectors == 2 * 8 + 4
+        assert len(noisy.shortest_graphlike_error()) == 3
