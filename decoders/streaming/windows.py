@@ -7,7 +7,7 @@ earlier layers are committed, and open if not (windows decoded in parallel).
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,18 +193,21 @@ def cut_graph(
 
 
 def graph_of_layers(
-    model: LayeredModel, layers: Sequence[int], *, open_future: bool, commit: tuple[int, int] | None
+    layers: Sequence[tuple[LayeredModel, int]], *, open_future: bool, commit: tuple[int, int] | None
 ) -> SearchGraph:
-    """Build the search graph of any sequence of the model's layers, whose past is closed.
+    """Build the search graph of any sequence of layers, whose past is closed.
 
     Args:
-        model: the layered model.
-        layers: numbers of its layers, as they follow one another.
+        layers: models with the same columns, observables and weights, and the number of the layer in each.
         open_future, commit: as in `cut_graph`.
     """
+    joined = replace(
+        layers[0][0],
+        edges=tuple(model.edges[at] for model, at in layers),
+        relevant=np.array([model.relevant[at] for model, at in layers]),
+    )
     before = np.zeros(0, dtype=np.int64)
-    cut = Cut(np.asarray(layers, dtype=np.int64), before, open_future, may_end=False)
-    return _search_graph(model, cut, commit)
+    return _search_graph(joined, Cut(np.arange(len(layers)), before, open_future, may_end=False), commit)
 
 
 def _search_graph(model: LayeredModel, cut: Cut, commit: tuple[int, int] | None) -> SearchGraph:

@@ -134,21 +134,18 @@ class LogicalCircuit:
         prepared = () if basis is None else code.data_qubits
         self._cycles.change(self._all_checks(), basis=basis or "z", prepared=prepared)
 
-    def prepare_encoded(
-        self, patch: str, *, tile: Tile, observables: Mapping[str, Sequence[int]] | None = None
-    ) -> None:
+    def prepare_encoded(self, patch: str, *, tile: Tile) -> None:
         """Add a patch that is encoded without errors: half of a Bell pair with a perfect reference qubit.
 
-        Its checks are known, and both of its logical operators have values that only the reference knows.
+        Its checks are known, and both of its logical operators have values that only the reference knows:
+        `include_operator` makes observables relative to them.
 
         Args:
             patch: its name.
             tile: (column, row) of a free tile.
-            observables: "X", "Z" -> numbers of the observables that are relative to this operator's value.
-                The outcomes that complete them follow by `observable`.
 
         Raises:
-            ValueError: the name or the tile is taken, or an unknown Pauli.
+            ValueError: the name or the tile is taken.
         """
         code = self._new_patch(patch, tile)
         checks = checks_of(code)
@@ -156,10 +153,26 @@ class LogicalCircuit:
         numbers = self._builder.measure_operators(operators)
         self._cycles.change(self._all_checks(), basis="z")
         self._cycles.know({check.at: number for check, number in zip(checks, numbers, strict=True)})
-        for pauli, included in (observables or {}).items():
-            [basis] = _factors(pauli)
-            for number in included:
-                self._builder.include_operator(number, dict(code.logical(basis)))
+
+    def include_operator(self, patch: str, *, basis: Basis, observable: int) -> None:
+        """Include the present value of a patch's logical Z or X, with its Pauli frame, in an observable.
+
+        No measurement takes place. An observable that an outcome completes is then relative to this value,
+        and determined however random both are.
+
+        Args:
+            patch: name.
+            basis: "z" or "x".
+            observable: number.
+
+        Raises:
+            ValueError: a patch that does not exist, or an unknown basis.
+        """
+        _check_basis(basis)
+        found = self._find(patch)
+        self._builder.include_operator(observable, dict(found.code.logical(basis)))
+        self._builder.observable(observable, sorted(found.frame[basis].measurements))
+        self._num_observables = max(self._num_observables, observable + 1)
 
     def idle(self, cycles: int) -> None:
         """Let some cycles pass.
@@ -333,14 +346,18 @@ class LogicalCircuit:
         records = frozenset(data[at] for at, _ in found.code.logical(basis))
         return Outcome(records) ^ found.frame[basis]
 
-    def observable(self, outcome: Outcome) -> int:
+    def observable(self, outcome: Outcome, *, number: int | None = None) -> int:
         """Make an outcome, or the parity of several, the next observable; return its number.
 
         It must be determined by the preparation: stim refuses a random one when it makes an error model.
+
+        Args:
+            outcome: to include.
+            number: of an observable that `include_operator` began, in place of the next one.
         """
-        number = self._num_observables
+        number = self._num_observables if number is None else number
         self._builder.observable(number, sorted(outcome.measurements))
-        self._num_observables += 1
+        self._num_observables = max(self._num_observables, number + 1)
         return number
 
     def flow(

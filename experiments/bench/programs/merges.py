@@ -15,6 +15,7 @@ from qec.statistics import logical_error_rate
 from realtime.programs import library
 from realtime.programs.program import Program
 from realtime.programs.run import RunSettings
+from realtime.programs.surgery.parities import compare_all
 from realtime.programs.surgery.run import SurgeryRun, run_surgery
 
 # Time of the decoder for a cycle of all patches.
@@ -55,7 +56,7 @@ def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:
         wrong, shots = _whole_shot_errors(run, shots=_MORE * run.num_shots, seed=seed)
         width = len(run.model.measurements)
         for number, one in enumerate(run.model.measurements):
-            if one.observable < 0:
+            if number not in wrong:
                 continue
             lives = run.lives[number::width]
             errors = int((lives["flips"] != lives["predicted"]).sum())
@@ -64,7 +65,7 @@ def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:
                     run.program.name,
                     run.program.outcomes[run.program.operations[one.operation].outcome],
                     estimate(logical_error_rate(errors=errors, shots=len(lives), confidence=0.95)),
-                    estimate(logical_error_rate(errors=wrong[one.observable], shots=shots, confidence=0.95)),
+                    estimate(logical_error_rate(errors=wrong[number], shots=shots, confidence=0.95)),
                 ]
             )
     return table(
@@ -72,15 +73,24 @@ def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:
     )
 
 
-def _whole_shot_errors(run: SurgeryRun, *, shots: int, seed: int) -> tuple[list[int], int]:
-    """Sample the circuit of a run with stim and decode whole shots; errors of each observable, and shots."""
+def _whole_shot_errors(run: SurgeryRun, *, shots: int, seed: int) -> tuple[dict[int, int], int]:
+    """Sample the circuit of a run with stim and decode whole shots.
+
+    Returns:
+        Errors of each measurement that is not random, and the number of shots.
+    """
     [(waits, _)] = Counter(map(tuple, run.shot_waits)).most_common(1)
     circuit = run.model.circuit(waits)
     decoder = decoders.from_dem("mwpm", circuit.detector_error_model(decompose_errors=True))
     sampler = circuit.compile_detector_sampler(seed=seed)
-    wrong = [0] * circuit.num_observables
+    operations, measurements = run.program.operations, run.model.measurements
+    comparisons = compare_all(measurements, operations)
+    observables = [one.observables[operations[one.operation].basis] for one in measurements]
+    wrong = {number: 0 for number, one in enumerate(comparisons) if one.outcomes}
     for begin in range(0, shots, _BATCH):
         events, flips = sampler.sample(min(_BATCH, shots - begin), separate_observables=True)
-        found = (decoder.decode_batch(events) != flips).sum(axis=0)
-        wrong = [one + int(more) for one, more in zip(wrong, found, strict=True)]
+        errors = decoder.decode_batch(events) ^ flips
+        for number in wrong:
+            compared = [observables[other] for other in comparisons[number].outcomes]
+            wrong[number] += int((errors[:, compared].sum(axis=1) % 2).sum())
     return wrong, shots

@@ -1,4 +1,4 @@
-"""Outcomes of a program with merges: random ones, and parities that the preparation determines.
+"""Observables of programs with merges: what each measurement is compared with.
 
 Each patch begins as half of a Bell pair with a reference qubit. Merging in basis z measures the product of
 both patches' Z and randomises each patch's X, while the product of their X is conserved; in basis x the same
@@ -8,15 +8,22 @@ bits is the whole stabilizer formalism (Gottesman, quant-ph/9807006).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from realtime.programs.kernels.records import Kind
 from realtime.programs.operations import Operation
 
-# Symbols of a parity: ("reference", preparation, basis), ("random", merge) or ("outcome", measurement).
-_Symbol = tuple[str, int, int]
-_Parity = frozenset[_Symbol]
+
+class Reference(NamedTuple):
+    """Value of a patch's logical operator when it was prepared, or after a merge that made it random."""
+
+    #: Number of the preparation or of the merge.
+    operation: int
+    patch: int
+    #: 0: Z, 1: X.
+    basis: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,62 +32,98 @@ class Measurement:
 
     Attributes:
         operation: number of its operation.
-        observable: number of the observable that predicts it; -1: the outcome is random.
-        parity: measurements whose parity, this one included, the observable is; empty if it is random.
-        references: preparations, as numbers of operations, and bases (0: Z, 1: X) of the patches' operators
-            that this parity is relative to.
+        patch: of the program; -1: of a merge.
+        observables: basis in which it may be made -> number of the observable that compares it.
+        references: such a basis -> values whose parity it shows.
     """
 
     operation: int
-    observable: int
-    parity: tuple[int, ...]
-    references: tuple[tuple[int, int], ...]
+    patch: int
+    observables: Mapping[int, int]
+    references: Mapping[int, frozenset[Reference]]
 
 
 def find_measurements(operations: Sequence[Operation]) -> list[Measurement]:
-    """Find which outcomes of a program are random, and what determines the others.
-
-    A random outcome cannot be wrong. Later ones that depend on it are determined relative to it.
-    """
-    values: dict[tuple[int, int], _Parity] = {}  # of each patch and basis
-    known: dict[_Symbol, _Parity] = {}  # random symbols that a measurement has shown
+    """Find what the measurements of a program show, in their order."""
+    values: dict[tuple[int, int], frozenset[Reference]] = {}  # of each patch and basis
     found: list[Measurement] = []
-    observables = 0
+    number = 0
     for at, one in enumerate(operations):
         if one.kind == Kind.PREPARE:
             for basis in (0, 1):
-                values[one.patch, basis] = frozenset({("reference", at, basis)})
+                values[one.patch, basis] = frozenset({Reference(at, one.patch, basis)})
         if one.kind not in (Kind.MERGE, Kind.MEASURE):
             continue
-        value = values[one.patch, one.basis]
+        bases = sorted({one.basis, one.basis if one.condition < 0 else one.basis_if})
+        references = {basis: values[one.patch, basis] for basis in bases}
         if one.kind == Kind.MERGE:
-            value ^= values[one.other, one.basis]
-            for patch in (one.patch, one.other):
-                values[patch, 1 - one.basis] ^= {("random", at, 0)}
-        value = _reduced(value, known)
-        unknown = min((symbol for symbol in value if symbol[0] == "random"), default=None)
-        if unknown is not None:
-            known[unknown] = value ^ {unknown, ("outcome", len(found), 0)}
-            found.append(Measurement(operation=at, observable=-1, parity=(), references=()))
-            continue
-        earlier = sorted(number for kind, number, _ in value if kind == "outcome")
-        references = sorted((number, basis) for kind, number, basis in value if kind == "reference")
+            references[one.basis] ^= values[one.other, one.basis]
+            other = 1 - one.basis
+            after = Reference(at, one.patch, other)
+            product = values[one.patch, other] ^ values[one.other, other]
+            values[one.patch, other], values[one.other, other] = frozenset({after}), product ^ {after}
         found.append(
             Measurement(
                 operation=at,
-                observable=observables,
-                parity=(*earlier, len(found)),
-                references=tuple(references),
+                patch=one.patch if one.kind == Kind.MEASURE else -1,
+                observables={basis: number + place for place, basis in enumerate(bases)},
+                references=references,
             )
         )
-        observables += 1
+        number += len(bases)
     return found
 
 
-def _reduced(value: _Parity, known: dict[_Symbol, _Parity]) -> _Parity:
-    """Replace the random symbols that are known."""
-    while True:
-        symbol = next((one for one in value if one in known), None)
-        if symbol is None:
-            return value
-        value ^= known[symbol] ^ {symbol}
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What determines an outcome.
+
+    Attributes:
+        outcomes: measurements, this one included, whose parity is that of the references; empty if the
+            outcome is random.
+        references: of preparations, whose values only perfect reference qubits know.
+    """
+
+    outcomes: tuple[int, ...]
+    references: tuple[Reference, ...]
+
+
+class Comparisons:
+    """Comparisons of the outcomes of a shot, in their order.
+
+    The first outcome that contains a random value of a merge is random: it cannot be wrong, and the decoder
+    has nothing to say about it. Later ones are determined relative to it.
+
+    Args:
+        operations: of the program.
+    """
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+        self._known: dict[Reference, tuple[frozenset[int], frozenset[Reference]]] = {}
+
+    def take(self, number: int, references: frozenset[Reference]) -> Comparison:
+        """Return what determines the next measurement, which shows the parity of some values."""
+        outcomes = frozenset({number})
+        unknown: list[Reference] = []
+        while True:
+            merged = [one for one in references if self._operations[one.operation].kind == Kind.MERGE]
+            known = next((one for one in merged if one in self._known), None)
+            if known is None:
+                unknown = sorted(merged)
+                break
+            outcomes ^= self._known[known][0]
+            references ^= self._known[known][1] | {known}
+        if unknown:
+            self._known[unknown[0]] = outcomes, references - {unknown[0]}
+            return Comparison(outcomes=(), references=())
+        return Comparison(outcomes=tuple(sorted(outcomes)), references=tuple(sorted(references)))
+
+
+def compare_all(measurements: Sequence[Measurement], operations: Sequence[Operation]) -> list[Comparison]:
+    """Return the comparisons of a shot whose measurements are made in the bases of their operations."""
+    comparisons = Comparisons(operations)
+    return [
+        comparisons.take(number, one.references[operations[one.operation].basis])
+        for number, one in enumerate(measurements)
+    ]

@@ -15,7 +15,9 @@ from realtime.programs.kernels.records import LIFE, SHOT, End, Kind
 from realtime.programs.layers import LayerErrors
 from realtime.programs.operations import Operation
 from realtime.programs.run import ProgramRun, RunSettings
-from realtime.programs.surgery.model import WAIT_CYCLES, SurgeryModel
+from realtime.programs.surgery.circuit import WAIT_CYCLES
+from realtime.programs.surgery.model import SurgeryModel
+from realtime.programs.surgery.parities import Comparison, Comparisons, Reference
 
 Rows = NDArray[np.uint8]
 
@@ -25,18 +27,20 @@ class SurgeryRun(ProgramRun):
     """Outcomes and times of the shots of a program with merges.
 
     `lives` has one entry for each measurement, of a patch or by a merge (patch -1), in their order; `logs` is
-    empty. Its flips and predictions are those of the parity that determines the outcome.
+    empty. Flips and predictions are those of the parity that determines the outcome (see `Comparison`).
 
     Attributes:
         model: of the program.
         shot_rows: of each shot the detection events that were sent, uint8 (layers, columns).
         shot_layers: of each shot their layers, int64 (layers,).
+        shot_models: of each shot the numbers of its layers' models, int64 (layers,).
         shot_waits: of each shot the cycles of its waits.
     """
 
     model: SurgeryModel
     shot_rows: list[Rows]
     shot_layers: list[NDArray[np.int64]]
+    shot_models: list[NDArray[np.int64]]
     shot_waits: list[list[int]]
 
     def check_shots(self, decoder: SequenceDecoder) -> tuple[int, int]:
@@ -47,11 +51,19 @@ class SurgeryRun(ProgramRun):
         """
         same = checked = 0
         width = len(self.model.measurements)
-        for shot, (rows, layers) in enumerate(zip(self.shot_rows, self.shot_layers, strict=True)):
-            found = decoder.decode_shot(rows, layers)
-            for one, life in zip(self.model.measurements, self.lives[width * shot :], strict=False):
-                if one.observable >= 0:
-                    same += bool(found[one.observable]) == bool(life.predicted >> life.basis & 1)
+        shots = zip(self.shot_rows, self.shot_layers, self.shot_models, strict=True)
+        for shot, (rows, layers, models) in enumerate(shots):
+            found = decoder.decode_shot(rows, layers, models)
+            lives = self.lives[width * shot : width * (shot + 1)]
+            comparisons = Comparisons(self.program.operations)
+            observables = []
+            for number, (one, life) in enumerate(zip(self.model.measurements, lives, strict=True)):
+                basis = int(life["basis"])
+                observables.append(one.observables[basis])
+                outcomes = comparisons.take(number, one.references[basis]).outcomes
+                if outcomes:
+                    parity = bool(np.bitwise_xor.reduce([found[observables[other]] for other in outcomes]))
+                    same += parity == bool(life["predicted"] >> basis & 1)
                     checked += 1
         return same, checked
 
@@ -60,11 +72,10 @@ class _Source:
     """Draws the detection events of a shot layer by layer."""
 
     def __init__(self, model: SurgeryModel, seed: int) -> None:
-        columns, reach = model.layers.num_columns, model.layers.longest_reach
+        self._model, self._columns = model, model.layers[0].num_columns
         self._random = np.random.default_rng(seed)
-        self._layers = [_ErrorTable(errors, columns) for errors in model.errors]
-        deepest = max((table.deepest for table in self._layers), default=0)
-        self._rows = np.zeros((max(reach, deepest) + 1, columns), dtype=np.uint8)
+        self._tables: dict[tuple[int, int], _ErrorTable] = {}
+        self._rows = np.zeros((model.layers[0].longest_reach + 1, self._columns), dtype=np.uint8)
         #: Observables that errors of this shot have flipped, as bits.
         self.flips = 0
 
@@ -73,9 +84,15 @@ class _Source:
         self._rows[:] = 0
         self.flips = 0
 
-    def draw(self, layer: int) -> Rows:
+    def draw(self, layer: int, model: int) -> Rows:
         """Draw the errors that begin in the next layer; return its detection events, uint8 (columns,)."""
-        table, events = self._layers[layer], self._rows.reshape(-1)
+        if (layer, model) not in self._tables:
+            self._tables[layer, model] = _ErrorTable(self._model.errors[model][layer], self._columns)
+        table = self._tables[layer, model]
+        if table.deepest >= len(self._rows):
+            more = np.zeros((table.deepest + 1 - len(self._rows), self._columns), dtype=np.uint8)
+            self._rows = np.concatenate([self._rows, more])
+        events = self._rows.reshape(-1)
         for error in np.flatnonzero(self._random.random(len(table.probability)) < table.probability).tolist():
             events[table.places[error]] ^= 1
             self.flips ^= table.flips[error]
@@ -134,9 +151,18 @@ class _Shot:
     rows: list[Rows] = field(default_factory=list)
     layers: list[int] = field(default_factory=list)
     num_sent: int = 0
+    models: list[int] = field(default_factory=list)
     #: Measurement -> when its answer is at the source, ns.
     received: dict[int, int] = field(default_factory=dict)
     predicted: dict[int, int] = field(default_factory=dict)
+    comparisons: dict[int, Comparison] = field(default_factory=dict)
+    #: Measurements of the last cycle and the one before that are not made in the basis of their operation.
+    turned: list[dict[int, int]] = field(default_factory=lambda: [{}, {}])
+    #: Values of the references if there were no errors, 0 or 1.
+    coins: dict[Reference, int] = field(default_factory=dict)
+    #: Measurement -> outcome without errors and with right corrections; with errors.
+    ideal: dict[int, int] = field(default_factory=dict)
+    decoded: dict[int, int] = field(default_factory=dict)
     #: Outcome -> number of its last measurement.
     latest: dict[int, int] = field(default_factory=dict)
     #: Measurements whose patches end with the next cycle.
@@ -148,27 +174,31 @@ class _Player:
 
     def __init__(self, model: SurgeryModel, settings: RunSettings, shots: int) -> None:
         self._model, self._settings = model, settings
+        self._operations = model.program.operations
         self._decoder = model.make_decoder()
-        layers = np.arange(model.layers.num_layers)  # a first shot loads the kernels
-        self._decoder.decode_shot(np.zeros((len(layers), model.layers.num_columns), dtype=np.uint8), layers)
+        count = model.layers[0].num_layers  # a first shot loads the kernels
+        nothing = np.zeros((count, model.layers[0].num_columns), dtype=np.uint8)
+        self._decoder.decode_shot(nothing, np.arange(count))
         self._source = _Source(model, settings.seed)
         self._numbers = {one.operation: at for at, one in enumerate(model.measurements)}
         self._lives = np.zeros(shots * len(model.measurements), dtype=LIFE)
-        self._last = model.layers.last_flips
         self.clock = _Clock(settings)
         self.stopped_wait = 0
 
     def play(self, number: int) -> tuple[NDArray[Any], _Shot, int] | None:
-        """Play one shot; its measurements, rows and first cycle, or None if the program waited too long."""
-        model, width = self._model, len(self._model.measurements)
+        """Play one shot; its measurements, rows and last cycle, or None if the program waited too long."""
+        width = len(self._model.measurements)
         self._lives_now = self._lives[width * number : width * (number + 1)]
         self._shot = shot = _Shot(first=self.clock.cycle)
+        self._comparisons = Comparisons(self._operations)
+        self._frames = np.zeros((len(self._model.program.patches), 2), dtype=np.int64)
         self._source.reset()
         self._decoder.reset()
-        for life in self._lives_now:
-            life["shot"], life["log"], life["predicted"] = number, -1, -1
-        for at, one in enumerate(model.program.operations):
+        self._lives_now["shot"], self._lives_now["log"], self._lives_now["predicted"] = number, -1, -1
+        for at, one in enumerate(self._operations):
             match one.kind:
+                case Kind.PREPARE:
+                    self._frames[one.patch] = 0
                 case Kind.IDLE:
                     self._pass(one.cycles)
                 case Kind.MEASURE:
@@ -179,21 +209,68 @@ class _Player:
                     self._pass(1)
                     self._lives_now[self._numbers[at]]["due_ns"] = self.clock.now
                     self._pass(one.cycles - 1)
+                case Kind.CORRECT:
+                    met = self._condition(one.condition) if one.condition >= 0 else (1, 1)
+                    self._frames[one.patch] ^= one.flips * np.array(met)
                 case Kind.WAIT:
                     if not self._wait(one):
                         return None
         if shot.ending:
             self._pass(1)
-        self._end()
+        for at in range(width):
+            self._resolve(at)
         return self._lives_now, shot, self.clock.cycle
 
     def _begin_measurement(self, number: int, one: Operation) -> None:
         life = self._lives_now[number]
-        life["patch"] = one.patch if one.kind == Kind.MEASURE else -1
+        life["patch"] = self._model.measurements[number].patch
         life["outcome"], life["decides"] = one.outcome, one.decides
         life["basis"] = life["ideal_basis"] = one.basis
         life["cycles"] = one.cycles
+        if one.condition >= 0:
+            decoded, ideal = self._condition(one.condition)
+            life["basis"] = one.basis_if if decoded else one.basis
+            life["ideal_basis"] = one.basis_if if ideal else one.basis
+        frame = self._frames[one.patch] >> life["basis"] & 1
+        if one.kind == Kind.MERGE:
+            frame = frame ^ (self._frames[one.other] >> life["basis"] & 1)
+        life["frame"], life["ideal_frame"] = frame
         self._shot.latest[one.outcome] = number
+        references = self._model.measurements[number].references[int(life["basis"])]
+        self._shot.comparisons[number] = self._comparisons.take(number, references)
+
+    def _condition(self, outcome: int) -> tuple[int, int]:
+        """Return the value of an awaited outcome, decoded, and if there had been no errors."""
+        number = self._shot.latest[outcome]
+        self._resolve(number)
+        return self._shot.decoded[number], self._shot.ideal[number]
+
+    def _resolve(self, number: int) -> None:
+        """Find the values of an outcome whose answer has arrived."""
+        shot, life, basis = self._shot, self._lives_now[number], int(self._lives_now[number]["basis"])
+        if number in shot.ideal:
+            return
+        comparison = shot.comparisons[number]
+        value, flipped = int(life["ideal_frame"]), 0
+        if not comparison.outcomes:
+            value = self._source.flip()
+        for reference in comparison.references:
+            if reference not in shot.coins:
+                shot.coins[reference] = self._source.flip()
+            value ^= shot.coins[reference]
+        for other in comparison.outcomes:
+            flipped ^= self._source.flips >> self._observable(other) & 1
+            if other != number:  # as measured, before corrections
+                self._resolve(other)
+                value ^= shot.ideal[other] ^ int(self._lives_now[other]["ideal_frame"])
+        life["flips"], life["predicted"] = flipped << basis, shot.predicted[number] << basis
+        life["coin"] = shot.ideal[number] = value
+        wrong = flipped ^ shot.predicted[number]
+        shot.decoded[number] = value ^ wrong ^ int(life["frame"]) ^ int(life["ideal_frame"])
+
+    def _observable(self, number: int) -> int:
+        """Return the observable of a measurement in the basis in which it is made."""
+        return self._model.measurements[number].observables[int(self._lives_now[number]["basis"])]
 
     def _wait(self, one: Operation) -> bool:
         """Idle until the source has an outcome, for a cycle at least; whether it came in time."""
@@ -225,30 +302,42 @@ class _Player:
         """Let cycles pass."""
         shot = self._shot
         for _ in range(cycles):
-            shot.rows.append(self._source.draw(shot.layer))
-            shot.layers.append(shot.layer)
-            shot.layer += 1
+            self._play_layer()
             self.clock.cycle += 1
             is_readout = bool(shot.ending)
             for number in shot.ending:
                 self._lives_now[number]["due_ns"] = self.clock.now
             shot.ending.clear()
-            if shot.layer == self._model.layers.num_layers - 1:  # the readout that ends the shot
-                shot.rows.append(self._source.draw(shot.layer))
-                shot.layers.append(shot.layer)
+            if shot.layer == self._model.layers[0].num_layers - 1:  # the readout that ends the shot
+                self._play_layer()
                 self._send(is_last=True)
             elif is_readout or len(shot.rows) - shot.num_sent >= self._settings.frame_cycles:
                 self._send(is_last=False)
+
+    def _play_layer(self) -> None:
+        """Draw the next layer. A chosen basis shows in the last cycle of its patch and in the next layer."""
+        shot = self._shot
+        chosen = {}
+        for number in shot.ending:
+            life = self._lives_now[number]
+            if life["basis"] != self._operations[self._model.measurements[number].operation].basis:
+                chosen[number] = int(life["basis"])
+        shot.turned = [shot.turned[1], chosen]
+        model = self._model.number_of(shot.turned[0] | shot.turned[1])
+        shot.rows.append(self._source.draw(shot.layer, model))
+        shot.layers.append(shot.layer)
+        shot.models.append(model)
+        shot.layer += 1
 
     def _send(self, *, is_last: bool) -> None:
         """Let the decoder decode what it has not had, and receive its answers."""
         shot, decoder, spent = self._shot, self._decoder, 0.0
         count = len(shot.rows)
         for at in range(shot.num_sent, count):
-            row, layer = shot.rows[at], shot.layers[at]
+            row, layer, model = shot.rows[at], shot.layers[at], shot.models[at]
             if is_last and at == count - 1:
-                decoder.finish(row, layer)
-            elif not decoder.add(row, layer):
+                decoder.finish(row, layer, model=model)
+            elif not decoder.add(row, layer, model=model):
                 continue
             before = cpu_now_ns()
             decoder.decode()
@@ -258,59 +347,16 @@ class _Player:
         shot.num_sent = count
         received = self.clock.decoded(spent)
         final, flips = decoder.final_observables, decoder.flips
-        for number, one in enumerate(self._model.measurements):
+        for number, comparison in shot.comparisons.items():
             life = self._lives_now[number]
             if number in shot.received or not life["due_ns"]:
                 continue
-            if one.observable < 0 or final[one.observable]:
+            observables = [self._observable(other) for other in comparison.outcomes]
+            if final[observables].all():
                 shot.received[number] = received
-                shot.predicted[number] = int(flips[one.observable]) if one.observable >= 0 else 0
+                shot.predicted[number] = int(flips[observables].sum() & 1)
                 life["done_ns"] = received - self._settings.hop_ns
                 life["received_ns"] = received
-
-    def _end(self) -> None:
-        """Write the values of all outcomes, with the corrections that depend on them."""
-        program, lives = self._model.program, self._lives_now
-        frames = np.zeros((len(program.patches), 2), dtype=np.int64)  # decoded, ideal: bit 0 flips z, bit 1 x
-        coins: dict[tuple[int, int], int] = {}
-        ideal: list[int] = []
-        latest: dict[int, int] = {}
-        for at, one in enumerate(program.operations):
-            if one.kind == Kind.PREPARE:
-                frames[one.patch] = 0
-                coins |= {(at, 0): self._source.flip(), (at, 1): self._source.flip()}
-            elif one.kind == Kind.CORRECT:
-                met = [1, 1]
-                if one.condition >= 0:
-                    number = latest[one.condition]
-                    life = lives[number]
-                    wrong = (int(life["flips"]) ^ int(life["predicted"])) >> int(life["basis"]) & 1
-                    change = wrong ^ int(life["frame"]) ^ int(life["ideal_frame"])
-                    met = [ideal[number] ^ change, ideal[number]]
-                for which in (0, 1):
-                    frames[one.patch, which] ^= one.flips * met[which]
-            elif at in self._numbers:
-                number = self._numbers[at]
-                measured, life = self._model.measurements[number], lives[number]
-                frame = frames[one.patch] >> one.basis & 1
-                if one.kind == Kind.MERGE:
-                    frame = frame ^ (frames[one.other] >> one.basis & 1)
-                life["frame"], life["ideal_frame"] = frame
-                if measured.observable < 0:
-                    value = self._source.flip()
-                    life["predicted"] = 0
-                else:
-                    value = 0
-                    for reference in measured.references:
-                        value ^= coins[reference]
-                    for other in measured.parity[:-1]:
-                        value ^= ideal[other] ^ int(lives[other]["ideal_frame"])
-                    value ^= int(frame[1])
-                    life["flips"] = (self._source.flips >> measured.observable & 1) << one.basis
-                    life["predicted"] = self._shot.predicted[number] << one.basis
-                life["coin"] = value
-                ideal.append(value)
-                latest[one.outcome] = number
 
 
 def run_surgery(model: SurgeryModel, *, settings: RunSettings, shots: int) -> SurgeryRun:
@@ -337,6 +383,7 @@ def run_surgery(model: SurgeryModel, *, settings: RunSettings, shots: int) -> Su
     rows: list[Rows] = []
     layers: list[NDArray[np.int64]] = []
     waits: list[list[int]] = []
+    models: list[NDArray[np.int64]] = []
     width = len(model.measurements)
     for number in range(shots):
         played = player.play(number)
@@ -348,6 +395,7 @@ def run_surgery(model: SurgeryModel, *, settings: RunSettings, shots: int) -> Su
         rows.append(np.array(shot.rows))
         layers.append(np.array(shot.layers))
         waits.append(shot.waits)
+        models.append(np.array(shot.models))
     passed = player.clock.now
     return SurgeryRun(
         program=model.program,
@@ -362,5 +410,6 @@ def run_surgery(model: SurgeryModel, *, settings: RunSettings, shots: int) -> Su
         model=model,
         shot_rows=rows,
         shot_layers=layers,
+        shot_models=models,
         shot_waits=waits,
     )

@@ -15,7 +15,7 @@ MODEL = LayeredModel.from_dem(graphlike_dem(CIRCUIT, "refuse"))
 def test_a_sequence_of_all_layers_is_decoded_as_a_stream() -> None:
     stream = StreamingDecoder.from_circuit(CIRCUIT, commit=4, buffer=3)
     frames = stream.to_frames(CIRCUIT.compile_detector_sampler(seed=1).sample(400))
-    sequence = SequenceDecoder(model=MODEL, commit=4, buffer=3)
+    sequence = SequenceDecoder(models=[MODEL], commit=4, buffer=3)
     layers = np.arange(MODEL.num_layers)
     found = np.array([sequence.decode_shot(rows, layers) for rows in frames])
     expected = np.unpackbits(stream.decode_frames(frames), axis=1, bitorder="little")[:, : found.shape[1]]
@@ -25,7 +25,7 @@ def test_a_sequence_of_all_layers_is_decoded_as_a_stream() -> None:
 
 def test_an_awaited_observable_is_answered_after_its_last_layer_and_the_buffer() -> None:
     awaited = np.array([False, False, True])
-    sequence = SequenceDecoder(model=MODEL, commit=20, buffer=3, awaited=awaited)
+    sequence = SequenceDecoder(models=[MODEL], commit=20, buffer=3, awaited=awaited)
     last = int(MODEL.last_flips[2])
     row = np.zeros(MODEL.num_columns, dtype=np.uint8)
     for layer in range(last + 4):
@@ -42,6 +42,6 @@ def test_an_awaited_observable_is_answered_after_its_last_layer_and_the_buffer()
 
 def test_regions_that_are_too_short_are_refused() -> None:
     with pytest.raises(ValueError, match="commit=0: must be at least 1"):
-        SequenceDecoder(model=MODEL, commit=0, buffer=3)
+        SequenceDecoder(models=[MODEL], commit=0, buffer=3)
     with pytest.raises(ValueError, match="buffer=0: must be at least"):
-        SequenceDecoder(model=MODEL, commit=2, buffer=0)
+        SequenceDecoder(models=[MODEL], commit=2, buffer=0)

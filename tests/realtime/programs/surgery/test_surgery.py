@@ -12,7 +12,7 @@ from realtime.programs.kernels.records import End
 from realtime.programs.program import Program
 from realtime.programs.run import RunSettings
 from realtime.programs.surgery.model import SurgeryModel
-from realtime.programs.surgery.parities import find_measurements
+from realtime.programs.surgery.parities import compare_all, find_measurements
 from realtime.programs.surgery.run import SurgeryRun, run_surgery
 
 TELEPORTATION = library.teleportation(cycles=2, merged=3, basis="z")
@@ -31,17 +31,35 @@ def simulate(text: str, *, shots: int, p: float = 0.002, **settings: int) -> Sur
 def test_which_outcomes_are_random_and_what_determines_the_others() -> None:
     # The control's Z is untouched; X of the ancilla is random after ZZ, its Z after XX.
     operations = Program.parse(library.surgery_cnot(cycles=2, merged=2, basis="z")).operations
-    zz, xx, last, control, target = find_measurements(operations)
-    assert [one.observable for one in (zz, xx, last, control, target)] == [0, -1, -1, 1, 2]
-    assert zz.references == ((0, 0), (2, 0))
-    assert control.references == ((0, 0),)
+    zz, xx, last, control, target = compare_all(find_measurements(operations), operations)
+    assert [one.outcomes for one in (zz, xx, last, control, target)] == [(0,), (), (), (3,), (2, 4)]
+    assert zz.references == ((0, 0, 0), (2, 2, 0))
+    assert control.references == ((0, 0, 0),)
     # Z of ancilla and target is conserved by their merge.
-    assert target.parity == (2, 4)
-    assert target.references == ((1, 0), (2, 0))
+    assert target.references == ((1, 1, 0), (2, 2, 0))
     operations = Program.parse(library.surgery_cnot(cycles=2, merged=2, basis="x")).operations
-    control = find_measurements(operations)[3]
-    assert control.parity == (1, 3)
-    assert control.references == ((0, 1), (1, 1), (2, 1))
+    control = compare_all(find_measurements(operations), operations)[3]
+    assert control.outcomes == (1, 3)
+    assert control.references == ((0, 0, 1), (1, 1, 1), (2, 2, 1))
+
+
+def whole_shot_errors(model: SurgeryModel, waits: tuple[int, ...], *, turned: bool) -> dict[str, float]:
+    """Errors of XX and of the result of a teleportation, sampled by stim and decoded by PyMatching.
+
+    `turned`: whether the result is measured in the basis that is not that of its operation.
+    """
+    circuit = model.circuit(waits, {2: 1} if turned else {})
+    events, flips = circuit.compile_detector_sampler(seed=3).sample(20_000, separate_observables=True)
+    matching = pymatching.Matching.from_detector_error_model(
+        circuit.detector_error_model(decompose_errors=True)
+    )
+    errors = matching.decode_batch(events) != flips
+    xx, source, target = model.measurements
+    basis = 1 if turned else min(target.observables)
+    result = errors[:, target.observables[basis]]
+    if basis == 0:
+        result = result ^ errors[:, source.observables[0]]
+    return {"xx": errors[:, xx.observables[1]].mean(), "result": result.mean()}
 
 
 @pytest.mark.parametrize("basis", ["z", "x"])
@@ -53,14 +71,28 @@ def test_outcomes_are_wrong_as_often_as_in_whole_circuits_of_stim(basis: str) ->
     same, checked = run.check_shots(offline)
     assert same == checked == 2 * 2000
     (waits,) = set(map(tuple, run.shot_waits))
-    circuit = run.model.circuit(waits)
-    events, flips = circuit.compile_detector_sampler(seed=3).sample(20_000, separate_observables=True)
-    matching = pymatching.Matching.from_detector_error_model(
-        circuit.detector_error_model(decompose_errors=True)
-    )
-    expected = (matching.decode_batch(events) != flips).mean(axis=0)
-    own = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)[:, [0, 2]].mean(axis=0)
-    assert np.all(np.abs(own - expected) < 4 * np.sqrt(expected / 2000))
+    expected = whole_shot_errors(run.model, waits, turned=False)
+    wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
+    assert not wrong[:, 1].any()
+    for number, name in ((0, "xx"), (2, "result")):
+        assert abs(wrong[:, number].mean() - expected[name]) < 4 * np.sqrt(expected[name] / 2000)
+
+
+def test_the_basis_of_a_measurement_depends_on_the_outcome_of_a_merge() -> None:
+    chosen = '"basis": {"if": "xx", "zero": "z", "one": "x"}, "outcome": "result"'
+    run = simulate(TELEPORTATION.replace('"basis": "z", "outcome": "result"', chosen), shots=2000)
+    assert run.check_shots(run.model.make_decoder()) == (4000, 4000)
+    result = run.lives[2::3]
+    assert np.array_equal(result["basis"], run.decoded_values().reshape(-1, 3)[:, 0])
+    wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
+    assert np.array_equal(result["basis"] != result["ideal_basis"], wrong[:, 0])
+    assert run.failures()[wrong[:, 0]].all()
+    (waits,) = set(map(tuple, run.shot_waits))
+    for basis in (0, 1):
+        expected = whole_shot_errors(run.model, waits, turned=basis == 1)["result"]
+        measured = result["basis"] == basis
+        assert 0.4 < measured.mean() < 0.6
+        assert abs(wrong[measured, 2].mean() - expected) < 4 * np.sqrt(expected / measured.sum())
 
 
 def test_the_outcome_of_a_merge_is_the_product_of_what_is_measured_later() -> None:
