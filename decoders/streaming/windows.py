@@ -6,7 +6,8 @@ earlier layers are committed, and open if not (windows decoded in parallel).
 """
 
 import operator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -188,8 +189,30 @@ def cut_graph(
         "open_future": open_future,
         "fixed": fixed,
     }
-    graph, beyond = cut_layers(model, **where)
-    cut = Cut.of(model, **where)
+    return _search_graph(model, Cut.of(model, **where), commit)
+
+
+def graph_of_layers(
+    layers: Sequence[tuple[LayeredModel, int]], *, open_future: bool, commit: tuple[int, int] | None
+) -> SearchGraph:
+    """Build the search graph of any sequence of layers, whose past is closed.
+
+    Args:
+        layers: models with the same columns, observables and weights, and the number of the layer in each.
+        open_future, commit: as in `cut_graph`.
+    """
+    joined = replace(
+        layers[0][0],
+        edges=tuple(model.edges[at] for model, at in layers),
+        relevant=np.array([model.relevant[at] for model, at in layers]),
+    )
+    before = np.zeros(0, dtype=np.int64)
+    return _search_graph(joined, Cut(np.arange(len(layers)), before, open_future, may_end=False), commit)
+
+
+def _search_graph(model: LayeredModel, cut: Cut, commit: tuple[int, int] | None) -> SearchGraph:
+    """Build the search graph of a cut."""
+    graph, beyond = _graph_of(model, cut)
     implied, errors, observed = None, None, None
     if model.implied is not None:
         implied, errors, observed = _cut_correlations(model, cut, edge_weight=graph.edge_weight)

@@ -19,7 +19,10 @@ from qec.families.entangled import entangled_memory_circuit
 from qec.statistics import Estimate, logical_error_rate
 from realtime.programs.kernels.records import End
 from realtime.programs.patches import PatchModel
-from realtime.programs.run import ProgramRun
+from realtime.programs.program import Program
+from realtime.programs.run import ProgramRun, RunSettings, run_program
+from realtime.programs.surgery.model import SurgeryModel
+from realtime.programs.surgery.run import SurgeryRun, run_surgery
 
 # Cycles of the circuits from which layers and decoder are made; patches live as long as a program wants.
 _MODEL_CYCLES = 12
@@ -37,16 +40,21 @@ def patch_circuits(distance: int, *, noise_name: str, p: float | None) -> tuple[
     Raises:
         ValueError: an unknown noise model, or noise with leakage.
     """
+    code, model = codes.code_by_name(CODE, distance, gates="cz"), _noise_model(distance, noise_name, p)
+    return tuple(
+        entangled_memory_circuit(code, rounds=_MODEL_CYCLES, readout=readout, noise=model)
+        for readout in (None, "z", "x")
+    )
+
+
+def _noise_model(distance: int, noise_name: str, p: float | None) -> noise.NoiseModel:
+    """Return a noise model whose errors can be drawn layer by layer, or raise ValueError."""
     point = Point(CODE, "cz", distance, _MODEL_CYCLES, "z", noise_name, p)
     if point.leakage is not None:
         raise ValueError(
             f"--noise {noise_name}: leakage cannot be drawn layer by layer: use a noise model without leakage"
         )
-    code, model = codes.code_by_name(CODE, distance, gates="cz"), noise.by_name(noise_name, p)
-    return tuple(
-        entangled_memory_circuit(code, rounds=_MODEL_CYCLES, readout=readout, noise=model)
-        for readout in (None, "z", "x")
-    )
+    return noise.by_name(noise_name, p)
 
 
 def patch_model(
@@ -156,6 +164,66 @@ class Measured:
             "checked": self.checked,
             "discarded": int((~run.kept()).sum()),
         }
+
+
+def run_at(
+    distance: int,
+    program: Program,
+    *,
+    noise_name: str,
+    p: float | None,
+    settings: RunSettings,
+    shots: int,
+    decoder: str = "mwpm",
+    commit: int | None = None,
+    buffer: int | None = None,
+    core: int | None = None,
+) -> Measured:
+    """Run a program at one distance, with merges or without.
+
+    Args:
+        distance: of the code.
+        program: to run.
+        noise_name, p: noise model and its strength.
+        settings, shots, core: see `run_program`.
+        decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
+
+    Raises:
+        ValueError: noise, a decoder or a clock that such a program cannot have.
+    """
+    name = f"d = {distance}"
+    if not program.has_merges:
+        windows: dict[str, Any] = {"decoder": decoder, "commit": commit, "buffer": buffer}
+        model = patch_model(distance, noise_name=noise_name, p=p, **windows)
+        return measure(
+            name, run_program(program, model=model, settings=settings, shots=shots, core=core), model
+        )
+    if decoder != "mwpm":
+        raise ValueError(f"--decoder {decoder}: programs with merges are decoded by mwpm: leave it out")
+    if not settings.simulated:
+        raise ValueError(f"program {program.name!r} merges patches: give --clock simulated")
+    made = surgery_model(distance, program, noise_name=noise_name, p=p, commit=commit, buffer=buffer)
+    return measure_surgery(name, run_surgery(made, settings=settings, shots=shots))
+
+
+def surgery_model(
+    distance: int,
+    program: Program,
+    *,
+    noise_name: str,
+    p: float | None,
+    commit: int | None = None,
+    buffer: int | None = None,
+) -> SurgeryModel:
+    """Make the model of a program with merges; see `SurgeryModel.of` and `run_at`."""
+    model = _noise_model(distance, noise_name, p)
+    return SurgeryModel.of(program, distance=distance, noise=model, commit=commit, buffer=buffer)
+
+
+def measure_surgery(name: str, run: SurgeryRun) -> Measured:
+    """Check a run with merges against an offline decoder."""
+    same, checked = run.check_shots(run.model.make_decoder())
+    return Measured(name=name, run=run, same=same, checked=checked)
 
 
 def measure(name: str, run: ProgramRun, model: PatchModel) -> Measured:

@@ -25,7 +25,7 @@ from realtime.jitter import JitterMonitor
 from realtime.latency import Histogram
 from realtime.programs.kernels.records import End
 from realtime.programs.program import Program
-from realtime.programs.run import RunSettings, run_program
+from realtime.programs.run import RunSettings
 
 #: Cycles of the shots for the logical error per cycle.
 COUNTED = (10, 30, 50)
@@ -209,16 +209,19 @@ def _run_program(args: argparse.Namespace) -> int:
     with Progress() as progress:
         for distance in sorted(set(args.distance)):
             progress.show(f"d = {distance}")
-            model = programs.patch_model(
+            found = programs.run_at(
                 distance,
+                program,
                 noise_name=args.noise,
                 p=p,
+                settings=settings,
+                shots=args.shots or 1000,
                 decoder=args.decoder,
                 commit=args.commit,
                 buffer=args.buffer,
+                core=core,
             )
-            run = run_program(program, model=model, settings=settings, shots=args.shots or 1000, core=core)
-            results.append(programs.measure(f"d = {distance}", run, model))
+            results.append(found)
     pace = f"cycles of {duration(args.cycle_time)}, {args.clock} clock"
     print(f"Program: {program.name}, {len(program.patches)} patches, noise {args.noise}, {pace}")
     print(f"{fold(description())}\n\n{programs.text(results)}")

@@ -1,10 +1,11 @@
 """Circuit builder with absolute measurement numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import stim
 
 from qec.codes.code import Coordinate
+from qec.noise.apply import NOISELESS
 
 
 class CircuitBuilder:
@@ -71,6 +72,27 @@ class CircuitBuilder:
         first = self._num_measurements
         self._num_measurements += len(pairs)
         return list(range(first, self._num_measurements))
+
+    def measure_operators(self, operators: Iterable[Mapping[Coordinate, str]]) -> list[int]:
+        """Measure Pauli products without errors by MPP; return the number of each result.
+
+        Args:
+            operators: position -> "X", "Y" or "Z", for each product.
+        """
+        numbers = []
+        for operator in operators:
+            targets: list[stim.GateTarget] = []
+            for at, pauli in operator.items():
+                targets += [stim.target_pauli(self.index[at], pauli), stim.target_combiner()]
+            self.body.append("MPP", targets[:-1], tag=NOISELESS)
+            numbers.append(self._num_measurements)
+            self._num_measurements += 1
+        return numbers
+
+    def include_operator(self, number: int, operator: Mapping[Coordinate, str]) -> None:
+        """Include a Pauli product, as it is at this point, in an observable."""
+        paulis = [stim.target_pauli(self.index[at], pauli) for at, pauli in operator.items()]
+        self.body.append("OBSERVABLE_INCLUDE", paulis, number)
 
     def detector(self, records: Iterable[int], coordinates: Sequence[float]) -> None:
         """Declare the parity of measurements as a detector; measurements that occur twice cancel."""

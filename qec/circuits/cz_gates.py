@@ -17,7 +17,8 @@ def with_cz_gates(circuit: stim.Circuit) -> stim.Circuit:
     Hadamards form layers of their own. Measurements, detectors and observables keep their numbers.
 
     Args:
-        circuit: without noise and REPEAT, of R, RX, M, MX, CX, CZ, S, S_DAG and annotations.
+        circuit: without noise and REPEAT, of R, RX, M, MX, CX, CZ, S, S_DAG, annotations, and MPP, which may
+            only prepare qubits whose state does not matter.
 
     Raises:
         ValueError: another instruction.
@@ -47,6 +48,11 @@ class _Translation:
     def _add(self, instruction: stim.CircuitInstruction) -> None:
         name = instruction.name
         if name in _NOT_QUBITS:
+            targets = [self._as_turned(target) for target in instruction.targets_copy()]
+            self._out.append(name, targets, instruction.gate_args_copy(), tag=instruction.tag)
+            return
+        if name == "MPP":  # a preparation from any state
+            self._turned.difference_update(t.value for t in instruction.targets_copy() if not t.is_combiner)
             self._out.append(instruction)
             return
         qubits = [target.value for target in instruction.targets_copy()]
@@ -70,6 +76,12 @@ class _Translation:
             raise ValueError(f"{name}: only R, RX, M, MX, CX, CZ, S and S_DAG can be written with CZ gates")
         change = self._measured.update if name in _MEASUREMENTS else self._measured.difference_update
         change(qubits)
+
+    def _as_turned(self, target: stim.GateTarget) -> stim.GateTarget:
+        """Return a Pauli target as it is before the Hadamards that are not written yet."""
+        if target.pauli_type in "XZ" and target.value in self._turned:
+            return stim.target_pauli(target.value, "Z" if target.pauli_type == "X" else "X")
+        return target
 
     def _turn(self, qubits: Iterable[int]) -> None:
         self._turned.symmetric_difference_update(qubits)

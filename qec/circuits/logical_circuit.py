@@ -126,20 +126,53 @@ class LogicalCircuit:
         Raises:
             ValueError: the name or the tile is taken.
         """
-        if patch in self._patches:
-            raise ValueError(f"patch {patch!r} exists already: measure it first, or choose another name")
-        for name, other in self._patches.items():
-            if other.tile == tile:
-                raise ValueError(f"tile {tile} is taken by patch {name!r}: choose a free one")
         if basis is not None:
             _check_basis(basis)
-        code = self._code(tile, tile)
-        self._patches[patch] = _Patch(code, tile, dict.fromkeys(_BASES, _NOTHING))
-        self._add_qubits([code])
+        code = self._new_patch(patch, tile)
         if basis is not None:
             self._builder.gate("R" if basis == "z" else "RX", code.data_qubits)
         prepared = () if basis is None else code.data_qubits
         self._cycles.change(self._all_checks(), basis=basis or "z", prepared=prepared)
+
+    def prepare_encoded(self, patch: str, *, tile: Tile) -> None:
+        """Add a patch that is encoded without errors: half of a Bell pair with a perfect reference qubit.
+
+        Its checks are known, and both of its logical operators have values that only the reference knows:
+        `include_operator` makes observables relative to them.
+
+        Args:
+            patch: its name.
+            tile: (column, row) of a free tile.
+
+        Raises:
+            ValueError: the name or the tile is taken.
+        """
+        code = self._new_patch(patch, tile)
+        checks = checks_of(code)
+        operators = [dict.fromkeys(check.support, check.basis.upper()) for check in checks]
+        numbers = self._builder.measure_operators(operators)
+        self._cycles.change(self._all_checks(), basis="z")
+        self._cycles.know({check.at: number for check, number in zip(checks, numbers, strict=True)})
+
+    def include_operator(self, patch: str, *, basis: Basis, observable: int) -> None:
+        """Include the present value of a patch's logical Z or X, with its Pauli frame, in an observable.
+
+        No measurement takes place. An observable that an outcome completes is then relative to this value,
+        and determined however random both are.
+
+        Args:
+            patch: name.
+            basis: "z" or "x".
+            observable: number.
+
+        Raises:
+            ValueError: a patch that does not exist, or an unknown basis.
+        """
+        _check_basis(basis)
+        found = self._find(patch)
+        self._builder.include_operator(observable, dict(found.code.logical(basis)))
+        self._builder.observable(observable, sorted(found.frame[basis].measurements))
+        self._num_observables = max(self._num_observables, observable + 1)
 
     def idle(self, cycles: int) -> None:
         """Let some cycles pass.
@@ -313,14 +346,18 @@ class LogicalCircuit:
         records = frozenset(data[at] for at, _ in found.code.logical(basis))
         return Outcome(records) ^ found.frame[basis]
 
-    def observable(self, outcome: Outcome) -> int:
+    def observable(self, outcome: Outcome, *, number: int | None = None) -> int:
         """Make an outcome, or the parity of several, the next observable; return its number.
 
         It must be determined by the preparation: stim refuses a random one when it makes an error model.
+
+        Args:
+            outcome: to include.
+            number: of an observable that `include_operator` began, in place of the next one.
         """
-        number = self._num_observables
+        number = self._num_observables if number is None else number
         self._builder.observable(number, sorted(outcome.measurements))
-        self._num_observables += 1
+        self._num_observables = max(self._num_observables, number + 1)
         return number
 
     def flow(
@@ -362,6 +399,17 @@ class LogicalCircuit:
                     found *= single
         found.sign = 1
         return found
+
+    def _new_patch(self, patch: str, tile: Tile) -> RotatedSurfaceCode:
+        if patch in self._patches:
+            raise ValueError(f"patch {patch!r} exists already: measure it first, or choose another name")
+        for name, other in self._patches.items():
+            if other.tile == tile:
+                raise ValueError(f"tile {tile} is taken by patch {name!r}: choose a free one")
+        code = self._code(tile, tile)
+        self._patches[patch] = _Patch(code, tile, dict.fromkeys(_BASES, _NOTHING))
+        self._add_qubits([code])
+        return code
 
     def _code(self, first: Tile, last: Tile) -> RotatedSurfaceCode:
         """Make the code on the tiles from one to another, in one row or column."""

@@ -66,6 +66,10 @@ def apply_noise(
     return _Applier(channels, circuit, decoherence).run(circuit)
 
 
+#: Tag of operations without errors, for example a perfect preparation by MPP.
+NOISELESS = "noiseless"
+
+
 class _Applier:
     """One pass over a circuit: rates by qubit number, and the state of the current layer and cycle."""
 
@@ -141,7 +145,7 @@ class _Applier:
                 raise ValueError(f"the circuit already has noise ({_short(instruction)}): use a clean one")
             if isinstance(instruction, stim.CircuitRepeatBlock):
                 self._repeat(out, instruction, is_followed_by_tick(circuit, index, at_end=before_tick))
-            elif instruction.name in ANNOTATIONS:
+            elif instruction.name in ANNOTATIONS or instruction.tag == NOISELESS:
                 out.append(instruction)
             elif instruction.name == "TICK":
                 self._end_layer(out)

@@ -80,6 +80,89 @@ def decision_chain(*, decisions: int, cycles: int) -> str:
     return _text(f"chain of {decisions} decisions", ["a", "b"], operations)
 
 
-def _text(name: str, patches: list[str], operations: list[dict[str, Any]]) -> str:
+def merged_parity(*, cycles: int, merged: int) -> str:
+    """Write the program of a merge in basis z, whose outcome is the parity of both patches' measurements.
+
+    Args:
+        cycles: before the merge and after it, at least 1.
+        merged: cycles of the merge, at least 2.
+    """
+    return _text(
+        "parity by a merge",
+        {"a": [0, 0], "b": [0, 1]},
+        [
+            {"do": "prepare", "patch": "a"},
+            {"do": "prepare", "patch": "b"},
+            {"do": "idle", "cycles": cycles},
+            {"do": "merge", "patches": ["a", "b"], "basis": "z", "cycles": merged, "outcome": "parity"},
+            {"do": "idle", "cycles": cycles},
+            {"do": "measure", "patch": "a", "basis": "z", "outcome": "first"},
+            {"do": "measure", "patch": "b", "basis": "z", "outcome": "second"},
+        ],
+    )
+
+
+def teleportation(*, cycles: int, merged: int, basis: str) -> str:
+    """Write the program that moves a logical qubit to another patch: a merge, a measurement, two corrections.
+
+    Args:
+        cycles: before the merge, at least 1.
+        merged: cycles of the merge, at least 2.
+        basis: in which the result is measured, "z" or "x".
+    """
+    return _text(
+        f"teleportation, measured in {basis}",
+        {"source": [0, 0], "target": [1, 0]},
+        [
+            {"do": "prepare", "patch": "source"},
+            {"do": "prepare", "patch": "target"},
+            {"do": "idle", "cycles": cycles},
+            {"do": "merge", "patches": ["source", "target"], "basis": "x", "cycles": merged, "outcome": "xx"},
+            {"do": "idle", "cycles": 1},
+            {"do": "measure", "patch": "source", "basis": "z", "outcome": "z"},
+            {"do": "wait", "outcome": "z"},
+            {"do": "correct", "patch": "target", "pauli": "x", "if": "z"},
+            {"do": "wait", "outcome": "xx"},
+            {"do": "correct", "patch": "target", "pauli": "z", "if": "xx"},
+            {"do": "measure", "patch": "target", "basis": basis, "outcome": "result"},
+        ],
+    )
+
+
+def surgery_cnot(*, cycles: int, merged: int, basis: str) -> str:
+    """Write the program of a CNOT by lattice surgery (arXiv 1111.4022), whose corrections wait for outcomes.
+
+    Args:
+        cycles: before each merge, at least 1.
+        merged: cycles of a merge, at least 2.
+        basis: in which control and target are measured, "z" or "x".
+    """
+    both = [("control", "ancilla", "z", "zz"), ("ancilla", "target", "x", "xx")]
+    merges = [
+        (
+            {"do": "idle", "cycles": cycles},
+            {"do": "merge", "patches": [one, other], "basis": kind, "cycles": merged, "outcome": name},
+        )
+        for one, other, kind, name in both
+    ]
+    return _text(
+        f"CNOT by surgery, measured in {basis}",
+        {"control": [0, 0], "target": [1, 1], "ancilla": [0, 1]},
+        [
+            *({"do": "prepare", "patch": one} for one in ("control", "target", "ancilla")),
+            *(operation for pair in merges for operation in pair),
+            {"do": "idle", "cycles": 1},
+            {"do": "measure", "patch": "ancilla", "basis": "z", "outcome": "last"},
+            *({"do": "wait", "outcome": one} for one in ("zz", "xx", "last")),
+            {"do": "correct", "patch": "target", "pauli": "x", "if": "zz"},
+            {"do": "correct", "patch": "target", "pauli": "x", "if": "last"},
+            {"do": "correct", "patch": "control", "pauli": "z", "if": "xx"},
+            {"do": "measure", "patch": "control", "basis": basis, "outcome": "control"},
+            {"do": "measure", "patch": "target", "basis": basis, "outcome": "target"},
+        ],
+    )
+
+
+def _text(name: str, patches: list[str] | dict[str, list[int]], operations: list[dict[str, Any]]) -> str:
     head = {"program": name, "version": 1, "patches": patches}
     return "".join(f"{json.dumps(entry)}\n" for entry in (head, *operations))

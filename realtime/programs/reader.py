@@ -241,8 +241,6 @@ class _Reader:
     def _measure(self, entry: Mapping[str, Any]) -> None:
         number, patch = self._live(entry)
         basis, condition, basis_if = self._basis(entry["basis"])
-        if condition >= 0:
-            self.no_merge = self.no_merge or (self.line, "basis")
         if patch.cycles < 1:
             raise self._error("patch", f"{entry['patch']!r} has had no cycle: idle before it is measured")
         outcome = self._outcome(entry, entry["patch"])

@@ -131,6 +131,11 @@ class ProgramRun:
         wrong: NDArray[np.bool_] = (flipped ^ lives["frame"] ^ lives["ideal_frame"]) == 1
         return wrong
 
+    def decoded_values(self) -> NDArray[np.int64]:
+        """Return the outcome of each life after decoding and corrections, 0 or 1."""
+        coins: NDArray[np.int64] = self.lives["coin"]
+        return coins ^ self.outcome_errors()
+
     def failures(self) -> NDArray[np.bool_]:
         """Return whether each kept shot failed: a basis was chosen wrongly, or a result is wrong.
 

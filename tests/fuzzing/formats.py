@@ -332,6 +332,13 @@ def programs(draw: st.DrawFn) -> bytes:
         {"do": st.just("measure"), "patch": patch, "basis": basis | chosen, "outcome": outcome},
         {"do": st.just("wait"), "outcome": outcome},
         {
+            "do": st.just("merge"),
+            "patches": st.lists(patch, max_size=3) | _NUMBERS,
+            "basis": basis,
+            "cycles": whole,
+            "outcome": outcome,
+        },
+        {
             "do": st.just("wait"),
             "outcome": outcome,
             "gap": _REALS,
@@ -352,7 +359,8 @@ def programs(draw: st.DrawFn) -> bytes:
     rest = draw(st.lists(st.one_of([st.fixed_dictionaries(form) for form in forms]) | JSON, max_size=6))
     ended = [{"do": "idle", "cycles": 1}]
     ended += [{"do": "measure", "patch": name, "basis": "x", "outcome": name} for name in ("a", "b")]
-    head = {"program": "p", "version": 1, "patches": ["a", "b"]}
+    tiles = st.fixed_dictionaries({"a": st.just([0, 0]), "b": st.lists(st.integers(-1, 2), max_size=3)})
+    head = {"program": "p", "version": 1, "patches": draw(st.just(["a", "b"]) | tiles)}
     lines = [head, *(known[one] for one in usual), *rest, *ended[: draw(st.integers(0, 3))]]
     return b"".join(_text(line) + b"\n" for line in lines)
 

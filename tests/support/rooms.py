@@ -18,7 +18,7 @@ ROOMS: Mapping[str, Room] = {
     "qec.codes": Room("", "numpy"),
     "qec.noise": Room("qec.resources", "stim numpy"),
     "qec.memory": Room("qec.codes qec.noise", "stim numpy"),
-    "qec.circuits": Room("qec.codes", "stim"),
+    "qec.circuits": Room("qec.codes qec.noise", "stim"),
     "qec.families": Room("qec.codes qec.circuits qec.noise qec.memory", "stim numpy"),
     "qec.distance": Room("", "stim numpy scipy"),
     "qec.statistics": Room("", "numpy scipy pandas"),
@@ -107,7 +107,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     "realtime.programs": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.transport "
-        "realtime.service decoders.streaming decoders.matching.workspace qec.sampling",
+        "realtime.service decoders.streaming decoders.matching.workspace qec.sampling qec.circuits qec.codes "
+        "qec.noise",
         "stim numpy",
     ),
     "realtime.client": Room(

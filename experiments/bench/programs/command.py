@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from experiments.bench.programs import runs
+from experiments.bench.programs import merges, runs
 from experiments.bench.programs.runs import Row
 from experiments.bench.streaming import shots
 from experiments.common import machine
@@ -19,7 +19,7 @@ from qec.files import write_file
 from realtime.programs.patches import PatchModel
 from realtime.programs.run import RunSettings
 
-_PARTS = ("memory", "slow", "pymatching", "chain", "gaps")
+_PARTS = ("memory", "slow", "pymatching", "chain", "gaps", "merges")
 _SERVICES_NS = (400, 800, 1000, 1100, 1200, 1500)
 _LENGTHS = (1, 2, 3, 5, 7, 10, 14, 20)
 _GAPS = (1.0, 2.0, 4.0)
@@ -30,6 +30,7 @@ _SHOTS = {
     "slow_shots": (1000, 300),
     "chain_shots": (4000, 300),
     "gap_shots": (20_000, 300),
+    "merge_shots": (20_000, 100),
 }
 
 
@@ -40,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Parts: memory: a feed-forward memory with our decoder, on the simulated and on the real clock;\n"
         "slow: the same with decoders of a fixed time for a cycle; pymatching: with PyMatching in windows;\n"
         "chain: chains of 1 to 20 dependent decisions with answers that come later; gaps: programs that\n"
-        "discard the shot or repeat a measurement where the decoder is unsure, with a decoder of 400 ns a\n"
-        "cycle. Writes bench_programs.csv and bench_programs.png. Reaction times on the real clock need two\n"
-        "cores that nothing else uses."
+        "discard the shot or repeat a measurement where the decoder is unsure; merges: teleportation and\n"
+        "CNOT by lattice surgery, compared with whole shots. Writes bench_programs.csv and\n"
+        "bench_programs.png. Reaction times on the real clock need two cores that nothing else uses."
     )
     add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help="what to measure")
     add("--quick", action="store_true", help="fewer shots for what is not given")
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("slow_shots", "of parts slow and pymatching"),
         ("chain_shots", "of each chain"),
         ("gap_shots", "of each run of part gaps"),
+        ("merge_shots", "of each program of part merges"),
     ):
         add(f"--{name}", type=whole(), metavar="N", help=f"{words}; default: {_SHOTS[name][0]}")
     add("--distance", type=whole(3), default=5, metavar="D", help="of the rotated surface code (ZXXZ)")
@@ -78,7 +80,14 @@ def run(args: argparse.Namespace) -> int:
     rows: list[Row] = []
     with Progress() as progress:
         rows.extend(_measured(args, model, settings, progress))
+        if "merges" in args.parts:
+            common: dict[str, Any] = {"settings": settings, "cycles": args.cycles, "say": progress.show}
+            merged = list(merges.merge_runs(args.distance, p=p, shots=args.merge_shots, **common))
+            whole = merges.compare_with_whole_shots(merged, seed=args.seed, say=progress.show)
+            rows += merged
     print(f"\n{programs.text([row.found for row in rows])}")
+    if "merges" in args.parts:
+        print(f"\n{whole}")
     write_file(args.out / "bench_programs.csv", _csv(rows))
     from experiments.bench.programs.figures import draw
 

@@ -34,6 +34,24 @@ def test_a_program_is_run_and_reported(
     assert run["idle_mean"] >= 9
 
 
+def test_a_program_with_merges_is_run_on_the_simulated_clock(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, file = tmp_path / "teleportation.jsonl", tmp_path / "run.json"
+    path.write_text(library.teleportation(cycles=2, merged=3, basis="x"))
+    options = ["--service", "200ns", "--shots", "30", "--json", str(file)]
+    assert cli.main(["realtime", "--program", str(path), *_SIMULATED, *options]) == 0
+    assert "60 of 60" in capsys.readouterr().out
+    (run,) = json.loads(file.read_text())["runs"]
+    assert (run["end"], run["decisions"], run["same"]) == ("DONE", 60, 60)
+    for arguments, message in (
+        (["--distance", "3"], "merges patches: give --clock simulated"),
+        ([*_SIMULATED, "--decoder", "mwpm-correlated"], "programs with merges are decoded by mwpm"),
+    ):
+        assert cli.main(["realtime", "--program", str(path), *arguments]) != 0
+        assert message in capsys.readouterr().err
+
+
 def test_a_decoder_that_does_not_keep_up_is_reported(
     program: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

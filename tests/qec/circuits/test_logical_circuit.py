@@ -300,3 +300,42 @@ def test_a_patch_in_the_way_and_one_without_cycles() -> None:
     program.prepare("f", tile=(0, 3), basis="z")
     with pytest.raises(ValueError, match="no cycle yet"):
         program.merge("e", "f", basis="z", cycles=1)
+
+
+@pytest.mark.parametrize("gates", ["cx", "cz"])
+def test_encoded_patches_are_prepared_without_errors_and_protect_both_operators(gates: Gates) -> None:
+    bases: tuple[Basis, Basis] = ("z", "x")
+    for basis in bases:
+        circuit = circuits.LogicalCircuit(distance=3, gates=gates)
+        circuit.prepare_encoded("a", tile=(0, 0))
+        circuit.include_operator("a", basis=basis, observable=0)
+        circuit.idle(2)
+        circuit.observable(circuit.measure("a", basis=basis), number=0)
+        noisy = noise.si1000(0.003).apply(circuit.circuit)
+        first = next(one for one in noisy if one.name not in ("QUBIT_COORDS", "MPP", "OBSERVABLE_INCLUDE"))
+        assert first.name == "TICK"
+        # All checks of both cycles are compared, and half of them with the readout.
+        assert noisy.num_detectors == 2 * 8 + 4
+        assert len(noisy.shortest_graphlike_error()) == 3
+
+
+@pytest.mark.parametrize("gates", _GATES)
+def test_operators_that_a_merge_makes_random_are_compared_with_their_values_after_it(gates: Gates) -> None:
+    circuit = circuits.LogicalCircuit(distance=3, gates=gates)
+    for name, row in (("a", 0), ("b", 1)):
+        circuit.prepare_encoded(name, tile=(0, row))
+        circuit.include_operator(name, basis="x", observable=0)
+    circuit.idle(2)
+    circuit.merge("a", "b", basis="z", cycles=3)
+    product = circuit.circuit
+    circuit.include_operator("a", basis="x", observable=1)
+    assert circuit.circuit != product
+    circuit.idle(3)
+    first, second = circuit.measure("a", basis="x"), circuit.measure("b", basis="x")
+    assert circuit.observable(first ^ second, number=0) == 0
+    assert circuit.circuit.num_observables == 2
+    # X of a is random, and the circuit refused, unless it is compared with its value after the merge.
+    with pytest.raises(ValueError, match="non-deterministic"):
+        circuit.circuit.detector_error_model()
+    assert circuit.observable(first, number=1) == 1
+    assert noise.si1000(0.003).apply(circuit.circuit).detector_error_model().num_observables == 2

@@ -142,9 +142,66 @@ def test_faults_name_line_and_field(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+_TILES = '{"program": "p", "version": 1, "patches": {"a": [0, 0], "b": [0, 1], "c": [1, 0]}}'
+_PAIR = "\n".join([_TILES, *(f'{{"do": "prepare", "patch": "{one}"}}' for one in "abc")]) + "\n"
+_READY = _PAIR + '{"do": "idle", "cycles": 2}\n'
+
+
+def _merge(patches: str = '["a", "b"]', basis: str = "z", cycles: int = 3) -> str:
+    return (
+        f'{{"do": "merge", "patches": {patches}, "basis": "{basis}", "cycles": {cycles}, "outcome": "m"}}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            _READY + _merge('["a"]'),
+            "line 6: field \"patches\": ['a']: must be a list of two different patches",
+        ),
+        (_READY + _merge('["a", "a"]'), "must be a list of two different patches"),
+        (_READY + _merge('["a", "d"]'), "field \"patches\": 'd': no such patch: choose from a, b, c"),
+        (_READY + _merge('["a", "c"]'), "['a', 'c'] must be in one column to merge in basis 'z'"),
+        (_READY + _merge(basis="x"), "['a', 'b'] must be in one row to merge in basis 'x'"),
+        (_READY + _merge(cycles=1), 'field "cycles": 1: a merge takes at least 2, to see a wrong check'),
+        (_PAIR + _merge(), "'a' has had no cycle: idle before the merge"),
+        (
+            _READY + '{"do": "measure", "patch": "c", "basis": "z", "outcome": "c"}\n' + _merge(),
+            "'c' is being measured: let a cycle pass before the merge",
+        ),
+        (
+            _READY.replace('{"a": [0, 0], "b": [0, 1], "c": [1, 0]}', '["a", "b", "c"]') + _merge(),
+            'merges need tiles: give the first line "patches": {NAME: [COLUMN, ROW]}',
+        ),
+        (
+            _TILES.replace("[1, 0]", "[0, 1]"),
+            "line 1: field \"patches\": tile [0, 1] of 'c' is that of another patch",
+        ),
+        (_TILES.replace("[1, 0]", "[-1, 0]"), "tile [-1, 0] of 'c': must be [COLUMN, ROW], 0 to 99 each"),
+        (
+            _READY
+            + _merge()
+            + '{"do": "wait", "outcome": "m", "gap": 1, "below": "discard"}\n'
+            + "".join(
+                f'{{"do": "measure", "patch": "{one}", "basis": "z", "outcome": "{one}"}}\n' for one in "abc"
+            ),
+            'line 7: field "gap": not in a program with merges: leave it out',
+        ),
+    ],
+)
+def test_faults_of_merges_name_line_and_field(text: str, message: str) -> None:
+    with pytest.raises(ProgramError) as caught:
+        Program.parse(text)
+    assert message in str(caught.value)
+
+
 def test_programs_of_the_library_are_json_lines() -> None:
     for text in (
         library.feed_forward_memory(cycles=5),
         library.decision_chain(decisions=2, cycles=5),
+        library.merged_parity(cycles=2, merged=3),
+        library.teleportation(cycles=2, merged=3, basis="x"),
+        library.surgery_cnot(cycles=2, merged=3, basis="z"),
     ):
         assert all(json.loads(line) for line in text.splitlines())

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import cli
-from experiments.bench.programs import command
+from experiments.bench.programs import command, merges
 from experiments.bench.programs.pymatching_server import PyMatchingServer
+from realtime.programs.run import RunSettings
 from realtime.protocol import wire
 from realtime.protocol.wire import Flags
 from tests.support.programs import patch_model
@@ -43,6 +44,16 @@ def test_pymatching_in_windows_answers_like_the_compiled_decoder() -> None:
         flips = np.frombuffer(answer, dtype=np.uint8, offset=wire.RESULT.itemsize)[0]
         same += int(flips >> readout & 1) == int(decoder.decode(layers, readout=readout)[readout])
     assert same >= 38  # ties in weight may be broken in either way
+
+
+def test_programs_with_merges_are_compared_with_whole_shots() -> None:
+    settings = RunSettings(cycle_ns=1100)
+    runs = merges.merge_runs(3, p=0.002, settings=settings, shots=20, cycles=2, say=lambda _: None)
+    row = next(runs)  # the others are tested with the programs
+    assert (row.part, row.found.run.num_shots, row.found.same, row.found.checked) == ("merges", 20, 60, 60)
+    text = merges.compare_with_whole_shots([row], seed=1, say=lambda _: None)
+    for word in ("parity by a merge", "first", "second", "wrong in whole shots"):
+        assert word in text
 
 
 def test_every_run_has_a_row_and_a_figure_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

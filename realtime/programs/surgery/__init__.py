@@ -1,0 +1,1 @@
+"""Programs that merge patches by lattice surgery, on a simulated clock."""

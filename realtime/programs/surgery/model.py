@@ -1,0 +1,165 @@
+"""Model of a program with merges: its circuit as layers; those of waits occur any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import stim
+from numpy.typing import NDArray
+
+from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
+from decoders.streaming.sequences import SequenceDecoder
+from qec.codes.code import Gates
+from qec.noise.model import NoiseModel
+from realtime.programs.layers import LayerErrors, equal_errors, errors_of_layers
+from realtime.programs.program import Program
+from realtime.programs.surgery.circuit import WAIT_CYCLES, program_circuit, shot_layers
+from realtime.programs.surgery.parities import Measurement, find_measurements
+
+# Measurements that are not made in the basis of their operation, and their bases.
+_Bases = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SurgeryModel:
+    """Layers of a program's circuit, and what is measured.
+
+    A wait takes at least one cycle. Its cycles from the third on are all alike, and none depends on what
+    follows, so that one circuit has the layers of all shots. Where the basis of a measurement is chosen, its
+    last cycle and readout are taken from a circuit with this basis.
+
+    Attributes:
+        program: with merges.
+        layers: of the decoder, one model for each choice of bases so far.
+        errors: by layer, of the same circuits.
+        measurements: in their order in a shot.
+        commit, buffer: cycles of windows.
+        distance, noise, gates: of the circuit.
+    """
+
+    program: Program
+    layers: list[LayeredModel]
+    errors: list[list[LayerErrors]]
+    measurements: tuple[Measurement, ...]
+    commit: int
+    buffer: int
+    distance: int
+    noise: NoiseModel
+    gates: Gates
+    _numbers: dict[_Bases, int] = field(default_factory=lambda: {(): 0})
+
+    @classmethod
+    def of(
+        cls,
+        program: Program,
+        *,
+        distance: int,
+        noise: NoiseModel,
+        gates: Gates = "cz",
+        commit: int | None = None,
+        buffer: int | None = None,
+    ) -> SurgeryModel:
+        """Make the model of a program.
+
+        Args:
+            program: with merges.
+            distance: of the patches, odd and at least 3.
+            noise: of all cycles; the preparations are free of errors.
+            gates: of the circuit, see `LogicalCircuit`.
+            commit, buffer: cycles of windows; default: four distances, and one.
+
+        Raises:
+            ValueError: a program that the circuit cannot have, such as a patch in the way of a merge.
+        """
+        model = cls(
+            program=program,
+            layers=[],
+            errors=[],
+            measurements=tuple(find_measurements(program.operations)),
+            commit=4 * distance if commit is None else commit,
+            buffer=distance if buffer is None else buffer,
+            distance=distance,
+            noise=noise,
+            gates=gates,
+        )
+        model._add({})
+        for cycles in (WAIT_CYCLES + 1, 1) if program.decisions else ():
+            waits = [cycles] * program.decisions
+            _, errors = model._make(waits, {})
+            _check_alike(model.errors[0], errors, shot_layers(program, waits))
+        return model
+
+    def circuit(self, waits: Sequence[int], bases: Mapping[int, int] | None = None) -> stim.Circuit:
+        """Write the whole circuit of a shot, with noise; see `program_circuit`."""
+        clean = program_circuit(
+            self.program,
+            self.measurements,
+            distance=self.distance,
+            gates=self.gates,
+            waits=waits,
+            bases=bases,
+        )
+        return self.noise.apply(clean)
+
+    def number_of(self, bases: Mapping[int, int]) -> int:
+        """Return the number of the layers of a circuit in which some measurements have another basis.
+
+        Args:
+            bases: measurement -> its basis, of those that are not made in that of their operation.
+        """
+        key = tuple(sorted(bases.items()))
+        if key not in self._numbers:
+            self._numbers[key] = len(self.layers)
+            self._add(bases)
+        return self._numbers[key]
+
+    def make_decoder(self) -> SequenceDecoder:
+        """Make a decoder of the program's shots."""
+        observables = self.layers[0].num_observables
+        awaited = np.zeros(observables, dtype=np.bool_)
+        last = self.layers[0].last_flips
+        for number, one in enumerate(self.measurements):
+            operation = self.program.operations[one.operation]
+            awaited[list(one.observables.values())] = operation.decides
+            for basis, observable in one.observables.items():
+                if basis != operation.basis:
+                    other = self.layers[self.number_of({number: basis})]
+                    last[observable] = other.last_flips[observable]
+        return SequenceDecoder(
+            models=self.layers, commit=self.commit, buffer=self.buffer, last_flips=last, awaited=awaited
+        )
+
+    def _add(self, bases: Mapping[int, int]) -> None:
+        layers, errors = self._make([WAIT_CYCLES] * self.program.decisions, bases)
+        if self.layers:
+            first = self.layers[0]
+            same = layers.weight_scale == first.weight_scale and len(errors) == len(self.errors[0])
+            same = same and np.array_equal(layers.stabilizers, first.stabilizers)
+            changed = sum(
+                not equal_errors(one, other) for one, other in zip(self.errors[0], errors, strict=False)
+            )
+            # The last cycle of a patch, and its readout in the next layer.
+            if not same or changed > 2 * len(bases):
+                raise ValueError("the basis of a measurement changes layers before its patch's last cycle")
+        self.layers.append(layers)
+        self.errors.append(errors)
+
+    def _make(self, waits: Sequence[int], bases: Mapping[int, int]) -> tuple[LayeredModel, list[LayerErrors]]:
+        circuit = self.circuit(waits, bases)
+        layers = model_for("mwpm", graphlike_dem(circuit, "refuse"))
+        return layers, errors_of_layers(circuit, layers)
+
+
+def _check_alike(
+    errors: Sequence[LayerErrors], other: Sequence[LayerErrors], positions: NDArray[np.int64]
+) -> None:
+    """Check that the layers of a circuit with other waits are those that the model has for them.
+
+    Raises:
+        ValueError: they are not, so that the cycles of a wait depend on its length.
+    """
+    fits = len(positions) == len(other)
+    if not fits or not all(equal_errors(errors[at], one) for at, one in zip(positions, other, strict=True)):
+        raise ValueError("the cycles of a wait depend on its length: this circuit has no common layers")

@@ -1,0 +1,143 @@
+"""Programs with merges: outcomes, whole circuits of stim as the oracle, waits, and what is refused."""
+
+from functools import cache
+
+import numpy as np
+import pymatching
+import pytest
+
+from qec import noise
+from realtime.programs import library
+from realtime.programs.kernels.records import End
+from realtime.programs.program import Program
+from realtime.programs.run import RunSettings
+from realtime.programs.surgery.model import SurgeryModel
+from realtime.programs.surgery.parities import compare_all, find_measurements
+from realtime.programs.surgery.run import SurgeryRun, run_surgery
+
+TELEPORTATION = library.teleportation(cycles=2, merged=3, basis="z")
+
+
+@cache
+def model_of(text: str, *, p: float = 0.002) -> SurgeryModel:
+    return SurgeryModel.of(Program.parse(text), distance=3, noise=noise.si1000(p))
+
+
+def simulate(text: str, *, shots: int, p: float = 0.002, **settings: int) -> SurgeryRun:
+    pace = RunSettings(simulated=True, cycle_ns=1000, hop_ns=0, **{"service_ns": 100, **settings})
+    return run_surgery(model_of(text, p=p), settings=pace, shots=shots)
+
+
+def test_which_outcomes_are_random_and_what_determines_the_others() -> None:
+    # The control's Z is untouched; X of the ancilla is random after ZZ, its Z after XX.
+    operations = Program.parse(library.surgery_cnot(cycles=2, merged=2, basis="z")).operations
+    zz, xx, last, control, target = compare_all(find_measurements(operations), operations)
+    assert [one.outcomes for one in (zz, xx, last, control, target)] == [(0,), (), (), (3,), (2, 4)]
+    assert zz.references == ((0, 0, 0), (2, 2, 0))
+    assert control.references == ((0, 0, 0),)
+    # Z of ancilla and target is conserved by their merge.
+    assert target.references == ((1, 1, 0), (2, 2, 0))
+    operations = Program.parse(library.surgery_cnot(cycles=2, merged=2, basis="x")).operations
+    control = compare_all(find_measurements(operations), operations)[3]
+    assert control.outcomes == (1, 3)
+    assert control.references == ((0, 0, 1), (1, 1, 1), (2, 2, 1))
+
+
+def whole_shot_errors(model: SurgeryModel, waits: tuple[int, ...], *, turned: bool) -> dict[str, float]:
+    """Errors of XX and of the result of a teleportation, sampled by stim and decoded by PyMatching.
+
+    `turned`: whether the result is measured in the basis that is not that of its operation.
+    """
+    circuit = model.circuit(waits, {2: 1} if turned else {})
+    events, flips = circuit.compile_detector_sampler(seed=3).sample(20_000, separate_observables=True)
+    matching = pymatching.Matching.from_detector_error_model(
+        circuit.detector_error_model(decompose_errors=True)
+    )
+    errors = matching.decode_batch(events) != flips
+    xx, source, target = model.measurements
+    basis = 1 if turned else min(target.observables)
+    result = errors[:, target.observables[basis]]
+    if basis == 0:
+        result = result ^ errors[:, source.observables[0]]
+    return {"xx": errors[:, xx.observables[1]].mean(), "result": result.mean()}
+
+
+@pytest.mark.parametrize("basis", ["z", "x"])
+def test_outcomes_are_wrong_as_often_as_in_whole_circuits_of_stim(basis: str) -> None:
+    text = library.teleportation(cycles=2, merged=3, basis=basis)
+    run = simulate(text, shots=2000)
+    assert run.end == End.DONE
+    offline = run.model.make_decoder()
+    same, checked = run.check_shots(offline)
+    assert same == checked == 2 * 2000
+    (waits,) = set(map(tuple, run.shot_waits))
+    expected = whole_shot_errors(run.model, waits, turned=False)
+    wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
+    assert not wrong[:, 1].any()
+    for number, name in ((0, "xx"), (2, "result")):
+        assert abs(wrong[:, number].mean() - expected[name]) < 4 * np.sqrt(expected[name] / 2000)
+
+
+def test_the_basis_of_a_measurement_depends_on_the_outcome_of_a_merge() -> None:
+    chosen = '"basis": {"if": "xx", "zero": "z", "one": "x"}, "outcome": "result"'
+    run = simulate(TELEPORTATION.replace('"basis": "z", "outcome": "result"', chosen), shots=2000)
+    assert run.check_shots(run.model.make_decoder()) == (4000, 4000)
+    result = run.lives[2::3]
+    assert np.array_equal(result["basis"], run.decoded_values().reshape(-1, 3)[:, 0])
+    wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
+    assert np.array_equal(result["basis"] != result["ideal_basis"], wrong[:, 0])
+    assert run.failures()[wrong[:, 0]].all()
+    (waits,) = set(map(tuple, run.shot_waits))
+    for basis in (0, 1):
+        expected = whole_shot_errors(run.model, waits, turned=basis == 1)["result"]
+        measured = result["basis"] == basis
+        assert 0.4 < measured.mean() < 0.6
+        assert abs(wrong[measured, 2].mean() - expected) < 4 * np.sqrt(expected / measured.sum())
+
+
+def test_the_outcome_of_a_merge_is_the_product_of_what_is_measured_later() -> None:
+    run = simulate(library.merged_parity(cycles=2, merged=3), shots=1500)
+    parity, first, second = run.lives["coin"].reshape(-1, 3).T
+    assert np.array_equal(parity, first ^ second)
+    assert 0.4 < parity.mean() < 0.6
+    decoded = np.bitwise_xor.reduce(run.decoded_values().reshape(-1, 3), axis=1)
+    wrong = np.bitwise_xor.reduce(run.outcome_errors().reshape(-1, 3), axis=1)
+    assert np.array_equal(decoded == 1, wrong)
+    assert 0 < wrong.mean() < 0.3
+
+
+def test_wrong_outcomes_of_merges_make_wrong_corrections() -> None:
+    run = simulate(library.surgery_cnot(cycles=2, merged=2, basis="z"), shots=400)
+    errors = run.outcome_errors().reshape(-1, 5)
+    own = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 5)
+    assert own[:, 0].any()
+    assert np.array_equal(errors[:, 4], own[:, 4] ^ own[:, 0])  # ZZ decides about X on the target
+    assert np.array_equal(
+        errors[:, 3], own[:, 3]
+    )  # XX decides about Z on the control, which was measured in Z
+    assert np.array_equal(run.failures(), errors[:, 3] | errors[:, 4])
+
+
+def test_a_wait_idles_until_the_answer_is_there_and_latency_costs_errors() -> None:
+    quick = simulate(TELEPORTATION, shots=1500)
+    # Two cycles, three merged, one, that of the measurement; then two waits, at least a cycle each.
+    assert set(quick.durations()) == {2 + 3 + 1 + 1 + 1 + 1 + 1}
+    slow = simulate(TELEPORTATION, shots=1500, delay_ns=20_000)
+    assert slow.durations().min() >= 20
+    assert slow.reaction_ns().max() <= 21_000
+    assert slow.failures().mean() > 1.5 * quick.failures().mean()
+    never = simulate(TELEPORTATION, shots=2, delay_ns=10**9, longest_wait=50)
+    assert (never.end, never.num_shots, never.stopped_wait) == (End.UNANSWERED, 0, 50)
+
+
+def test_real_clocks_and_patches_in_the_way_are_refused() -> None:
+    with pytest.raises(ValueError, match="simulated clock only"):
+        run_surgery(model_of(TELEPORTATION), settings=RunSettings(), shots=1)
+    with pytest.raises(ValueError, match="shots=0"):
+        simulate(TELEPORTATION, shots=0)
+    text = TELEPORTATION.replace('"target": [1, 0]', '"target": [2, 0], "c": [1, 0]').replace(
+        '{"do": "idle", "cycles": 2}', '{"do": "prepare", "patch": "c"}\n{"do": "idle", "cycles": 2}'
+    )
+    text += '{"do": "measure", "patch": "c", "basis": "z", "outcome": "c"}\n'
+    with pytest.raises(ValueError, match="is in the way of the merge"):
+        SurgeryModel.of(Program.parse(text), distance=3, noise=noise.si1000(0.001))
