@@ -189,7 +189,7 @@ def cut_graph(
         "open_future": open_future,
         "fixed": fixed,
     }
-    return _search_graph(model, Cut.of(model, **where), commit)
+    return _search_graph(model, Cut.of(model, **where), cut_layers(model, **where), commit)
 
 
 def graph_of_layers(
@@ -207,12 +207,18 @@ def graph_of_layers(
         relevant=np.array([model.relevant[at] for model, at in layers]),
     )
     before = np.zeros(0, dtype=np.int64)
-    return _search_graph(joined, Cut(np.arange(len(layers)), before, open_future, may_end=False), commit)
+    cut = Cut(np.arange(len(layers)), before, open_future, may_end=False)
+    return _search_graph(joined, cut, _graph_of(joined, cut), commit)
 
 
-def _search_graph(model: LayeredModel, cut: Cut, commit: tuple[int, int] | None) -> SearchGraph:
-    """Build the search graph of a cut."""
-    graph, beyond = _graph_of(model, cut)
+def _search_graph(
+    model: LayeredModel,
+    cut: Cut,
+    made: tuple[MatchingGraph, NDArray[np.bool_]],
+    commit: tuple[int, int] | None,
+) -> SearchGraph:
+    """Build the search graph of a cut, from its graph and the edges that lead to other layers."""
+    graph, beyond = made
     implied, errors, observed = None, None, None
     if model.implied is not None:
         implied, errors, observed = _cut_correlations(model, cut, edge_weight=graph.edge_weight)
