@@ -23,7 +23,7 @@ class SecondWorkspace(Workspace):
         num_events = int(self.record["num_detectors"][0]) if records else 0
         self._own_second(num_events, records)
         self.own(
-            detours=np.zeros(num_events, dtype=layout.DETOUR),
+            detour_searches=np.zeros(num_events, dtype=layout.DETOUR_SEARCH),
             portal_at=np.full(num_events, layout.NONE, dtype=np.int64),
             lowered=np.full(self._num_edges, layout.NOT_LOWERED, dtype=np.int32),
             lowered_as=np.zeros(self._num_edges, dtype=np.int32),
@@ -47,8 +47,8 @@ class SecondWorkspace(Workspace):
             used_by=np.zeros(num_edges, dtype=np.int32),
             first_edges=np.zeros(num_edges, dtype=np.int64),
             second_edges=np.zeros(num_edges, dtype=np.int64),
-            listed_at=np.full(num_events, layout.NONE, dtype=np.int64),
-            listed_next=np.zeros(2 * num_edges, dtype=np.int64),
+            incident_head=np.full(num_events, layout.NONE, dtype=np.int64),
+            incident_next=np.zeros(2 * num_edges, dtype=np.int64),
             changed=np.zeros(max_changed, dtype=np.int64),
         )
         self.second.set(
@@ -68,10 +68,10 @@ class SecondWorkspace(Workspace):
         size = size if self._num_edges else 0
         self.own(
             portals=np.zeros(size, dtype=layout.PORTAL),
-            sights=np.zeros(size * layout.MOST_SIGHTS, dtype=layout.SIGHT),
+            near_events=np.zeros(size * layout.MAX_NEAR_EVENTS, dtype=layout.NEAR_EVENT),
             links=np.zeros(4 * size, dtype=layout.LINK),
-            ways=np.zeros(4 * size, dtype=layout.WAY),
+            detours=np.zeros(4 * size, dtype=layout.DETOUR),
         )
-        self.set(max_portals=size, max_links=4 * size, max_ways=4 * size)
+        self.set(max_portals=size, max_links=4 * size, max_detours=4 * size)
         self.second.own(raised=np.zeros(size, dtype=RAISED))
         self.second.set(max_raised=size)

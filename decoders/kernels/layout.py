@@ -36,7 +36,7 @@ TIGHT_EDGE, TIGHT_BOUNDARY, NEEDS_SCAN, ZERO_DUAL = _i8(0), _i8(1), _i8(2), _i8(
 # in the graph.
 NOT_SEEN, NOT_USED = np.int32(-1), np.int32(-2)
 NOT_LOWERED = np.int32((1 << 31) - 1)
-MOST_SIGHTS = _i8(16)  # events that a portal knows
+MAX_NEAR_EVENTS = _i8(16)  # largest number of events listed near a portal
 
 # Kernel status: zero is success.
 OK, NO_PARTNER, FULL, POSTPONED, DIFFERENT = _i8(0), _i8(1), _i8(2), _i8(3), _i8(4)
@@ -92,22 +92,22 @@ NODE = record(
     mark=_i8,  # value of WORK.mark when an ancestor search visited the node
     dual=_i8,  # dual variable of the set; of an event its radius
     boundary=_i8,  # events: shortest known distance to the boundary
-    way=_i8,  # events: see DETOUR
-    exit=_i8,  # events: the detector behind which the way there is known, -1 if all of it is
+    detour=_i8,  # events: path to the boundary through an active edge, see DETOUR_SEARCH
+    exit=_i8,  # events: detector from which the rest of that path is known; -1 if all of it is
     since=_i8,  # time of the last update of its dual and of the radii of its events
 )
 HALF = record(to=_i8, next=_i8)  # half-edges 2e and 2e+1 are the two directions of edge e
 EDGE = record(
     distance=_i8,
     neighbour=_i8,  # entry of the event halves[2e].to in the other event's list, -1 if not from the list
-    way=_i8,  # the way past active edges, NONE if there is none or it is to be searched for
+    detour=_i8,  # its path through an active edge; NONE if there is none, or only a search finds it
 )
-WAY = record(  # from an event through one active edge
-    entry=_i8,  # in the event's list, of the end where the way comes in; NONE if the event is there
+DETOUR = record(  # a path from an event through one active edge
+    entry=_i8,  # neighbour-list entry of the active edge's first end; NONE if the event is there
     start=_i8,  # the event's detector
-    slot=_i8,
-    end=_i8,  # the detector where it comes out
-    exit=_i8,  # in that one's list, of the other event; NONE if that is there
+    slot=_i8,  # the active edge
+    end=_i8,  # the active edge's second end
+    exit=_i8,  # entry of the other event in the list of `end`; NONE if that event is there
 )
 ITEM = record(key=_i8, what=_i8)  # entry of a heap
 ADJACENT = record(detector=_i4, weight=_i4, edge=_i4, flips=_i4)  # flips: whether it flips observables
@@ -124,26 +124,26 @@ PORTAL = record(  # an end of an active edge
     weight=_i8,
     next=_i8,  # another portal at the same detector
     boundary=_i8,  # from here to the boundary past no other active edge
-    num_sights=_i8,  # events near it
-    horizon=_i8,  # up to here all of them and all other portals are known
-    is_complete=_i8,  # farther ones cannot be
+    num_near_events=_i8,  # number of NEAR_EVENT entries
+    horizon=_i8,  # all events and portals nearer than this are listed
+    is_complete=_i8,  # whether the horizon cannot be extended
     first_link=_i8,
     last_link=_i8,
-    distance=_i8,  # from the event whose ways are looked for, through this edge; FAR if there is none
-    via=_i8,  # the entry in that event's list by which the way comes in, if it passes no other active edge
-    is_direct=_i8,  # whether that is so
-    slot=_i8,
+    distance=_i8,  # from the event whose detours are searched, through this edge; FAR if not reached
+    via=_i8,  # entry of the other end in that event's list, if the path has no other active edge
+    is_direct=_i8,  # whether it has no other active edge
+    slot=_i8,  # the active edge
     is_queued=_i8,
 )
-DETOUR = record(  # what an event knows of ways past active edges
-    horizon=_i8,  # every way shorter than this that leads past active edges is known
-    must_look=_i8,  # so that is to be seen to, up to the horizon
-    is_last=_i8,  # too much to see: farther on, the graph is searched
-    boundary=_i8,  # the shortest known way to the boundary that does
-    exit=_i8,  # the last active edge on it ends here
-    way=_i8,  # as in EDGE, but for the last part
+DETOUR_SEARCH = record(  # state of the search for an event's detours
+    horizon=_i8,  # all detours shorter than this are known
+    must_search=_i8,  # whether detours up to the horizon are to be searched for
+    is_exhausted=_i8,  # the horizon reached its limit: beyond it the graph is searched
+    boundary=_i8,  # length of the shortest known detour to the boundary
+    exit=_i8,  # the detector at which its last active edge ends
+    detour=_i8,  # its path up to there, as in EDGE
 )
-SIGHT = record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal, and its entry in the list
+NEAR_EVENT = record(event=_i8, distance=_i8, entry=_i8)  # an event near a portal
 LINK = record(other=_i8, distance=_i8)  # a portal near another
 DIJKSTRA_NODE = record(  # a detector in Dijkstra's search
     distance=_i8,  # -1 if not reached
@@ -222,13 +222,13 @@ WORK = record(
     dijkstra_nodes=Pool(DIJKSTRA_NODE, "num_detectors"),
     dijkstra_queue=Pool(ITEM, "max_dijkstra_queue"),
     dijkstra_touched=Pool(_i8, "num_detectors"),
-    detours=Pool(DETOUR, "max_events"),
+    detour_searches=Pool(DETOUR_SEARCH, "max_events"),
     portal_at=Pool(_i8, "num_detectors"),  # one of the ends of active edges there; NONE without
     second=_i8,  # address of the state of second matchings, see decoders.correlated.kernels.layout
     portals=Pool(PORTAL, "max_portals"),
-    sights=Pool(SIGHT, f"{MOST_SIGHTS} * max_portals"),
+    near_events=Pool(NEAR_EVENT, f"{MAX_NEAR_EVENTS} * max_portals"),
     links=Pool(LINK, "max_links"),
-    ways=Pool(WAY, "max_ways"),
+    detours=Pool(DETOUR, "max_detours"),
     lowered=Pool(_i4, "num_graph_edges"),  # weight of a slot in this matching, NOT_LOWERED if the graph's
     lowered_as=Pool(_i4, "num_graph_edges"),  # the edge that has this weight
     active=Pool(_i8, "num_graph_edges"),  # where slots are lowered
@@ -237,8 +237,8 @@ WORK = record(
     num_links=_i8,
     max_portals=_i8,
     max_links=_i8,
-    num_ways=_i8,
-    max_ways=_i8,
+    num_detours=_i8,
+    max_detours=_i8,
     num_active=_i8,  # slots that are lowered; 0 in a first matching
     num_detectors=_i8,
     max_events=_i8,

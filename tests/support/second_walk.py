@@ -84,7 +84,7 @@ class SecondWalk:
         rematch.lay_out_regions(graph, record, count)
         self._tell_cuts(count)
         status = layout.OK
-        while status == layout.OK and implied_weights.lower(graph, record, count):
+        while status == layout.OK and implied_weights.lower_edges(graph, record, count):
             active = self.work.arrays["active"][: record.num_active].tolist()
             lowered = self.work.arrays["lowered"]
             self.story.append(

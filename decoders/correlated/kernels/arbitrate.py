@@ -53,15 +53,15 @@ def add_edge_to_set(graph, work, edge):
     second = second_of(work)
     ends, prices, seen = pool(graph, "ends"), pool(second, "prices"), pool(second, "seen")
     if prices[edge] == NOT_SEEN:
-        listed_at, listed_next = pool(second, "listed_at"), pool(second, "listed_next")
+        incident_head, incident_next = pool(second, "incident_head"), pool(second, "incident_next")
         place = second.num_seen
         seen[place] = edge
         second.num_seen = place + 1
         for end in range(2):
             detector = ends[2 * edge + end]
             if detector >= 0:
-                listed_next[2 * place + end] = listed_at[detector]
-                listed_at[detector] = 2 * place + end
+                incident_next[2 * place + end] = incident_head[detector]
+                incident_head[detector] = 2 * place + end
     prices[edge] = 0
 
 
@@ -69,12 +69,12 @@ def add_edge_to_set(graph, work, edge):
 def clear_set(graph, work):
     """Empty the set that is weighed."""
     second = second_of(work)
-    ends, seen, listed_at = pool(graph, "ends"), pool(second, "seen"), pool(second, "listed_at")
+    ends, seen, incident_head = pool(graph, "ends"), pool(second, "seen"), pool(second, "incident_head")
     for at in range(second.num_seen):
         for end in range(2):
             detector = ends[2 * seen[at] + end]
             if detector >= 0:
-                listed_at[detector] = NONE
+                incident_head[detector] = NONE
     forget_edges(work)
 
 
@@ -102,14 +102,14 @@ def edge_in_set(graph, work, detector, end, edge, one):
     """Find an edge of the set from a detector to an end that makes another edge with `one`; or NONE."""
     second = second_of(work)
     ends, prices, seen = pool(graph, "ends"), pool(second, "prices"), pool(second, "seen")
-    listed_next = pool(second, "listed_next")
-    at = pool(second, "listed_at")[detector]
+    incident_next = pool(second, "incident_next")
+    at = pool(second, "incident_head")[detector]
     while at >= 0:
         other = seen[at >> 1]
         same_end = ends[2 * other + 1 - (at & 1)] == end
         if prices[other] >= 0 and other != one and same_end and flip_alike(graph, edge, one, other):
             return other
-        at = listed_next[at]
+        at = incident_next[at]
     return NONE
 
 
@@ -122,11 +122,11 @@ def remove_equivalent(graph, work, edge):
     second = second_of(work)
     ends, prices, seen = pool(graph, "ends"), pool(second, "prices"), pool(second, "seen")
     alone = pool(graph, "alone")
-    listed_next = pool(second, "listed_next")
+    incident_next = pool(second, "incident_next")
     u, v = np.int64(ends[2 * edge]), np.int64(ends[2 * edge + 1])
     most = np.int64(0)
     best_one, best_other = NONE, NONE
-    at = pool(second, "listed_at")[u]
+    at = pool(second, "incident_head")[u]
     while at >= 0:
         one = seen[at >> 1]
         middle = np.int64(ends[2 * one + 1 - (at & 1)])
@@ -138,7 +138,7 @@ def remove_equivalent(graph, work, edge):
                 if other >= 0 and np.int64(alone[one]) + alone[other] > most:
                     most = np.int64(alone[one]) + alone[other]
                     best_one, best_other = one, other
-        at = listed_next[at]
+        at = incident_next[at]
     if best_one >= 0:
         remove_from_set(work, best_one)
         remove_from_set(work, best_other)
@@ -207,7 +207,7 @@ def offer_errors(graph, work, edge, size):
 
 @kernel
 def explain_set(graph, work):
-    """Weight of the errors chosen greedily to flip the edges of the set, which is used up."""
+    """Return the weight of errors chosen greedily that flip the edges of the set, which they replace."""
     second = second_of(work)
     seen, prices, queue = pool(second, "seen"), pool(second, "prices"), pool(work, "queue")
     alone, changed = pool(graph, "alone"), pool(second, "changed")
@@ -240,7 +240,7 @@ def explain_set(graph, work):
 
 @kernel
 def weigh_prediction(graph, work, relevant, elsewhere):
-    """Weight of the edges of one matching in relevant components and of one, or the other, elsewhere."""
+    """Weigh one matching's edges in relevant components, with those of one or the other elsewhere."""
     second = second_of(work)
     edges = pool(second, "first_edges") if relevant == FIRST else pool(second, "second_edges")
     count = second.num_first if relevant == FIRST else second.num_second
@@ -304,7 +304,7 @@ def is_first_likelier(graph, work):
 
 @kernel
 def weigh_first(graph, work):
-    """Weight of the first matching's edges with the weights that they imply. No edges may be listed."""
+    """Weigh the first matching's edges with the weights that they imply. No edges may be listed."""
     second = second_of(work)
     implied, starts, weights = pool(graph, "implied"), pool(graph, "implied_start"), pool(graph, "weights")
     first_edges, prices = pool(second, "first_edges"), pool(second, "prices")

@@ -29,7 +29,7 @@ from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_
 
 @kernel
 def implied_by(graph, work, edge):
-    """Where in `implied` the entries of an edge begin, and where those end that matter at present."""
+    """Return the range of an edge's entries in `implied`; of the relevant ones if only flips are needed."""
     second = second_of(work)
     starts = pool(graph, "implied_start")
     if second.only_flips:
@@ -39,7 +39,7 @@ def implied_by(graph, work, edge):
 
 @kernel
 def leave_out(graph, work, count):
-    """Note which events lie where a second matching can flip nothing, if only flips are asked for."""
+    """Mark the events in components without observables as left out, if only flips are asked for."""
     second = second_of(work)
     events, detectors, changes = pool(work, "events"), pool(graph, "detectors"), pool(second, "changes")
     for index in range(count):
@@ -138,7 +138,7 @@ def lower_prices(graph, work):
 
 @kernel
 def own_dual(work, index):
-    """The part of an event's radius that is not shared with other events of its blossom."""
+    """Return the part of an event's radius that is not shared with other events of its blossom."""
     event = pool(work, "events")[index]
     return event.radius if event.top == index else pool(work, "nodes")[index].dual
 
@@ -171,7 +171,7 @@ def share_cuts(work, count):
 
 @kernel
 def raise_potential(work, detector, height, owner):
-    """A region reaches so far beyond a detector."""
+    """Raise the potential of a detector to `height`: the region `owner` reaches at least so far beyond it."""
     second = second_of(work)
     cover = pool(second, "covers")[detector]
     if cover.potential == 0 and cover.centre == NONE:
@@ -182,8 +182,11 @@ def raise_potential(work, detector, height, owner):
 
 
 @kernel
-def spread(graph, work, detector, height, owner):
-    """A region reaches so far beyond a detector, and from there over others."""
+def cover_ball(graph, work, detector, height, owner):
+    """Cover the detectors within `height` of a detector by the region `owner`.
+
+    Writes SECOND.covers, covered and farthest.
+    """
     second = second_of(work)
     neighbours, cover, ball = (
         pool(graph, "neighbours"),
@@ -209,8 +212,8 @@ def spread(graph, work, detector, height, owner):
 
 
 @kernel
-def cover_all(graph, work, count):
-    """Note how the present matching's regions cover detectors, but not what they cover past active edges."""
+def cover_detectors(graph, work, count):
+    """Cover detectors by the regions of the present matching, as far as paths without active edges reach."""
     second = second_of(work)
     events, changes = pool(work, "events"), pool(second, "changes")
     second.farthest = 0
@@ -219,7 +222,7 @@ def cover_all(graph, work, count):
         event = events[index]
         if changes[index].is_left_out == 0:
             radius = event.radius - changes[index].cut + changes[index].shift
-            spread(graph, work, event.detector, radius, event.top)
+            cover_ball(graph, work, event.detector, radius, event.top)
 
 
 @kernel
@@ -234,8 +237,11 @@ def forget_cover(work):
 
 
 @kernel
-def activate(graph, work, edge, weight):
-    """Make the way between an edge's ends as short as its new weight, from now on."""
+def activate_edge(graph, work, edge, weight):
+    """Lower the weight of an edge for searches from now on, if no parallel edge is as light.
+
+    Writes WORK.lowered, lowered_as and active.
+    """
     second = second_of(work)
     lowered, active, lowered_as = pool(work, "lowered"), pool(work, "active"), pool(work, "lowered_as")
     slot = np.int64(pool(graph, "lightest_parallel")[edge])
@@ -264,17 +270,17 @@ def forget_active(work):
 
 @kernel
 def activate_raised(graph, work, owner):
-    """Make the lighter edges through which a region (NONE: any) reaches farther active."""
+    """Activate the lighter edges through which a region (NONE: any) reaches farther."""
     second = second_of(work)
     implied, raised = pool(graph, "implied"), pool(second, "raised")
     for at in range(second.num_raised):
         if owner == NONE or raised[at].owner == owner:
             other = implied[raised[at].entry]
-            activate(graph, work, np.int64(other.edge), np.int64(other.weight))
+            activate_edge(graph, work, np.int64(other.edge), np.int64(other.weight))
 
 
 @kernel
-def overreach(graph, work, detector, height, owner, mate):
+def measure_overlap(graph, work, detector, height, owner, mate):
     """Return by how much a region overlaps other regions than its mate's, or the boundary.
 
     FAR if the neighbour list does not tell.
@@ -303,8 +309,11 @@ def overreach(graph, work, detector, height, owner, mate):
 
 
 @kernel
-def shift(graph, work, index, excess):
-    """Shrink an event's region and let that of its mate grow, which proves as much, if there is room."""
+def shift_radius(graph, work, index, excess):
+    """Shrink an event's region and grow its mate's by `excess`, if there is room; return whether there is.
+
+    The sum of the duals, and so the lower bound on the weight, stays the same.
+    """
     second = second_of(work)
     if second.may_shift == 0 or index >= work.max_events or excess >= FAR:
         return False
@@ -318,7 +327,7 @@ def shift(graph, work, index, excess):
     if events[index].radius - changes[index].cut + changes[index].shift < excess:
         return False
     height = events[mate].radius - changes[mate].cut + changes[mate].shift + excess
-    if overreach(graph, work, events[mate].detector, height, mate, index) > 0:
+    if measure_overlap(graph, work, events[mate].detector, height, mate, index) > 0:
         return False
     changes[index].shift -= excess
     changes[mate].shift += excess
@@ -329,11 +338,11 @@ def shift(graph, work, index, excess):
 
 
 @kernel
-def overlap(graph, work, entry):
-    """Handle an edge that is lighter than the sum of the potentials of its ends.
+def resolve_overlap(graph, work, entry):
+    """Restore dual feasibility at an edge that is lighter than the sum of the potentials of its ends.
 
     If only one region is near, it reaches farther, which may bring it to the next lighter edge (returns
-    true). Otherwise a region withdraws in favour of its mate's, or else the edge becomes active.
+    true). Otherwise a region shrinks and its mate's grows, or else the edge becomes active.
     """
     second = second_of(work)
     covers, implied = pool(second, "covers"), pool(graph, "implied")
@@ -359,7 +368,7 @@ def overlap(graph, work, entry):
     if is_one:
         # Unless shifted or reaching farther, the regions of the present matching fit on active edges.
         trusted = is_active and second.has_shifts == 0 and second.num_raised == 0
-        excess = np.int64(0) if trusted else np.int64(overreach(graph, work, v, height, owner, owner))
+        excess = np.int64(0) if trusted else np.int64(measure_overlap(graph, work, v, height, owner, owner))
         if excess == 0:
             if not is_active:
                 if second.num_raised == second.max_raised:
@@ -369,12 +378,12 @@ def overlap(graph, work, entry):
                 raised.entry = entry
                 raised.owner = owner
                 second.num_raised += 1
-            spread(graph, work, v, height, owner)
+            cover_ball(graph, work, v, height, owner)
             return True
-    if shift(graph, work, owner, excess):
+    if shift_radius(graph, work, owner, excess):
         return False
     meets = v < graph.num_detectors and covers[v].potential > 0 and covers[v].owner != owner
-    if meets and shift(graph, work, covers[v].owner, excess):
+    if meets and shift_radius(graph, work, covers[v].owner, excess):
         return False
     if is_active:
         if second.has_shifts != 0:
@@ -382,7 +391,7 @@ def overlap(graph, work, entry):
         else:
             activate_raised(graph, work, NONE)
         return False
-    activate(graph, work, np.int64(other.edge), np.int64(other.weight))
+    activate_edge(graph, work, np.int64(other.edge), np.int64(other.weight))
     activate_raised(graph, work, owner)
     if meets:
         activate_raised(graph, work, covers[v].owner)
@@ -390,8 +399,8 @@ def overlap(graph, work, entry):
 
 
 @kernel
-def check_all(graph, work):
-    """Look for overlaps on all implied edges; returns whether regions reach farther than before."""
+def resolve_overlaps(graph, work):
+    """Resolve the overlaps on all implied edges; return whether regions reach farther than before."""
     second = second_of(work)
     implied, covers, first_edges = pool(graph, "implied"), pool(second, "covers"), pool(second, "first_edges")
     farther = False
@@ -400,13 +409,13 @@ def check_all(graph, work):
         for entry in range(first, last):
             other = implied[entry]
             if covers[other.u].potential + covers[other.v].potential > other.weight:
-                farther = overlap(graph, work, np.int64(entry)) or farther
+                farther = resolve_overlap(graph, work, np.int64(entry)) or farther
     return farther
 
 
 @kernel
-def lower(graph, work, count):
-    """Make those of the implied edges active on which regions overlap; returns whether there are new ones."""
+def lower_edges(graph, work, count):
+    """Activate the implied edges on which regions overlap; return whether there are new ones."""
     second = second_of(work)
     changes = pool(second, "changes")
     num_lowered = second.num_lowered
@@ -416,7 +425,7 @@ def lower(graph, work, count):
     while True:
         second.num_shifts = 0
         second.shift_failed = 0
-        while check_all(graph, work):  # a region that reaches farther may come to any other edge
+        while resolve_overlaps(graph, work):  # a region that reaches farther may come to any other edge
             pass
         if second.num_lowered > num_lowered:  # also a parallel edge in place of one that is active already
             return True
@@ -431,12 +440,12 @@ def lower(graph, work, count):
             for index in range(count):
                 changes[index].shift = 0
         forget_cover(work)
-        cover_all(graph, work, count)
+        cover_detectors(graph, work, count)
 
 
 @kernel
-def add_up(graph, work):
-    """Write what the edges listed flip and weigh to `flips` and `weight`."""
+def sum_listed_edges(graph, work):
+    """Add the observables and weights of the listed edges to WORK.flips and WORK.weight."""
     second = second_of(work)
     prices, seen, flips = pool(second, "prices"), pool(second, "seen"), pool(work, "flips")
     edge_flips = pool(graph, "edge_flips")

@@ -1,7 +1,7 @@
 """State of the second matching.
 
 `WORK.second` is the address of one record SECOND for each workspace. What searches read of the second
-matching (lowered weights, ways past active edges) is part of WORK itself.
+matching (lowered weights, detours past active edges) is part of WORK itself.
 """
 
 import numpy as np
@@ -18,25 +18,26 @@ COVER = record(  # how the regions of a matching cover a detector
 )
 RAISED = record(entry=_i8, owner=_i8)  # a region reaches farther through a lighter edge
 CHANGE = record(  # how the second matching treats an event
-    is_left_out=_i8,  # the second matching does not matter there
+    is_left_out=_i8,  # its component has no observables, and only flips are asked for
     chosen=_i8,  # whether it is to be matched again
     cut=_i8,  # by how much its region shrinks with the weights of the matching's edges
-    is_cut=_i8,  # whether that is so for the edges counted at this event
-    shift=_i8,  # by how much its region grows at the cost of its mate's, or less than 0
+    is_cut=_i8,  # whether its own path, counted at this event, was shortened
+    shift=_i8,  # growth of its region at the cost of its mate's; negative if it shrinks
 )
 SECOND = record(
     changes=Pool(CHANGE, "max_events"),
     chosen=Pool(_i8, "max_events"),  # events that are matched again
     covers=Pool(COVER, "num_detectors + 1"),  # the last is not covered
-    covered=Pool(_i8, "num_detectors"),  # what of that is
+    covered=Pool(_i8, "num_detectors"),  # detectors with a cover
     raised=Pool(RAISED, "max_raised"),
     prices=Pool(_i4, "num_graph_edges"),  # weight of an edge of the matching, NOT_SEEN or NOT_USED
     seen=Pool(_i8, "num_graph_edges"),  # where prices are not NOT_SEEN
-    used_by=Pool(_i4, "num_graph_edges"),  # the event on whose way to its mate an edge is
+    used_by=Pool(_i4, "num_graph_edges"),  # the event whose path to its mate an edge is on
     first_edges=Pool(_i8, "num_graph_edges"),  # the edges of the first matching
     second_edges=Pool(_i8, "num_graph_edges"),  # the edges of the second, while the two are compared
-    listed_at=Pool(_i8, "num_detectors"),  # last edge in `seen` at each, as 2 * place + end; NONE
-    listed_next=Pool(_i8, "2 * num_graph_edges"),  # the one before it
+    incident_head=Pool(_i8, "num_detectors"),  # adjacency lists of the edges in `seen`: the last
+    # edge at each detector, as 2 * place + end; NONE without
+    incident_next=Pool(_i8, "2 * num_graph_edges"),  # the edge before it at the same detector
     changed=Pool(_i8, "max_changed"),  # edges that the error being weighed would remove or add
     num_chosen=_i8,
     num_covered=_i8,

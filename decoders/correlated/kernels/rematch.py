@@ -10,9 +10,8 @@ import numpy as np
 
 from decoders.correlated.kernels.arbitrate import flips_like_first
 from decoders.correlated.kernels.implied_weights import (
-    activate,
-    add_up,
-    cover_all,
+    activate_edge,
+    cover_detectors,
     forget_active,
     forget_cover,
     forget_edges,
@@ -20,9 +19,10 @@ from decoders.correlated.kernels.implied_weights import (
     keep_observed_edges,
     leave_out,
     list_edges,
-    lower,
+    lower_edges,
     lower_prices,
     share_cuts,
+    sum_listed_edges,
 )
 from decoders.correlated.kernels.layout import second_of
 from decoders.correlated.kernels.restart import free_events, match_chosen
@@ -31,7 +31,7 @@ from decoders.kernels.layout import DIFFERENT, FREE, FULL, NONE, OK, PAIRED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.alternating_tree import find_partner
 from decoders.matching.kernels.correction import mate_path
-from decoders.matching.kernels.detours import close_portals, find_ways
+from decoders.matching.kernels.detours import close_portals, find_detours
 
 
 @kernel
@@ -55,7 +55,7 @@ def nearest_portal(graph, work, index, reach):
 
 
 @kernel
-def choose(work, index):
+def choose_event(work, index):
     """Mark an event to be matched again."""
     second = second_of(work)
     changes = pool(second, "changes")
@@ -76,18 +76,18 @@ def choose_companions(graph, work, index):
     for at in range(mate_path(graph, work, index)):
         edge = path[at]
         if 0 <= prices[edge] < weights[edge]:
-            activate(graph, work, edge, np.int64(prices[edge]))
+            activate_edge(graph, work, edge, np.int64(prices[edge]))
     if mate >= 0:
-        choose(work, halves[mate].to)
+        choose_event(work, halves[mate].to)
     elif mate <= PAIRED:
-        choose(work, (PAIRED - mate) >> 1)
+        choose_event(work, (PAIRED - mate) >> 1)
     top = events[index].top
     if top >= work.max_events:
         event = nodes[top].first_leaf
         while event != nodes[top].last_leaf:
-            choose(work, event)
+            choose_event(work, event)
             event = events[event].next_leaf
-        choose(work, event)
+        choose_event(work, event)
 
 
 @kernel
@@ -95,7 +95,7 @@ def choose_events(graph, work, count):
     """Choose the events to be matched again, and the horizon up to which each needs detours."""
     second = second_of(work)
     changes = pool(second, "changes")
-    events, detours, active = pool(work, "events"), pool(work, "detours"), pool(work, "active")
+    events, searches, active = pool(work, "events"), pool(work, "detour_searches"), pool(work, "active")
     chosen, ends = pool(second, "chosen"), pool(graph, "ends")
     portal_at, detectors, neighbours = (
         pool(work, "portal_at"),
@@ -104,7 +104,7 @@ def choose_events(graph, work, count):
     )
     for index in range(count):
         changes[index].chosen = 0
-        detours[index].is_last = 0
+        searches[index].is_exhausted = 0
     second.num_chosen = 0
     at_edge = 0
     at_event = 0
@@ -120,9 +120,9 @@ def choose_events(graph, work, count):
             if changes[index].chosen == 0 and changes[index].is_left_out == 0:
                 radius = events[index].radius
                 horizon = nearest_portal(graph, work, index, 2 * radius)
-                detours[index].horizon = horizon
+                searches[index].horizon = horizon
                 if radius > horizon or (2 * radius > horizon == detectors[events[index].detector].radius):
-                    choose(work, index)
+                    choose_event(work, index)
         while at_event < second.num_chosen:
             at_event += 1
             choose_companions(graph, work, chosen[at_event - 1])
@@ -133,29 +133,29 @@ def choose_events(graph, work, count):
                 portal_at[detector] = NONE
     # Events that start again look farther while they grow.
     for index in range(count):
-        limit = detours[index]
+        limit = searches[index]
         reach = 2 * events[index].radius
-        limit.must_look = changes[index].chosen != 0 or (
+        limit.must_search = changes[index].chosen != 0 or (
             changes[index].is_left_out == 0 and reach > limit.horizon
         )
-        if limit.must_look:
+        if limit.must_search:
             around = detectors[events[index].detector]
             limit.horizon = min(around.radius, max(reach, neighbours[around.first].span & ~1) + 2)
 
 
 @kernel
-def use_ways(work):
+def apply_detours(work):
     """Apply the known detours to the events that searches have visited already."""
-    events, nodes, detours = pool(work, "events"), pool(work, "nodes"), pool(work, "detours")
+    events, nodes, searches = pool(work, "events"), pool(work, "nodes"), pool(work, "detour_searches")
     visited = pool(work, "visited")
     for at in range(work.num_visited):
         index = visited[at]
-        limit = detours[index]
+        limit = searches[index]
         events[index].reach = min(events[index].reach, limit.horizon)
         if limit.boundary < nodes[index].boundary:
             nodes[index].boundary = limit.boundary
             nodes[index].exit = limit.exit
-            nodes[index].way = limit.way
+            nodes[index].detour = limit.detour
 
 
 @kernel
@@ -164,7 +164,7 @@ def forget_shot(work):
     forget_edges(work)
     forget_cover(work)
     forget_active(work)
-    work.num_ways = 0
+    work.num_detours = 0
 
 
 @kernel
@@ -172,7 +172,7 @@ def lay_out_regions(graph, work, count):
     """Lower the weights of the listed edges, and note how the regions of the matching cover detectors."""
     if lower_prices(graph, work):
         share_cuts(work, count)
-    cover_all(graph, work, count)
+    cover_detectors(graph, work, count)
 
 
 @kernel
@@ -191,11 +191,11 @@ def rematch_events(graph, work, count):
     work.may_search_graph = 1
     choose_events(graph, work, count)
     free_events(graph, work)
-    find_ways(graph, work, count)
+    find_detours(graph, work, count)
     if work.overflow:
         close_portals(work)
         return FULL
-    use_ways(work)
+    apply_detours(work)
     match_chosen(graph, work)
     for at in range(second.num_chosen):
         if events[chosen[at]].mate == FREE:
@@ -213,7 +213,7 @@ def rematch_events(graph, work, count):
 @kernel
 def improve(graph, work, count):
     """Match parts of the shot again until no regions overlap on lowered edges. Returns a status."""
-    while lower(graph, work, count):
+    while lower_edges(graph, work, count):
         if work.overflow:
             return FULL
         status = rematch_events(graph, work, count)
@@ -244,7 +244,7 @@ def apply_observed(graph, work, count):
         if status == OK:
             for byte in range(graph.flip_bytes):
                 flips[byte] = certain_flips[byte]
-            add_up(graph, work)
+            sum_listed_edges(graph, work)
     forget_layout(work)
     second.only_flips = only_flips
     return status
@@ -276,7 +276,7 @@ def match_again(graph, work, count):
         return status
     for byte in range(graph.flip_bytes):
         flips[byte] = certain_flips[byte]
-    add_up(graph, work)
+    sum_listed_edges(graph, work)
     if graph.compares == 0 or flips_like_first(graph, work):
         return OK
     return DIFFERENT

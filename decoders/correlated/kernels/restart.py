@@ -71,7 +71,7 @@ def find_room(graph, work, index):
             edge = half
         half = halves[half].next
     # An edge that is not known yet leaves room for half of what has been looked through.
-    horizon = pool(work, "detours")[index].horizon
+    horizon = pool(work, "detour_searches")[index].horizon
     last = detectors[event.detector].last
     while event.reach < min(2 * room, horizon) and event.scan < last and work.overflow == 0:
         half = scan_list(graph, work, index, min(2 * room, horizon))

@@ -5,9 +5,9 @@ from decoders.kernels.layout import AT_BOUNDARY, PAIRED, PATH_FLIPS
 from decoders.kernels.records import pool
 from decoders.matching.kernels.paths import (
     flip_path,
-    path_of_way,
     path_to_exit,
     write_boundary_path,
+    write_detour_path,
     write_list_path,
     write_searched_path,
 )
@@ -48,17 +48,17 @@ def mate_path(graph, work, index):
     if event.mate == AT_BOUNDARY:
         if has_exit(work, index):
             node = pool(work, "nodes")[index]
-            if node.way >= 0:
-                return path_of_way(graph, work, node.way, True)
+            if node.detour >= 0:
+                return write_detour_path(graph, work, node.detour, True)
             return path_to_exit(graph, work, event.detector, node.exit, node.boundary)
         return write_boundary_path(graph, work, event.detector, 0)
     entry = mate_entry(work, index)
     if entry == -2:
         return 0
     if entry == -1:
-        way = pool(work, "edges")[event.mate >> 1].way
-        if way >= 0:
-            return path_of_way(graph, work, way, False)
+        detour = pool(work, "edges")[event.mate >> 1].detour
+        if detour >= 0:
+            return write_detour_path(graph, work, detour, False)
         other = events[pool(work, "halves")[event.mate].to].detector
         return write_searched_path(graph, work, event.detector, other)
     return write_list_path(graph, work, event.detector, entry, 0)

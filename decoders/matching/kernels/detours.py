@@ -1,19 +1,19 @@
 """Detours through edges whose weight was lowered, found from neighbour lists.
 
-A way from an event to another that leads past active edges goes to an end of one (a portal), through that
-edge, on to the next portal, and so on, and from the last portal to the other event. All parts between active
-edges are ways of the graph as it is, which neighbour lists know up to a certain length.
+A detour is a path from an event to another, or to the boundary, through active edges: to an end of one (a
+portal), through that edge, on to the next portal, and so on. The parts between active edges are shortest
+paths of the graph with its usual weights, which neighbour lists hold up to a certain length.
 """
 
 from decoders.kernels.jit import kernel
-from decoders.kernels.layout import FAR, MOST_SIGHTS, NONE
+from decoders.kernels.layout import FAR, MAX_NEAR_EVENTS, NONE
 from decoders.kernels.records import pool
 from decoders.matching.kernels.known_edges import add_edge, find_known_edge
 
 
 @kernel
 def add_portal(graph, work, detector, other, slot):
-    """Note an end of an active edge."""
+    """Add an end of an active edge as a portal."""
     portal_at = pool(work, "portal_at")
     portal = pool(work, "portals")[work.num_portals]
     portal.detector = detector
@@ -21,7 +21,7 @@ def add_portal(graph, work, detector, other, slot):
     portal.weight = pool(work, "lowered")[slot]
     portal.slot = slot
     portal.next = portal_at[detector]
-    portal.num_sights = 0
+    portal.num_near_events = 0
     portal.horizon = 0
     portal.is_complete = 0
     portal.distance = FAR
@@ -62,7 +62,7 @@ def close_portals(work):
 
 @kernel
 def link_portals(work, here, detector, distance):
-    """Note the portals at a detector that is so far from a portal."""
+    """Link a portal to those at a detector at a distance from it."""
     portals, links = pool(work, "portals"), pool(work, "links")
     there = pool(work, "portal_at")[detector]
     while there >= 0:
@@ -78,26 +78,29 @@ def link_portals(work, here, detector, distance):
 
 
 @kernel
-def look_around(graph, work, here, horizon):
-    """List the events and portals nearer to a portal than a horizon, or than one that leaves not too many."""
+def scan_portal(graph, work, here, horizon):
+    """List the events and portals nearer to a portal than a horizon, at most MAX_NEAR_EVENTS events.
+
+    Writes PORTAL.horizon and is_complete, `near_events` and `links`.
+    """
     detectors, neighbours, event_of = (
         pool(graph, "detectors"),
         pool(graph, "neighbours"),
         pool(work, "event_of"),
     )
     portal = pool(work, "portals")[here]
-    sights = pool(work, "sights")
+    near_events = pool(work, "near_events")
     portal_at = pool(work, "portal_at")
-    row = here * MOST_SIGHTS
+    row = here * MAX_NEAR_EVENTS
     around = detectors[portal.detector]
-    portal.num_sights = 0
+    portal.num_near_events = 0
     portal.first_link = work.num_links
     link_portals(work, here, portal.detector, 0)
     if event_of[portal.detector] >= 0:
-        sights[row].event = event_of[portal.detector]
-        sights[row].distance = 0
-        sights[row].entry = NONE
-        portal.num_sights = 1
+        near_events[row].event = event_of[portal.detector]
+        near_events[row].distance = 0
+        near_events[row].entry = NONE
+        portal.num_near_events = 1
     at = around.first
     while at < around.last and neighbours[at].span < horizon:
         detector = portal.detector + neighbours[at].detector
@@ -105,14 +108,14 @@ def look_around(graph, work, here, horizon):
         if portal_at[detector] >= 0:
             link_portals(work, here, detector, distance)
         if event_of[detector] >= 0:
-            if portal.num_sights == MOST_SIGHTS:
+            if portal.num_near_events == MAX_NEAR_EVENTS:
                 horizon = distance
                 portal.is_complete = 1
                 break
-            sights[row + portal.num_sights].event = event_of[detector]
-            sights[row + portal.num_sights].distance = distance
-            sights[row + portal.num_sights].entry = at
-            portal.num_sights += 1
+            near_events[row + portal.num_near_events].event = event_of[detector]
+            near_events[row + portal.num_near_events].distance = distance
+            near_events[row + portal.num_near_events].entry = at
+            portal.num_near_events += 1
         at += 1
     portal.last_link = work.num_links
     portal.horizon = min(horizon, around.radius)
@@ -121,8 +124,8 @@ def look_around(graph, work, here, horizon):
 
 
 @kernel
-def go_through(work, here, distance, via, is_direct, queued):
-    """A way so long comes to a portal and goes through its edge; returns how many portals are queued."""
+def enter_portal(work, here, distance, via, is_direct, queued):
+    """Relax the active edge of a portal reached at a distance; return the number of queued portals."""
     portals, stack = pool(work, "portals"), pool(work, "stack")
     there = portals[here].other
     through = distance + portals[here].weight
@@ -142,28 +145,28 @@ def go_through(work, here, distance, via, is_direct, queued):
 
 
 @kernel
-def note_way(work, entry, start, slot, end, exit):
-    """Remember a way through one active edge; returns its number, NONE if there is no room."""
-    index = work.num_ways
-    if index == work.max_ways:
-        return NONE  # it will be searched for
-    work.num_ways = index + 1
-    way = pool(work, "ways")[index]
-    way.entry = entry
-    way.start = start
-    way.slot = slot
-    way.end = end
-    way.exit = exit
+def add_detour(work, entry, start, slot, end, exit):
+    """Store a path through one active edge (record DETOUR); return its number, NONE without room."""
+    index = work.num_detours
+    if index == work.max_detours:
+        return NONE  # a search finds the path again
+    work.num_detours = index + 1
+    detour = pool(work, "detours")[index]
+    detour.entry = entry
+    detour.start = start
+    detour.slot = slot
+    detour.end = end
+    detour.exit = exit
     return index
 
 
 @kernel
-def shorten(work, event, sight, here, through):
-    """Make a way past active edges known, if it is shorter than what is known."""
+def shorten_edge(work, event, near, here, through):
+    """Add or shorten the known edge from an event to one near a portal, by the path through that portal."""
     edges = pool(work, "edges")
-    half = find_known_edge(work, event, sight.event)
+    half = find_known_edge(work, event, near.event)
     if half < 0:
-        half = add_edge(work, event, sight.event, through, NONE)
+        half = add_edge(work, event, near.event, through, NONE)
         if half < 0:
             return
     elif through < edges[half >> 1].distance:
@@ -171,34 +174,37 @@ def shorten(work, event, sight, here, through):
         edges[half >> 1].neighbour = NONE
     else:
         return
-    edges[half >> 1].way = NONE
+    edges[half >> 1].detour = NONE
     if here.is_direct:
         start = pool(work, "events")[event].detector
-        edges[half >> 1].way = note_way(work, here.via, start, here.slot, here.detector, sight.entry)
+        edges[half >> 1].detour = add_detour(work, here.via, start, here.slot, here.detector, near.entry)
 
 
 @kernel
-def leave_to_boundary(work, event, exit, distance):
+def shorten_to_boundary(work, event, exit, distance):
     """Store a detour from an event to the boundary if it is shorter; returns whether it is."""
-    limit = pool(work, "detours")[event]
-    if distance >= limit.boundary:
+    search = pool(work, "detour_searches")[event]
+    if distance >= search.boundary:
         return False
-    limit.boundary = distance
-    limit.exit = exit
-    limit.way = NONE
+    search.boundary = distance
+    search.exit = exit
+    search.detour = NONE
     return True
 
 
 @kernel
-def find_ways_from(graph, work, event, horizon):
-    """Make the ways from an event past active edges known that are shorter than a horizon; returns it."""
+def find_detours_from(graph, work, event, horizon):
+    """Find the detours of an event that are shorter than a horizon; return the horizon reached.
+
+    It is nearer than the one given if there are too many events or portals.
+    """
     detectors, neighbours, portal_at = (
         pool(graph, "detectors"),
         pool(graph, "neighbours"),
         pool(work, "portal_at"),
     )
-    detours = pool(work, "detours")
-    portals, sights, links = pool(work, "portals"), pool(work, "sights"), pool(work, "links")
+    searches = pool(work, "detour_searches")
+    portals, near_events, links = pool(work, "portals"), pool(work, "near_events"), pool(work, "links")
     stack = pool(work, "stack")
     detector = pool(work, "events")[event].detector
     around = detectors[detector]
@@ -217,9 +223,9 @@ def find_ways_from(graph, work, event, horizon):
                 if queued == stack.size:  # omitted portals are at least this far
                     horizon = min(horizon, distance)
                 else:
-                    queued = go_through(work, here, distance, via, 1, queued)
-            elif leave_to_boundary(work, event, portals[here].detector, distance + portals[here].weight):
-                detours[event].way = note_way(work, via, detector, portals[here].slot, NONE, NONE)
+                    queued = enter_portal(work, here, distance, via, 1, queued)
+            elif shorten_to_boundary(work, event, portals[here].detector, distance + portals[here].weight):
+                searches[event].detour = add_detour(work, via, detector, portals[here].slot, NONE, NONE)
             here = portals[here].next
         at += 1
     done = 0
@@ -231,7 +237,7 @@ def find_ways_from(graph, work, event, horizon):
         if here.distance >= horizon:
             continue
         if here.horizon < horizon - here.distance and here.is_complete == 0:
-            look_around(graph, work, index, horizon - here.distance)
+            scan_portal(graph, work, index, horizon - here.distance)
         horizon = min(horizon, here.distance + here.horizon)
         for at in range(here.first_link, here.last_link):
             distance = here.distance + links[at].distance
@@ -242,38 +248,38 @@ def find_ways_from(graph, work, event, horizon):
                 if queued == stack.size:
                     horizon = min(horizon, distance)
                 else:
-                    queued = go_through(work, there, distance, NONE, 0, queued)
+                    queued = enter_portal(work, there, distance, NONE, 0, queued)
             else:
-                leave_to_boundary(work, event, portals[there].detector, distance + portals[there].weight)
+                shorten_to_boundary(work, event, portals[there].detector, distance + portals[there].weight)
     for at in range(queued):
         index = stack[at]
         here = portals[index]
         if here.distance == FAR:
             continue
-        if leave_to_boundary(work, event, here.detector, here.distance + here.boundary) and here.is_direct:
-            detours[event].way = note_way(work, here.via, detector, here.slot, here.detector, NONE)
-        row = index * MOST_SIGHTS
-        for sight in range(row, row + here.num_sights):
-            through = here.distance + sights[sight].distance
+        if shorten_to_boundary(work, event, here.detector, here.distance + here.boundary) and here.is_direct:
+            searches[event].detour = add_detour(work, here.via, detector, here.slot, here.detector, NONE)
+        row = index * MAX_NEAR_EVENTS
+        for near in range(row, row + here.num_near_events):
+            through = here.distance + near_events[near].distance
             if through >= horizon:
                 break
-            if sights[sight].event != event:
-                shorten(work, event, sights[sight], here, through)
+            if near_events[near].event != event:
+                shorten_edge(work, event, near_events[near], here, through)
         here.distance = FAR
     return horizon
 
 
 @kernel
-def find_ways(graph, work, count):
-    """Make the ways past active edges known that are shorter than the horizons of the events that must look.
+def find_detours(graph, work, count):
+    """Find the detours of all events with `must_search` up to their horizons.
 
-    Those are the ones to be matched again, and those with larger regions than their lists account for. A
-    horizon comes nearer if there is too much to see.
+    Those are the events to be matched again, and those whose regions exceed what their lists account for.
+    Writes `detour_searches`, `detours` and known edges.
     """
-    detours = pool(work, "detours")
+    searches = pool(work, "detour_searches")
     for index in range(count):
-        detours[index].boundary = FAR
+        searches[index].boundary = FAR
     open_portals(graph, work)
     for index in range(count):
-        if detours[index].must_look and work.overflow == 0:
-            detours[index].horizon = find_ways_from(graph, work, index, detours[index].horizon)
+        if searches[index].must_search and work.overflow == 0:
+            searches[index].horizon = find_detours_from(graph, work, index, searches[index].horizon)

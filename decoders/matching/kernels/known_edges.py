@@ -40,7 +40,7 @@ def add_edge(work, event, other, distance, neighbour):
     work.num_edges = edge + 1
     edges[edge].distance = distance
     edges[edge].neighbour = neighbour
-    edges[edge].way = NONE
+    edges[edge].detour = NONE
     away = 2 * edge + 1
     halves[away].to = other
     halves[away].next = events[event].first

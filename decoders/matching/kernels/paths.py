@@ -98,24 +98,24 @@ def path_to_exit(graph, work, detector, exit, distance):
 
 
 @kernel
-def path_of_way(graph, work, index, outward):
-    """Write the edges of a path through an active edge (record WAY) to WORK.path; return their number."""
-    way, path = pool(work, "ways")[index], pool(work, "path")
+def write_detour_path(graph, work, index, outward):
+    """Write the edges of a path through an active edge (record DETOUR) to WORK.path; return their number."""
+    detour, path = pool(work, "detours")[index], pool(work, "path")
     length = np.int64(0)
-    if way.entry >= 0:
-        length = write_list_path(graph, work, way.start, way.entry, length)
-    path[length] = lightest_now(work, way.slot)
+    if detour.entry >= 0:
+        length = write_list_path(graph, work, detour.start, detour.entry, length)
+    path[length] = lightest_now(work, detour.slot)
     length += 1
     if outward:
-        if way.end >= 0:
-            slot = pool(graph, "boundary_edge")[way.end]
-            if slot >= 0 and pool(work, "lowered")[slot] < pool(graph, "detectors")[way.end].boundary:
+        if detour.end >= 0:
+            slot = pool(graph, "boundary_edge")[detour.end]
+            if slot >= 0 and pool(work, "lowered")[slot] < pool(graph, "detectors")[detour.end].boundary:
                 path[length] = lightest_now(work, slot)
                 length += 1
             else:
-                length = write_boundary_path(graph, work, way.end, length)
-    elif way.exit >= 0:
-        length = write_list_path(graph, work, way.end, way.exit, length)
+                length = write_boundary_path(graph, work, detour.end, length)
+    elif detour.exit >= 0:
+        length = write_list_path(graph, work, detour.end, detour.exit, length)
     return length
 
 

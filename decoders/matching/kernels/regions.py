@@ -26,7 +26,7 @@ from decoders.kernels.layout import (
 )
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import apply_mate
-from decoders.matching.kernels.detours import find_ways_from
+from decoders.matching.kernels.detours import find_detours_from
 from decoders.matching.kernels.dijkstra import end_dijkstra, settle_next, start_dijkstra
 from decoders.matching.kernels.known_edges import add_edge, find_known_edge, is_known
 
@@ -95,7 +95,7 @@ def schedule_edge(work, half):
 @kernel
 def list_horizon(work, event):
     """Return up to which distance an event's neighbour list is valid: less than FAR with lowered edges."""
-    return pool(work, "detours")[event].horizon if work.num_active > 0 else FAR
+    return pool(work, "detour_searches")[event].horizon if work.num_active > 0 else FAR
 
 
 @kernel
@@ -162,7 +162,7 @@ def scan_graph(graph, work, event):
             elif search_nodes[there].distance < edges[half >> 1].distance:  # known before edges were lowered
                 edges[half >> 1].distance = search_nodes[there].distance
                 edges[half >> 1].neighbour = NONE
-                edges[half >> 1].way = NONE
+                edges[half >> 1].detour = NONE
                 schedule_edge(work, half)
         there = settle_next(graph, work)
     e.reach = target if there >= 0 else FAR
@@ -191,30 +191,34 @@ def shorten_boundary_detour(graph, work, event, there):
     if distance + rest < node.boundary:
         node.boundary = distance + rest
         node.exit = there
-        node.way = NONE
+        node.detour = NONE
         push_item(work, work.now + node.boundary - get_radius(work, event), (event << 2) | TIGHT_BOUNDARY)
 
 
 @kernel
 def can_extend_horizon(graph, work, event):
     """Return whether an event may have further paths through active edges that were not searched for."""
-    limit = pool(work, "detours")[event]
+    limit = pool(work, "detour_searches")[event]
     radius = pool(graph, "detectors")[pool(work, "events")[event].detector].radius
-    return work.num_portals > 0 and limit.horizon < radius and limit.is_last == 0
+    return work.num_portals > 0 and limit.horizon < radius and limit.is_exhausted == 0
 
 
 @kernel
 def extend_horizon(graph, work, event):
     """Search for longer paths through active edges; return the distance to which the list is then valid."""
-    limit, node, halves = pool(work, "detours")[event], pool(work, "nodes")[event], pool(work, "halves")
+    limit, node, halves = (
+        pool(work, "detour_searches")[event],
+        pool(work, "nodes")[event],
+        pool(work, "halves"),
+    )
     around = pool(graph, "detectors")[pool(work, "events")[event].detector]
     step = max(limit.horizon, pool(graph, "neighbours")[around.first].span & ~1) + 2
     farther = min(around.radius, limit.horizon + step)
-    found = find_ways_from(graph, work, event, farther)
+    found = find_detours_from(graph, work, event, farther)
     if found > limit.horizon:
         limit.horizon = found
     else:
-        limit.is_last = 1
+        limit.is_exhausted = 1
     half = pool(work, "events")[event].first
     while half >= 0:
         schedule_edge(work, half)
@@ -222,7 +226,7 @@ def extend_horizon(graph, work, event):
     if limit.boundary < node.boundary:
         node.boundary = limit.boundary
         node.exit = limit.exit
-        node.way = limit.way
+        node.detour = limit.detour
         push_item(work, work.now + node.boundary - get_radius(work, event), (event << 2) | TIGHT_BOUNDARY)
     return limit.horizon
 
@@ -293,7 +297,7 @@ def create_node(graph, work, index):
     node.since = 0
     node.boundary = pool(graph, "detectors")[event.detector].boundary
     node.exit = -1
-    node.way = NONE
+    node.detour = NONE
     if event.nearest >= 0 and not is_known(work, index, event.nearest, event.reach):
         add_edge(work, index, event.nearest, event.reach, event.scan - 1)
     other = event.reverse_nearest
@@ -302,12 +306,12 @@ def create_node(graph, work, index):
             add_edge(work, other, index, events[other].reach, events[other].scan - 1)
         other = events[other].next_reverse_nearest
     if work.num_active > 0:
-        limit = pool(work, "detours")[index]
+        limit = pool(work, "detour_searches")[index]
         event.reach = min(event.reach, limit.horizon)
         if limit.boundary < node.boundary:
             node.boundary = limit.boundary
             node.exit = limit.exit
-            node.way = limit.way
+            node.detour = limit.detour
 
 
 @kernel

@@ -47,7 +47,7 @@ class Scales:
         second = work.second
         assert second.record["num_seen"][0] == 0
         assert (second.arrays["prices"] == -1).all()
-        assert (second.arrays["listed_at"] == -1).all()
+        assert (second.arrays["incident_head"] == -1).all()
         return int(total)
 
 
