@@ -1,4 +1,4 @@
-"""Decoding in the forms of PyMatching's, on any number of threads, each with a desk of its own."""
+"""Decoding in PyMatching's forms of input and output, on any number of threads, each with its own context."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.matching.failure import explain_failure
-from decoders.pymatching.desk import Desk, DeskLayout, Kernel
-from decoders.pymatching.kernels.decode import decode_desk
-from decoders.pymatching.kernels.decode_twice import decode_desk_twice
+from decoders.pymatching.context import Context, Kernel, SharedContext
+from decoders.pymatching.kernels.decode import decode_context
+from decoders.pymatching.kernels.decode_twice import decode_context_twice
 from decoders.pymatching.problem import Problem
 
 Bytes = NDArray[np.uint8]
@@ -24,7 +24,7 @@ _PORTIONS_PER_THREAD = 4
 
 
 class Engine:
-    """A graph that is ready to decode, and the idle desks for it."""
+    """A graph that is ready to decode, and the idle contexts for it."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Engine:
     ) -> None:
         self.problem = problem
         graph = problem.graph
-        self.shared = DeskLayout(
+        self.shared = SharedContext(
             search_graph=problem.search_graph,
             num_detectors=num_detectors,
             num_nodes=graph.num_detectors,
@@ -49,7 +49,7 @@ class Engine:
             faults=problem.faults,
         )
         self.kernel = kernel
-        self.idle: list[Desk] = []
+        self.idle: list[Context] = []
         #: Whether neighbour lists are still made when a shot needs them.
         self.is_lazy = not problem.search_graph.is_complete
         self._rescue = rescue or self._explain
@@ -62,7 +62,7 @@ class Engine:
     def plain(cls, problem: Problem) -> "Engine":
         """Decode by plain matching."""
         num_detectors = int(np.count_nonzero(problem.is_detector))
-        return cls(problem, kernel=decode_desk, num_detectors=num_detectors)
+        return cls(problem, kernel=decode_context, num_detectors=num_detectors)
 
     @classmethod
     def correlated(cls, decoder: CorrelatedMWPM, *, num_fault_ids: int) -> "Engine":
@@ -82,28 +82,28 @@ class Engine:
         )
         return cls(
             problem,
-            kernel=decode_desk_twice,
+            kernel=decode_context_twice,
             num_detectors=decoder.num_detectors,
             rescue=rescue,
             num_flips=decoder.num_observables,
         )
 
-    def take_desk(self) -> Desk:
-        """Take an idle desk, or make one; it is to be put back into `idle`."""
+    def take_context(self) -> Context:
+        """Take an idle context, or make one; it is to be put back into `idle`."""
         try:
             return self.idle.pop()
         except IndexError:
-            return Desk(self.shared)
+            return Context(self.shared)
 
-    def finish_syndrome(self, desk: Desk) -> None:
-        """Decode a desk's own syndrome again, for which the kernel has failed or lists may be missing.
+    def finish_syndrome(self, context: Context) -> None:
+        """Decode a context's own syndrome again, for which the kernel has failed or lists may be missing.
 
         Raises:
             ValueError: no matching exists.
         """
-        packed = self._prepare(desk)
-        if not desk.decode(self.kernel):
-            desk.prediction[:], desk.weight[:] = self._rescue(packed, 0)
+        packed = self._prepare(context)
+        if not context.decode(self.kernel):
+            context.prediction[:], context.weight[:] = self._rescue(packed, 0)
 
     def decode_batch(
         self,
@@ -126,10 +126,10 @@ class Engine:
             self.is_lazy = not self.problem.search_graph.is_complete
 
         def decode(first: int, last: int) -> None:
-            desk = self.take_desk()
+            context = self.take_context()
             try:
                 while True:
-                    at = desk.decode_rows(
+                    at = context.decode_rows(
                         self.kernel,
                         shots,
                         predictions,
@@ -147,7 +147,7 @@ class Engine:
                         weights[at] = weight
                     first = at + 1
             finally:
-                self.idle.append(desk)
+                self.idle.append(context)
 
         portions = min(num_shots, threads * _PORTIONS_PER_THREAD)
         if threads == 1 or portions < 2:
@@ -161,36 +161,36 @@ class Engine:
 
     def decode_to_edges(self, syndrome: ArrayLike) -> NDArray[np.int64]:
         """Decode a syndrome to edges, int64 (edges, 2), -1 for the boundary."""
-        desk = self.take_desk()
+        context = self.take_context()
         try:
-            desk.read(syndrome)
+            context.read(syndrome)
             if self.is_lazy:
-                self._prepare(desk)
-            found = desk.list_edges(self.kernel)
+                self._prepare(context)
+            found = context.list_edges(self.kernel)
             if found is None:
-                self._explain(self._prepare(desk), 0)
+                self._explain(self._prepare(context), 0)
             return self._ends[found]
         finally:
-            self.idle.append(desk)
+            self.idle.append(context)
 
     def decode_to_pairs(self, syndrome: ArrayLike) -> NDArray[np.int64]:
-        """Decode a syndrome to pairs of events, int64 (pairs, 2), see `Desk.list_pairs`."""
-        desk = self.take_desk()
+        """Decode a syndrome to pairs of events, int64 (pairs, 2), see `Context.list_pairs`."""
+        context = self.take_context()
         try:
-            desk.read(syndrome)
+            context.read(syndrome)
             if self.is_lazy:
-                self._prepare(desk)
-            found = desk.list_pairs(self.kernel)
+                self._prepare(context)
+            found = context.list_pairs(self.kernel)
             if found is None:
-                self._explain(self._prepare(desk), 0)
+                self._explain(self._prepare(context), 0)
             assert found is not None
             return found
         finally:
-            self.idle.append(desk)
+            self.idle.append(context)
 
-    def _prepare(self, desk: Desk) -> Bytes:
-        """Make the neighbour lists that a desk's own syndrome asks for; returns it bit-packed."""
-        packed: Bytes = np.packbits(desk.syndrome, bitorder="little") & self._mask
+    def _prepare(self, context: Context) -> Bytes:
+        """Make the neighbour lists that a context's own syndrome asks for; returns it bit-packed."""
+        packed: Bytes = np.packbits(context.syndrome, bitorder="little") & self._mask
         if self.is_lazy:
             self.problem.search_graph.prepare(packed[np.newaxis])
             self.is_lazy = not self.problem.search_graph.is_complete

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from decoders.correlated.decoder import CorrelatedMWPM
-from decoders.pymatching.desk import Desk
+from decoders.pymatching.context import Context
 from decoders.pymatching.engine import Engine
 from decoders.pymatching.graph import EditableGraph
 from decoders.pymatching.problem import Problem
@@ -139,22 +139,22 @@ class Matching(EditableGraph):
         engine = self._correlated() if enable_correlations else self._engine or self._plain()
         idle = engine.idle
         try:
-            desk = idle.pop()
+            context = idle.pop()
         except IndexError:
-            desk = Desk(engine.shared)
+            context = Context(engine.shared)
         try:
-            # As desk.read does, without a call.
-            row = desk.rows.get(z.shape) if type(z) is np.ndarray else None
+            # As context.read does, without a call.
+            row = context.rows.get(z.shape) if type(z) is np.ndarray else None
             if row is None:
-                desk.read(z)
+                context.read(z)
             else:
                 row[:] = z
-            if engine.is_lazy or engine.kernel(desk.address):
-                engine.finish_syndrome(desk)
-            correction = desk.prediction.copy()
-            return (correction, desk.weight.item()) if return_weight else correction
+            if engine.is_lazy or engine.kernel(context.address):
+                engine.finish_syndrome(context)
+            correction = context.prediction.copy()
+            return (correction, context.weight.item()) if return_weight else correction
         finally:
-            idle.append(desk)
+            idle.append(context)
 
     @overload
     def decode_batch(

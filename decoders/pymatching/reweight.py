@@ -72,7 +72,7 @@ class ReweightedEngine:
     def decode_batch(
         self, shots: Bytes, edge_probabilities: Any, *, is_packed: bool, packs_predictions: bool, threads: int
     ) -> tuple[Bytes, Weights]:
-        """Decode shots that `DeskLayout.check_shots` has checked; probabilities in the order of the edges."""
+        """Decode shots checked by `SharedContext.check_shots`; probabilities in the order of the edges."""
         given = ShotProbabilities.of(
             edge_probabilities, num_shots=shots.shape[0], num_edges=self._order.size
         ).renumbered(self._order)

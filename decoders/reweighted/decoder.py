@@ -45,7 +45,7 @@ class ReweightedDecoder:
         self.graph = graph
         p = graph.edge_probability
         self.edge_weight = np.log((1 - p) / p) if edge_weight is None else edge_weight
-        self._idle: list[_Desk] = []
+        self._idle: list[_Context] = []
 
     @classmethod
     def from_dem(cls, dem: stim.DetectorErrorModel) -> Self:
@@ -60,7 +60,7 @@ class ReweightedDecoder:
         return f"<ReweightedDecoder: {self.graph!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Desks hold addresses, which mean nothing in a copy or in another process.
+        # Contexts hold addresses, which mean nothing in a copy or in another process.
         return self.__dict__ | {"_idle": []}
 
     @overload
@@ -144,16 +144,16 @@ class ReweightedDecoder:
 
         def decode(first: int, last: int) -> None:
             try:
-                desk = self._idle.pop()
+                context = self._idle.pop()
             except IndexError:
-                desk = _Desk(self.graph, self.edge_weight)
+                context = _Context(self.graph, self.edge_weight)
             try:
-                desk.take(given.rows(first, last, self.graph.num_edges), last - first)
-                stopped = desk.run(packed[first:last], predictions[first:last], weights[first:last])
+                context.set_probabilities(given.rows(first, last, self.graph.num_edges), last - first)
+                stopped = context.run(packed[first:last], predictions[first:last], weights[first:last])
             finally:
-                self._idle.append(desk)
+                self._idle.append(context)
             if stopped is not None:
-                shot = packed[first + stopped] ^ desk.graph.arrays["inverted"]
+                shot = packed[first + stopped] ^ context.graph.arrays["inverted"]
                 raise ValueError(explain_failure(self.graph, shot, first + stopped))
 
         portions = min(num_shots, threads * _PORTIONS_PER_THREAD)
@@ -167,8 +167,8 @@ class ReweightedDecoder:
         return predictions, weights
 
 
-class _Desk:
-    """All that one thread writes to."""
+class _Context:
+    """Decoding context of one thread: the reweighted graph, working memory and input that it writes to."""
 
     def __init__(self, graph: MatchingGraph, edge_weight: NDArray[np.float64]) -> None:
         self.graph = ReweightedGraph(graph, keep_base_lists=True)
@@ -194,8 +194,8 @@ class _Desk:
             num_negative=int(np.count_nonzero(edge_weight < 0)),
         )
 
-    def take(self, probabilities: ShotProbabilities, num_shots: int) -> None:
-        """Make probabilities the input."""
+    def set_probabilities(self, probabilities: ShotProbabilities, num_shots: int) -> None:
+        """Set the edge probabilities of the next shots to decode."""
         start, edge, probability = probabilities
         is_dense = start is None
         self.given.own(

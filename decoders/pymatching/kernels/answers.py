@@ -6,40 +6,40 @@ from decoders.kernels.jit import kernel
 from decoders.kernels.layout import AT_BOUNDARY, PAIRED
 from decoders.kernels.records import pool
 from decoders.matching.kernels.correction import mate_path
-from decoders.pymatching.kernels.desk import EDGES, PAIRS
+from decoders.pymatching.kernels.context import EDGES, PAIRS
 
 
 @kernel
-def write_answer(desk, graph, work, shot, count):
+def write_answer(context, graph, work, shot, count):
     """Write the present matching of `count` events in the form that is wanted."""
-    if desk.weights != 0:
-        pool(desk, "weights")[shot] = work.weight / desk.weight_scale
-    if desk.wanted == EDGES:
-        list_edges(desk, graph, work, count)
-    elif desk.wanted == PAIRS:
-        list_pairs(desk, work, count)
-    elif desk.lists_faults:
-        write_faults(desk, graph, work, shot, count)
+    if context.weights != 0:
+        pool(context, "weights")[shot] = work.weight / context.weight_scale
+    if context.wanted == EDGES:
+        list_edges(context, graph, work, count)
+    elif context.wanted == PAIRS:
+        list_pairs(context, work, count)
+    elif context.lists_faults:
+        write_faults(context, graph, work, shot, count)
     else:
-        write_flips(desk, work, shot)
+        write_flips(context, work, shot)
 
 
 @kernel
-def prediction_of(desk, shot):
+def prediction_of(context, shot):
     """The row of predictions of a shot."""
-    size = desk.prediction_bytes
-    return pool(desk, "predictions")[shot * size : (shot + 1) * size]
+    size = context.prediction_bytes
+    return pool(context, "predictions")[shot * size : (shot + 1) * size]
 
 
 @kernel
-def write_flips(desk, work, shot):
+def write_flips(context, work, shot):
     """Write the observables that the matching flips."""
-    flips, row = pool(work, "flips"), prediction_of(desk, shot)
-    if desk.packs_predictions:
+    flips, row = pool(work, "flips"), prediction_of(context, shot)
+    if context.packs_predictions:
         for byte in range(len(flips)):
             row[byte] = flips[byte]
     else:
-        for fault in range(desk.num_flips):
+        for fault in range(context.num_flips):
             row[fault] = flips[fault >> 3] >> np.uint8(fault & 7) & np.uint8(1)
 
 
@@ -55,17 +55,17 @@ def toggle(row, faults, first, last, is_packed):
 
 
 @kernel
-def write_faults(desk, graph, work, shot, count):
+def write_faults(context, graph, work, shot, count):
     """Write the fault ids of the matching's edges, edge by edge."""
-    path, row = pool(work, "path"), prediction_of(desk, shot)
-    start, faults = pool(desk, "fault_start"), pool(desk, "fault_ids")
+    path, row = pool(work, "path"), prediction_of(context, shot)
+    start, faults = pool(context, "fault_start"), pool(context, "fault_ids")
     for byte in range(len(row)):
         row[byte] = 0
-    toggle(row, pool(desk, "base_faults"), np.int64(0), desk.num_base, desk.packs_predictions)
+    toggle(row, pool(context, "base_faults"), np.int64(0), context.num_base, context.packs_predictions)
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
-            toggle(row, faults, start[edge], start[edge + 1], desk.packs_predictions)
+            toggle(row, faults, start[edge], start[edge + 1], context.packs_predictions)
 
 
 @kernel
@@ -79,29 +79,29 @@ def mark(marks, listed, size, edge):
 
 
 @kernel
-def list_edges(desk, graph, work, count):
+def list_edges(context, graph, work, count):
     """List the edges that an odd number of paths contain, those taken as present included."""
-    path, marks = pool(work, "path"), pool(desk, "marks")
-    listed, present = pool(desk, "listed"), pool(desk, "present")
+    path, marks = pool(work, "path"), pool(context, "marks")
+    listed, present = pool(context, "listed"), pool(context, "present")
     size = 0
     for index in range(count):
         for at in range(mate_path(graph, work, index)):
             size = mark(marks, listed, size, path[at])
-    for at in range(desk.num_present):
+    for at in range(context.num_present):
         size = mark(marks, listed, size, present[at])
-    desk.num_listed = 0
+    context.num_listed = 0
     for at in range(size):
         edge = listed[at]
         if marks[edge] == 1:
-            listed[desk.num_listed] = edge
-            desk.num_listed += 1
+            listed[context.num_listed] = edge
+            context.num_listed += 1
         marks[edge] = 0
 
 
 @kernel
-def list_pairs(desk, work, count):
+def list_pairs(context, work, count):
     """List pairs of nodes that are matched, the smaller first, -1 as the second for the boundary."""
-    events, halves, listed = pool(work, "events"), pool(work, "halves"), pool(desk, "listed")
+    events, halves, listed = pool(work, "events"), pool(work, "halves"), pool(context, "listed")
     size = 0
     for index in range(count):
         mate = events[index].mate
@@ -116,4 +116,4 @@ def list_pairs(desk, work, count):
             listed[2 * size] = node
             listed[2 * size + 1] = other
             size += 1
-    desk.num_listed = size
+    context.num_listed = size

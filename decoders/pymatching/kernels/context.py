@@ -1,4 +1,4 @@
-"""The record of one thread that decodes: its graph, its working memory, its input and its output.
+"""Decoding context: a record with the graph, working memory, input and output of one thread.
 
 An entry point gets the address of this record as its only argument. numba needs about 0.2 us to look at each
 array argument, and as much as a small shot takes to decode for a record.
@@ -12,10 +12,10 @@ from decoders.kernels.records import Pool, record, record_at
 
 _i8 = np.int64
 
-# Desk.wanted: the form of the answer.
+# Context.wanted: the form of the answer.
 PREDICTIONS, EDGES, PAIRS = _i8(0), _i8(1), _i8(2)
 
-DESK = record(
+CONTEXT = record(
     graph=Pool(GRAPH, "1"),
     work=Pool(WORK, "1"),
     wanted=_i8,
@@ -54,6 +54,6 @@ DESK = record(
 
 
 @kernel
-def desk_at(address):
+def context_at(address):
     """Return the record at an address."""
-    return record_at(address, DESK)
+    return record_at(address, CONTEXT)

@@ -1,4 +1,4 @@
-"""Desks: the working memory of one thread, around a record that kernels get the address of."""
+"""Decoding contexts: input, output and working memory of one thread, in a record for kernels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from decoders.correlated.workspace import SecondWorkspace
 from decoders.kernels import layout
 from decoders.matching.workspace import Pools
-from decoders.pymatching.kernels.desk import DESK, EDGES, PAIRS, PREDICTIONS
+from decoders.pymatching.kernels.context import CONTEXT, EDGES, PAIRS, PREDICTIONS
 
-#: Decodes the shots of a desk, given the address of its record; returns a status.
+#: Decodes the shots of a context, given the address of its record; returns a status.
 Kernel = Callable[[int], int]
 
 
-class DeskLayout(Pools):
-    """What all desks of a decoder have in common."""
+class SharedContext(Pools):
+    """Fields that all contexts of a decoder share: the graph, its masks and its fault ids."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class DeskLayout(Pools):
         edge_weight: NDArray[np.int32],
         faults: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None,
     ) -> None:
-        super().__init__(DESK)
+        super().__init__(CONTEXT)
         self.search_graph = search_graph
         self.num_detectors, self.num_nodes = num_detectors, num_nodes
         self.num_fault_ids, self.num_edges = num_fault_ids, edge_weight.size
@@ -105,15 +105,15 @@ class DeskLayout(Pools):
         return rows
 
 
-class Desk(Pools):
-    """The working memory of one thread. Its own arrays hold the input and the answer of a single syndrome.
+class Context(Pools):
+    """Decoding context of one thread. Its own arrays hold the input and the answer of a single syndrome.
 
     `record` has four entries, one for each form of answer, so that nothing is set before a call: fault ids,
     edges and pairs of events of its own syndrome, and fault ids of other arrays.
     """
 
-    def __init__(self, shared: DeskLayout) -> None:
-        super().__init__(DESK)
+    def __init__(self, shared: SharedContext) -> None:
+        super().__init__(CONTEXT)
         self.record = np.repeat(shared.record, 4)
         self.shared = shared  # owns what the record points to
         self.work = SecondWorkspace(shared.search_graph)
@@ -141,18 +141,18 @@ class Desk(Pools):
         self.set(num_shots=1, row_bytes=self.syndrome.size, prediction_bytes=self.prediction.size)
         self.record["wanted"] = [PREDICTIONS, EDGES, PAIRS, PREDICTIONS]
         addresses = range(
-            self.record.ctypes.data, self.record.ctypes.data + self.record.nbytes, DESK.itemsize
+            self.record.ctypes.data, self.record.ctypes.data + self.record.nbytes, CONTEXT.itemsize
         )
         #: The only argument of kernels that decode its own syndrome.
         self.address: int
         self.address, self._edges, self._pairs, self._batch = addresses
-        names = list(DESK.names or ())
+        names = list(CONTEXT.names or ())
         words = self.record.view(np.int64).reshape(4, len(names))
         self._input = words[3, names.index("shots") : names.index("shot") + 1]
         self._num_listed = words[:, names.index("num_listed")]
 
     def read(self, syndrome: ArrayLike) -> None:
-        """Make a syndrome the desk's own; see `DeskLayout.check_syndrome`."""
+        """Copy a syndrome into the context; see `SharedContext.check_syndrome`."""
         row = self.rows.get(syndrome.shape) if type(syndrome) is np.ndarray else None
         if row is not None:
             row[:] = syndrome
@@ -211,7 +211,7 @@ class Desk(Pools):
 
     def _run(self, kernel: Kernel, address: int) -> bool:
         status = kernel(address)
-        while status == layout.FULL:  # it goes on at the shot at which it stopped
+        while status == layout.FULL:  # it continues at the shot at which it stopped
             self.work.grow()
             status = kernel(address)
         return bool(status == layout.OK)
