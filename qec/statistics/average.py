@@ -10,7 +10,7 @@ from qec.statistics.estimate import Estimate, check_confidence
 
 # Variance of ln(values), in units of what the relative scatter implies; measured with splitting at a scatter
 # of 160 %: 95 % intervals cover 89 % with 1, 95 % with this, 98 % without a limit.
-_MOST_SKEW = 1.5
+_MAX_VARIANCE_RATIO = 1.5
 
 
 def average(*, estimates: Sequence[Estimate]) -> Estimate:
@@ -72,18 +72,19 @@ def positive_mean(values: Sequence[float], *, confidence: float = 0.95) -> Estim
     if not values:
         raise ValueError("values is empty; at least one is needed")
     check_confidence(confidence)
-    many = np.asarray(values, dtype=np.float64)
-    middle = float(many.mean())
-    if many.size < 2 or middle <= 0:
-        return Estimate(middle, 0.0, math.inf, confidence)
-    spread = (float(many.std(ddof=1)) / middle) ** 2
-    square = math.log1p(spread)
-    upper = middle
-    if many.min() > 0:
-        logs = np.log(many)
-        of_logs = min(float(logs.var(ddof=1)), square * (_MOST_SKEW + 2 / (many.size - 1)))
-        square = max(square, of_logs)
-        upper = max(middle, float(np.exp(logs.mean() + of_logs / 2)))
-    variance = max(square / many.size, math.log1p(spread / many.size)) + square**2 / (2 * (many.size - 1))
-    width = float(np.exp(stdtrit(many.size - 1, (1 + confidence) / 2) * math.sqrt(variance)))
-    return Estimate(middle, middle / width, upper * width, confidence)
+    samples = np.asarray(values, dtype=np.float64)
+    mean = float(samples.mean())
+    if samples.size < 2 or mean <= 0:
+        return Estimate(mean, 0.0, math.inf, confidence)
+    relative_variance = (float(samples.std(ddof=1)) / mean) ** 2
+    square = math.log1p(relative_variance)
+    upper = mean
+    if samples.min() > 0:
+        logs = np.log(samples)
+        log_variance = min(float(logs.var(ddof=1)), square * (_MAX_VARIANCE_RATIO + 2 / (samples.size - 1)))
+        square = max(square, log_variance)
+        upper = max(mean, float(np.exp(logs.mean() + log_variance / 2)))
+    of_mean = max(square / samples.size, math.log1p(relative_variance / samples.size))
+    variance = of_mean + square**2 / (2 * (samples.size - 1))
+    width = float(np.exp(stdtrit(samples.size - 1, (1 + confidence) / 2) * math.sqrt(variance)))
+    return Estimate(mean, mean / width, upper * width, confidence)

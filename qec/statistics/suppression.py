@@ -47,7 +47,7 @@ class SuppressionFit:
         points = Points.from_estimates(
             distances=np.asarray(self.distances, dtype=np.float64), epsilons=self.epsilons
         )
-        return _level(points, distance=distance, confidence=self.value.confidence)
+        return _epsilon_at(points, distance=distance, confidence=self.value.confidence)
 
 
 def suppression_factor(
@@ -75,13 +75,14 @@ def suppression_factor(
         ValueError: For lengths that disagree, fewer than two different distances, an epsilon outside
             [0, 1/2] or without a value, or an interval of no width.
     """
-    lengths = checked_distances(distances)
+    checked = checked_distances(distances)
+    # A profile likelihood interval ends where the log-likelihood has dropped by z^2 / 2.
     drop = sigmas_of(confidence=confidence) ** 2 / 2
-    if len(epsilons) != lengths.size:
-        raise ValueError(f"epsilons has {len(epsilons)} entries but distances has {lengths.size}")
-    for distance, epsilon in zip(lengths, epsilons, strict=True):
+    if len(epsilons) != checked.size:
+        raise ValueError(f"epsilons has {len(epsilons)} entries but distances has {checked.size}")
+    for distance, epsilon in zip(checked, epsilons, strict=True):
         _check_epsilon(epsilon, distance=distance)
-    points = Points.from_estimates(distances=lengths, epsilons=epsilons)
+    points = Points.from_estimates(distances=checked, epsilons=epsilons)
     slope, low, high = points.slope_interval(drop=drop)
     if not points.positive.any():
         slope = math.nan
@@ -93,22 +94,22 @@ def suppression_factor(
             high=math.exp(-2 * low),
             confidence=confidence,
         ),
-        prefactor=_level(points, distance=-1.0, confidence=confidence),
+        prefactor=_epsilon_at(points, distance=-1.0, confidence=confidence),
         deviance=points.deviance(),
         degrees_of_freedom=max(0, informative - 2),
-        distances=tuple(int(distance) for distance in lengths),
+        distances=tuple(int(distance) for distance in checked),
         epsilons=tuple(epsilons),
     )
 
 
 def checked_distances(distances: ArrayLike) -> NDArray[np.float64]:
     """Return distances as float64; ValueError unless whole, at least 1, and two of them different."""
-    lengths = whole_numbers("distances", distances)
-    if np.unique(lengths).size < 2:
-        raise ValueError(f"Lambda needs at least two different distances, got {np.unique(lengths).size}")
-    if lengths.min() < 1:
-        raise ValueError(f"distances must be at least 1, got {lengths.min():.0f}")
-    return lengths
+    checked = whole_numbers("distances", distances)
+    if np.unique(checked).size < 2:
+        raise ValueError(f"Lambda needs at least two different distances, got {np.unique(checked).size}")
+    if checked.min() < 1:
+        raise ValueError(f"distances must be at least 1, got {checked.min():.0f}")
+    return checked
 
 
 def _check_epsilon(epsilon: Estimate, *, distance: float) -> None:
@@ -125,7 +126,8 @@ def _check_epsilon(epsilon: Estimate, *, distance: float) -> None:
         )
 
 
-def _level(points: Points, *, distance: float, confidence: float) -> Estimate:
+def _epsilon_at(points: Points, *, distance: float, confidence: float) -> Estimate:
+    # A profile likelihood interval ends where the log-likelihood has dropped by z^2 / 2.
     drop = sigmas_of(confidence=confidence) ** 2 / 2
     level, low, high = points.level_interval(origin=distance, drop=drop)
     return Estimate(value=math.exp(level), low=math.exp(low), high=math.exp(high), confidence=confidence)
