@@ -13,14 +13,14 @@ from realtime.kernels.atomics import load_word, store_word
 from realtime.kernels.clock import sleep_us
 from realtime.kernels.jit import kernel
 
-# Places in BLOCK.words.
+# Places in BLOCK.words: number of the block last handed over, and of that last decoded, plus one.
 GIVEN, DECODED = 0, 16
 # Stages of an ending.
 _DECODE, _COLLECT, _CLOSE = 0, 1, 2
 # Reasons of `decode_blocks` to return.
 STOPPED, GROW = 0, 1
-# Looks for a block before the thread sleeps, if it may; and how long, us.
-_LOOKS, _SLEEP_US = 2000, 20
+# Polls for a block before the thread sleeps, if it may; and how long it sleeps, us.
+_POLLS, _SLEEP_US = 2000, 20
 
 
 @kernel
@@ -57,7 +57,7 @@ def decode_blocks(words, blocks, decoder):
     Returns:
         STOPPED; GROW: enlarge the workspace and call again.
     """
-    looks = 0
+    polls = 0
     while True:
         number = decoder.next
         block = pool(blocks, "blocks")[number % blocks.num_blocks]
@@ -68,24 +68,24 @@ def decode_blocks(words, blocks, decoder):
             block.status = status
             store_word(pool(block, "words"), DECODED, number + 1)
             decoder.next += blocks.num_threads
-            looks = 0
+            polls = 0
             continue
-        looks += 1
+        polls += 1
         if load_word(words, 0):
             return STOPPED
-        if looks > _LOOKS and not blocks.spins:
+        if polls > _POLLS and not blocks.spins:
             sleep_us(_SLEEP_US)
 
 
 @kernel
 def wait_for(blocks, block, number):
     """Wait until a block is decoded; false if a thread has ended."""
-    looks = 0
+    polls = 0
     while load_word(pool(block, "words"), DECODED) != number + 1:
         if load_word(pool(blocks, "failed"), 0):
             return False
-        looks += 1
-        if looks > _LOOKS and not blocks.spins:
+        polls += 1
+        if polls > _POLLS and not blocks.spins:
             sleep_us(_SLEEP_US)
     return True
 
@@ -95,10 +95,10 @@ def close_gap(blocks, decoder, left, original):
     """Decode the gap before a block, whose flips `decoder` gets; return a status.
 
     Args:
-        blocks: its `before` holds the events that remain beside the block before.
+        blocks: its `before` holds the events of the gap that remain after the block before it was decoded.
         decoder: record STREAM of the shot.
-        left: events that remain beside the block after the gap, uint8 (buffer * columns,).
-        original: events of the gap before either was decoded.
+        left: events of the gap that remain after the block after it was decoded, uint8 (buffer * columns,).
+        original: events of the gap before either block was decoded.
     """
     own, before, gap = pool(blocks, "own")[0], pool(blocks, "before"), pool(blocks, "gap")
     stream = pool(own, "stream")[0]
@@ -115,7 +115,7 @@ def close_gap(blocks, decoder, left, original):
 
 @kernel
 def collect_block(blocks, decoder, waits):
-    """Count the next block's flips, and close the gap before it.
+    """Add the next block's flips to those of the shot, and decode the gap before it.
 
     Returns:
         Whether it was decoded (with `waits`, always but for a failed thread), and a status; FULL: call again.
@@ -216,7 +216,7 @@ def finish_blocks(blocks, decoder):
 
 @kernel
 def reset_blocks(blocks):
-    """Start the next shot: blocks of one that was given up are waited for and discarded."""
+    """Start the next shot; wait for blocks of an aborted one and discard them."""
     while blocks.collected < blocks.given:
         if not wait_for(
             blocks, pool(blocks, "blocks")[blocks.collected % blocks.num_blocks], blocks.collected

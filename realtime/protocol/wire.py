@@ -22,6 +22,7 @@ VERSION = 1
 PROTOCOL = 2
 #: Version of the messages for programs, see the control message `open`.
 PROGRAM_PROTOCOL = 1
+#: Cycles of a frame.
 MAX_CYCLES = 64
 #: Shots, sequence numbers, cycles and times are at most this: sums of two of them stay below 2^63.
 MOST_NUMBER = (1 << 62) - 1
@@ -140,10 +141,8 @@ HEADER = np.dtype(
         ("shot", "<i8"),
         ("sequence", "<i8"),  # counts the frames of a session
         ("first_cycle", "<i8"),
-        (
-            "due_ns",
-            "<i8",
-        ),  # when the last cycle of the frame was due on the shared monotonic clock; 0: unknown
+        # When the last cycle of the frame was due on the shared monotonic clock; 0: unknown.
+        ("due_ns", "<i8"),
         ("bits_per_cycle", "<u2"),
         ("final_bits", "<u2"),  # of the data readout's row; 0 without LAST
         ("checksum", "<u4"),
@@ -180,7 +179,7 @@ assert RESULT.itemsize == 112
 # Gaps follow the flips of an outcome if the source has asked for them: one unsigned number of GAP_BYTES for
 # each observable, log-odds in steps of 1 / GAP_STEPS; ENDLESS_GAP: infinite, or larger than what fits.
 GAP_BYTES, GAP_STEPS, ENDLESS_GAP = 4, 1000, (1 << 32) - 1
-_BODY = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT, Type.OUTCOME: RESULT}
+_HEADERS = {Type.DATA: HEADER, Type.RESULT: RESULT, Type.COMMIT: RESULT, Type.OUTCOME: RESULT}
 
 
 class Frame(NamedTuple):
@@ -346,7 +345,7 @@ def parse_result(message: bytes | memoryview) -> Result:
 
 def _checked_header(message: bytes | memoryview, types: tuple[Type, ...]) -> np.void:
     """Return the header after the checks that need no other field."""
-    dtype = _BODY[types[0]]
+    dtype = _HEADERS[types[0]]
     if len(message) < dtype.itemsize:
         raise WireError(Fault.SHORT)
     if len(message) > MAX_MESSAGE:

@@ -22,7 +22,7 @@ from realtime.transport import Hub, Refusal
 _MOST_TRACE_ROWS = 400
 _MOST_REACTIONS = 1000
 _LONGEST_REACTION_NS = 10**12
-# Bytes of the streams in an answer to stats: with one more stream it stays below MAX_CONTROL.
+# Bytes after which an answer to stats ends: with one more stream it stays below MAX_CONTROL.
 _MOST_STATS = 48_000
 #: Fields of each control message, in addition to "type" and "id".
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -118,7 +118,7 @@ class Control:
         """
         kind = message["type"]
         if self._hub.clients is None:
-            user = ""  # nobody has proved it
+            user = ""  # without keys nobody is authenticated
         try:
             _check_fields(message)
             reply = self._handlers[kind](message, user)
