@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     graphlike = len(dem.shortest_graphlike_error()) if _has_operator(dem) else None
     found = circuit.search_for_undetectable_logical_errors(**_SEARCH) if graphlike else []
     graph = LogicalGraph(dem)
-    judge = make_decoder("qec distance", args.decoder, dem)
+    decoder = make_decoder("qec distance", args.decoder, dem)
     half = None if graph.distance is None else (graph.distance + 1) // 2
     operators = graph.count(num_errors=half)[0] if half else 0
     failures = graph.failures(
-        lambda events: judge.decode_batch(events, bit_packed=True), most_sets=args.most_sets
+        lambda events: decoder.decode_batch(events, bit_packed=True), most_sets=args.most_sets
     )
     print(f"{title}, {args.decoder}\n")
     for name, value in _lines(graphlike, len(found), graph, operators, failures, cycles):

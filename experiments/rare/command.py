@@ -141,11 +141,11 @@ def _measure(
     memory: _Memory, args: argparse.Namespace, pool: Pool | None, *, progress: Progress
 ) -> dict[str, str]:
     progress.show(f"{memory.title}: making the decoder")
-    judge = make_decoder("qec rare", args.decoder, decoding_model(memory.circuit))
-    judge.warm_up()
+    decoder = make_decoder("qec rare", args.decoder, decoding_model(memory.circuit))
+    decoder.warm_up()
 
     def decode(events: Packed) -> Packed:
-        predictions: Packed = judge.decode_batch(events, bit_packed=True)
+        predictions: Packed = decoder.decode_batch(events, bit_packed=True)
         return predictions
 
     def show(done: int, total: int) -> None:
@@ -201,10 +201,10 @@ def _prepared(circuit: str, name: str) -> tuple[stim.DetectorErrorModel, decoder
 
 def _estimate(circuit: str, name: str, number: int, task: SplittingTask) -> tuple[int, float, float]:
     """Make an estimate on a worker; returns its number, the value, and the seconds it took."""
-    dem, judge = _prepared(circuit, name)
+    dem, decoder = _prepared(circuit, name)
     begin = time.thread_time()
     value = run_splitting_task(
-        task, dem=dem, decode=lambda events: judge.decode_batch(events, bit_packed=True)
+        task, dem=dem, decode=lambda events: decoder.decode_batch(events, bit_packed=True)
     )
     return number, value, time.thread_time() - begin
 

@@ -1,4 +1,4 @@
-"""Give portions of a sweep to workers, and count what comes back."""
+"""Distribution of a sweep's portions to worker processes, and collection of their counts."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -8,9 +8,9 @@ import sinter
 from experiments.sweep.plan import Plan, Portions
 from experiments.sweep.portions import Portion, PortionCounts, count_portion
 
-# Portions of each worker: one it counts, one that waits for it.
-_EACH = 2
-_WAKE_SECONDS = 0.5
+# One is counted, one waits, so that the worker need not wait for this process.
+_PORTIONS_PER_WORKER = 2
+_POLL_SECONDS = 0.5
 
 
 class Workers(Protocol):
@@ -31,7 +31,7 @@ class Workers(Protocol):
 
 
 def collect(plan: Plan, workers: Workers) -> Iterator[list[Any]]:
-    """Count what a plan gives out.
+    """Have workers count the portions of a plan; `experiments.sweep.command` writes the rows.
 
     Yields:
         New rows of counts, `sinter.TaskStats`; an empty list twice a second where there are none.
@@ -42,12 +42,12 @@ def collect(plan: Plan, workers: Workers) -> Iterator[list[Any]]:
     portions = Portions(plan)
     while True:
         slots = workers.slots
-        while len(portions) < _EACH * slots and (portion := portions.give(slots)) is not None:
+        while len(portions) < _PORTIONS_PER_WORKER * slots and (portion := portions.give(slots)) is not None:
             workers.submit(count_portion, portion)
         if not len(portions):
             return
         rows = []
-        for found in workers.results(seconds=_WAKE_SECONDS):
+        for found in workers.results(seconds=_POLL_SECONDS):
             state = portions.take(found)
             if state is not None:
                 rows.append(

@@ -1,8 +1,9 @@
 """Shots of a detector error model, drawn without visiting absent errors or empty shots.
 
-The line of errors of `qec.sampling.kernels.errors` is repeated shot by shot, and one sequence of arrivals
-runs through all shots of a block: arrivals beyond the end of a shot belong to the next ones. Each block has a
-generator of its own, so that results do not depend on threads.
+The errors of a shot are the arrivals of a Poisson process on the line of errors of
+`qec.sampling.kernels.errors`, one interval (slot) for each error. The line is repeated shot by shot, and one
+process runs through all shots of a block: arrivals beyond the end of a shot belong to the next ones. Each
+block has a generator of its own, so that results do not depend on threads.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from qec.sampling.kernels.errors import ERROR, GROUP, error_of, find_slot, flip_
 from qec.sampling.kernels.random import next_exponential, next_float, start_stream
 
 _i8 = np.int64
-BLOCK = 1024  # shots drawn by one generator
+BLOCK = 1024  # shots drawn with one generator
 UNKNOWN, SUCCEEDS, FAILS = range(3)  # entries of `alone`
 
 MODEL = record(  # read by all threads; only `alone` is written, always with the same values
@@ -37,16 +38,16 @@ MODEL = record(  # read by all threads; only `alone` is written, always with the
     empty_fails=_i8,  # whether decoding fails for a shot without errors; if not has_inverted
 )
 RUN = record(  # what one thread draws
-    state=Pool(np.uint64, "4"),
+    state=Pool(np.uint64, "4"),  # of the random number generator
     row=Pool(np.uint8, "shot_bytes"),  # detectors flipped in the present shot; zero between shots
     flips=Pool(np.uint8, "flip_bytes"),  # observables flipped; zero between shots
     shot_bytes=_i8,
     flip_bytes=_i8,
     seed=np.uint64,
     shot=_i8,  # the next one to draw; starts at the beginning of a block
-    block_end=_i8,  # the same at the start
-    first=_i8,  # the first one to count
-    end=_i8,
+    block_end=_i8,  # first shot of the next block; the same as `shot` at the start
+    first=_i8,  # first shot to count
+    end=_i8,  # shot at which to stop
     time=np.float64,  # of the next arrival, from the beginning of the next shot
     failures=_i8,
     alone_at=_i8,  # the only error of the present shot as a place in `alone`, or -1

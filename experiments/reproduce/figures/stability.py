@@ -101,7 +101,7 @@ def decode_run(
     decoder: str,
     seed: int,
 ) -> Record:
-    """One run of one patch, decoded with each prior.
+    """Sample one run of one patch and decode it with each prior.
 
     Returns:
         shots; errors, prior -> number; both, prior -> shots that were wrong with it and with the fixed prior;

@@ -14,7 +14,7 @@ from qec.sampling.splitting import Splitting
 
 DISTANCE = 29
 ROUNDS = 1000
-#: The one knob: at this strength of uniform noise Lambda of d = 5 to 11 is the published 8.4.
+#: The only fitted parameter: at this strength of uniform noise Lambda of d = 5 to 11 is the published 8.4.
 P = 0.0079
 DISTANCES = tuple(range(3, DISTANCE + 1, 2))
 #: Cycles and checks of the window in which a burst is looked for.
@@ -40,7 +40,7 @@ def decoded_record(settings: Settings) -> Job:
 
 
 def searched_record(settings: Settings) -> Job:
-    """A record as long as the published one, searched for bursts; only what looks like one is decoded."""
+    """Make the job of a record as long as the published one; only what looks like a burst is decoded."""
     cycles = 100_000_000 if settings.quick else 20_000_000_000
     rate = 6 / cycles
     return _record_job(
@@ -67,7 +67,7 @@ def _record_job(
 
 
 def work_on_record(*, place: Place, **arguments: Any) -> Record:
-    """See `chain_record.run`; the record gets the threshold and its false alarms as well."""
+    """Run a record, see `chain_record.run`; add the threshold and its expected false alarms."""
     record, false_alarms = make_record(**arguments)
     done = chain_record.run(record, blocks=arguments["blocks"], place=place)
     return {**done, "threshold": record.threshold, "false_alarms": false_alarms}
@@ -131,7 +131,7 @@ _NUMBERS_OF_BURSTS = {True: (2, 40), False: (20, 100)}
 
 
 def burst_jobs(settings: Settings, size: str = "assumed") -> list[Job]:
-    """Bursts of a size, met on purpose."""
+    """Make the jobs that simulate single bursts of a size, instead of waiting for them in a record."""
     portions, bursts = _NUMBERS_OF_BURSTS[settings.quick]
     if size != "assumed":
         portions //= 2
@@ -168,7 +168,7 @@ def strike(
     seed: int,
     decoder: str,
 ) -> Record:
-    """Bursts one after the other, far enough apart, and which shots fail in them at each distance.
+    """Simulate single bursts, far enough apart, and count the shots that fail at each distance.
 
     Returns:
         shots; bursts: how many; failed: distance -> number of failing shots of each burst.
@@ -223,7 +223,7 @@ _QUICK_SPLITTING = {
 
 
 def splitting_jobs(settings: Settings) -> dict[int, list[Job]]:
-    """Distance -> independent estimates of its failure probability."""
+    """Make the jobs of each distance: independent estimates of its failure probability."""
     plan = _QUICK_SPLITTING if settings.quick else _SPLITTING
     return {
         distance: [
@@ -262,7 +262,7 @@ def split(
     seed: int,
     decoder: str,
 ) -> Record:
-    """One estimate of the failure probability of a short memory of the central sub-chain, bursts off.
+    """Estimate the failure probability of a short memory of the central sub-chain without bursts, once.
 
     Returns:
         probability; levels: steps down; start: failure probability at the top.
