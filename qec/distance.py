@@ -21,11 +21,11 @@ from scipy.sparse import csr_array
 Decode = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 #: Most failing sets that are listed one by one.
-MOST_SETS = 3_000_000
+MAX_SETS = 3_000_000
 _Symptoms = tuple[list[int], frozenset[int]]  # detectors, observables
 _Error = tuple[float, _Symptoms, list[_Symptoms]]  # probability, of the whole, of its parts
 # Most masks of observables: the graph is copied once for each.
-_MOST_MASKS = 64
+_MAX_MASKS = 64
 _BATCH = 4096
 
 
@@ -87,8 +87,8 @@ class LogicalGraph:
         self.probability = np.array(list(merged.values()))
         # Observables that always flip together are one bit.
         used = sorted({flip for *_, flips in merged for flip in flips})
-        if 1 << len(used) > _MOST_MASKS:
-            raise ValueError(f"{len(used)} observables in one graph: at most {_MOST_MASKS.bit_length() - 1}")
+        if 1 << len(used) > _MAX_MASKS:
+            raise ValueError(f"{len(used)} observables in one graph: at most {_MAX_MASKS.bit_length() - 1}")
         self.flips = [flips for *_, flips in merged]
         self.masks = [sum(1 << used.index(flip) for flip in flips) for flips in self.flips]
         self._num_masks = 1 << len(used)
@@ -232,7 +232,7 @@ class LogicalGraph:
         ]
         return min(found, default=None)
 
-    def failures(self, decode: Decode, *, most_sets: int = MOST_SETS) -> Failures | None:
+    def failures(self, decode: Decode, *, most_sets: int = MAX_SETS) -> Failures | None:
         """Sum the probabilities of the smallest sets of errors that a decoder gets wrong.
 
         All halves of the logical operators with 2 ceil(d / 2) edges or fewer are decoded, if they are not too

@@ -17,7 +17,7 @@ from decoders.model.matching_graph import MatchingGraph
 
 # Components that are worked on at a time.
 _BATCH = 1 << 16
-_MOST_PAIRS = 5 * 10**7  # of edges in one error, before equal ones are merged
+_MAX_PAIRS = 5 * 10**7  # of edges in one error, before equal ones are merged
 
 
 class CorrelatedGraph(NamedTuple):
@@ -145,10 +145,10 @@ def _implied(
     # Pairs of edges in one error, merged as components are: an odd number of the errors that contain both.
     sizes = np.diff(np.flatnonzero(np.diff(error, prepend=-1)), append=error.size).astype(np.float64)
     num_pairs = float((sizes * (sizes - 1) / 2).sum())
-    if num_pairs > _MOST_PAIRS:
+    if num_pairs > _MAX_PAIRS:
         raise ValueError(
             f"errors of up to {sizes.max():.0f} components make {num_pairs:.0f} pairs of edges, at most "
-            f"{_MOST_PAIRS} are supported: use 'mwpm'"
+            f"{_MAX_PAIRS} are supported: use 'mwpm'"
         )
     merger = EdgeMerger(num_detectors=graph.num_edges, num_observables=0)
     apart, found = 1, True

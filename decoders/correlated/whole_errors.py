@@ -11,7 +11,7 @@ from decoders.matching.workspace import Pools
 
 #: Weight of an edge that no set of errors flips alone: heavier than any edge (at most 2**25).
 IMPOSSIBLE = 1 << 28
-_MOST_ROUNDS = 100
+_MAX_ROUNDS = 100
 
 
 class WholeErrors(NamedTuple):
@@ -62,7 +62,7 @@ class WholeErrors(NamedTuple):
         alone = np.full(num_edges, IMPOSSIBLE, dtype=np.int32)
         kept, used = kernels.weigh_errors(start, edge, chance, count, weight_scale, IMPOSSIBLE, weight, alone)
         found = cls(start[: kept + 1].copy(), edge[:used].copy(), weight[:kept].copy(), alone)
-        kernels.weigh_alone(*found, _MOST_ROUNDS)
+        kernels.weigh_alone(*found, _MAX_ROUNDS)
         return found
 
     def add_to(self, search_graph: Pools) -> None:

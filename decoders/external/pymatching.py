@@ -22,7 +22,7 @@ _LEAST_PROBABILITY = 1e-300
 # PyMatching compares each new edge with all edges of its first detector: of that named first, or of that of
 # the lower number in correlated matching. If a detector has this many neighbours, the other one is named
 # first; at most this many comparisons are made, which take about 10 s.
-_HUB, _MOST_COMPARISONS = 1000, 2e9
+_HUB, _MAX_COMPARISONS = 1000, 2e9
 
 
 class PyMatching(Decoder):
@@ -228,10 +228,10 @@ def _degrees_if_high(
     if not by_number:
         least = np.minimum(least, np.where(ends[:, 1] >= 0, degrees[ends[:, 1]], num_detectors))
     comparisons = float(least[ends[:, 0] >= 0].sum())
-    if comparisons > _MOST_COMPARISONS:
+    if comparisons > _MAX_COMPARISONS:
         raise ValueError(
             f"detectors of up to {degrees.max()} neighbours: PyMatching would make {comparisons:.1e} "
-            f"comparisons of edges, at most {_MOST_COMPARISONS:.1e} are supported: use 'mwpm'"
+            f"comparisons of edges, at most {_MAX_COMPARISONS:.1e} are supported: use 'mwpm'"
         )
     return degrees
 

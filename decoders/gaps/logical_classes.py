@@ -10,7 +10,7 @@ from decoders.model.matching_graph import MatchingGraph
 
 # Most edges in the graphs of all observables, which take a minute, and edges that take as long as the rest of
 # a graph.
-_MOST_EDGES, _EDGES_OF_AN_OBSERVABLE = 5 * 10**7, 10**4
+_MAX_EDGES, _EDGES_OF_AN_OBSERVABLE = 5 * 10**7, 10**4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,8 +112,8 @@ def make_logicals(graph: MatchingGraph) -> list[LogicalDetector]:
         ValueError: a cycle of edges flips an observable, see `LogicalDetector.of`; or there are too many
             observables for the number of edges.
     """
-    if graph.num_observables * (graph.num_edges + _EDGES_OF_AN_OBSERVABLE) > _MOST_EDGES:
-        most = _MOST_EDGES // (graph.num_edges + _EDGES_OF_AN_OBSERVABLE)
+    if graph.num_observables * (graph.num_edges + _EDGES_OF_AN_OBSERVABLE) > _MAX_EDGES:
+        most = _MAX_EDGES // (graph.num_edges + _EDGES_OF_AN_OBSERVABLE)
         raise ValueError(
             f"no gaps for {graph.num_observables} observables: at most {most} are supported in a model of "
             f"{graph.num_edges} edges, because each observable takes another graph"

@@ -14,9 +14,9 @@ from decoders.model.matching_graph import MatchingGraph
 #: lines: with 16 lines the heads of all lists would map to one sixteenth of the cache's sets.
 LIST_LENGTH = 88
 # If few detectors share lists, lists are shortened: most entries in total, and fewest entries per list.
-_MOST_ENTRIES, _SHORT_LIST = 1 << 22, 32
+_MAX_ENTRIES, _SHORT_LIST = 1 << 22, 32
 # Most periodic ranges of a graph, and fewest detectors of a range that is examined.
-_MOST_PERIODIC_RANGES, _SHORTEST_RANGE = 64, 128
+_MAX_PERIODIC_RANGES, _SHORTEST_RANGE = 64, 128
 # Extra lists allocated for the beginnings of such ranges.
 _MORE_LISTS = 1 << 8
 # Fewer lists than this are always built at once, within milliseconds.
@@ -24,7 +24,7 @@ _FEWEST_ON_DEMAND = 1 << 12
 # Lists sampled to choose the search radius of the others.
 _SAMPLED_LISTS = 32
 # Edges of a detector that is called a hub, and most edges read in searches past hubs (below a second).
-_HUB, _MOST_HUB_STEPS = 1000, 1e7
+_HUB, _MAX_HUB_STEPS = 1000, 1e7
 
 
 def as_bytes(words: NDArray[np.uint64], num_bytes: int) -> NDArray[np.uint8]:
@@ -208,25 +208,25 @@ class SearchGraph(Pools):
     def _fill_lists(self, work: "Workspace", list_length: int, *, on_demand: bool) -> None:
         """Build the neighbour lists; detectors of a periodic range share those of one period before."""
         num_detectors = int(self.record["num_detectors"][0])
-        found = np.zeros((_MOST_PERIODIC_RANGES, 3), dtype=np.int64)
+        found = np.zeros((_MAX_PERIODIC_RANGES, 3), dtype=np.int64)
         count = periodic_ranges.find_periodic_ranges(
             self.record,
             work.record,
             list_length,
-            max(_SHORTEST_RANGE, num_detectors // _MOST_PERIODIC_RANGES),
-            np.zeros((2 * _MOST_PERIODIC_RANGES, 2), dtype=np.int64),
+            max(_SHORTEST_RANGE, num_detectors // _MAX_PERIODIC_RANGES),
+            np.zeros((2 * _MAX_PERIODIC_RANGES, 2), dtype=np.int64),
             found,
         )
         found = found[:count]
         num_own = num_detectors - int((found[:, 1] - found[:, 0]).sum())
-        list_length = min(list_length, max(_SHORT_LIST, _MOST_ENTRIES // max(num_own, 1)))
+        list_length = min(list_length, max(_SHORT_LIST, _MAX_ENTRIES // max(num_own, 1)))
         ranges = [(0, num_detectors)]
         if on_demand and num_own >= _FEWEST_ON_DEMAND and list_length:
             # Lists are shared with detectors up to one period before a periodic range.
             ranges = [(max(begin - period, 0), end) for begin, end, period in found.tolist()]
         missing = np.ones(num_detectors, dtype=np.bool_)
         degree = np.diff(self.arrays["indptr"]).astype(np.float64)
-        if not on_demand and float((degree[degree >= _HUB] ** 2).sum()) > _MOST_HUB_STEPS:
+        if not on_demand and float((degree[degree >= _HUB] ** 2).sum()) > _MAX_HUB_STEPS:
             # Each search from a neighbour of a hub reads all edges of the hub: searches from all neighbours
             # would take time quadratic in its edges. Shots search from their events only.
             ranges, missing[:] = [], False

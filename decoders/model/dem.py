@@ -14,14 +14,14 @@ _LIMIT = 2**31 - 1
 # Bounds of models, checked before memory is allocated: observables, pairs of an observable and a detector,
 # coordinates of a detector, components held in memory (1.4 GB), instructions as Python objects, detectors
 # that occur in no instruction.
-_MOST_OBSERVABLES = 10**5
-_MOST_PAIRS = 2 * 10**9
-_MOST_COORDINATES = 100
-_MOST_COMPONENTS = 5 * 10**7
-_MOST_FLATTENED = 10**7
-_MOST_UNUSED = 10**6
+_MAX_OBSERVABLES = 10**5
+_MAX_PAIRS = 2 * 10**9
+_MAX_COORDINATES = 100
+_MAX_COMPONENTS = 5 * 10**7
+_MAX_FLATTENED = 10**7
+_MAX_UNUSED = 10**6
 # Unrolled instructions on few detectors, and for each of many: repeating without a shift takes time only.
-_MOST_REPEATED, _MOST_PER_DETECTOR = 10**6, 1000
+_MAX_REPEATED, _MAX_PER_DETECTOR = 10**6, 1000
 # Characters of an instruction: targets of a component are compared with each other.
 _LONGEST_INSTRUCTION = 10**5
 # Instructions converted to text at a time: a few megabytes for a flattened DEM.
@@ -95,7 +95,7 @@ class DemReader:
         self.num_observables = dem.num_observables
         _check_size(self.num_detectors, 0)
         _check_observables(self.num_observables, self.num_detectors)
-        if self.num_detectors - 10 * (dem.num_errors + len(dem)) > _MOST_UNUSED:
+        if self.num_detectors - 10 * (dem.num_errors + len(dem)) > _MAX_UNUSED:
             check_unused(self.num_detectors, used=_count_targets(dem))
         self._num_components = 0
         words = (self.num_observables + 63) // 64
@@ -137,11 +137,11 @@ class DemReader:
             self._num_components += int(size)
             _check_repeated(self.num_detectors, max(self._num_steps, self._num_components))
             _check_size(self.num_detectors, max(self._num_steps, size))
-            self._make_room_for_numbers(int(counts[dem_text.MOST_NUMBERS]))
-            if self._most is None and self._num_components > _MOST_COMPONENTS:
+            self._make_room_for_numbers(int(counts[dem_text.MAX_NUMBERS]))
+            if self._most is None and self._num_components > _MAX_COMPONENTS:
                 raise ValueError(
                     f"the DEM has {self._num_components} unrolled error components, at most "
-                    f"{_MOST_COMPONENTS} are held in memory: use fewer cycles, or mwpm-stream"
+                    f"{_MAX_COMPONENTS} are held in memory: use fewer cycles, or mwpm-stream"
                 )
             room = int(size) if self._most is None else self._most
             if buffer is None or self._most is None:
@@ -222,7 +222,7 @@ def _check_size(num_detectors: int, num_instructions: float) -> None:
 
 
 def _check_repeated(num_detectors: int, num_instructions: float) -> None:
-    most = max(_MOST_REPEATED, _MOST_PER_DETECTOR * num_detectors)
+    most = max(_MAX_REPEATED, _MAX_PER_DETECTOR * num_detectors)
     if num_instructions > most:
         raise ValueError(
             f"the DEM has {num_instructions:.0f} unrolled instructions for {num_detectors} detectors, at "
@@ -231,15 +231,15 @@ def _check_repeated(num_detectors: int, num_instructions: float) -> None:
 
 
 def _check_observables(num_observables: int, num_detectors: int) -> None:
-    if num_observables > _MOST_OBSERVABLES:
+    if num_observables > _MAX_OBSERVABLES:
         raise ValueError(
-            f"the DEM has {num_observables} observables, at most {_MOST_OBSERVABLES} are supported: number "
+            f"the DEM has {num_observables} observables, at most {_MAX_OBSERVABLES} are supported: number "
             "them from 0 without gaps"
         )
-    if num_observables * num_detectors > _MOST_PAIRS:
+    if num_observables * num_detectors > _MAX_PAIRS:
         raise ValueError(
             f"the DEM has {num_observables} observables and {num_detectors} detectors, a product of at most "
-            f"{_MOST_PAIRS} is supported: number observables from 0 without gaps"
+            f"{_MAX_PAIRS} is supported: number observables from 0 without gaps"
         )
 
 
@@ -249,10 +249,8 @@ def check_coordinates(dimensions: int) -> None:
     Raises:
         ValueError: there are too many.
     """
-    if dimensions > _MOST_COORDINATES:
-        raise ValueError(
-            f"a detector has {dimensions} coordinates, at most {_MOST_COORDINATES} are supported"
-        )
+    if dimensions > _MAX_COORDINATES:
+        raise ValueError(f"a detector has {dimensions} coordinates, at most {_MAX_COORDINATES} are supported")
 
 
 def check_unused(num_detectors: int, *, used: int) -> None:
@@ -265,10 +263,10 @@ def check_unused(num_detectors: int, *, used: int) -> None:
     Raises:
         ValueError: too many do not.
     """
-    if num_detectors - used > _MOST_UNUSED:
+    if num_detectors - used > _MAX_UNUSED:
         raise ValueError(
             f"the DEM has {num_detectors} detectors, of which at most {used} occur in it: number them from "
-            f"0; at most {_MOST_UNUSED} numbers may be left out"
+            f"0; at most {_MAX_UNUSED} numbers may be left out"
         )
 
 
@@ -290,9 +288,9 @@ def check_flattened(dem: stim.DetectorErrorModel) -> None:
     _check_observables(dem.num_observables, dem.num_detectors)
     size = _count_unrolled(dem)
     _check_repeated(dem.num_detectors, size)
-    if size > _MOST_FLATTENED:
+    if size > _MAX_FLATTENED:
         raise ValueError(
-            f"the DEM has {size} unrolled instructions, at most {_MOST_FLATTENED} are supported here: use "
+            f"the DEM has {size} unrolled instructions, at most {_MAX_FLATTENED} are supported here: use "
             "fewer cycles"
         )
 

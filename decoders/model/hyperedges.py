@@ -14,7 +14,7 @@ Hyperedges = Literal["refuse", "decompose", "decompose-or-drop", "drop"]
 TREATMENTS: tuple[Hyperedges, ...] = get_args(Hyperedges)
 
 #: Most steps of the search for the edges of one error: an edge added to a set of edges.
-MOST_STEPS = 100_000
+MAX_STEPS = 100_000
 # Log-probabilities are integers in this unit, so that equally likely sets of edges tie exactly.
 _UNIT = 2.0**-32
 # Characters of an error shown in messages.
@@ -219,7 +219,7 @@ class _CoverSearch:
             for detector in detectors
         }
         best: _Best = {0: (0, 0, ())}
-        left = MOST_STEPS
+        left = MAX_STEPS
         for group in _connected_groups(detectors, edges):
             covers, left = _cover_group(group, edges, left)
             joint: _Best = {}
@@ -235,7 +235,7 @@ class _CoverSearch:
 
 
 class _TooManyStepsError(Exception):
-    """A search has taken `MOST_STEPS` steps."""
+    """A search has taken `MAX_STEPS` steps."""
 
 
 def _bridges(edges: Iterable[_Edge]) -> set[_Edge]:
@@ -360,7 +360,7 @@ def _declare_sizes(resolved: stim.DetectorErrorModel, dem: stim.DetectorErrorMod
 
 def _describe_failure(line: str, *, num_failed: int, num_hyperedges: int, num_abandoned: int) -> str:
     shown = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 4] + " ..."
-    stopped = f" (for {num_abandoned:,} the search ended after {MOST_STEPS:,} steps)" if num_abandoned else ""
+    stopped = f" (for {num_abandoned:,} the search ended after {MAX_STEPS:,} steps)" if num_abandoned else ""
     return (
         f"{num_failed:,} of {num_hyperedges:,} error components with more than two detectors cannot be made "
         f"of edges of the model{stopped}, the first in '{shown}': drop them with "

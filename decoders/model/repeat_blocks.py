@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 KEPT_REPEATS = 12
 
 # Most instructions of a model whose nested blocks of few repetitions are expanded.
-_MOST_EXPANDED = 10**6
+_MAX_EXPANDED = 10**6
 # Longest period searched for, in layers.
 _LONGEST_PERIOD = 2000
 
@@ -156,10 +156,10 @@ def _unnested(model: _Model) -> _Model:
     if not any(part.repeat_count == 1 or _is_nested(part) for part in repeats):
         return model
     size = _expanded_size(model)
-    if size > _MOST_EXPANDED:
+    if size > _MAX_EXPANDED:
         raise ValueError(
             f"nested REPEAT blocks have {size} instructions when those of up to {KEPT_REPEATS} repetitions "
-            f"are expanded, at most {_MOST_EXPANDED} are supported: use fewer levels"
+            f"are expanded, at most {_MAX_EXPANDED} are supported: use fewer levels"
         )
     return _expanded(model)
 

@@ -18,8 +18,8 @@ Bits = NDArray[np.uint8]
 Weights = NDArray[np.float64]
 
 # Each node and each fault id takes memory, used or not.
-_MOST_UNUSED = 10**6
-_MOST_FAULT_IDS = 10**8
+_MAX_UNUSED = 10**6
+_MAX_FAULT_IDS = 10**8
 
 
 class Matching(EditableGraph):
@@ -61,15 +61,13 @@ class Matching(EditableGraph):
     def _sizes(self) -> dict[str, Any]:
         """Arguments of `Problem.of`, apart from the edges; checked before memory is allocated for them."""
         used = 2 * self.num_edges + len(self._boundary) + len(self._certain[0])
-        if self._num_nodes - used > _MOST_UNUSED:
+        if self._num_nodes - used > _MAX_UNUSED:
             raise ValueError(
                 f"{self._num_nodes} nodes, of which at most {used} have edges: number them from 0; at most "
-                f"{_MOST_UNUSED} numbers may be left out"
+                f"{_MAX_UNUSED} numbers may be left out"
             )
-        if self._num_fault_ids > _MOST_FAULT_IDS:
-            raise ValueError(
-                f"{self._num_fault_ids} fault ids: at most {_MOST_FAULT_IDS}, number them from 0"
-            )
+        if self._num_fault_ids > _MAX_FAULT_IDS:
+            raise ValueError(f"{self._num_fault_ids} fault ids: at most {_MAX_FAULT_IDS}, number them from 0")
         return {
             "num_nodes": self._num_nodes,
             "num_fault_ids": self._num_fault_ids,

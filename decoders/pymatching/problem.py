@@ -10,7 +10,7 @@ from decoders.model.matching_graph import MatchingGraph, round_weights
 from decoders.pymatching.edges import BOUNDARY, MAX_WEIGHT, EdgeColumns
 
 #: With more fault ids they are listed by edge: paths are then looked up for every pair that is matched.
-MOST_FLIPS = 64
+MAX_FLIPS = 64
 
 
 class FaultLists(NamedTuple):
@@ -76,7 +76,7 @@ class Problem(NamedTuple):
         chosen, edge_u, edge_v, loops = _search_edges(columns, steps, is_detector)
         loops = loops[steps[loops] < 0]
         base = _odd(np.concatenate([certain_observables, *(_faults_of(columns, edge) for edge in loops)]))
-        words = (num_fault_ids + 63) // 64 if num_fault_ids <= MOST_FLIPS else 0
+        words = (num_fault_ids + 63) // 64 if num_fault_ids <= MAX_FLIPS else 0
         certain = np.zeros(num_nodes, dtype=np.bool_)
         certain[certain_detectors] = True
         graph = MatchingGraph.from_edges(
@@ -98,7 +98,7 @@ class Problem(NamedTuple):
         search_graph = SearchGraph(graph, on_demand=True)
         search_graph.record["certain_weight"] += steps[loops].sum(dtype=np.int64)
         faults = None
-        if num_fault_ids > MOST_FLIPS:
+        if num_fault_ids > MAX_FLIPS:
             faults = _fault_lists(columns, chosen, base, graph.edge_weight < 0)
         return cls(graph, search_graph, faults, is_detector, num_fault_ids)
 

@@ -17,7 +17,7 @@ LIST_LENGTH = 64
 #: Largest weight; the weights of one path must add up to less than 2**31.
 MAX_WEIGHT = 1 << 25
 # Most entries of all neighbour lists under base weights.
-_MOST_BASE_ENTRIES = 1 << 24
+_MAX_BASE_ENTRIES = 1 << 24
 
 
 class ReweightedGraph(Pools):
@@ -70,7 +70,7 @@ class ReweightedGraph(Pools):
         positions = positions[first_parallel]
 
         room = num_detectors * min(list_length, max(num_detectors, 1))
-        num_base_entries = min(room, _MOST_BASE_ENTRIES) if keep_base_lists else 0
+        num_base_entries = min(room, _MAX_BASE_ENTRIES) if keep_base_lists else 0
         num_neighbours = num_base_entries + room + 1
         detectors = np.zeros(num_detectors, dtype=layout.DETECTOR)
         detectors["outward"] = event_lists.UNKNOWN

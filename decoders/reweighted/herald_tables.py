@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Most herald detectors that may depend on each other; their table has 2**12 rows.
-MOST_DETECTORS = 12
+MAX_DETECTORS = 12
 #: Size of 1 - 2p that stands for p = 1/2; it has a logarithm.
 SMALLEST_BIAS = 1e-17
 
@@ -50,15 +50,15 @@ def make_table(sources: Sequence[Source]) -> HeraldTable:
     divided by P(b), is 1 - 2p.
 
     Raises:
-        ValueError: more than MOST_DETECTORS herald detectors.
+        ValueError: more than MAX_DETECTORS herald detectors.
     """
     outcomes = [outcome for source in sources for outcome in source]
     detectors = sorted({detector for outcome in outcomes for detector in outcome.heralds})
     edges = sorted({edge for outcome in outcomes for edge in outcome.edges})
-    if len(detectors) > MOST_DETECTORS:
+    if len(detectors) > MAX_DETECTORS:
         raise ValueError(
             f"{len(detectors)} herald detectors depend on each other (D{detectors[0]} to D{detectors[-1]}), "
-            f"at most {MOST_DETECTORS} may: give each herald a detector of its own"
+            f"at most {MAX_DETECTORS} may: give each herald a detector of its own"
         )
     bit_of = {detector: 1 << bit for bit, detector in enumerate(detectors)}
     row_of = {edge: row for row, edge in enumerate(edges, start=1)}

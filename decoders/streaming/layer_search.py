@@ -14,14 +14,14 @@ from decoders.streaming.detector_grid import given_layers
 from decoders.streaming.layer_edges import Layered, find_layers, sort_layers
 
 # Most repetitions of all REPEAT blocks but the longest, which are expanded as first or last cycles.
-_MOST_REPEATS_WRITTEN_OUT = 100
+_MAX_REPEATS_WRITTEN_OUT = 100
 # Most detectors of a model whose blocks do not repeat layer by layer.
-_MOST_DETECTORS_WRITTEN_OUT = 100_000
+_MAX_DETECTORS_WRITTEN_OUT = 100_000
 
 # stim's search for the distance compares the errors of a detector pairwise, which takes most of its time from
 # _HUB errors on. Most comparisons, about a nanosecond each, and those that take as long as all else for an
 # error.
-_HUB, _MOST_STEPS, _STEPS_OF_AN_ERROR = 1000, 2e10, 1000
+_HUB, _MAX_STEPS, _STEPS_OF_AN_ERROR = 1000, 2e10, 1000
 
 
 def describe_long_search(u: NDArray[np.integer], v: NDArray[np.integer], *, num_observables: int) -> str:
@@ -33,7 +33,7 @@ def describe_long_search(u: NDArray[np.integer], v: NDArray[np.integer], *, num_
     """
     num_errors = np.bincount(np.concatenate([u, v[v >= 0]]), minlength=1).astype(np.float64)
     pairs = float((num_errors[num_errors >= _HUB] ** 2).sum())
-    if num_observables * (_STEPS_OF_AN_ERROR * u.size + pairs) <= _MOST_STEPS:
+    if num_observables * (_STEPS_OF_AN_ERROR * u.size + pairs) <= _MAX_STEPS:
         return ""
     return (
         f"{num_observables} observables, {u.size} errors, and detectors of up to {num_errors.max():.0f} "
@@ -62,11 +62,11 @@ def sort_into_layers(
     others = {block.number: block.repeats for block in short.blocks if block is not longest}
     # All blocks may be one repeating part; or the longest block alone; or each block repeats in its own way.
     attempts: list[tuple[dict[int, int], bool]] = [({}, False)]
-    if others and sum(others.values()) <= _MOST_REPEATS_WRITTEN_OUT:
+    if others and sum(others.values()) <= _MAX_REPEATS_WRITTEN_OUT:
         attempts.append((others, False))
     if others:
         attempts.append(({}, True))
-    if dem.num_detectors <= _MOST_DETECTORS_WRITTEN_OUT:
+    if dem.num_detectors <= _MAX_DETECTORS_WRITTEN_OUT:
         attempts.append(({block.number: block.repeats for block in short.blocks}, False))
     for seen, several in attempts:
         for _ in range(2):

@@ -7,9 +7,9 @@ from decoders.model.mechanisms import ErrorModel
 from decoders.trellis.kernels import likelihoods
 
 # Largest number of detectors plus observables: a table of 2 MiB.
-_MOST_BITS = 18
+_MAX_BITS = 18
 # Largest product of entries and mechanisms: tables are built in about 0.1 s.
-_MOST_WORK = 1 << 26
+_MAX_WORK = 1 << 26
 
 
 class LikelihoodTable:
@@ -42,7 +42,7 @@ class LikelihoodTable:
     def fits(model: ErrorModel) -> bool:
         """Return whether the table of a model is small and quick to build."""
         bits = model.num_detectors + model.num_observables
-        return bits <= _MOST_BITS and len(model.mechanisms.detectors) << bits <= _MOST_WORK
+        return bits <= _MAX_BITS and len(model.mechanisms.detectors) << bits <= _MAX_WORK
 
     def decode(self, shots: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
         """Look up the most likely class.

@@ -25,7 +25,7 @@ _LEAST_ODDS = 1e-100
 # Detectors of this many mechanisms are closed last.
 _HUB = 1000
 # Largest product of mechanisms and words of a state: 0.3 GB for each order, and minutes for some shots.
-_MOST_WORDS = 1 << 25
+_MAX_WORDS = 1 << 25
 # Larger spreads are treated as infinite, for the same reason.
 _LARGEST_SPREAD = 600.0
 
@@ -146,7 +146,7 @@ def check_open(order: NDArray[np.int64], mechanisms: Mechanisms) -> None:
     """
     num_open = most_open(order, mechanisms)
     size = max(order.size, len(mechanisms.detectors))
-    most = 64 * (_MOST_WORDS // max(size, 1))
+    most = 64 * (_MAX_WORDS // max(size, 1))
     if num_open > most:
         raise ValueError(
             f"decoder 'trellis' keeps {num_open} detectors open at the same time, at most {most} are "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Packed = NDArray[np.uint8]
 
 # The program of a circuit with leakage is held unrolled: some 20 operations of 100 bytes for a measurement.
-_MOST_MEASUREMENTS = 1 << 18
+_MAX_MEASUREMENTS = 1 << 18
 
 
 _first_lock = threading.Lock()
@@ -78,8 +78,8 @@ def leakage_sampler(circuit: stim.Circuit, leakage: LeakageModel) -> "LeakageSam
 
 def check_size(circuit: stim.Circuit) -> None:
     """Raise ValueError if a circuit is too long to be sampled with leakage."""
-    if circuit.num_measurements > _MOST_MEASUREMENTS:
+    if circuit.num_measurements > _MAX_MEASUREMENTS:
         raise ValueError(
-            f"circuits with leakage are simulated with at most {_MOST_MEASUREMENTS:,} measurements, "
+            f"circuits with leakage are simulated with at most {_MAX_MEASUREMENTS:,} measurements, "
             f"and this one has {circuit.num_measurements:,}: take fewer cycles, or a device without [leakage]"
         )

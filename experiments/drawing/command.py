@@ -23,9 +23,9 @@ Bits = NDArray[np.bool_]
 
 # Simulated shots among which the first one with detection events is looked for.
 _SEARCHED = 1000
-_DISTANCE, _MOST_DISTANCE, _P = 5, 49, 0.003
+_DISTANCE, _MAX_DISTANCE, _P = 5, 49, 0.003
 _MEMORY = ("code", "distance", "rounds", "basis", "noise", "p", "bias")
-_MOST_FRAMES = 1000
+_MAX_FRAMES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,8 +149,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--at {args.at:g}: must lie between 0 and 1")
     if not WIDTHS[0] <= args.width <= WIDTHS[1]:
         raise ValueError(f"--width {args.width:g}: must lie between {WIDTHS[0]:g} and {WIDTHS[1]:g} inches")
-    if args.frames > _MOST_FRAMES:
-        raise ValueError(f"--frames {args.frames}: at most {_MOST_FRAMES}")
+    if args.frames > _MAX_FRAMES:
+        raise ValueError(f"--frames {args.frames}: at most {_MAX_FRAMES}")
 
 
 class _Source:
@@ -298,8 +298,8 @@ def _memory(args: argparse.Namespace) -> Point:
     if args.p is not None and own_rates:
         raise ValueError("--p with a device: a device has rates of its own, leave --p out")
     distance = args.distance or _DISTANCE
-    if distance > _MOST_DISTANCE:
-        raise ValueError(f"--distance {distance}: at most {_MOST_DISTANCE} can be drawn")
+    if distance > _MAX_DISTANCE:
+        raise ValueError(f"--distance {distance}: at most {_MAX_DISTANCE} can be drawn")
     point = Point(
         code=args.code or "surface",
         gates="cz",

@@ -11,7 +11,7 @@ from decoders import MatchingGraph
 from experiments.drawing.growth import BOUNDARY, FAR
 
 #: Distances between all pairs are held: 4000 events are 128 MB.
-MOST_EVENTS = 2000
+MAX_EVENTS = 2000
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class EventGraph:
         """
         negative = np.flatnonzero(graph.edge_weight < 0)
         detectors = np.flatnonzero(events ^ graph.certain_detectors ^ syndrome(graph, negative))
-        if detectors.size > MOST_EVENTS:
-            raise ValueError(f"{detectors.size} detection events: at most {MOST_EVENTS} can be drawn")
+        if detectors.size > MAX_EVENTS:
+            raise ValueError(f"{detectors.size} detection events: at most {MAX_EVENTS} can be drawn")
         weight = np.abs(graph.edge_weight.astype(np.int64))
         lightest: dict[tuple[int, int], int] = {}
         for edge in np.argsort(-weight, kind="stable").tolist():  # lighter ones replace heavier ones

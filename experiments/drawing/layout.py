@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 View = Literal["auto", "3d", "top", "side"]
 
 #: Layouts of models without coordinates need all distances between detectors.
-_MOST_PLACED = 2000
+_MAX_PLACED = 2000
 _STUB = 0.55  # length of an edge to the boundary; edges between detectors are about 1 long
 # Oblique projection: x to the right, y to the back, time upwards. No ratio of small numbers, so that
 # different detectors of a lattice seldom coincide.
@@ -145,9 +145,9 @@ def _spread_by_distance(graph: MatchingGraph, shown: NDArray[np.bool_], inner: N
     Torgerson 1952: the two main axes of the matrix of squared distances. Components are put side by side.
     """
     chosen = np.flatnonzero(shown)
-    if chosen.size > _MOST_PLACED:
+    if chosen.size > _MAX_PLACED:
         raise ValueError(
-            f"{chosen.size} detectors without coordinates: at most {_MOST_PLACED} can be placed, "
+            f"{chosen.size} detectors without coordinates: at most {_MAX_PLACED} can be placed, "
             "give the circuit's DETECTOR instructions coordinates"
         )
     space = np.full((graph.num_detectors, 3), np.nan)

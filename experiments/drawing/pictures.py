@@ -21,7 +21,7 @@ from experiments.plotting.scene import Background
 Model: TypeAlias = stim.Circuit | stim.DetectorErrorModel | MatchingGraph
 Components = Literal["observable", "all"]
 
-_MOST_DETECTORS = 8_000
+_MAX_DETECTORS = 8_000
 
 
 def draw_matching(
@@ -269,9 +269,9 @@ def check_size(num_detectors: int) -> None:
     """Raise ValueError if a model has no detectors, or more than can be drawn."""
     if num_detectors == 0:
         raise ValueError("nothing to draw: the model has no detectors")
-    if num_detectors > _MOST_DETECTORS:
+    if num_detectors > _MAX_DETECTORS:
         raise ValueError(
-            f"{num_detectors} detectors: at most {_MOST_DETECTORS} can be drawn, use fewer cycles"
+            f"{num_detectors} detectors: at most {_MAX_DETECTORS} can be drawn, use fewer cycles"
         )
 
 

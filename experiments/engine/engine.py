@@ -20,9 +20,9 @@ from qec.sampling.kernels import errors as line_kernels
 Packed = NDArray[np.uint8]
 
 #: Most errors for which the outcome of decoding each alone is remembered, one byte each.
-_MOST_REMEMBERED = 1 << 24
+_MAX_REMEMBERED = 1 << 24
 # Shots that are drawn at once for decoders that take batches: their bytes in total, and at most.
-_BATCH_BYTES, _MOST_IN_BATCH = 1 << 24, 1 << 14
+_BATCH_BYTES, _MAX_IN_BATCH = 1 << 24, 1 << 14
 # Portions of the shots for each thread, which balance easy and hard ones.
 _PORTIONS = 4
 
@@ -159,7 +159,7 @@ class Engine:
 
     def _count_in_batches(self, seed: int, first: int, end: int) -> int:
         row_bytes = int(self._model.record["shot_bytes"][0]) + int(self._model.record["flip_bytes"][0])
-        size = max(1, min(_MOST_IN_BATCH, _BATCH_BYTES // max(1, row_bytes)))
+        size = max(1, min(_MAX_IN_BATCH, _BATCH_BYTES // max(1, row_bytes)))
         errors = 0
         for start in range(first, end, size):
             events, flips = self.sample(shots=min(size, end - start), seed=seed, first_shot=start)
@@ -217,7 +217,7 @@ def _model_of(dem: stim.DetectorErrorModel, decoder: Any | None) -> Pools:
         errors=table,
         targets=errors.targets,
         alone_first=np.cumsum(sizes) - sizes,
-        alone=np.zeros(num_slots if num_slots <= _MOST_REMEMBERED else 0, dtype=np.uint8),
+        alone=np.zeros(num_slots if num_slots <= _MAX_REMEMBERED else 0, dtype=np.uint8),
         certain=certain,
         certain_flips=certain_flips,
         inverted=inverted,

@@ -9,7 +9,7 @@ from realtime.source.recording import Recording
 
 #: Corrections of some shots, bit-packed; None where a shot has none.
 Corrections = Sequence[bytes | None]
-_MOST_SHOWN = 10
+_MAX_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +112,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
     for one in comparisons:
         for what, shots in (("different", one.different), ("only recorded", one.only_recorded)):
             if shots:
-                shown = ", ".join(map(str, shots[:_MOST_SHOWN]))
-                more = f" and {len(shots) - _MOST_SHOWN:,} more" if len(shots) > _MOST_SHOWN else ""
+                shown = ", ".join(map(str, shots[:_MAX_SHOWN]))
+                more = f" and {len(shots) - _MAX_SHOWN:,} more" if len(shots) > _MAX_SHOWN else ""
                 lines.append(f"{one.name}: {what} in shot {shown}{more}")
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from experiments.common.settings import CYCLE_NS, DEFAULT_DECODER
 from experiments.loop.parts import TRANSPORTS, LoopSetting
 from realtime.placement import choose_cores
 from realtime.security import ClientKeys
-from realtime.service.admission import MOST_LOAD
+from realtime.service.admission import MAX_LOAD
 from realtime.service.session import Policy
 from realtime.transport import register_functions
 
@@ -99,7 +99,7 @@ def add_decoder(parser: argparse.ArgumentParser) -> None:
     )
     add("--buffer", type=whole(0), metavar="N", help="cycles a window looks ahead; default: the distance")
     load = "refuse a stream whose decoder would be busy for more of the time; 0: never"
-    add("--max_load", type=real(), default=MOST_LOAD, metavar="PART", help=load)
+    add("--max_load", type=real(), default=MAX_LOAD, metavar="PART", help=load)
 
 
 def add_loop(parser: argparse.ArgumentParser) -> None:
@@ -145,7 +145,7 @@ def loop_setting(
     commit: int | None = None,
     buffer: int | None = None,
     decoder_threads: int = 1,
-    max_load: float = MOST_LOAD,
+    max_load: float = MAX_LOAD,
     policy: Policy = "drop-shot",
 ) -> LoopSetting:
     """Choose cores, and without a transport how data travel.

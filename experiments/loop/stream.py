@@ -36,7 +36,7 @@ from realtime.source.recording import read_recording, write_answered, write_reco
 from realtime.source.source import SourceConfig, SourceProcess
 
 # Measurements are simulated in memory, for 256 shots at least.
-_MOST_MEASUREMENTS = 1 << 22
+_MAX_MEASUREMENTS = 1 << 22
 _DIGESTS = ("model_digest", "layout_digest")
 DIFFERENT = 1  # exit code: answers differ from the recorded ones
 
@@ -270,10 +270,10 @@ def _simulated(args: argparse.Namespace, progress: Progress) -> Playlist:
             "--kind measurements: leakage is simulated as detection events only; take --kind events, or a "
             "device without [leakage]"
         )
-    if circuit.num_measurements > _MOST_MEASUREMENTS:
+    if circuit.num_measurements > _MAX_MEASUREMENTS:
         raise ValueError(
             f"--kind measurements: {circuit.num_measurements:,} measurements in a shot, at most "
-            f"{_MOST_MEASUREMENTS:,}; take fewer --cycles, or --kind events"
+            f"{_MAX_MEASUREMENTS:,}; take fewer --cycles, or --kind events"
         )
     measuring = MeasurementModel.from_circuit(circuit, model)
     if measuring is None:

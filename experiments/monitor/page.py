@@ -41,7 +41,7 @@ _STEPS_PER_DECADE = 4
 # Shortest span of the figures over time.
 _LEAST_SECONDS = 30.0
 # Streams with a map of the chip.
-_MOST_MAPS = 4
+_MAX_MAPS = 4
 
 
 class Page:
@@ -64,8 +64,7 @@ class Page:
         self._histograms = [self._source(x=[], now=[]) for _ in range(self._num_streams)]
         self._shots, self._load = (self._source(name=[], value=[]) for _ in range(2))
         self._maps = [
-            self._source(x=[], y=[], fraction=[], cycles=[])
-            for _ in range(min(self._num_streams, _MOST_MAPS))
+            self._source(x=[], y=[], fraction=[], cycles=[]) for _ in range(min(self._num_streams, _MAX_MAPS))
         ]
         self._colours = LinearColorMapper(palette=Viridis256, low=0.0, high=1.0)
         self._seconds = Range1d(-_LEAST_SECONDS, 0)  # the same in all figures over time

@@ -54,7 +54,7 @@ __all__ = [
     "draw_suppression",
 ]
 
-_MOST_BARS = 40  # longer series show their intervals as a band
+_MAX_BARS = 40  # longer series show their intervals as a band
 
 
 def draw_suppression(*, path: Path | str, series: Sequence[SuppressionSeries], title: str = "") -> Path:
@@ -252,7 +252,7 @@ def detection_panel(axes: Axes, series: Sequence[DetectionSeries]) -> None:
         percent = [100 * estimate.value for estimate in found]
         below = [100 * estimate.minus for estimate in found]
         above = [100 * estimate.plus for estimate in found]
-        if len(cycles) > _MOST_BARS:
+        if len(cycles) > _MAX_BARS:
             banded = True
             low, high = np.subtract(percent, below), np.add(percent, above)
             axes.fill_between(cycles, low, high, color=shade, alpha=0.25, linewidth=0)
@@ -319,7 +319,7 @@ def curves_panel(axes: Axes, panel: CurvePanel) -> None:
     if panel.level:
         level(axes, *panel.level, side=panel.level_side)
     for index, (entry, found) in enumerate(zip(panel.series, converted, strict=True)):
-        dense = len(entry.x) > _MOST_BARS
+        dense = len(entry.x) > _MAX_BARS
         values = [value.value if value.value > 0 or not panel.log_y else math.nan for value in found]
         axes.plot(entry.x, values, color=color(index), linestyle=dashes(index))
         if dense:

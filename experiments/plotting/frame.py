@@ -27,8 +27,8 @@ from qec.statistics import Estimate
 
 _PANEL = (5.2, 3.9)  # inches
 _ARROW = 18  # points
-_MOST_INSIDE = 6  # entries of a legend inside the axes
-_MOST_COLUMNS = 4  # panels side by side
+_MAX_INSIDE = 6  # entries of a legend inside the axes
+_MAX_COLUMNS = 4  # panels side by side
 _APART = 6.5  # points between markers that would hide each other
 # No dates and versions in the files: equal data give equal bytes.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -57,7 +57,7 @@ def picture(path: Path | str, *, panels: int) -> Iterator[tuple[Path, list[Axes]
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: no folder {target.parent}, make it first")
     with matplotlib.rc_context(STYLE):
-        rows = 1 if panels < 4 else max(2, math.ceil(panels / _MOST_COLUMNS))
+        rows = 1 if panels < 4 else max(2, math.ceil(panels / _MAX_COLUMNS))
         columns = math.ceil(panels / rows)
         figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows), layout="constrained")
         FigureCanvasAgg(figure)
@@ -263,7 +263,7 @@ def _settle_legend(axes: Axes, figure: Figure) -> None:
     if legend is None:
         return
     wide = legend.get_window_extent().width > 0.8 * axes.get_window_extent().width
-    if len(legend.get_texts()) <= _MOST_INSIDE and not wide:
+    if len(legend.get_texts()) <= _MAX_INSIDE and not wide:
         return
     title = legend.get_title().get_text()
     legend.remove()

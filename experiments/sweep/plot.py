@@ -18,8 +18,8 @@ from experiments.sweep.studies import PLAIN, Key, Study, describe, plain_words, 
 from experiments.sweep.thresholds import Scan, scans
 
 _TITLE_WIDTH = 56  # characters
-_MOST_LINES = 7  # in a panel
-_MOST_PANELS = 24  # in a file
+_MAX_LINES = 7  # in a panel
+_MAX_PANELS = 24  # in a file
 _FEW_ERRORS = 10  # below, the mean of Lambda is more than 2 % too high (statistics.md)
 
 
@@ -130,9 +130,9 @@ def _draw(
     common, own = split_common([study for study, _ in drawn])
     curves = {part: series for part, (_, series) in zip(own, drawn, strict=True)}
     parts = list(curves)
-    for start in range(0, len(parts), _MOST_PANELS):
-        batch = {_title(part): curves[part] for part in parts[start : start + _MOST_PANELS]}
-        number = () if start == 0 else (("decoder", str(1 + start // _MOST_PANELS)),)
+    for start in range(0, len(parts), _MAX_PANELS):
+        batch = {_title(part): curves[part] for part in parts[start : start + _MAX_PANELS]}
+        number = () if start == 0 else (("decoder", str(1 + start // _MAX_PANELS)),)
         for kind in formats:
             yield figures.draw_grid(
                 path=_name(beginning, "cycles", number, kind), panels=batch, title=_title(common)
@@ -148,7 +148,7 @@ def _panels(lines: dict[Key, SuppressionSeries]) -> dict[str, list[SuppressionSe
     panels: dict[str, list[SuppressionSeries]] = defaultdict(list)
     for part, line in lines.items():
         decoder = tuple(pair for pair in part if pair[0] == "decoder")
-        split = len(lines) > _MOST_LINES and decoder and len(part) > 1
+        split = len(lines) > _MAX_LINES and decoder and len(part) > 1
         rest = tuple(pair for pair in part if pair not in decoder)
         panels[plain_words(decoder) if split else ""].append(
             replace(line, label=plain_words(rest)) if split else line

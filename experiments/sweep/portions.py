@@ -18,7 +18,7 @@ from experiments.sweep.task_sampler import TaskSampler
 from qec.noise import LeakageModel
 
 # Points of which a process keeps the decoder.
-_MOST_PREPARED = 16
+_MAX_PREPARED = 16
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,6 @@ def count_portion(portion: Portion) -> PortionCounts:
     with _lock:
         _idle.setdefault(name, []).append(prepared)
         _idle.move_to_end(name)
-        while len(_idle) > _MOST_PREPARED:
+        while len(_idle) > _MAX_PREPARED:
             _idle.popitem(last=False)
     return found

@@ -14,7 +14,7 @@ from qec.files import write_file
 from qec.statistics.counts_table import tabulate_counts
 
 _EXTRA = "install the extra: pip install 'below-threshold[tables]'"
-_MOST_LINES = 40  # on the terminal
+_MAX_LINES = 40  # on the terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _text(found: Any) -> str:
     shown = [name for name in names if name not in common]
     rate = "error_per_cycle" if "error_per_cycle" in found else "error_rate"
     lines = []
-    for _, row in found.head(_MOST_LINES).iterrows():
+    for _, row in found.head(_MAX_LINES).iterrows():
         interval = [number(float(row.get(f"{rate}{end}", float("nan")))) for end in ("", "_low", "_high")]
         lines.append([*(f"{row[name]}" for name in shown), f"{row['shots']}", f"{row['errors']}"])
         lines[-1].append("{} [{}, {}]".format(*interval))

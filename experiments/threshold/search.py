@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 # Errors of the larger distance beyond those of the smaller one, in standard deviations, that decide.
 _SIGMAS = 3.0
-_FIRST_SHOTS, _MOST_SHOTS = 500, 16_000
+_FIRST_SHOTS, _MAX_SHOTS = 500, 16_000
 # The search ends with an interval of this ratio, or at a strength where the shots decide nothing.
 _RATIO = 1.1
 # Both memories have lost their qubit: far above the threshold.
@@ -56,7 +56,7 @@ def find_strengths(count: Count, distances: Sequence[int], *, low: float, high: 
 def _is_above(count: Count, distances: tuple[int, int], p: float) -> bool | None:
     """Test whether a strength is above the threshold; None: too close for the shots."""
     shots, errors = 0, [0, 0]
-    while shots < _MOST_SHOTS:
+    while shots < _MAX_SHOTS:
         more = max(_FIRST_SHOTS, shots)
         errors = [known + count(p, d, more, shots) for known, d in zip(errors, distances, strict=True)]
         shots += more

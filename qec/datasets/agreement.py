@@ -12,7 +12,7 @@ from qec.datasets.metadata import Metadata
 # Folders of the two layouts; other names say nothing.
 _FLAT = re.compile(r"[a-z_]+_code_b(?P<basis>[XZ])_d(?P<distance>\d+)_r(?P<rounds>\d+)_center_[\d.]+_[\d.]+")
 _NESTED = re.compile(r"d(?P<distance>\d+)_at_q[^/]*/(?P<basis>[XZ])/r(?P<rounds>\d+)")
-_MOST_MEASUREMENTS = 10**6  # of circuits that are looked through
+_MAX_MEASUREMENTS = 10**6  # of circuits that are looked through
 _BASIS = {"M": "Z", "MR": "Z", "MX": "X", "MRX": "X"}
 _PAULIS = ("I", "X", "Y", "Z")
 
@@ -58,7 +58,7 @@ def check_agreement(metadata: Metadata, circuit: stim.Circuit, *, folder: Path, 
 
 
 def _of_circuit(circuit: stim.Circuit) -> _Found:
-    if not 0 < circuit.num_measurements <= _MOST_MEASUREMENTS:
+    if not 0 < circuit.num_measurements <= _MAX_MEASUREMENTS:
         return _Found()
     used: set[int] = set()
     rotated: set[int] = set()

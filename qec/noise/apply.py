@@ -36,7 +36,7 @@ _FLIP_AFTER_RESET = {
 Group = tuple[int, ...]
 
 # Iterations of a REPEAT block after which its layers and cycles must repeat.
-_MOST_ITERATIONS = 6
+_MAX_ITERATIONS = 6
 
 
 class _State(NamedTuple):
@@ -171,7 +171,7 @@ class _Applier:
         entry = before = self._state()
         iterations: list[stim.Circuit] = []
         settled = False
-        while not settled and len(iterations) < min(block.repeat_count, _MOST_ITERATIONS):
+        while not settled and len(iterations) < min(block.repeat_count, _MAX_ITERATIONS):
             iterations.append(self._iteration(body, closed=closed))
             settled, before = self._state() == before, self._state()
         if not settled and len(iterations) < block.repeat_count:

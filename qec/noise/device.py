@@ -22,7 +22,7 @@ _TOP_KEYS = (
 )
 _FARTHEST = 1e6  # coordinate of a qubit; NaN and infinity are no places
 _LIFETIMES = ("t1_us", "t2_us")
-_MOST_DOTS = 5000
+_MAX_DOTS = 5000
 
 
 def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseModel:
@@ -49,8 +49,8 @@ def device(description: str | os.PathLike[str] | Mapping[str, Any]) -> NoiseMode
         text = path.read_bytes().decode()
         # tomllib needs a time quadratic in the number of parts of a key: half a second at this bound.
         dots = max((line.count(".") for line in text.splitlines()), default=0)
-        if dots > _MOST_DOTS:
-            raise ValueError(f"a line has {dots} dots: must have at most {_MOST_DOTS}")
+        if dots > _MAX_DOTS:
+            raise ValueError(f"a line has {dots} dots: must have at most {_MAX_DOTS}")
         content = tomllib.loads(text)
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply; data/devices/example.toml shows the format") from None

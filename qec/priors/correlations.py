@@ -20,7 +20,7 @@ from qec.statistics.estimate import check_confidence
 Floats = NDArray[np.float64]
 
 _PRODUCTS_AT_ONCE = 2**21
-_MOST_DETECTORS = 4096
+_MAX_DETECTORS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +142,9 @@ def _pairs(pairs: ArrayLike | None, num_detectors: int) -> NDArray[np.intp]:
     if num_detectors < 1:
         raise ValueError(f"num_detectors is {num_detectors}: must be at least 1")
     if pairs is None:
-        if num_detectors > _MOST_DETECTORS:
+        if num_detectors > _MAX_DETECTORS:
             raise ValueError(
-                f"all pairs of {num_detectors} detectors: must be at most {_MOST_DETECTORS}, or give pairs"
+                f"all pairs of {num_detectors} detectors: must be at most {_MAX_DETECTORS}, or give pairs"
             )
         return np.stack(np.triu_indices(num_detectors, k=1), axis=1)
     table = np.asarray(pairs)

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 _MEMORY = 20
 _SUFFICIENT = 1e-4
-_MOST_HALVINGS = 40
+_MAX_HALVINGS = 40
 
 
 def minimize(
@@ -48,7 +48,7 @@ def minimize(
         if slope == 0:
             break
         length = 1.0 if steps else min(1.0, 1 / np.sqrt(-slope))
-        for _ in range(_MOST_HALVINGS):
+        for _ in range(_MAX_HALVINGS):
             new_point = point + length * direction
             new_value, new_gradient = function(new_point)
             if new_value <= value + _SUFFICIENT * length * slope:

@@ -16,7 +16,7 @@ from qec.priors.mechanisms import Mechanisms, probability, read_mechanisms
 from qec.priors.windows import cover
 
 WINDOW = 10
-MOST_DETECTORS = 12
+MAX_DETECTORS = 12
 #: Spreads that `learn_error_model` tries in this order; it stops at the first that is worse than the one
 #: before.
 SPREADS = (
@@ -98,14 +98,14 @@ def learn_error_model(
         raise ValueError("spread: must be at least one")
     if folds < 2:
         raise ValueError(f"folds={folds}: must be at least 2")
-    if not 1 <= window_size <= MOST_DETECTORS:
-        raise ValueError(f"window_size={window_size}: must be between 1 and {MOST_DETECTORS}")
+    if not 1 <= window_size <= MAX_DETECTORS:
+        raise ValueError(f"window_size={window_size}: must be between 1 and {MAX_DETECTORS}")
     mechanisms = read_mechanisms(error_model, coordinates=coordinates)
     largest = int(mechanisms.sizes.max())
-    if largest > MOST_DETECTORS:
+    if largest > MAX_DETECTORS:
         which = mechanisms.sets[int(mechanisms.sizes.argmax())]
         raise ValueError(
-            f"an error flips {largest} detectors (D{which[0]} ...), at most {MOST_DETECTORS} can be learned"
+            f"an error flips {largest} detectors (D{which[0]} ...), at most {MAX_DETECTORS} can be learned"
         )
     windows = cover(mechanisms.sets, num_detectors=mechanisms.num_detectors, size=max(window_size, largest))
     model = window_model(windows, incidence=mechanisms.incidence)

@@ -18,7 +18,7 @@ from scipy import sparse
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-_MOST_ERRORS = 2_000_000
+_MAX_ERRORS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +149,8 @@ def read_mechanisms(
     """
     if not isinstance(dem, stim.DetectorErrorModel):
         raise ValueError(f"expected a stim.DetectorErrorModel, got {type(dem).__name__}")
-    if dem.num_errors > _MOST_ERRORS:
-        raise ValueError(f"the DEM has {dem.num_errors} errors, more than {_MOST_ERRORS}: use fewer cycles")
+    if dem.num_errors > _MAX_ERRORS:
+        raise ValueError(f"the DEM has {dem.num_errors} errors, more than {_MAX_ERRORS}: use fewer cycles")
     instructions = list(dem.flattened())
     known = {d: tuple(place) for d, place in dem.get_detector_coordinates().items() if place}
     known.update({} if coordinates is None else {d: tuple(place) for d, place in coordinates.items()})

@@ -12,8 +12,8 @@ from qec.priors.likelihood import Floats, WindowModel, window_model
 from qec.priors.mechanisms import Indices
 
 _NUMBERS_AT_ONCE = 2**24
-_MOST_SHOTS = 16384
-_MOST_SETS = 6000
+_MAX_SHOTS = 16384
+_MAX_SETS = 6000
 
 
 def standard_errors(learned: LearnedModel, *, detection_events: ArrayLike) -> Floats:
@@ -42,9 +42,9 @@ def standard_errors(learned: LearnedModel, *, detection_events: ArrayLike) -> Fl
     """
     mechanisms = learned.mechanisms
     num_sets = len(mechanisms.sets)
-    if num_sets > _MOST_SETS:
-        raise ValueError(f"{num_sets} sets of detectors: must be at most {_MOST_SETS}, use fewer cycles")
-    events = np.asarray(detection_events)[:_MOST_SHOTS]
+    if num_sets > _MAX_SETS:
+        raise ValueError(f"{num_sets} sets of detectors: must be at most {_MAX_SETS}, use fewer cycles")
+    events = np.asarray(detection_events)[:_MAX_SHOTS]
     columns = event_columns(events, num_detectors=mechanisms.num_detectors)
     model = window_model(learned.windows, incidence=mechanisms.incidence)
     bits = np.unpackbits(columns.words.view(np.uint8), axis=1, count=columns.num_shots, bitorder="little")

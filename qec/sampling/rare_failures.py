@@ -35,7 +35,7 @@ _PLANNED = 0.9
 _SHOTS_PER_MEMBER = 100  # of direct sampling
 # Members of the population in the estimate that is timed, and least members of the others.
 _PILOT, _LEAST = 16, 32
-_LEAST_SHOTS, _MOST_SHOTS = 2000, 1 << 30
+_LEAST_SHOTS, _MAX_SHOTS = 2000, 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +228,7 @@ def _sample_directly(
         start = time.monotonic()
         splitting.sample_fraction(scale=1.0, shots=_LEAST_SHOTS, seed=seeds[0])
         speed = _LEAST_SHOTS / (time.monotonic() - start)
-        shots = min(_MOST_SHOTS, max(_LEAST_SHOTS, int(speed * seconds * threads)))
+        shots = min(_MAX_SHOTS, max(_LEAST_SHOTS, int(speed * seconds * threads)))
     each = math.ceil(shots / ESTIMATES)
     done: list[float] = []
 

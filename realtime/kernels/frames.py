@@ -11,7 +11,7 @@ HEADER_BYTES = wire.HEADER.itemsize
 RESULT_BYTES = wire.RESULT.itemsize
 _VERSION, _MAX_CYCLES, _MAX_MESSAGE = wire.VERSION, wire.MAX_CYCLES, wire.MAX_MESSAGE
 _ALL_FLAGS = sum(Flags)
-_MOST_NUMBER = np.int64(wire.MOST_NUMBER)
+_MAX_NUMBER = np.int64(wire.MAX_NUMBER)
 _LAST_PAYLOAD = int(max(Payload))
 _MAGIC = tuple(wire.MAGIC)
 _HEADER_CHECKSUM = wire.offset(wire.HEADER, "checksum")
@@ -43,10 +43,10 @@ def find_fault(message, header, size):
         or header["sequence"] < 0
         or header["first_cycle"] < 0
         or header["due_ns"] < 0
-        or header["shot"] > _MOST_NUMBER
-        or header["sequence"] > _MOST_NUMBER
-        or header["first_cycle"] > _MOST_NUMBER
-        or header["due_ns"] > _MOST_NUMBER
+        or header["shot"] > _MAX_NUMBER
+        or header["sequence"] > _MAX_NUMBER
+        or header["first_cycle"] > _MAX_NUMBER
+        or header["due_ns"] > _MAX_NUMBER
         or flags > _ALL_FLAGS
         or header["kind"] < 1
         or header["kind"] > _LAST_PAYLOAD

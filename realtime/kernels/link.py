@@ -12,7 +12,7 @@ from realtime.kernels.ring import Ring, ring_put, ring_take
 from realtime.kernels.sockets import socket_receive, socket_send
 
 # Sleep after a look at an empty ring, us: it doubles after 32 looks, four times.
-_SHORTEST_US, _SHIFT, _MOST_EMPTY = 64, 5, 4 << 5
+_SHORTEST_US, _SHIFT, _MAX_EMPTY = 64, 5, 4 << 5
 
 
 class Link:
@@ -66,7 +66,7 @@ def receive_message(link, buffer, wait):
     size = ring_take(pool(link, "incoming")[0], buffer)
     if wait and size < 0:
         # A sender in another process wakes nobody: look often after a message, rarely without any.
-        link.num_empty = min(link.num_empty + 1, _MOST_EMPTY)
+        link.num_empty = min(link.num_empty + 1, _MAX_EMPTY)
         sleep_us(np.int64(_SHORTEST_US) << (link.num_empty >> _SHIFT))
     elif wait:
         link.num_empty = 0

@@ -24,7 +24,7 @@ from realtime.protocol.wire import ENDLESS_GAP, GAP_BYTES, GAP_STEPS, Fault, Fla
 # Values of add_row's argument `packed`.
 _A_BYTE_PER_BIT, _BIT_PACKED = np.int64(0), np.int64(1)
 _NOT_FINAL = np.int64(-1)
-_MOST_LOST = np.int64(1 << 32)  # frames counted as lost at once
+_MAX_LOST = np.int64(1 << 32)  # frames counted as lost at once
 # A due time so far ahead is of another clock, or damaged: 10 s.
 FUTURE_NS = np.int64(10_000_000_000)
 
@@ -351,7 +351,7 @@ def session_frame(session, size, now):
     if lost:
         session.gaps += 1
         # Bounded, as a client may skip to any number in each of its sessions, and the sum is not to overflow.
-        session.lost_frames += min(sequence - session.next_sequence, _MOST_LOST)
+        session.lost_frames += min(sequence - session.next_sequence, _MAX_LOST)
     session.next_sequence = sequence + 1
     session.has_garbage = 0
     if session.is_open and (shot != session.shot or is_first):

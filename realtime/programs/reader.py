@@ -16,11 +16,11 @@ Basis = Literal["z", "x"]
 BASES: tuple[Basis, ...] = ("z", "x")
 # Bit 0 flips outcomes in the z basis, bit 1 those in x.
 _PAULIS = {"x": 1, "z": 2, "y": 3}
-_MOST_OPERATIONS = 100_000
-_MOST_PATCHES = 64
+_MAX_OPERATIONS = 100_000
+_MAX_PATCHES = 64
 _LONGEST_IDLE = 1_000_000
-_LONGEST_MERGE, _MOST_TILES = 1000, 100
-_LARGEST_GAP, _MOST_REPETITIONS = 1000, 100
+_LONGEST_MERGE, _MAX_TILES = 1000, 100
+_LARGEST_GAP, _MAX_REPETITIONS = 1000, 100
 # Operation -> its fields, all required but those in brackets.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("patch",),
@@ -101,14 +101,14 @@ def _unrolled(entries: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict
     open_blocks: list[tuple[int, int, int]] = []  # line, times, first operation
     for number, entry in entries:
         if entry["do"] == "repeat":
-            open_blocks.append((number, _whole(number, entry, "times", _MOST_OPERATIONS), len(found)))
+            open_blocks.append((number, _whole(number, entry, "times", _MAX_OPERATIONS), len(found)))
         elif entry["do"] == "end":
             if not open_blocks:
                 raise ProgramError(f'line {number}: field "do": end without repeat')
             _, times, first = open_blocks.pop()
-            if first + times * (len(found) - first) > _MOST_OPERATIONS:
+            if first + times * (len(found) - first) > _MAX_OPERATIONS:
                 raise ProgramError(
-                    f"line {number}: more than {_MOST_OPERATIONS} operations with all repetitions"
+                    f"line {number}: more than {_MAX_OPERATIONS} operations with all repetitions"
                 )
             found += found[first:] * (times - 1)
         else:
@@ -166,9 +166,9 @@ class _Reader:
             for name, place in names.items():
                 self.tiles[name] = self._tile(name, place)
             names = list(names)
-        if not isinstance(names, list) or not 1 <= len(names) <= _MOST_PATCHES:
+        if not isinstance(names, list) or not 1 <= len(names) <= _MAX_PATCHES:
             raise ProgramError(
-                f'line {self.line}: field "patches": must be a list of 1 to {_MOST_PATCHES} names, or '
+                f'line {self.line}: field "patches": must be a list of 1 to {_MAX_PATCHES} names, or '
                 "an object of names and tiles"
             )
         for name in names:
@@ -305,9 +305,9 @@ class _Reader:
 
     def _tile(self, name: str, place: Any) -> tuple[int, int]:
         fits = isinstance(place, list) and len(place) == 2 and all(type(at) is int for at in place)
-        if not fits or not all(0 <= at < _MOST_TILES for at in place):
+        if not fits or not all(0 <= at < _MAX_TILES for at in place):
             raise self._error(
-                "patches", f"tile {place!r} of {name!r}: must be [COLUMN, ROW], 0 to {_MOST_TILES - 1} each"
+                "patches", f"tile {place!r} of {name!r}: must be [COLUMN, ROW], 0 to {_MAX_TILES - 1} each"
             )
         column, row = place
         if (column, row) in self.tiles.values():
@@ -347,7 +347,7 @@ class _Reader:
             return {"unsure": Unsure.DISCARD}
         if not isinstance(value, dict) or set(value) != {"repeat"}:
             raise self._error("below", f'{value!r}: must be "discard" or {{"repeat": TIMES}}')
-        times = _whole(self.line, value, "repeat", _MOST_REPETITIONS)
+        times = _whole(self.line, value, "repeat", _MAX_REPETITIONS)
         measured = max(
             at
             for at, one in enumerate(self.operations)

@@ -25,7 +25,7 @@ from realtime.protocol import wire
 _SLICE_NS = 100_000_000
 _LEAD_NS = 200_000
 # Bytes of a patch's log: at least, more for each of its lives, at most.
-_LEAST_LOG, _LOG_PER_LIFE, _MOST_LOG = 1 << 22, 256, 1 << 28
+_LEAST_LOG, _LOG_PER_LIFE, _MAX_LOG = 1 << 22, 256, 1 << 28
 # After the last cycle no answer is awaited for longer.
 _PATIENCE_NS = 10 * 10**9
 _LEAST = {"cycle_ns": 1, "delay_ns": 0, "longest_wait": 1, "seed": 0, "service_ns": 0, "hop_ns": 0}
@@ -300,7 +300,7 @@ class ProgramSource:
 
     def _patch(self, number: int, model: PatchModel, server: PatchServer, lives: int) -> Pools:
         width, rows = model.layers.row_bytes, model.layers.reach + 1
-        log_bytes = min(_LEAST_LOG + lives * _LOG_PER_LIFE, _MOST_LOG)
+        log_bytes = min(_LEAST_LOG + lives * _LOG_PER_LIFE, _MAX_LOG)
         frame = np.zeros(wire.MAX_MESSAGE, dtype=np.uint8)
         header = frame[:HEADER_BYTES].view(wire.HEADER)[0]
         for name, value in (

@@ -25,7 +25,7 @@ PROGRAM_PROTOCOL = 1
 #: Cycles of a frame.
 MAX_CYCLES = 64
 #: Shots, sequence numbers, cycles and times are at most this: sums of two of them stay below 2^63.
-MOST_NUMBER = (1 << 62) - 1
+MAX_NUMBER = (1 << 62) - 1
 #: Bytes of the largest message; sockets refuse larger ones.
 MAX_MESSAGE = 65536
 MAX_CONTROL = 65536
@@ -296,7 +296,7 @@ def parse_frame(message: bytes | memoryview) -> Frame:
     abort = bool(fields["flags"] & Flags.ABORT)
     if (
         min(numbers) < 0
-        or max(numbers[1:]) > MOST_NUMBER
+        or max(numbers[1:]) > MAX_NUMBER
         or fields["flags"] > sum(Flags)
         or fields["kind"] not in list(Payload)
         or fields["cycles"] > MAX_CYCLES

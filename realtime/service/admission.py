@@ -7,7 +7,7 @@ import numpy as np
 from decoders import StreamingDecoder
 
 #: Largest load of a core by a stream: close to 1, every delay would grow into a queue.
-MOST_LOAD = 0.7
+MAX_LOAD = 0.7
 # Chunks that are timed, and their cycles. Their data differ: decoding the same data again is twice as fast.
 _CHUNKS = 16
 _CYCLES = 400
@@ -27,7 +27,7 @@ class Admission:
         ValueError: a negative load, or no core.
     """
 
-    def __init__(self, *, most_load: float = MOST_LOAD, cores: int) -> None:
+    def __init__(self, *, most_load: float = MAX_LOAD, cores: int) -> None:
         if not 0 <= most_load < float("inf"):
             raise ValueError(f"max_load={most_load}: must be a fraction of a core (0.7), or 0 for no limit")
         if cores < 1:

@@ -10,7 +10,7 @@ from typing import Any
 from realtime.kernels.clock import now_ns
 from realtime.protocol import wire
 from realtime.service.admission import Admission
-from realtime.service.description import MOST_ENTRIES, Description
+from realtime.service.description import MAX_ENTRIES, Description
 from realtime.service.detections import DetectionCounts
 from realtime.service.event_log import EventLog
 from realtime.service.ownership import Ownership
@@ -19,11 +19,11 @@ from realtime.service.session import SessionLimits
 from realtime.service.worker import Worker
 from realtime.transport import Hub, Refusal
 
-_MOST_TRACE_ROWS = 400
-_MOST_REACTIONS = 1000
+_MAX_TRACE_ROWS = 400
+_MAX_REACTIONS = 1000
 _LONGEST_REACTION_NS = 10**12
 # Bytes after which an answer to stats ends: with one more stream it stays below MAX_CONTROL.
-_MOST_STATS = 48_000
+_MAX_STATS = 48_000
 #: Fields of each control message, in addition to "type" and "id".
 FIELDS: dict[str, tuple[str, ...]] = {
     "hello": (
@@ -366,7 +366,7 @@ class Control:
             "stream": worker.session.stream,
             "num_readouts": worker.session.num_readouts,
             "num_observables": worker.session.num_observables,
-            "max_reactions": _MOST_REACTIONS,
+            "max_reactions": _MAX_REACTIONS,
         }
 
     def _acted(self, message: dict[str, Any], user: str) -> dict[str, Any]:
@@ -374,8 +374,8 @@ class Control:
         worker = self._worker(message)
         self._check_owner(worker, message, user)
         values = message.get("reactions_ns")
-        if not isinstance(values, list) or not 1 <= len(values) <= _MOST_REACTIONS:
-            raise ValueError(f"reactions_ns: must be a list of 1 to {_MOST_REACTIONS} times in ns")
+        if not isinstance(values, list) or not 1 <= len(values) <= _MAX_REACTIONS:
+            raise ValueError(f"reactions_ns: must be a list of 1 to {_MAX_REACTIONS} times in ns")
         for value in values:
             if type(value) is not int or not 0 <= value <= _LONGEST_REACTION_NS:
                 raise ValueError(
@@ -414,7 +414,7 @@ class Control:
                 }
             )
             num_bytes += len(json.dumps(streams[-1]))
-            if num_bytes > _MOST_STATS:
+            if num_bytes > _MAX_STATS:
                 break
         return {
             "type": "stats",
@@ -440,11 +440,11 @@ class Control:
         if first < 0:
             raise ValueError(f"first={first}: must be at least 0")
         self._wanted_ns[stream] = int(now_ns()) + _DETECTIONS_NS
-        return {"type": "detections", **self._detected[stream].to_json(first, MOST_ENTRIES)}
+        return {"type": "detections", **self._detected[stream].to_json(first, MAX_ENTRIES)}
 
     def _trace(self, message: dict[str, Any], user: str) -> dict[str, Any]:
         rows = self._worker(message).session.trace_rows()
-        count = min(max(1, _integer(message, "rows", _MOST_TRACE_ROWS)), _MOST_TRACE_ROWS)
+        count = min(max(1, _integer(message, "rows", _MAX_TRACE_ROWS)), _MAX_TRACE_ROWS)
         return {"type": "trace", "rows": rows[-count:].tolist()}
 
     def _ping(self, message: dict[str, Any], user: str) -> dict[str, Any]:

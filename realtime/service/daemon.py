@@ -33,7 +33,7 @@ from realtime.security import (
     private_endpoint,
     socket_address,
 )
-from realtime.service.admission import MOST_LOAD, Admission
+from realtime.service.admission import MAX_LOAD, Admission
 from realtime.service.block_threads import make_stream_decoder
 from realtime.service.control import Control
 from realtime.service.description import Description
@@ -103,7 +103,7 @@ class DaemonConfig:
     parent: int = 0
     loop: str = "auto"
     decoder: str = "mwpm"
-    max_load: float = MOST_LOAD
+    max_load: float = MAX_LOAD
     log: LogForm = "none"
     record: str | None = None
     record_bytes: int = 0

@@ -11,9 +11,9 @@ from decoders.streaming.layers import LayeredModel
 from realtime.service.session import Session
 
 #: Entries of each list in one answer; a client asks for the further ones.
-MOST_ENTRIES = 500
+MAX_ENTRIES = 500
 #: Bytes of the model's text in one answer.
-MOST_TEXT = 16_384
+MAX_TEXT = 16_384
 #: Fields of the description that a recording repeats.
 DECODER_NOTES = (
     "decoder",
@@ -121,7 +121,7 @@ class Description:
         """Return the description, with the entries of each list from number `first` on."""
         if first < 0:
             raise ValueError(f"first={first}: must be at least 0")
-        shown = {name: entries[first : first + MOST_ENTRIES] for name, entries in self._lists.items()}
+        shown = {name: entries[first : first + MAX_ENTRIES] for name, entries in self._lists.items()}
         lengths = {f"num_{name}": len(entries) for name, entries in self._lists.items()}
         return {"type": "describe", "first": first, **self._fields, **lengths, **shown}
 
@@ -129,7 +129,7 @@ class Description:
         """Return a part of the model's text, which begins at byte `offset`."""
         if not 0 <= offset <= len(self._text):
             raise ValueError(f"offset={offset}: must be from 0 to {len(self._text)}")
-        end = offset + MOST_TEXT
+        end = offset + MAX_TEXT
         # Not inside a character: continuation bytes begin with the bits 10.
         while end < len(self._text) and self._text[end] & 0xC0 == 0x80:
             end -= 1

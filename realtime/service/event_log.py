@@ -9,7 +9,7 @@ from realtime.kernels.clock import now_ns, utc_time
 LogForm = Literal["none", "text", "json"]
 #: Time between two writings of the counted events, and lines of one name in each, before "others".
 _INTERVAL_NS = 1_000_000_000
-_MOST_LINES = 10
+_MAX_LINES = 10
 #: Name of an event, and the fields that say of what.
 _Key = tuple[str, tuple[tuple[str, Any], ...]]
 
@@ -57,7 +57,7 @@ class EventLog:
         kept = {reason: number for reason, number in numbers.items() if number}
         if kept:
             key: _Key = (name, tuple(of.items()))
-            if key not in self._waiting and sum(known == name for known, _ in self._waiting) >= _MOST_LINES:
+            if key not in self._waiting and sum(known == name for known, _ in self._waiting) >= _MAX_LINES:
                 key = (name, (("others", True),))
             waiting = self._waiting.setdefault(key, {})
             for reason, number in kept.items():

@@ -30,7 +30,7 @@ FILE_BYTES = 1 << 28
 _INTERVAL_S = 0.02
 # Time until the next attempt after an error.
 _RETRY_NS = 1_000_000_000
-_MOST_REASONS = 10
+_MAX_REASONS = 10
 
 
 @dataclass(kw_only=True)
@@ -146,7 +146,7 @@ class _StreamFiles:
         self._model = encode_entry(Content.MODEL, model.encode())
         self.counts = RecordingCounts()
         #: Why files were given up or ended, for the log.
-        self.reasons: deque[str] = deque(maxlen=_MOST_REASONS)
+        self.reasons: deque[str] = deque(maxlen=_MAX_REASONS)
         self._has_ended = False
         self._session: dict[str, Any] | None = None
         self._part = 0

@@ -12,7 +12,7 @@ import zmq.utils.z85
 #: Domain of the control socket; each session has a domain of its own.
 CONTROL = "control"
 _ADDRESS = "inproc://zeromq.zap.01"
-_MOST_KEPT = 100
+_MAX_KEPT = 100
 _BELL = "inproc://gate"
 
 
@@ -42,7 +42,7 @@ class Gate:
         self._clients = clients
         self._owners: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._refusals: deque[Refusal] = deque(maxlen=_MOST_KEPT)
+        self._refusals: deque[Refusal] = deque(maxlen=_MAX_KEPT)
         #: Refused connections so far.
         self.num_refused = 0
         self._context = context

@@ -19,7 +19,7 @@ from realtime.kernels.ring import Ring, ring_words
 DATA_SLOTS, RESULT_SLOTS = 4096, 1024
 # Words before the rings: a cache line with the number that shows that this is the right memory.
 _HEAD_WORDS = 8
-_MOST_BYTES = 1 << 31
+_MAX_BYTES = 1 << 31
 
 
 class SharedRings:
@@ -109,7 +109,7 @@ class SharedRings:
 
 def _num_bytes(sizes: tuple[int, int]) -> int:
     num_words = _HEAD_WORDS + ring_words(DATA_SLOTS, sizes[0]) + ring_words(RESULT_SLOTS, sizes[1])
-    if min(sizes) < 1 or 8 * num_words > _MOST_BYTES:
+    if min(sizes) < 1 or 8 * num_words > _MAX_BYTES:
         raise ValueError(
             f"rings for messages of {sizes[0]} and {sizes[1]} bytes: too large for shared memory"
         )

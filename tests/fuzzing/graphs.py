@@ -14,7 +14,7 @@ from tests.support.oracles import bits, edges_of, every_syndrome
 
 _PROBABILITIES = (0.5, 0.001, 0.01, 0.1, 0.1, 0.3, 0.49, 1e-6, 0.9, 1.0, 0.0)
 # Brute force takes 2^detectors syndromes for each edge.
-_MOST_BRUTE, _MOST_BRUTE_EDGES = 6, 24
+_MAX_BRUTE, _MAX_BRUTE_EDGES = 6, 24
 
 
 class Compared(NamedTuple):
@@ -61,7 +61,7 @@ def compare(dem: stim.DetectorErrorModel, events: NDArray[np.bool_]) -> Compared
     # PyMatching has no errors of probability one.
     has_other = "error(1)" not in str(dem)
     other = pymatching.Matching.from_detector_error_model(dem) if has_other else None
-    small = graph.num_detectors <= _MOST_BRUTE and graph.num_edges <= _MOST_BRUTE_EDGES
+    small = graph.num_detectors <= _MAX_BRUTE and graph.num_edges <= _MAX_BRUTE_EDGES
     best = every_syndrome(edges_of(graph)) if small else None
     certain = bits(graph.certain_detectors)
     shots = brute = unexplained = 0

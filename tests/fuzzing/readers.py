@@ -35,8 +35,8 @@ from tests.fuzzing.refusals import or_refused, refusing, written
 from tests.fuzzing.scratch import scratch
 
 # Models of at most this size are built and decoded; larger ones may take seconds and be right.
-_MOST_DETECTORS = 3000
-_MOST_INSTRUCTIONS = 3000
+_MAX_DETECTORS = 3000
+_MAX_INSTRUCTIONS = 3000
 
 
 def shots(data: bytes) -> None:
@@ -91,7 +91,7 @@ def model(data: bytes) -> None:
     assert parse_dem(str(dem)) == dem
     with or_refused():
         check_flattened(dem)
-    if dem.num_detectors > _MOST_DETECTORS or len(str(dem.flattened())) > 30 * _MOST_INSTRUCTIONS:
+    if dem.num_detectors > _MAX_DETECTORS or len(str(dem.flattened())) > 30 * _MAX_INSTRUCTIONS:
         return
     events = dem.compile_sampler(seed=1).sample(3, bit_packed=True)[0]
     for name in ("mwpm", "mwpm-correlated"):
@@ -112,7 +112,7 @@ def circuit(data: bytes) -> None:
     assert str(parse_circuit(str(found))) == str(found)
     with refusing(path.name):
         read_circuits([str(path)], [])[0].circuit()
-    if found.num_qubits <= 100 and _size(found) <= _MOST_INSTRUCTIONS:
+    if found.num_qubits <= 100 and _size(found) <= _MAX_INSTRUCTIONS:
         with refusing(path.name):
             dem = read_error_model(path)
             assert (dem.num_detectors, dem.num_observables) == (found.num_detectors, found.num_observables)

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzzing.subjects import SUBJECTS
-from tests.fuzzing.worker import ENDED, MOST_SECONDS, Case
+from tests.fuzzing.worker import ENDED, MAX_SECONDS, Case
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPHS = "graphs"
@@ -155,7 +155,7 @@ def _keep_crash(findings: Path, case: Case, code: int, printed: str) -> None:
     findings.mkdir(exist_ok=True)
     stuck = code == -signal.SIGPROF
     kind = (
-        f"no end in {MOST_SECONDS:.0f} s of processor time"
+        f"no end in {MAX_SECONDS:.0f} s of processor time"
         if stuck
         else f"the process ended with status {code}"
     )

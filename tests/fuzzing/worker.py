@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 #: Seconds of processor time of one case; bytes that it may allocate, and by which all cases may grow memory.
-MOST_SECONDS, _MOST_BYTES, _MOST_GROWTH = 20.0, 4 << 30, 256 << 20
+MAX_SECONDS, _MAX_BYTES, _MAX_GROWTH = 20.0, 4 << 30, 256 << 20
 #: Names of cases at which a process ended begin with this.
 ENDED = "ended"
 _ROOM = 1 << 20  # of the file with the case
@@ -91,7 +91,7 @@ class Trial:
     def __call__(self, data: bytes) -> None:
         """Try one case."""
         self._case.begin(data)
-        signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, MAX_SECONDS)
         try:
             self._check(data)
         except Exception as error:
@@ -101,7 +101,7 @@ class Trial:
         number = self._case.end()
         if number == _WARM:
             self._base = resident()
-        elif self._base and number % 1000 == 0 and resident() > self._base + _MOST_GROWTH:
+        elif self._base and number % 1000 == 0 and resident() > self._base + _MAX_GROWTH:
             self.keep(data, "MemoryGrowth", f"from {self._base} to {resident()} bytes in {number} cases")
             self._base = resident()
 
@@ -205,7 +205,7 @@ def main() -> None:
         # The signal ends this process even where compiled code does not return.
         faulthandler.register(signal.SIGPROF, chain=True)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + _MOST_BYTES, used + _MOST_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (used + _MAX_BYTES, used + _MAX_BYTES))
     if args.mode == "minimise":
         for path in sorted(findings.iterdir()):
             if not path.suffix and not path.name.startswith(ENDED):

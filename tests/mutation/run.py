@@ -39,7 +39,7 @@ _COPIED = (
     "README.md",
 )
 # A change may allocate without end; the tests themselves take less than half of this.
-_MOST_MEMORY = 12 << 30
+_MAX_MEMORY = 12 << 30
 # Time allowed: that of the unchanged tree, many times over where it is short.
 _TIMES, _AT_LEAST = 4.0, 90.0
 
@@ -148,7 +148,7 @@ def _run(step: Step, tree: Path, *, limit: float) -> str | None:
 
 
 def _limit_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
 
 
 def _add(out: Path, subject: Subject, mutant: Mutant, noticed: str | None, seconds: float) -> None:

@@ -29,7 +29,7 @@ from decoders.kernels.records import pool
 
 # Limit of messages, odds of a million to one, which keeps float32 far from overflow.
 _LARGEST_MESSAGE = np.float32(1 - 2**-20)
-_LEAST_ODDS, _MOST_ODDS = np.float32(1e-30), np.float32(1e30)
+_LEAST_ODDS, _MAX_ODDS = np.float32(1e-30), np.float32(1e30)
 _LEAST_CHANCE = np.float32(1e-14)
 #: Integer weights of edges are this many times -log of their chances, at most 2.2 million.
 SCALE = np.float32(1 << 16)
@@ -60,7 +60,7 @@ def run_first_iteration(tanner, belief):
     odds, messages = pool(belief, "odds"), pool(belief, "messages")
     signs, before, differences = pool(belief, "signs"), pool(belief, "before"), pool(belief, "differences")
     one, largest, smallest = broadcast(_ONE), broadcast(_LARGEST_MESSAGE), broadcast(-_LARGEST_MESSAGE)
-    least, most = broadcast(_LEAST_ODDS), broadcast(_MOST_ODDS)
+    least, most = broadcast(_LEAST_ODDS), broadcast(_MAX_ODDS)
     for detector in range(tanner.num_detectors):
         first, size = np.int64(links[detector]), np.int64(links[detector + 1] - links[detector])
         product = load(signs, detector)
@@ -90,7 +90,7 @@ def run_iteration(tanner, belief, number):
     odds, messages = pool(belief, "odds"), pool(belief, "messages")
     signs, before, differences = pool(belief, "signs"), pool(belief, "before"), pool(belief, "differences")
     one, largest, smallest = broadcast(_ONE), broadcast(_LARGEST_MESSAGE), broadcast(-_LARGEST_MESSAGE)
-    least, most = broadcast(_LEAST_ODDS), broadcast(_MOST_ODDS)
+    least, most = broadcast(_LEAST_ODDS), broadcast(_MAX_ODDS)
     active = load(pool(belief, "active"), 0)
     for place in range(tanner.num_detectors):
         detector = place if number & 1 else tanner.num_detectors - 1 - place

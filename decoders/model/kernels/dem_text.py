@@ -27,7 +27,7 @@ INDEX = ERRORS
 
 # Indices of the array of counts: steps, components, numbers, most coordinates of one instruction, deepest
 # nesting of blocks.
-STEPS, NUM_COMPONENTS, NUMBERS, MOST_NUMBERS, DEPTH, COUNTS = 0, 1, 2, 3, 4, 5
+STEPS, NUM_COMPONENTS, NUMBERS, MAX_NUMBERS, DEPTH, COUNTS = 0, 1, 2, 3, 4, 5
 
 _LINE = ord("\n")
 _SPACE = ord(" ")
@@ -224,7 +224,7 @@ def parse_dem(
             steps[num_steps, FIRST] = num_numbers
             count, at = _read_numbers(text, _skip_name(text, at), numbers[num_numbers:])
             num_numbers += count
-            out[MOST_NUMBERS] = max(out[MOST_NUMBERS], count)
+            out[MAX_NUMBERS] = max(out[MAX_NUMBERS], count)
             steps[num_steps, LAST] = num_numbers
             index, at = read_integer(text, at + (2 if kind == _DETECTOR else 1))
             steps[num_steps, INDEX] = index

@@ -12,7 +12,7 @@ from decoders.reweighted.kernels.reweighted import load_weights, match_loaded
 _i4, _i8, _f8 = np.int32, np.int64, np.float64
 
 #: Weight steps, as many as in `MatchingGraph`.
-_MOST_STEPS = _f8((1 << 24) - 1)
+_MAX_STEPS = _f8((1 << 24) - 1)
 
 SHOT_WEIGHTS = record(
     # Written by the caller: probabilities given with the shots.
@@ -70,7 +70,7 @@ def scale_of(weights):
     for weight in weights:
         largest = max(largest, abs(weight))
         is_whole = is_whole and weight == np.rint(weight)
-    return 1.0 if is_whole else _MOST_STEPS / largest
+    return 1.0 if is_whole else _MAX_STEPS / largest
 
 
 @kernel

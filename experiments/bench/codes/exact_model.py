@@ -6,7 +6,7 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-_MOST_BITS = 22
+_MAX_BITS = 22
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class ExactModel:
         """
         num_detectors, num_observables = dem.num_detectors, dem.num_observables
         num_bits = num_detectors + num_observables
-        if num_bits > _MOST_BITS:
+        if num_bits > _MAX_BITS:
             raise ValueError(
-                f"{num_detectors} detectors and {num_observables} observables: at most {_MOST_BITS} together "
+                f"{num_detectors} detectors and {num_observables} observables: at most {_MAX_BITS} together "
                 "can be enumerated"
             )
         everything = np.arange(2**num_bits)

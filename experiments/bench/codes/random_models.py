@@ -3,7 +3,7 @@
 import numpy as np
 import stim
 
-_MOST_DETECTORS = 12
+_MAX_DETECTORS = 12
 _PROBABILITY = (1e-4, 0.3)
 # Shares of errors with one to four components, and of models with one to three observables.
 _COMPONENTS = (0.45, 0.3, 0.15, 0.1)
@@ -32,7 +32,7 @@ def random_model(seed: int) -> stim.DetectorErrorModel:
         The DEM; every detector and observable is declared.
     """
     random = np.random.default_rng(seed)
-    num_detectors = int(random.integers(2, _MOST_DETECTORS + 1))
+    num_detectors = int(random.integers(2, _MAX_DETECTORS + 1))
     num_observables = 1 + int(random.choice(len(_OBSERVABLES), p=_OBSERVABLES))
     num_errors = int(random.integers(num_detectors, 3 * num_detectors + 1))
     known: list[Component] = []

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.common.numbers import number
 
 #: Growth that is no leak: first looks at memory, buffers that grow to their working size.
-MOST_GROWTH_KB = 4096
+MAX_GROWTH_KB = 4096
 
 
 @dataclass(kw_only=True)
@@ -47,7 +47,7 @@ class Outcome:
             found.append(f"{self.wrong} shots are wrong with status OK")
         if self.shots != self.right + self.wrong + self.failed.total():
             found.append(f"{self.shots} shots, but {self.right + self.wrong + self.failed.total()} outcomes")
-        if self.growth_kb is not None and self.growth_kb > MOST_GROWTH_KB:
+        if self.growth_kb is not None and self.growth_kb > MAX_GROWTH_KB:
             found.append(f"memory grew by {self.growth_kb} kB")
         if not self.recoveries_ms or max(self.recoveries_ms) == float("inf"):
             found.append("no right answer after the fault")

@@ -17,8 +17,8 @@ from experiments.common.timing import Ratio, in_turns, on_one_core
 # At least this many different shots, or branch predictors memorise them; at most this many, and this many
 # detection events as bools, which have to fit into memory.
 _LEAST_SHOTS = 500
-_MOST_SHOTS = 100_000
-_MOST_BOOLS = 1 << 28
+_MAX_SHOTS = 100_000
+_MAX_BOOLS = 1 << 28
 _PROBE_SHOTS = 200
 
 PATHS = ("packed", "bool")
@@ -163,7 +163,7 @@ def measure(point: Point, *, names: Sequence[str], repeats: int, seconds: float,
 
 def _shots_for(seconds: float, *, per_shot_ns: float, width: int) -> int:
     wanted = round(seconds * 1e9 / per_shot_ns)
-    most = max(1, min(_MOST_SHOTS, _MOST_BOOLS // max(1, width)))
+    most = max(1, min(_MAX_SHOTS, _MAX_BOOLS // max(1, width)))
     return min(max(wanted, _LEAST_SHOTS), most)
 
 

@@ -26,11 +26,11 @@ from qec.files import write_file
 #: Ratios recorded in the tree.
 RECORD = Path(__file__).with_name("recorded_ratios.csv")
 #: Loss of speed, relative to PyMatching, at which the check fails.
-MOST_LOSS = 0.15
+MAX_LOSS = 0.15
 #: The same of the short form, whose few calls vary more: up to 11 % between installations of one machine.
-MOST_LOSS_SHORT = 0.25
+MAX_LOSS_SHORT = 0.25
 #: The same on another processor, where ratios differ; a kernel that is not optimised loses more.
-MOST_LOSS_ELSEWHERE = 0.5
+MAX_LOSS_ELSEWHERE = 0.5
 _COLUMNS = ["decoder", "d", "p", "ratio", "processor"]
 # Measurements of a cell that seems slower: a slower program stays slower, a disturbed one does not.
 _ATTEMPTS = 4
@@ -61,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `qec bench check`."""
     parser.epilog = (
         "Ratio: PyMatching's processor time divided by ours, on the same shots; of the shortest calls.\n"
-        f"Exit code 1 if one is more than {100 * MOST_LOSS:.0f} % below the recorded one, in four tries;\n"
-        f"with --short {100 * MOST_LOSS_SHORT:.0f} %.\n"
+        f"Exit code 1 if one is more than {100 * MAX_LOSS:.0f} % below the recorded one, in four tries;\n"
+        f"with --short {100 * MAX_LOSS_SHORT:.0f} %.\n"
         "On another processor than the recorded one, record ratios of your own first (--record);\n"
-        f"--short accepts a loss of {100 * MOST_LOSS_ELSEWHERE:.0f} % there."
+        f"--short accepts a loss of {100 * MAX_LOSS_ELSEWHERE:.0f} % there."
     )
     add = parser.add_argument
     add("--repeats", type=whole(), default=40, metavar="N", help="calls of each")
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.record and args.short:
         raise ValueError("--record writes the ratios of all cells: leave out --short")
     recorded, where = ({}, "") if args.record else read_record(Path(args.recorded))
-    tasks, most_loss = (SHORT_TASKS, MOST_LOSS_SHORT) if args.short else (TASKS, MOST_LOSS)
+    tasks, most_loss = (SHORT_TASKS, MAX_LOSS_SHORT) if args.short else (TASKS, MAX_LOSS)
     most_loss = args.most_loss or most_loss
     here = machine.exact_processor()
     elsewhere = bool(recorded) and where != here
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         in_new_process("first_call", name, _point(tasks[0]).circuit())
     print(fold(machine.description()), flush=True)
     if elsewhere:
-        most_loss = max(most_loss, MOST_LOSS_ELSEWHERE)
+        most_loss = max(most_loss, MAX_LOSS_ELSEWHERE)
         print(fold(f"recorded on '{where}': a loss of {100 * most_loss:.0f} % is accepted"))
     rows, slower = [], []
     with Progress() as progress:

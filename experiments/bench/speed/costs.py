@@ -20,9 +20,9 @@ from experiments.common.points import Point
 from experiments.common.timing import Ratio, in_turns, on_one_core, usable_cores
 
 #: PyMatching's memory for a cycle of distance 5 after first use, in kB: the bar for ours.
-MOST_CYCLE_KILOBYTES = 60.0
+MAX_CYCLE_KILOBYTES = 60.0
 #: Greatest construction time of our decoder, in units of PyMatching's.
-MOST_BUILD_RATIO = 2.0
+MAX_BUILD_RATIO = 2.0
 
 _P = 0.003
 _MEMORY_DISTANCE = 5
@@ -77,7 +77,7 @@ def build(names: Sequence[str], *, distance: int, repeats: int) -> Iterator[Cost
                 reference=median(theirs) / 1e6,
                 own=median(ours) / 1e6,
                 ratio=ratio,
-                met=ratio.median <= MOST_BUILD_RATIO,
+                met=ratio.median <= MAX_BUILD_RATIO,
             )
 
 
@@ -117,9 +117,9 @@ def memory(names: Sequence[str], *, cycles: int) -> Iterator[Cost]:
                 part="memory",
                 quantity=f"arrays per cycle of d = {_MEMORY_DISTANCE} (kB)",
                 decoder=name,
-                reference=MOST_CYCLE_KILOBYTES,
+                reference=MAX_CYCLE_KILOBYTES,
                 own=num_bytes / unit,
-                met=num_bytes / unit <= MOST_CYCLE_KILOBYTES,
+                met=num_bytes / unit <= MAX_CYCLE_KILOBYTES,
             )
         if name in grown:
             yield Cost(

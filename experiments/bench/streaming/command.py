@@ -22,7 +22,7 @@ from qec.files import write_file
 _PARTS = ("shots", "build", "lengths", "accuracy", "buffers", "parallel")
 _CALIBRATION_DISTANCE = 5
 _LONG_SHOT_DISTANCE = 7  # up to here a shot has all cycles, beyond 400,000 at most
-_MOST_CYCLES_BEYOND = 400_000
+_MAX_CYCLES_BEYOND = 400_000
 _BUILD_CYCLES = (100, 1_000_000)
 
 # Option -> its value in a full run and with --quick.
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
     size("distances", "D", "of parts shots and build")
-    size("cycles", "N", f"of a shot; for d > {_LONG_SHOT_DISTANCE} at most {_MOST_CYCLES_BEYOND:,}", 100)
+    size("cycles", "N", f"of a shot; for d > {_LONG_SHOT_DISTANCE} at most {_MAX_CYCLES_BEYOND:,}", 100)
     add("--frames", nargs="+", type=whole(), default=[10, 1000], metavar="N", help="cycles")
     size("passes", "N", "how often a shot is pushed")
     size("repeats", "N", "turns of all other times")
@@ -186,7 +186,7 @@ def _sampled(
     distance: int, args: argparse.Namespace, found: report.Findings, show: Callable[[str], None]
 ) -> Iterator[shots.Shot]:
     """Sample a long shot into a temporary file."""
-    most = args.cycles if distance <= _LONG_SHOT_DISTANCE else min(args.cycles, _MOST_CYCLES_BEYOND)
+    most = args.cycles if distance <= _LONG_SHOT_DISTANCE else min(args.cycles, _MAX_CYCLES_BEYOND)
     show(f"d = {distance}, sampling {most:,} cycles")
     with tempfile.TemporaryDirectory() as folder:
         point = shots.memory_point(distance, most, found.p)

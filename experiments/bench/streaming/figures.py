@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from experiments.bench.streaming.pairs import MOST_EXCESS, Pair
+from experiments.bench.streaming.pairs import MAX_EXCESS, Pair
 from experiments.bench.streaming.report import Findings
-from experiments.bench.streaming.shots import CYCLE_MICROSECONDS, MOST_GROWTH, ShotRun
+from experiments.bench.streaming.shots import CYCLE_MICROSECONDS, MAX_GROWTH, ShotRun
 from experiments.bench.streaming.windows import METHODS, Length
 from experiments.plotting.series import CurvePanel, CurveSeries
 from qec.statistics import Estimate
 
-_MOST_POINTS = 50  # along a shot
+_MAX_POINTS = 50  # along a shot
 _LEAST_EXCESS = 0.01  # per cent: no upper limit is drawn lower
 
 
@@ -51,7 +51,7 @@ def _buffer_panels(pairs: Sequence[Pair]) -> list[CurvePanel]:
             y_label="logical error per cycle beyond whole history (%)",
             series=excess,
             log_y=True,
-            level=(100 * MOST_EXCESS, "the most allowed"),
+            level=(100 * MAX_EXCESS, "the most allowed"),
         )
     ]
     if all(pair.times_ns for pair in pairs):
@@ -107,7 +107,7 @@ def _shot_panels(runs: Sequence[ShotRun]) -> list[CurvePanel]:
     for run in mine:
         label = f"d = {run.point.distance}"
         # A point for one or several segments, at the end of the last of them, in thousands of cycles.
-        together = -(-len(run.times_ns[0]) // _MOST_POINTS)
+        together = -(-len(run.times_ns[0]) // _MAX_POINTS)
         ends = range(together, len(run.times_ns[0]) + 1, together)
         x = [end * run.segment_cycles / 1000 for end in ends]
         found = [median(ns for times in run.times_ns for ns in times[end - together : end]) for end in ends]
@@ -132,7 +132,7 @@ def _shot_panels(runs: Sequence[ShotRun]) -> list[CurvePanel]:
                 x_label="thousands of cycles since the start",
                 y_label="growth of resident memory (MB)",
                 series=growths,
-                level=(MOST_GROWTH, "the most allowed"),
+                level=(MAX_GROWTH, "the most allowed"),
             )
         )
     return panels

@@ -19,14 +19,14 @@ from qec.statistics import Estimate, per_cycle
 from qec.statistics.estimate import sigmas_of
 
 #: Logical errors per cycle may differ by so much from those of the whole history.
-MOST_EXCESS = 0.01
+MAX_EXCESS = 0.01
 #: Cycles of a shot, in units of the distance: several windows of the default plan.
 CYCLES_PER_DISTANCE = 20
 
 STREAM, PARALLEL = "mwpm-stream", "parallel windows"
 
 _SIGMAS = sigmas_of(confidence=0.95)
-_MOST_SHOTS, _MOST_BYTES = 10_000, 100_000_000  # of a batch, and of its frames
+_MAX_SHOTS, _MAX_BYTES = 10_000, 100_000_000  # of a batch, and of its frames
 _TIMED_CYCLES = 100_000
 
 
@@ -100,7 +100,7 @@ class Pair:
     def met(self) -> bool | None:
         """Whether the ratio is at most the bar away from one; None where there is no ratio."""
         value = self.ratio().value
-        return None if math.isnan(value) else abs(value - 1) <= MOST_EXCESS
+        return None if math.isnan(value) else abs(value - 1) <= MAX_EXCESS
 
 
 def compare_buffers(
@@ -177,7 +177,7 @@ def _batches(
     dem = circuit.detector_error_model(decompose_errors=True)
     whole = decoders.from_dem("mwpm", dem)
     sampler = circuit.compile_detector_sampler(seed=seed)
-    shots = max(1, min(_MOST_SHOTS, _MOST_BYTES // dem.num_detectors, 20 * errors))
+    shots = max(1, min(_MAX_SHOTS, _MAX_BYTES // dem.num_detectors, 20 * errors))
     found = 0
     while found < errors:
         show(f"d = {point.distance}: {found} of {errors} logical errors")

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from textwrap import fill
 
-from experiments.bench.streaming.pairs import MOST_EXCESS, Pair
+from experiments.bench.streaming.pairs import MAX_EXCESS, Pair
 from experiments.bench.streaming.shots import (
     BARS,
     CYCLE_MICROSECONDS,
-    MOST_DRIFT,
-    MOST_GROWTH,
+    MAX_DRIFT,
+    MAX_GROWTH,
     Shot,
     ShotRun,
 )
@@ -166,8 +166,8 @@ def _run_table(runs: Sequence[ShotRun], shots: Mapping[int, Shot]) -> str:
             _words(
                 "One shot pushed in bit-packed frames of several cycles, on one core. Time per cycle: median "
                 f"over segments and {passes} passes. Last/first tenth of the shot: each segment in its "
-                f"fastest pass (single passes: least-most), bar {100 * MOST_DRIFT:g} %. Growth of the "
-                f"resident memory since the start of the shot: bar {MOST_GROWTH:g} MB. Windows "
+                f"fastest pass (single passes: least-most), bar {100 * MAX_DRIFT:g} %. Growth of the "
+                f"resident memory since the start of the shot: bar {MAX_GROWTH:g} MB. Windows "
                 f"(commit+buffer): {plans}. A decoder itself takes {sizes or '(not measured)'}."
             ),
             table(header, rows, keys=2),
@@ -223,7 +223,7 @@ def _pair_table(pairs: Sequence[Pair]) -> str:
         [
             _words(
                 "Logical errors on the same shots, streaming and whole history, and shots that only one gets "
-                f"wrong; ratio per cycle with its paired 95 % interval, bar {100 * MOST_EXCESS:g} %. "
+                f"wrong; ratio per cycle with its paired 95 % interval, bar {100 * MAX_EXCESS:g} %. "
                 "Parallel windows have seams as often here as they can."
             ),
             table([*header, "ratio per cycle", ""], rows, keys=3),

@@ -21,9 +21,9 @@ from experiments.common.timing import Ratio, in_turns, on_one_core
 BARS = {5: 0.55, 7: 1.1}
 CYCLE_MICROSECONDS = 1.1
 #: Most growth of the resident memory during a shot, in MB (10^6 bytes).
-MOST_GROWTH = 5.0
+MAX_GROWTH = 5.0
 #: The last tenth of a shot may take so much longer per cycle than the first, or less.
-MOST_DRIFT = 0.05
+MAX_DRIFT = 0.05
 
 
 def memory_point(distance: int, cycles: int, p: float) -> Point:
@@ -157,9 +157,9 @@ class ShotRun:
             found["time"] = self.microseconds() <= BARS[self.point.distance]
         growth = self.growth()
         if growth is not None:
-            found["memory"] = growth < MOST_GROWTH
+            found["memory"] = growth < MAX_GROWTH
         if len(self.times_ns[0]) >= 20:  # a tenth is two segments or more
-            found["constant"] = abs(self.drift().median - 1) <= MOST_DRIFT
+            found["constant"] = abs(self.drift().median - 1) <= MAX_DRIFT
         return found
 
 

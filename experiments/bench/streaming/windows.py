@@ -24,7 +24,7 @@ METHODS = (WHOLE, WINDOWS, OWN_WHOLE, OWN, OWN_PUSHED)
 
 _FRAME_CYCLES = 10  # of "streaming, pushed"
 _BYTES_PER_DETECTOR = 2500  # of PyMatching's graph after its first shot: 60 kB a cycle at d = 5
-_MOST_MEMORY = 0.7  # of what is available
+_MAX_MEMORY = 0.7  # of what is available
 _OWN_WHOLE_CYCLES = 10_000  # our whole-history decoder takes half a minute to make beyond
 
 
@@ -200,7 +200,7 @@ def _whole(
         own = decoders.from_dem("mwpm", dem)
         return lambda: own.decode_batch(packed, bit_packed=True)
     available = available_bytes()
-    if available is not None and dem.num_detectors * _BYTES_PER_DETECTOR > _MOST_MEMORY * available:
+    if available is not None and dem.num_detectors * _BYTES_PER_DETECTOR > _MAX_MEMORY * available:
         return None
     matching = pymatching.Matching.from_detector_error_model(dem)
     return lambda: matching.decode_batch(packed, bit_packed_shots=True)

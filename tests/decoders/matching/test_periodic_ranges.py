@@ -207,7 +207,7 @@ def test_lists_are_shorter_where_many_are_needed(monkeypatch: pytest.MonkeyPatch
     weight = 2 * np.random.default_rng(1).integers(1, 1 << 20, size=graph.num_edges, dtype=np.int32)
     graph = replace(graph, edge_weight=weight)
     monkeypatch.setattr(workspace, "_SHORT_LIST", 3)
-    monkeypatch.setattr(workspace, "_MOST_ENTRIES", 5 * graph.num_detectors)
+    monkeypatch.setattr(workspace, "_MAX_ENTRIES", 5 * graph.num_detectors)
     search_graph = SearchGraph(graph)
     check_lists(graph, search_graph)
     detectors = search_graph.arrays["detectors"]

@@ -64,7 +64,7 @@ def test_numbers_without_detectors_are_counted_before_the_model_is_read(
 
 def test_numbers_of_declared_detectors_are_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Detectors without errors are no gap in the numbers if the model declares them."""
-    monkeypatch.setattr(dem_module, "_MOST_UNUSED", 3)
+    monkeypatch.setattr(dem_module, "_MAX_UNUSED", 3)
     declared = "".join(f"detector D{number}\n" for number in range(2, 20))
     assert decoders.from_dem("mwpm", stim.DetectorErrorModel(_PATH + declared)).num_detectors == 20
     with pytest.raises(ValueError, match="20 detectors, of which at most 5 occur in it"):
@@ -73,8 +73,8 @@ def test_numbers_of_declared_detectors_are_in_use(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", ["mwpm-correlated", "trellis"])
 def test_many_cycles_are_not_held_in_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dem_module, "_MOST_COMPONENTS", 100)
-    monkeypatch.setattr(dem_module, "_MOST_FLATTENED", 100)
+    monkeypatch.setattr(dem_module, "_MAX_COMPONENTS", 100)
+    monkeypatch.setattr(dem_module, "_MAX_FLATTENED", 100)
     dem = stim.DetectorErrorModel("repeat 101 {\n    error(0.1) D0 L0\n    shift_detectors 1\n}\n")
     with pytest.raises(ValueError, match="101 unrolled error components, at most"):
         decoders.from_dem(name, dem)
@@ -94,8 +94,8 @@ def test_repetitions_of_the_same_detectors_are_counted_first(name: str, repeated
 
 
 def test_many_errors_on_many_detectors_are_no_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dem_module, "_MOST_REPEATED", 100)
-    monkeypatch.setattr(dem_module, "_MOST_PER_DETECTOR", 3)
+    monkeypatch.setattr(dem_module, "_MAX_REPEATED", 100)
+    monkeypatch.setattr(dem_module, "_MAX_PER_DETECTOR", 3)
     text = "repeat 100 {{\nerror(0.1) D0 L0\nerror(0.1) D0 D1\n{}shift_detectors 1\n}}"
     assert decoders.from_dem("mwpm", stim.DetectorErrorModel(text.format(""))).num_detectors == 101
     with pytest.raises(ValueError, match="400 unrolled instructions for 101 detectors, at most 303"):
@@ -110,7 +110,7 @@ def test_nested_blocks_are_not_expanded_without_bound() -> None:
 
 
 def test_gaps_of_very_many_observables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logical_classes, "_MOST_EDGES", 50_000)
+    monkeypatch.setattr(logical_classes, "_MAX_EDGES", 50_000)
     dem = stim.DetectorErrorModel("error(0.1) D0 L4\nerror(0.2) D0")
     shot = np.zeros((1, 1), dtype=np.bool_)
     for name in ("mwpm", "pymatching", "belief-matching"):
@@ -130,7 +130,7 @@ def test_distances_are_those_of_observables_that_an_error_flips(monkeypatch: pyt
     make = partial(decoders.from_dem, "mwpm-stream", dem, layers=np.arange(5))
     make()
     assert set(searched) == {900}
-    monkeypatch.setattr(layer_search, "_MOST_STEPS", 6007)
+    monkeypatch.setattr(layer_search, "_MAX_STEPS", 6007)
     monkeypatch.setattr(layer_search, "_HUB", 2)
     with pytest.raises(
         ValueError, match=r"1 observables, 6 errors, and detectors of up to 2 errors.* instead"
@@ -140,14 +140,14 @@ def test_distances_are_those_of_observables_that_an_error_flips(monkeypatch: pyt
     make()
     two = dem + stim.DetectorErrorModel("error(0.07) D1 L3")
     make = partial(decoders.from_dem, "mwpm-stream", two, layers=np.arange(5))
-    monkeypatch.setattr(layer_search, "_MOST_STEPS", 8000)
+    monkeypatch.setattr(layer_search, "_MAX_STEPS", 8000)
     with pytest.raises(ValueError, match=r"2 observables, 7 errors.*; set commit and buffer"):
         make()
     make(commit=4, buffer=4)
 
 
 def test_pairs_of_components_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge_correlations, "_MOST_PAIRS", 10)
+    monkeypatch.setattr(edge_correlations, "_MAX_PAIRS", 10)
     one = "error(0.1) " + " ^ ".join(f"D{i}" for i in range(6)) + " L0\n"
     with pytest.raises(ValueError, match="errors of up to 6 components make 15 pairs of edges, at most 10"):
         decoders.from_dem("mwpm-correlated", stim.DetectorErrorModel(one))
@@ -207,6 +207,6 @@ def test_comparisons_of_pymatching_are_counted_first(
     name: str, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pymatching, "_HUB", 20)
-    monkeypatch.setattr(pymatching, "_MOST_COMPARISONS", 40)
+    monkeypatch.setattr(pymatching, "_MAX_COMPARISONS", 40)
     with pytest.raises(ValueError, match=f"up to 21 neighbours: PyMatching would make {number} comparisons"):
         decoders.from_dem(name, _star(20))

@@ -307,15 +307,15 @@ def test_a_detector_of_very_many_mechanisms_is_closed_last(monkeypatch: pytest.M
 
 
 def test_too_many_open_detectors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_module, "_MOST_WORDS", 99)
+    monkeypatch.setattr(plan_module, "_MAX_WORDS", 99)
     lines = [f"error(0.1) D{number} D{number + 70}" for number in range(70)] + ["error(0.2) D0 L0"]
     dem = stim.DetectorErrorModel("\n".join(lines))
     monkeypatch.setattr(plan_module, "_breadth_first_order", lambda size, _: np.arange(size))
     with pytest.raises(ValueError, match="keeps 71 detectors open at the same time, at most 0 are supported"):
         Trellis.from_dem(dem)
-    monkeypatch.setattr(plan_module, "_MOST_WORDS", 280)
+    monkeypatch.setattr(plan_module, "_MAX_WORDS", 280)
     assert Trellis.from_dem(dem).num_detectors == 140
-    monkeypatch.setattr(plan_module, "_MOST_WORDS", 1)
+    monkeypatch.setattr(plan_module, "_MAX_WORDS", 1)
     assert Trellis.from_dem(dem, gap=0).num_detectors == 140
 
 

@@ -261,7 +261,7 @@ def test_random_circuits_get_the_same_errors_folded_and_flattened(ticks: bool) -
 
 def test_layers_that_do_not_come_back_end_with_each_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if one iteration were all that may be written out: the block's edges are the ends of layers."""
-    monkeypatch.setattr(noise_apply, "_MOST_ITERATIONS", 1)
+    monkeypatch.setattr(noise_apply, "_MAX_ITERATIONS", 1)
     assert si1000("R 0 1\nM 0\nREPEAT 9 {\nM 1\n}\nM 0") == str(
         stim.Circuit("""
             R 0 1

@@ -9,7 +9,7 @@ import stim
 from decoders import StreamingDecoder
 from decoders.streaming.layers import LayeredModel
 from realtime.in_process import InProcessLoop
-from realtime.service.admission import MOST_LOAD, Admission, measure_service_time
+from realtime.service.admission import MAX_LOAD, Admission, measure_service_time
 from tests.support.chance import sigmas
 from tests.support.compilations import compiled, forget
 from tests.support.loop_shots import circuit
@@ -69,7 +69,7 @@ def test_wrong_arguments() -> None:
             Admission(most_load=wrong, cores=1)
     with pytest.raises(ValueError, match="cores=0"):
         Admission(cores=0)
-    assert 0 < MOST_LOAD < 1
+    assert 0 < MAX_LOAD < 1
 
 
 def test_what_a_busy_machine_makes_slower_does_not_count() -> None:

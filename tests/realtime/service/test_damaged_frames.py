@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from decoders import StreamingDecoder
-from realtime.protocol.wire import MOST_NUMBER, Status, parse_result
+from realtime.protocol.wire import MAX_NUMBER, Status, parse_result
 from realtime.service.session import Session
 from tests.support.loop_shots import SESSION, changed, circuit, frames_of, shots
 
@@ -83,6 +83,6 @@ def test_skipped_sequence_numbers_do_not_overflow_their_count(session: Session) 
     for number in range(1, 7):
         session.end(now_ns=5)
         session.begin(session=number)
-        session.receive(changed(three_shots()[0], session=number, sequence=MOST_NUMBER), now_ns=5)
+        session.receive(changed(three_shots()[0], session=number, sequence=MAX_NUMBER), now_ns=5)
         assert session.counters()["lost_frames"] > counted
         counted = session.counters()["lost_frames"]

@@ -150,7 +150,7 @@ def test_memory_counts_the_arrays_of_the_decoder() -> None:
     decoder = decoders.from_dem("mwpm", circuit.detector_error_model(decompose_errors=True))
     # The lists of nearest detectors alone are two bytes and more for each entry.
     assert arrays.own * 3000 > decoder.search_graph.num_bytes > 0  # type: ignore[attr-defined]
-    assert arrays.met is (arrays.own <= costs.MOST_CYCLE_KILOBYTES)
+    assert arrays.met is (arrays.own <= costs.MAX_CYCLE_KILOBYTES)
 
 
 def test_first_call_is_measured_without_and_with_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
