@@ -2,6 +2,7 @@
 
 import resource
 from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -13,7 +14,9 @@ from decoders.correlated import edge_correlations
 from decoders.external import pymatching
 from decoders.gaps import logical_classes
 from decoders.model import dem as dem_module
+from decoders.model import repeat_blocks
 from decoders.streaming import distances, layer_search
+from decoders.trellis import plan
 
 _PATH = "error(0.1) D0 D1 L0\nerror(0.1) D1\n"
 _MODELS = {
@@ -210,3 +213,27 @@ def test_comparisons_of_pymatching_are_counted_first(
     monkeypatch.setattr(pymatching, "_MOST_COMPARISONS", 40)
     with pytest.raises(ValueError, match=f"up to 21 neighbours: PyMatching would make {number} comparisons"):
         decoders.from_dem(name, _star(20))
+
+
+def test_the_page_states_the_bounds() -> None:
+    page = (Path(__file__).parents[3] / "docs/pages/decoders/overview.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    stated = {
+        "observables |": dem_module._MOST_OBSERVABLES,
+        "observables times detectors": dem_module._MOST_PAIRS,
+        "coordinates": dem_module._MOST_COORDINATES,
+        "numbers of detectors": dem_module._MOST_UNUSED,
+        "unrolled instructions, where": dem_module._MOST_REPEATED,
+        "unrolled error components": dem_module._MOST_COMPONENTS,
+        "unrolled instructions of a model": dem_module._MOST_FLATTENED,
+        "characters": dem_module._LONGEST_INSTRUCTION,
+        "pairs of edges": edge_correlations._MOST_PAIRS,
+        "comparisons": int(pymatching._MOST_COMPARISONS),
+        "detectors open": 64 * plan._MOST_WORDS,
+        "instructions of nested": repeat_blocks._MOST_EXPANDED,
+        "pairs of errors": int(layer_search._MOST_STEPS),
+        "observables times edges": logical_classes._MOST_EDGES,
+    }
+    for name, most in stated.items():
+        (row,) = [row for row in rows if row.startswith(f"| {name}")]
+        assert f"| {most:,}" in row
