@@ -23,6 +23,9 @@ _LEAST_PROBABILITY = 1e-300
 # the lower number in correlated matching. If a detector has this many neighbours, the other one is named
 # first; at most this many comparisons are made, which take about 10 s.
 _HUB, _MOST_COMPARISONS = 1000, 2e9
+# In correlated matching it keeps the pairs of components of each error, at about a kilobyte each; those of
+# errors of few components are as many as in any model.
+_LONG, _MOST_PAIRS = 100, 2e6
 
 
 class PyMatching(Decoder):
@@ -48,6 +51,8 @@ class PyMatching(Decoder):
         )
         arrays = read_dem(dem)  # rejects hyperedges, which PyMatching would drop silently
         plain = _Plain(dem=dem)
+        if self._correlated:
+            _check_pairs(arrays.component_error)
         degrees = _degrees_if_high(
             arrays.component_ends, num_detectors=dem.num_detectors, by_number=self._correlated
         )
@@ -234,6 +239,24 @@ def _degrees_if_high(
             f"comparisons of edges, at most {_MOST_COMPARISONS:.1e} are supported: use 'mwpm'"
         )
     return degrees
+
+
+def _check_pairs(component_error: NDArray[np.int32]) -> None:
+    """Refuse errors of so many components that the pairs would take too much memory.
+
+    Args:
+        component_error: int32 (components,), the error of each.
+
+    Raises:
+        ValueError: there are too many pairs.
+    """
+    sizes = np.bincount(component_error).astype(np.float64)
+    pairs = float((sizes[sizes >= _LONG] ** 2).sum() / 2)
+    if pairs > _MOST_PAIRS:
+        raise ValueError(
+            f"errors of up to {sizes.max():.0f} components: PyMatching would keep {pairs:.1e} pairs, at most "
+            f"{_MOST_PAIRS:.1e} are supported: use 'pymatching' or 'mwpm-correlated'"
+        )
 
 
 def _simplify(

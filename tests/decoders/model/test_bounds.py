@@ -154,6 +154,23 @@ def test_pairs_of_components_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     one = "error(0.1) " + " ^ ".join(f"D{i}" for i in range(6)) + " L0\n"
     with pytest.raises(ValueError, match="errors of up to 6 components make 15 pairs of edges, at most 10"):
         decoders.from_dem("mwpm-correlated", stim.DetectorErrorModel(one))
+    monkeypatch.setattr(pymatching, "_LONG", 6)
+    monkeypatch.setattr(pymatching, "_MOST_PAIRS", 17)
+    with pytest.raises(ValueError, match=r"up to 6 components: PyMatching would keep 1.8e.01 pairs"):
+        decoders.from_dem("pymatching-correlated", stim.DetectorErrorModel(one))
+    assert decoders.from_dem("pymatching", stim.DetectorErrorModel(one)).num_detectors == 6
+
+
+def test_one_long_error_does_not_search_all_others_for_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"error(0.1) D{at} D{at + 1}" for at in range(400)]
+    long = "error(0.1) " + " ^ ".join(f"D{at} D{at + 1}" for at in range(30))
+    monkeypatch.setattr(edge_correlations, "_BATCH", 4)
+    searched = []
+    search = np.flatnonzero
+    monkeypatch.setattr(np, "flatnonzero", lambda array: searched.append(array.size) or search(array))
+    dem = stim.DetectorErrorModel("\n".join([*lines[:200], long, *lines[200:], "error(0.1) D0"]))
+    decoders.from_dem("mwpm-correlated", dem)
+    assert searched.count(4) < 108 + 30 * 10  # with all batches for each of 30 distances, 3000
 
 
 def test_a_hub_with_many_edges_is_decoded_without_lists() -> None:
@@ -228,6 +245,7 @@ def test_the_page_states_the_bounds() -> None:
         "unrolled instructions of a model": dem_module._MOST_FLATTENED,
         "characters": dem_module._LONGEST_INSTRUCTION,
         "pairs of edges": edge_correlations._MOST_PAIRS,
+        "pairs of components": int(pymatching._MOST_PAIRS),
         "comparisons": int(pymatching._MOST_COMPARISONS),
         "detectors open": 64 * plan._MOST_WORDS,
         "instructions of nested": repeat_blocks._MOST_EXPANDED,
