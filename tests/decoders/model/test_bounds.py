@@ -204,6 +204,7 @@ def test_pymatching_is_given_the_detector_of_fewer_edges_first(monkeypatch: pyte
         shots, return_weights=True, return_gap=True
     )
     monkeypatch.setattr(pymatching, "_HUB", 20)
+    monkeypatch.setattr(pymatching, "_COMPARISONS_OF_AN_ERROR", 9)
     given = []
     make = pymatching.pymatching.Matching.from_detector_error_model
     monkeypatch.setattr(
@@ -227,6 +228,7 @@ def test_comparisons_of_pymatching_are_counted_first(
     name: str, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pymatching, "_HUB", 20)
+    monkeypatch.setattr(pymatching, "_COMPARISONS_OF_AN_ERROR", 9)
     monkeypatch.setattr(pymatching, "_MOST_COMPARISONS", 40)
     with pytest.raises(ValueError, match=f"up to 21 neighbours: PyMatching would make {number} comparisons"):
         decoders.from_dem(name, _star(20))
