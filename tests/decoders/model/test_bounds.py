@@ -249,6 +249,7 @@ def test_the_page_states_the_bounds() -> None:
         "pairs of edges": edge_correlations._MOST_PAIRS,
         "pairs of components": int(pymatching._MOST_PAIRS),
         "comparisons": int(pymatching._MOST_COMPARISONS),
+        "pairs of detectors": int(plan._MOST_PAIRS),
         "detectors open": 64 * plan._MOST_WORDS,
         "instructions of nested": repeat_blocks._MOST_EXPANDED,
         "pairs of errors": int(layer_search._MOST_STEPS),
