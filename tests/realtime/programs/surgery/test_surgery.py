@@ -62,7 +62,7 @@ def whole_shot_errors(model: SurgeryModel, waits: tuple[int, ...], *, turned: bo
     return {"xx": errors[:, xx.observables[1]].mean(), "result": result.mean()}
 
 
-@pytest.mark.parametrize("basis", ["z", "x"])
+@pytest.mark.parametrize("basis", ["z", pytest.param("x", marks=pytest.mark.nightly)])
 def test_outcomes_are_wrong_as_often_as_in_whole_circuits_of_stim(basis: str) -> None:
     text = library.teleportation(cycles=2, merged=3, basis=basis)
     run = simulate(text, shots=2000)
@@ -116,6 +116,25 @@ def test_wrong_outcomes_of_merges_make_wrong_corrections() -> None:
         errors[:, 3], own[:, 3]
     )  # XX decides about Z on the control, which was measured in Z
     assert np.array_equal(run.failures(), errors[:, 3] | errors[:, 4])
+
+
+def test_a_chain_of_merges_takes_each_basis_from_the_last_one() -> None:
+    run = simulate(library.merged_chain(decisions=2, cycles=1, merged=2), shots=60)
+    assert run.end == End.DONE
+    same, checked = run.check_shots(run.model.make_decoder())
+    assert same == checked > 0
+    measured, result = run.lives[3::5], run.lives[4::5]
+    decoded = run.decoded_values().reshape(-1, 5)
+    assert np.array_equal(measured["basis"], decoded[:, 0])
+    assert np.array_equal(result["basis"], decoded[:, 2])
+    assert {(int(a), int(b)) for a, b in zip(measured["basis"], result["basis"], strict=True)} == {
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    }
+    # Only the layers of one measurement depend on its basis: no circuit has both turned.
+    assert len(run.model.layers) == 3
 
 
 def test_a_wait_idles_until_the_answer_is_there_and_latency_costs_errors() -> None:
