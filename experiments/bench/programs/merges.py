@@ -49,7 +49,8 @@ def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:
     """Format the errors of each outcome, in the loop and of the same circuit decoded as whole shots.
 
     Whole shots have the waits that most shots of the run have. Random outcomes are left out, and programs
-    whose bases depend on outcomes. Corrections do not count: errors are those of the parities that determine the outcomes.
+    whose bases depend on outcomes. Corrections do not count: errors are those of the parities that determine
+    the outcomes.
     """
     lines = []
     for row in rows:
