@@ -151,13 +151,15 @@ def _implied(
             f"{_MAX_PAIRS} are supported: use 'mwpm'"
         )
     merger = EdgeMerger(num_detectors=graph.num_edges, num_observables=0)
-    apart, found = 1, True
-    while found:
-        found = False
-        for first in range(0, error.size - apart, _BATCH):
+    apart, batches = 1, list(range(0, error.size, _BATCH))
+    while batches:
+        remaining = []  # components of an error are consecutive: none this far apart, none farther
+        for first in batches:
             last = min(first + _BATCH, error.size - apart)
             together = first + np.flatnonzero(error[first:last] == error[first + apart : last + apart])
-            found |= together.size > 0
+            if not together.size:
+                continue
+            remaining.append(first)
             a, b = edge_of[together], edge_of[together + apart]
             seen = (a >= 0) & (b >= 0) & (a != b)
             a, b, together = a[seen], b[seen], together[seen]
@@ -168,7 +170,7 @@ def _implied(
                 error=error[together],
             )
             merger.add(pairs)
-        apart += 1
+        apart, batches = apart + 1, remaining
     pairs_of_edges, _ = merger.finish()
     start = np.zeros(graph.num_edges + 1, dtype=np.int32)
     target, pair = np.empty((2, 2 * pairs_of_edges.first.size), dtype=np.int32)

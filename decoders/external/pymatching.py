@@ -21,8 +21,12 @@ from decoders.model.matching_graph import MatchingGraph
 _LEAST_PROBABILITY = 1e-300
 # PyMatching compares each new edge with all edges of its first detector: of that named first, or of that of
 # the lower number in correlated matching. If a detector has this many neighbours, the other one is named
-# first; at most this many comparisons are made, which take about 10 s.
-_HUB, _MAX_COMPARISONS = 1000, 2e9
+# first, where that saves more comparisons than rewriting an error is worth; at most this many comparisons are
+# made, which take about 10 s.
+_HUB, _COMPARISONS_OF_AN_ERROR, _MAX_COMPARISONS = 1000, 3000, 2e9
+# In correlated matching it keeps the pairs of components of each error, at about a kilobyte each; those of
+# errors of few components are as many as in any model.
+_LONG, _MAX_PAIRS = 100, 2e6
 
 
 class PyMatching(Decoder):
@@ -48,6 +52,8 @@ class PyMatching(Decoder):
         )
         arrays = read_dem(dem)  # rejects hyperedges, which PyMatching would drop silently
         plain = _Plain(dem=dem)
+        if self._correlated:
+            _check_pairs(arrays.component_error)
         degrees = _degrees_if_high(
             arrays.component_ends, num_detectors=dem.num_detectors, by_number=self._correlated
         )
@@ -205,7 +211,7 @@ class _Plain:
 def _degrees_if_high(
     ends: NDArray[np.int32], *, num_detectors: int, by_number: bool = False
 ) -> NDArray[np.int64] | None:
-    """Count the neighbours of each detector, if one has very many.
+    """Count the neighbours of each detector, if one has very many and the order of names matters.
 
     Args:
         ends: int32 (errors, 2), detectors at the ends of each edge, smaller first, -1 for none.
@@ -213,7 +219,7 @@ def _degrees_if_high(
         by_number: whether edges are those of the detector of the lower number, whichever is named first.
 
     Returns:
-        int64 (num_detectors,), or None if no detector has very many.
+        int64 (num_detectors,), or None if a rewritten model would not be read faster.
 
     Raises:
         ValueError: PyMatching would compare too many edges with each other.
@@ -224,16 +230,35 @@ def _degrees_if_high(
     degrees = np.bincount(distinct[distinct >= 0], minlength=num_detectors)
     if degrees.max() < _HUB:
         return None
-    least = degrees[ends[:, 0]]
-    if not by_number:
-        least = np.minimum(least, np.where(ends[:, 1] >= 0, degrees[ends[:, 1]], num_detectors))
-    comparisons = float(least[ends[:, 0] >= 0].sum())
+    seen = ends[ends[:, 0] >= 0]
+    by_first = degrees[seen[:, 0]]
+    least = np.minimum(by_first, np.where(seen[:, 1] >= 0, degrees[seen[:, 1]], num_detectors))
+    gains = not by_number and float((by_first - least).sum()) > _COMPARISONS_OF_AN_ERROR * seen.shape[0]
+    comparisons = float((least if gains else by_first).sum())
     if comparisons > _MAX_COMPARISONS:
         raise ValueError(
             f"detectors of up to {degrees.max()} neighbours: PyMatching would make {comparisons:.1e} "
             f"comparisons of edges, at most {_MAX_COMPARISONS:.1e} are supported: use 'mwpm'"
         )
-    return degrees
+    return degrees if gains else None
+
+
+def _check_pairs(component_error: NDArray[np.int32]) -> None:
+    """Refuse errors of so many components that the pairs would take too much memory.
+
+    Args:
+        component_error: int32 (components,), the error of each.
+
+    Raises:
+        ValueError: there are too many pairs.
+    """
+    sizes = np.bincount(component_error).astype(np.float64)
+    pairs = float((sizes[sizes >= _LONG] ** 2).sum() / 2)
+    if pairs > _MAX_PAIRS:
+        raise ValueError(
+            f"errors of up to {sizes.max():.0f} components: PyMatching would keep {pairs:.1e} pairs, at most "
+            f"{_MAX_PAIRS:.1e} are supported: use 'pymatching' or 'mwpm-correlated'"
+        )
 
 
 def _simplify(

@@ -22,6 +22,8 @@ _CREATION_THRESHOLD = 0.3
 _NONE = 1e-26
 # Lower limit of odds in the heuristic, so that products stay in the range of a float64.
 _LEAST_ODDS = 1e-100
+# Most pairs of detectors in one error, of all errors of this many detectors: some seconds.
+_LONG, _MAX_PAIRS = 100, 2e7
 # Detectors of this many mechanisms are closed last.
 _HUB = 1000
 # Largest product of mechanisms and words of a state: 0.3 GB for each order, and minutes for some shots.
@@ -330,7 +332,19 @@ def _flattened(mechanisms: Mechanisms) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _breadth_first_order(num_detectors: int, mechanisms: Mechanisms) -> NDArray[np.int64]:
-    """Order detectors by a breadth-first search that starts far from the start of another one."""
+    """Order detectors by a breadth-first search that starts far from the start of another one.
+
+    Raises:
+        ValueError: errors have so many detectors that their pairs would take too much time and memory.
+    """
+    sizes = np.array([len(detectors) for detectors in mechanisms.detectors], dtype=np.float64)
+    pairs = float((sizes[sizes >= _LONG] ** 2).sum())
+    if pairs > _MAX_PAIRS:
+        raise ValueError(
+            f"errors of up to {sizes.max():.0f} detectors: without time coordinates decoder 'trellis' would "
+            f"order detectors by {pairs:.1e} pairs of an error, at most {_MAX_PAIRS:.1e} are supported: "
+            "declare coordinates (x, y, t), or decompose the errors"
+        )
     neighbours: list[set[int]] = [set() for _ in range(num_detectors)]
     for detectors in mechanisms.detectors:
         for detector in detectors:

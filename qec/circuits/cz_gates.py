@@ -8,7 +8,7 @@ import stim
 _RESETS = {"R": False, "RX": True}
 _MEASUREMENTS = {"M": False, "MX": True}
 _DIAGONAL = ("CZ", "S", "S_DAG")
-_NOT_QUBITS = ("TICK", "DETECTOR", "OBSERVABLE_INCLUDE", "QUBIT_COORDS", "SHIFT_COORDS")
+_NOT_QUBITS = ("TICK", "DETECTOR", "QUBIT_COORDS", "SHIFT_COORDS")
 
 
 def with_cz_gates(circuit: stim.Circuit) -> stim.Circuit:
@@ -47,9 +47,12 @@ class _Translation:
 
     def _add(self, instruction: stim.CircuitInstruction) -> None:
         name = instruction.name
-        if name in _NOT_QUBITS:
+        if name == "OBSERVABLE_INCLUDE":
             targets = [self._as_turned(target) for target in instruction.targets_copy()]
             self._out.append(name, targets, instruction.gate_args_copy(), tag=instruction.tag)
+            return
+        if name in _NOT_QUBITS:
+            self._out.append(instruction)
             return
         if name == "MPP":  # a preparation from any state
             self._turned.difference_update(t.value for t in instruction.targets_copy() if not t.is_combiner)

@@ -129,6 +129,38 @@ def teleportation(*, cycles: int, merged: int, basis: str) -> str:
     )
 
 
+def merged_chain(*, decisions: int, cycles: int, merged: int) -> str:
+    """Write a chain of dependent decisions on two patches, each after a merge of both in basis x.
+
+    As in gates by teleportation, a logical qubit moves from patch to patch, and each measurement's basis
+    depends on the last decoded outcome.
+
+    Args:
+        decisions: length of the chain, at least 1.
+        cycles: of both patches before each merge, at least 1.
+        merged: cycles of a merge, at least 2.
+    """
+    operations: list[dict[str, Any]] = [{"do": "prepare", "patch": "a"}]
+    old, new = "a", "b"
+    basis: str | dict[str, str] = "z"
+    for number in range(1, decisions + 1):
+        operations += [
+            {"do": "prepare", "patch": new},
+            {"do": "idle", "cycles": cycles},
+            {"do": "merge", "patches": [old, new], "basis": "x", "cycles": merged, "outcome": f"x{number}"},
+            {"do": "idle", "cycles": 1},
+            {"do": "measure", "patch": old, "basis": basis, "outcome": f"m{number}"},
+            {"do": "wait", "outcome": f"x{number}"},
+            {"do": "wait", "outcome": f"m{number}"},
+            {"do": "correct", "patch": new, "pauli": "x", "if": f"m{number}"},
+            {"do": "correct", "patch": new, "pauli": "z", "if": f"x{number}"},
+        ]
+        basis = {"if": f"x{number}", "zero": "z", "one": "x"}
+        old, new = new, old
+    operations.append({"do": "measure", "patch": old, "basis": basis, "outcome": "result"})
+    return _text(f"chain of {decisions} merges", {"a": [0, 0], "b": [1, 0]}, operations)
+
+
 def surgery_cnot(*, cycles: int, merged: int, basis: str) -> str:
     """Write the program of a CNOT by lattice surgery (arXiv 1111.4022), whose corrections wait for outcomes.
 

@@ -20,6 +20,8 @@ from realtime.programs.surgery.run import SurgeryRun, run_surgery
 
 # Time of the decoder for a cycle of all patches.
 SERVICE_NS = 500
+# Decisions of the chains, of which fewer shots are played.
+_CHAINS, _LONGER = (1, 2, 5), 10
 # Whole shots for one of the loop, and most of them that are decoded at once.
 _MORE, _BATCH = 10, 20_000
 
@@ -32,11 +34,13 @@ def merge_runs(
     for write in (library.teleportation, library.surgery_cnot):
         texts += [write(cycles=cycles, merged=distance, basis=basis) for basis in ("z", "x")]
     pace = replace(settings, simulated=True, service_ns=SERVICE_NS)
-    for text in texts:
+    chains = [library.merged_chain(decisions=k, cycles=cycles, merged=distance) for k in _CHAINS]
+    sizes = [*([shots] * len(texts)), *([-(-shots // _LONGER)] * len(chains))]
+    for text, size in zip([*texts, *chains], sizes, strict=True):
         program = Program.parse(text)
         say(program.name)
         model = surgery_model(distance, program, noise_name="si1000", p=p)
-        run = run_surgery(model, settings=pace, shots=shots)
+        run = run_surgery(model, settings=pace, shots=size)
         found = measure_surgery(program.name, run)
         yield Row(part="merges", clock="simulated", service_ns=SERVICE_NS, found=found)
 
@@ -44,13 +48,16 @@ def merge_runs(
 def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:
     """Format the errors of each outcome, in the loop and of the same circuit decoded as whole shots.
 
-    Whole shots have the waits that most shots of the run have. Random outcomes are left out.
-    Corrections do not count: errors are those of the parities that determine the outcomes.
+    Whole shots have the waits that most shots of the run have. Random outcomes are left out, and programs
+    whose bases depend on outcomes. Corrections do not count: errors are those of the parities that determine
+    the outcomes.
     """
     lines = []
     for row in rows:
         run = row.found.run
         if not isinstance(run, SurgeryRun) or not run.num_shots:
+            continue
+        if any(len(one.observables) > 1 for one in run.model.measurements):
             continue
         say(f"{run.program.name}: whole shots")
         wrong, shots = _whole_shot_errors(run, shots=_MORE * run.num_shots, seed=seed)

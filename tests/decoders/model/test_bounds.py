@@ -2,6 +2,7 @@
 
 import resource
 from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -13,7 +14,9 @@ from decoders.correlated import edge_correlations
 from decoders.external import pymatching
 from decoders.gaps import logical_classes
 from decoders.model import dem as dem_module
+from decoders.model import repeat_blocks
 from decoders.streaming import distances, layer_search
+from decoders.trellis import plan
 
 _PATH = "error(0.1) D0 D1 L0\nerror(0.1) D1\n"
 _MODELS = {
@@ -151,6 +154,23 @@ def test_pairs_of_components_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     one = "error(0.1) " + " ^ ".join(f"D{i}" for i in range(6)) + " L0\n"
     with pytest.raises(ValueError, match="errors of up to 6 components make 15 pairs of edges, at most 10"):
         decoders.from_dem("mwpm-correlated", stim.DetectorErrorModel(one))
+    monkeypatch.setattr(pymatching, "_LONG", 6)
+    monkeypatch.setattr(pymatching, "_MAX_PAIRS", 17)
+    with pytest.raises(ValueError, match=r"up to 6 components: PyMatching would keep 1.8e.01 pairs"):
+        decoders.from_dem("pymatching-correlated", stim.DetectorErrorModel(one))
+    assert decoders.from_dem("pymatching", stim.DetectorErrorModel(one)).num_detectors == 6
+
+
+def test_one_long_error_does_not_search_all_others_for_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"error(0.1) D{at} D{at + 1}" for at in range(400)]
+    long = "error(0.1) " + " ^ ".join(f"D{at} D{at + 1}" for at in range(30))
+    monkeypatch.setattr(edge_correlations, "_BATCH", 4)
+    searched = []
+    search = np.flatnonzero
+    monkeypatch.setattr(np, "flatnonzero", lambda array: searched.append(array.size) or search(array))
+    dem = stim.DetectorErrorModel("\n".join([*lines[:200], long, *lines[200:], "error(0.1) D0"]))
+    decoders.from_dem("mwpm-correlated", dem)
+    assert searched.count(4) < 108 + 30 * 10  # with all batches for each of 30 distances, 3000
 
 
 def test_a_hub_with_many_edges_is_decoded_without_lists() -> None:
@@ -184,6 +204,7 @@ def test_pymatching_is_given_the_detector_of_fewer_edges_first(monkeypatch: pyte
         shots, return_weights=True, return_gap=True
     )
     monkeypatch.setattr(pymatching, "_HUB", 20)
+    monkeypatch.setattr(pymatching, "_COMPARISONS_OF_AN_ERROR", 9)
     given = []
     make = pymatching.pymatching.Matching.from_detector_error_model
     monkeypatch.setattr(
@@ -207,6 +228,33 @@ def test_comparisons_of_pymatching_are_counted_first(
     name: str, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pymatching, "_HUB", 20)
+    monkeypatch.setattr(pymatching, "_COMPARISONS_OF_AN_ERROR", 9)
     monkeypatch.setattr(pymatching, "_MAX_COMPARISONS", 40)
     with pytest.raises(ValueError, match=f"up to 21 neighbours: PyMatching would make {number} comparisons"):
         decoders.from_dem(name, _star(20))
+
+
+def test_the_page_states_the_bounds() -> None:
+    page = (Path(__file__).parents[3] / "docs/pages/decoders/overview.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    stated = {
+        "observables |": dem_module._MAX_OBSERVABLES,
+        "observables times detectors": dem_module._MAX_PAIRS,
+        "coordinates": dem_module._MAX_COORDINATES,
+        "numbers of detectors": dem_module._MAX_UNUSED,
+        "unrolled instructions, where": dem_module._MAX_REPEATED,
+        "unrolled error components": dem_module._MAX_COMPONENTS,
+        "unrolled instructions of a model": dem_module._MAX_FLATTENED,
+        "characters": dem_module._LONGEST_INSTRUCTION,
+        "pairs of edges": edge_correlations._MAX_PAIRS,
+        "pairs of components": int(pymatching._MAX_PAIRS),
+        "comparisons": int(pymatching._MAX_COMPARISONS),
+        "pairs of detectors": int(plan._MAX_PAIRS),
+        "detectors open": 64 * plan._MAX_WORDS,
+        "instructions of nested": repeat_blocks._MAX_EXPANDED,
+        "pairs of errors": int(layer_search._MAX_STEPS),
+        "observables times edges": logical_classes._MAX_EDGES,
+    }
+    for name, most in stated.items():
+        (row,) = [row for row in rows if row.startswith(f"| {name}")]
+        assert f"| {most:,}" in row

@@ -124,3 +124,10 @@ def test_a_target_named_twice_is_none(targets: str, kept: str) -> None:
         MatchingGraph.from_dem(stim.DetectorErrorModel(f"error(0.1) {targets}{rest}")),
         MatchingGraph.from_dem(stim.DetectorErrorModel(f"error(0.1) {kept}{rest}")),
     )
+
+
+@pytest.mark.parametrize("number", [1234567890123456768, 123456789012345678, -9007199254740993])
+def test_whole_numbers_of_nineteen_digits(number: int) -> None:
+    """stim writes them out: more digits than fit an int64 with the next one."""
+    dem = stim.DetectorErrorModel(f"detector({number}) D0")
+    assert read_dem(dem).coordinates.tolist() == [[float(number)]]

@@ -339,3 +339,13 @@ def test_a_state_that_a_merge_makes_likely_is_branched_on() -> None:
         decoder.decode_batch(shot, return_gap=True)[1][0, 0] for decoder in (exact, untabulated(swept))
     )
     assert found == pytest.approx(expected, abs=0.01)
+
+
+def test_pairs_of_detectors_of_an_error_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error of 15,000 detectors took more than 100 s."""
+    monkeypatch.setattr(plan_module, "_MAX_PAIRS", 9999.0)
+    text = "error(0.1) " + " ".join(f"D{number}" for number in range(100))
+    with pytest.raises(ValueError, match=r"errors of up to 100 detectors.* by 1.0e.04 pairs"):
+        Trellis.from_dem(stim.DetectorErrorModel(text))
+    coordinates = "".join(f"\ndetector(0, 0, {number}) D{number}" for number in range(100))
+    assert Trellis.from_dem(stim.DetectorErrorModel(text + coordinates)).num_detectors == 100

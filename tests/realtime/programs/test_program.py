@@ -202,6 +202,7 @@ def test_programs_of_the_library_are_json_lines() -> None:
         library.decision_chain(decisions=2, cycles=5),
         library.merged_parity(cycles=2, merged=3),
         library.teleportation(cycles=2, merged=3, basis="x"),
+        library.merged_chain(decisions=2, cycles=2, merged=3),
         library.surgery_cnot(cycles=2, merged=3, basis="z"),
     ):
         assert all(json.loads(line) for line in text.splitlines())

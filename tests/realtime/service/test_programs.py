@@ -17,6 +17,7 @@ from realtime.service.daemon import DaemonConfig
 from realtime.service.session import Session
 from tests.support.documentation import PAGES, blocks
 from tests.support.programs import patch_circuits, patch_model
+from tests.support.waiting import until
 
 _CYCLES = 11
 
@@ -28,7 +29,7 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]
     for name, circuit in zip(("idle", "z", "x"), patch_circuits(), strict=True):
         files.append(str(folder / f"{name}.stim"))
         circuit.to_file(files[-1])
-    with DaemonProcess(DaemonConfig(model=files[0], readouts=tuple(files[1:]))) as daemon:
+    with DaemonProcess(DaemonConfig(model=files[0], readouts=tuple(files[1:]), gaps=True)) as daemon:
         yield daemon
 
 
@@ -103,53 +104,55 @@ def test_reaction_times_are_checked(patches: DaemonProcess, values: Any) -> None
         client.bye(welcome)
 
 
+def decide(layers: np.ndarray[Any, np.dtype[np.uint8]], *, session: int, shot: int, basis: int) -> bytes:
+    """A patch in one frame, whose outcome is awaited; layers uint8 (cycles + 1, columns)."""
+    rows, columns = np.packbits(layers, axis=1, bitorder="little"), layers.shape[1]
+    return wire.encode_frame(
+        session=session,
+        stream=0,
+        shot=shot,
+        sequence=shot,
+        first_cycle=0,
+        due_ns=0,
+        kind=wire.Payload.EVENTS,
+        rows=rows[:-1],
+        bits_per_cycle=columns,
+        final=rows[-1],
+        final_bits=columns,
+        flags=Flags.FIRST | Flags.DECIDE | (Flags.SECOND_READOUT if basis else 0),
+    )
+
+
 def test_outcomes_have_gaps_where_a_session_asks_for_them(patches: DaemonProcess) -> None:
     decoder = patch_model().make_decoder(gaps=True)
-    session = Session(decoder=decoder)
-    layers = sampled(6)
-    for has_gaps in (False, True):
-        session.begin(session=1)
-        if has_gaps:
-            session.send_gaps()
-        for shot, patch in enumerate(layers):
-            basis = shot % 2
-            chosen = np.concatenate([patch[:_CYCLES], patch[_CYCLES + basis : _CYCLES + basis + 1]])
-            rows = np.packbits(chosen, axis=1, bitorder="little")
-            message = wire.encode_frame(
-                session=1,
-                stream=0,
-                shot=shot,
-                sequence=shot,
-                first_cycle=0,
-                due_ns=0,
-                kind=wire.Payload.EVENTS,
-                rows=rows[:-1],
-                bits_per_cycle=session.num_columns,
-                final=rows[-1],
-                final_bits=session.num_columns,
-                flags=Flags.FIRST | Flags.DECIDE | (Flags.SECOND_READOUT if basis else 0),
-            )
-            (result,) = map(wire.parse_result, session.receive(message, now_ns=1))
-            flips = decoder.decode(chosen, readout=basis)
-            assert (result.flips[0] >> basis & 1) == flips[basis]
-            if has_gaps:
-                assert result.gaps is not None
-                assert abs(result.gaps[basis] - decoder.gap(readout=basis)) < 1 / wire.GAP_STEPS
-            else:
-                assert result.gaps is None
-        with pytest.raises(ValueError, match="before the first frame"):
-            session.send_gaps()
-        session.end(now_ns=2)
-    # A daemon without gaps says so.
     with Client(patches.control) as client:
-        welcome = client.hello()
-        question = {"type": "open", "version": 1, "stream": 0, "session": welcome.session}
-        assert client.ask(question)["gaps"] is False
-        with pytest.raises(ValueError, match="this decoder finds no gaps"):
-            client.ask({**question, "gaps": True})
-        with pytest.raises(ValueError, match="gaps: 1: must be true or false"):
-            client.ask({**question, "gaps": 1})
-        client.bye(welcome)
+        for has_gaps in (False, True):
+            welcome = client.hello()
+            question = {"type": "open", "version": 1, "stream": 0, "session": welcome.session}
+            assert client.ask({**question, "gaps": has_gaps})["gaps"] is has_gaps
+            pair = client.connect(welcome)
+            for shot, patch in enumerate(sampled(6)):
+                basis = shot % 2
+                chosen = np.concatenate([patch[:_CYCLES], patch[_CYCLES + basis : _CYCLES + basis + 1]])
+                message = decide(chosen, session=welcome.session, shot=shot, basis=basis)
+                until(lambda: pair.send(message))  # noqa: B023
+                result = wire.parse_result(pair.receive(timeout_ms=10_000) or b"")
+                flips = decoder.decode(chosen, readout=basis)
+                assert (result.flips[0] >> basis & 1) == flips[basis]
+                if has_gaps:
+                    assert result.gaps is not None
+                    assert abs(result.gaps[basis] - decoder.gap(readout=basis)) < 1 / wire.GAP_STEPS
+                else:
+                    assert result.gaps is None
+            if has_gaps:
+                with pytest.raises(ValueError, match="before the first frame"):
+                    client.ask({**question, "gaps": True})
+                with pytest.raises(ValueError, match="gaps: 1: must be true or false"):
+                    client.ask({**question, "gaps": 1})
+            pair.close()
+            client.bye(welcome)
+    with pytest.raises(ValueError, match="this decoder finds no gaps"):
+        Session(decoder=patch_model().make_decoder()).send_gaps()
 
 
 def test_a_second_readout_of_a_memory_is_malformed() -> None:

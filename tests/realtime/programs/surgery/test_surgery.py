@@ -49,7 +49,7 @@ def whole_shot_errors(model: SurgeryModel, waits: tuple[int, ...], *, turned: bo
     `turned`: whether the result is measured in the basis that is not that of its operation.
     """
     circuit = model.circuit(waits, {2: 1} if turned else {})
-    events, flips = circuit.compile_detector_sampler(seed=3).sample(20_000, separate_observables=True)
+    events, flips = circuit.compile_detector_sampler(seed=3).sample(10_000, separate_observables=True)
     matching = pymatching.Matching.from_detector_error_model(
         circuit.detector_error_model(decompose_errors=True)
     )
@@ -62,26 +62,26 @@ def whole_shot_errors(model: SurgeryModel, waits: tuple[int, ...], *, turned: bo
     return {"xx": errors[:, xx.observables[1]].mean(), "result": result.mean()}
 
 
-@pytest.mark.parametrize("basis", ["z", "x"])
+@pytest.mark.parametrize("basis", ["z", pytest.param("x", marks=pytest.mark.nightly)])
 def test_outcomes_are_wrong_as_often_as_in_whole_circuits_of_stim(basis: str) -> None:
     text = library.teleportation(cycles=2, merged=3, basis=basis)
-    run = simulate(text, shots=2000)
+    run = simulate(text, shots=1500)
     assert run.end == End.DONE
     offline = run.model.make_decoder()
     same, checked = run.check_shots(offline)
-    assert same == checked == 2 * 2000
+    assert same == checked == 2 * 1500
     (waits,) = set(map(tuple, run.shot_waits))
     expected = whole_shot_errors(run.model, waits, turned=False)
     wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
     assert not wrong[:, 1].any()
     for number, name in ((0, "xx"), (2, "result")):
-        assert abs(wrong[:, number].mean() - expected[name]) < 4 * np.sqrt(expected[name] / 2000)
+        assert abs(wrong[:, number].mean() - expected[name]) < 4 * np.sqrt(expected[name] / 1500)
 
 
 def test_the_basis_of_a_measurement_depends_on_the_outcome_of_a_merge() -> None:
     chosen = '"basis": {"if": "xx", "zero": "z", "one": "x"}, "outcome": "result"'
-    run = simulate(TELEPORTATION.replace('"basis": "z", "outcome": "result"', chosen), shots=2000)
-    assert run.check_shots(run.model.make_decoder()) == (4000, 4000)
+    run = simulate(TELEPORTATION.replace('"basis": "z", "outcome": "result"', chosen), shots=1200)
+    assert run.check_shots(run.model.make_decoder()) == (2400, 2400)
     result = run.lives[2::3]
     assert np.array_equal(result["basis"], run.decoded_values().reshape(-1, 3)[:, 0])
     wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
@@ -96,7 +96,7 @@ def test_the_basis_of_a_measurement_depends_on_the_outcome_of_a_merge() -> None:
 
 
 def test_the_outcome_of_a_merge_is_the_product_of_what_is_measured_later() -> None:
-    run = simulate(library.merged_parity(cycles=2, merged=3), shots=1500)
+    run = simulate(library.merged_parity(cycles=2, merged=3), shots=500)
     parity, first, second = run.lives["coin"].reshape(-1, 3).T
     assert np.array_equal(parity, first ^ second)
     assert 0.4 < parity.mean() < 0.6
@@ -107,7 +107,7 @@ def test_the_outcome_of_a_merge_is_the_product_of_what_is_measured_later() -> No
 
 
 def test_wrong_outcomes_of_merges_make_wrong_corrections() -> None:
-    run = simulate(library.surgery_cnot(cycles=2, merged=2, basis="z"), shots=400)
+    run = simulate(library.surgery_cnot(cycles=2, merged=2, basis="z"), shots=200)
     errors = run.outcome_errors().reshape(-1, 5)
     own = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 5)
     assert own[:, 0].any()
@@ -118,14 +118,33 @@ def test_wrong_outcomes_of_merges_make_wrong_corrections() -> None:
     assert np.array_equal(run.failures(), errors[:, 3] | errors[:, 4])
 
 
+def test_a_chain_of_merges_takes_each_basis_from_the_last_one() -> None:
+    run = simulate(library.merged_chain(decisions=2, cycles=1, merged=2), shots=60)
+    assert run.end == End.DONE
+    same, checked = run.check_shots(run.model.make_decoder())
+    assert same == checked > 0
+    measured, result = run.lives[3::5], run.lives[4::5]
+    decoded = run.decoded_values().reshape(-1, 5)
+    assert np.array_equal(measured["basis"], decoded[:, 0])
+    assert np.array_equal(result["basis"], decoded[:, 2])
+    assert {(int(a), int(b)) for a, b in zip(measured["basis"], result["basis"], strict=True)} == {
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    }
+    # Only the layers of one measurement depend on its basis: no circuit has both turned.
+    assert len(run.model.layers) == 3
+
+
 def test_a_wait_idles_until_the_answer_is_there_and_latency_costs_errors() -> None:
-    quick = simulate(TELEPORTATION, shots=1500)
+    quick = simulate(TELEPORTATION, shots=700)
     # Two cycles, three merged, one, that of the measurement; then two waits, at least a cycle each.
     assert set(quick.durations()) == {2 + 3 + 1 + 1 + 1 + 1 + 1}
-    slow = simulate(TELEPORTATION, shots=1500, delay_ns=20_000)
+    slow = simulate(TELEPORTATION, shots=700, delay_ns=20_000)
     assert slow.durations().min() >= 20
     assert slow.reaction_ns().max() <= 21_000
-    assert slow.failures().mean() > 1.5 * quick.failures().mean()
+    assert slow.failures().mean() > 1.2 * quick.failures().mean()
     never = simulate(TELEPORTATION, shots=2, delay_ns=10**9, longest_wait=50)
     assert (never.end, never.num_shots, never.stopped_wait) == (End.UNANSWERED, 0, 50)
 
