@@ -188,6 +188,8 @@ SESSION = record(
         "repeats",  # whether shots may be longer than fewest_layers
         "layer_period",  # lengths of shots differ by multiples of this
         "num_readouts",  # that shots may end with, 1 or 2
+        "own_address",  # of this record
+        "windows_at",  # address of the code of parallel windows, or those with gaps; see other_windows
         "finds_gaps",  # whether the decoder finds gaps, 0 or 1
         "gap_bytes",  # of the gaps in an outcome
         "num_closed_endings",

@@ -10,15 +10,17 @@ from decoders.kernels.layout import FULL, NO_PARTNER
 from decoders.kernels.layout import OK as DECODED
 from decoders.kernels.records import pool
 from decoders.streaming.kernels.stream import add_row, decode_if_full, decode_window, reset_stream
-from decoders.streaming.kernels.window_gaps import (
-    decode_if_full_with_gaps,
-    decode_window_with_gaps,
-    reset_gaps,
-)
-from realtime.kernels.blocks import collect_decoded, finish_blocks, give_if_full, reset_blocks
 from realtime.kernels.checksum import crc32
 from realtime.kernels.frames import HEADER_BYTES, RESULT_BYTES, find_fault, seal_result
 from realtime.kernels.jit import kernel
+from realtime.kernels.other_windows import (
+    COLLECT,
+    DECODE_ENDING,
+    DECODE_IF_FULL,
+    RESET,
+    call_windows,
+    has_other_windows,
+)
 from realtime.protocol.wire import ENDLESS_GAP, GAP_BYTES, GAP_STEPS, Fault, Flags, Payload, Status, Type
 
 # Values of add_row's argument `packed`.
@@ -127,10 +129,8 @@ def close_shot(session):
 def open_shot(session, shot, sequence):
     """Open a shot with status OK; `sequence` is the number of its first frame received."""
     reset_stream(pool(session, "decoder")[0])
-    if pool(session, "blocks")[0].num_blocks > 0:
-        reset_blocks(pool(session, "blocks")[0])
-    if session.sends_gaps:
-        reset_gaps(pool(session, "stream_gaps")[0])
+    if has_other_windows(session):
+        call_windows(session, RESET, 0)
     session.is_open = 1
     session.shot = shot
     session.status = Status.OK
@@ -201,40 +201,32 @@ def take_final_row(session, data, at):
 @kernel
 def decode_full_window(session):
     """Decode a window, or hand a block over, if the rows fill one; return a status."""
-    decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
-    if blocks.num_blocks > 0:
-        return give_if_full(blocks, decoder)
-    windows, work = pool(session, "windows"), pool(session, "work")[0]
-    if session.sends_gaps:
-        return decode_if_full_with_gaps(decoder, windows, work, pool(session, "stream_gaps")[0])
-    return decode_if_full(decoder, windows, work)
+    if has_other_windows(session):
+        return call_windows(session, DECODE_IF_FULL, 0)
+    return decode_if_full(pool(session, "decoder")[0], pool(session, "windows"), pool(session, "work")[0])
 
 
 @kernel
 def decode_ending(session, second_readout):
     """Decode the rows as the ending of the shot; return a status."""
-    decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
-    if blocks.num_blocks > 0:
-        return finish_blocks(blocks, decoder)
+    decoder = pool(session, "decoder")[0]
     ending = decoder.num_rows
     if decoder.first_layer > 0:
         ending += session.most_layers + 1
     if second_readout:
         ending += 2 * session.most_layers + 2
-    session.ending = ending + 1
-    graph, work = pool(session, "endings")[ending], pool(session, "work")[0]
-    if session.sends_gaps:
-        closed = pool(session, "closed_endings")[ending]
-        return decode_window_with_gaps(
-            decoder, graph, work, pool(session, "stream_gaps")[0], closed, decoder.num_rows
-        )
-    return decode_window(decoder, graph, work, decoder.num_rows)
+    if pool(session, "blocks")[0].num_blocks == 0:
+        session.ending = ending + 1
+    if has_other_windows(session):
+        return call_windows(session, DECODE_ENDING, ending)
+    graph = pool(session, "endings")[ending]
+    return decode_window(decoder, graph, pool(session, "work")[0], decoder.num_rows)
 
 
 @kernel
 def session_resume(session):
     """Decode the remaining rows of the frame. False if the workspace is too small: enlarge it, call again."""
-    decoder, blocks = pool(session, "decoder")[0], pool(session, "blocks")[0]
+    decoder = pool(session, "decoder")[0]
     header, data = pool(session, "frame_header")[0], pool(session, "frame")
     cycles, is_last = np.int64(header["cycles"]), header["flags"] & Flags.LAST
     width = (session.bits_per_cycle + 7) >> 3
@@ -256,8 +248,8 @@ def session_resume(session):
                 take_final_row(session, data, HEADER_BYTES + cycles * width)
                 session.next_row += 1
             status = decode_ending(session, header["flags"] & Flags.SECOND_READOUT)
-    elif status == DECODED and blocks.num_blocks > 0:
-        status = collect_decoded(blocks, decoder)
+    elif status == DECODED and has_other_windows(session):
+        status = call_windows(session, COLLECT, 0)
     if status == FULL:
         session.growths += 1
         return False

@@ -18,6 +18,7 @@ from realtime.kernels import session as kernels
 from realtime.kernels.frames import RESULT_BYTES
 from realtime.kernels.histogram import COUNT, NUM_BUCKETS, NUM_TOTALS
 from realtime.kernels.loop import record_latencies
+from realtime.kernels.other_windows import address_of
 from realtime.kernels.records import (
     COUNTERS,
     HISTOGRAMS,
@@ -157,6 +158,8 @@ class Session:
             repeats=int(parts.repeats),
             layer_period=parts.period,
             num_readouts=parts.num_readouts,
+            own_address=self._session.record.ctypes.data,
+            windows_at=address_of("parallel" if parts.blocks else "gaps") if parts.blocks or gaps else 0,
             finds_gaps=int(gaps is not None),
             gap_bytes=gap_bytes,
             num_closed_endings=len(gaps.endings) if gaps else 0,
