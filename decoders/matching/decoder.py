@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import stim
 from numpy.typing import ArrayLike, NDArray
 
 from decoders.base import Decoder, Gaps, Packed, Weights, pack_shots
-from decoders.gaps.gap import GapGraph
-from decoders.gaps.kernels import gap
 from decoders.kernels import layout
 from decoders.matching.failure import explain_failure
 from decoders.matching.kernels import batch
 from decoders.matching.optimality import check_certificate, check_edges
 from decoders.matching.workspace import LIST_LENGTH, Implied, SearchGraph, Workspace, read_only
 from decoders.model.matching_graph import MatchingGraph
+
+if TYPE_CHECKING:
+    from decoders.gaps.gap import GapGraph
 
 # Portions of shots per thread: balances the load between easy and hard shots.
 _PORTIONS_PER_THREAD = 4
@@ -160,6 +161,8 @@ class MWPM(Decoder):
         return predictions, integer_weights / self.graph.weight_scale if weights else None
 
     def _decode_with_gaps(self, packed: Packed, *, threads: int) -> tuple[Packed, Weights, Gaps]:
+        from decoders.gaps.gap import GapGraph
+
         if self._gap_graph is None:
             self._gap_graph = GapGraph(self.graph)
         num_shots = packed.shape[0]
@@ -234,6 +237,8 @@ class MWPM(Decoder):
         first: int,
         last: int,
     ) -> None:
+        from decoders.gaps.kernels import gap
+
         gap_graph = self._gap_graph
         assert gap_graph is not None
         sides = gap_graph.sides[observable]

@@ -343,7 +343,7 @@ class LayeredModel:
         return last
 
     def sample_rows(self, cycles: int, *, repeats: bool, seed: int) -> NDArray[np.uint8]:
-        """Sample a shot of so many cycles, or the next possible length; without `repeats` of the model's."""
+        """Sample a shot of `cycles` or the next possible length; without `repeats`, of the model's."""
         num_layers = self.num_layers
         if repeats:
             shortest = len(self.first) + len(self.last)

@@ -15,7 +15,7 @@ from decoders.streaming.windows import WindowPlan
 
 
 def stream_pools(model: LayeredModel, plan: WindowPlan, *, most_rows: int) -> Pools:
-    """Allocate a record STREAM for so many layers, without schedule."""
+    """Allocate a record STREAM with memory for `most_rows` layers, without schedule."""
     flip_bytes = (model.num_observables + 7) // 8
     pools = Pools(STREAM)
     pools.own(

@@ -28,6 +28,7 @@ from experiments.loop.options import CODE, strength
 from experiments.loop.parts import LoopParts, open_loop
 from experiments.loop.promise import state_promise
 from experiments.loop.shots import prepare, simulate
+from experiments.loop.threads import decide_threads
 from realtime.source.jobs import Job
 
 _PERCENTS = (50.0, 99.0)
@@ -85,6 +86,9 @@ def run(args: argparse.Namespace) -> int:
     noise = noise_name(args.noise, args.bias)
     point = Point(CODE, "cz", args.distance, args.cycles, "z", noise, strength(noise, args.p))
     circuit = Point(CODE, "cz", args.distance, 30, "z", noise, point.p).circuit()
+    setting = decide_threads(
+        setting, circuit, say=lambda text: print(f"qec bench monitor: {text}", file=sys.stderr, flush=True)
+    )
     with Progress() as progress, tempfile.TemporaryDirectory(prefix="qec-watch-") as folder:
         prepared = prepare(
             simulate(point, shots=args.shots, seed=args.seed, progress=progress.show),

@@ -14,7 +14,7 @@ from decoders.streaming.measurements import MeasurementModel
 from experiments.common.points import decoding_model
 from experiments.common.preparation import make_decoder
 from experiments.loop.comparison import Corrections
-from realtime.service.block_threads import make_stream_decoder
+from realtime.service.block_threads import MAX_THREADS, make_stream_decoder
 from realtime.source.playlist import Playlist
 
 #: Name of the decoder that made the recorded answers, with its windows.
@@ -61,7 +61,13 @@ class OfflineDecoding:
     def _decode_windows(self, shots: Playlist) -> Corrections:
         options = {name: self._notes[name] for name in ("commit", "buffer", "decoder") if name in self._notes}
         model = self._circuit if self._circuit is not None else self._dem
-        decoder = make_stream_decoder(model, threads=self._notes.get("decoder_threads", 1), **options)
+        threads = self._notes.get("decoder_threads", 1)
+        if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+            raise ValueError(
+                f"decoder_threads of the recording is {threads!r}: must be from 1 to {MAX_THREADS}"
+            )
+        # Blocks and answers do not depend on how many threads there are.
+        decoder = make_stream_decoder(model, threads=min(threads, 2), **options)
 
         def decode(shot: int) -> bytes:
             decoder.reset()

@@ -15,6 +15,7 @@ from experiments.loop.parts import TRANSPORTS, LoopSetting
 from realtime.placement import choose_cores
 from realtime.security import ClientKeys
 from realtime.service.admission import MAX_LOAD
+from realtime.service.block_threads import MAX_THREADS
 from realtime.service.session import Policy
 from realtime.transport import register_functions
 
@@ -75,7 +76,7 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
 
 def decoder_threads(text: str) -> int:
     """Accept a number of threads, or `auto` as 0."""
-    return 0 if text == "auto" else whole(1, 64)(text)
+    return 0 if text == "auto" else whole(1, MAX_THREADS)(text)
 
 
 def add_memory(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:

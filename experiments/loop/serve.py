@@ -13,6 +13,7 @@ from experiments.loop.options import DEFAULT_DISTANCE
 from experiments.loop.programs import patch_circuits
 from qec.files import write_file
 from realtime.placement import choose_cores
+from realtime.service.block_threads import MAX_THREADS
 from realtime.service.daemon import DaemonConfig, main
 
 
@@ -38,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "private ipc address",
     )
     add("--streams", type=whole(), default=1, metavar="N", help="logical qubits, a thread each")
-    words = "threads that decode each stream's windows, in parallel if several, beside the one that receives"
-    add("--decoder_threads", type=whole(1, 64), default=1, metavar="N", help=words)
+    words = "threads that decode each stream's windows; if several in parallel, and another one receives"
+    add("--decoder_threads", type=whole(1, MAX_THREADS), default=1, metavar="N", help=words)
     add(
         "--policy",
         choices=["drop-shot", "block"],

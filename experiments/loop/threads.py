@@ -11,6 +11,7 @@ from experiments.loop.parts import LoopSetting
 from realtime.kernels.clock import now_ns
 from realtime.placement import choose_cores, usable_cores
 from realtime.service.admission import MAX_LOAD, measure_service_time
+from realtime.service.block_threads import MAX_THREADS
 
 
 def decide_threads(setting: LoopSetting, circuit: stim.Circuit, *, say: Callable[[str], None]) -> LoopSetting:
@@ -32,7 +33,9 @@ def decide_threads(setting: LoopSetting, circuit: stim.Circuit, *, say: Callable
         )
         service_ns = measure_service_time(decoder, clock=lambda: int(now_ns()))
         load = service_ns / setting.cycle_ns
-        threads = max(1, min(len(usable_cores()), math.ceil(load / (setting.max_load or MAX_LOAD))))
+        threads = max(
+            1, min(len(usable_cores()), MAX_THREADS, math.ceil(load / (setting.max_load or MAX_LOAD)))
+        )
         say(f"one thread would be busy for {100 * load:.0f} % of the time: {threads} chosen")
     placement = choose_cores(
         streams=setting.streams, decoder_threads=threads, in_process=setting.transport == "inproc"

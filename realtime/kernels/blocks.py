@@ -32,6 +32,14 @@ def graphs_of(blocks, is_first, ending_layers):
 
 
 @kernel
+def add_flips(decoder, found):
+    """Add flips of observables, uint8 (flip_bytes,), to those of the shot in record STREAM."""
+    flips = pool(decoder, "flips")
+    for byte in range(decoder.flip_bytes):
+        flips[byte] ^= found[byte]
+
+
+@kernel
 def decode_block(blocks, block, decoder):
     """Decode a block that was handed over, with the memory of `decoder`; return a status."""
     stream, work = pool(decoder, "stream")[0], pool(decoder, "work")[0]
@@ -107,9 +115,7 @@ def close_gap(blocks, decoder, left, original):
         gap[detector] = before[detector] ^ left[detector] ^ original[detector]
     status = match_gap(stream, pool(blocks, "gap_graph")[0], pool(own, "work")[0], gap, blocks.buffer)
     if status == OK:
-        flips, found = pool(decoder, "flips"), pool(stream, "flips")
-        for byte in range(decoder.flip_bytes):
-            flips[byte] ^= found[byte]
+        add_flips(decoder, pool(stream, "flips"))
     return status
 
 
@@ -133,10 +139,8 @@ def collect_block(blocks, decoder, waits):
         return True, status
     blocks.collected += 1
     if status == OK:
-        flips, found, before = pool(decoder, "flips"), pool(block, "flips"), pool(blocks, "before")
-        for byte in range(decoder.flip_bytes):
-            flips[byte] ^= found[byte]
-        right = pool(block, "right")
+        add_flips(decoder, pool(block, "flips"))
+        before, right = pool(blocks, "before"), pool(block, "right")
         for detector in range(blocks.buffer * blocks.num_columns):
             before[detector] = right[detector]
         blocks.committed = block.first_layer + block.num_layers - blocks.buffer
@@ -195,9 +199,7 @@ def finish_blocks(blocks, decoder):
         status = match_block(stream, graphs, pool(own, "work")[0], rows, num_rows, context, 1, left)
         if status != OK:
             return status
-        flips, found = pool(decoder, "flips"), pool(stream, "flips")
-        for byte in range(decoder.flip_bytes):
-            flips[byte] ^= found[byte]
+        add_flips(decoder, pool(stream, "flips"))
         blocks.stage = _COLLECT
     if blocks.stage == _COLLECT:
         while blocks.collected < blocks.given:

@@ -16,6 +16,8 @@ from decoders.streaming.parts import BlockParts, StreamParts
 from realtime.kernels import blocks as kernels
 from realtime.kernels.records import BLOCK, BLOCK_DECODER, BLOCKS
 
+#: Most threads that decode a stream.
+MAX_THREADS = 64
 # In cycles, rounded up to a window: short blocks, as the last ones are decoded while the answer is awaited.
 _BLOCK = 1
 # Blocks for each thread: one that it decodes, and those that wait while the machine stands still.
@@ -131,12 +133,13 @@ class BlockThreads:
             period=blocks.period,
         )
 
-    def start(self, *, cores: Sequence[int] = (), spins: bool = False) -> None:
+    def start(self, *, cores: Sequence[int] = (), spins: bool = False, fifo: int | None = None) -> None:
         """Start the threads, between two shots.
 
         Args:
             cores: one for each thread; without enough of them the others run anywhere.
             spins: whether all threads of the stream wait without sleeping.
+            fifo: SCHED_FIFO priority, where the system permits it; None for the default scheduling.
         """
         if self._parts is None or self._threads:
             return
@@ -150,7 +153,7 @@ class BlockThreads:
         for number in range(count):
             core = cores[number] if number < len(cores) else None
             thread = threading.Thread(
-                target=self._main, args=(number, core), name=f"blocks-{number}", daemon=True
+                target=self._main, args=(number, core, fifo), name=f"blocks-{number}", daemon=True
             )
             self._threads.append(thread)
             thread.start()
@@ -168,10 +171,14 @@ class BlockThreads:
         if self._failure is not None:
             raise RuntimeError("a thread that decodes blocks has ended") from self._failure
 
-    def _main(self, number: int, core: int | None) -> None:
-        if core is not None:
-            with suppress(OSError, AttributeError, ValueError):
+    def _main(self, number: int, core: int | None, fifo: int | None) -> None:
+        # What the system does not permit, the stream thread reports, which asks for the same.
+        with suppress(OSError, AttributeError, ValueError):
+            if core is not None:
                 os.sched_setaffinity(0, {core})
+        with suppress(OSError, AttributeError, ValueError):
+            if fifo is not None:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(fifo))
         assert self._parts is not None
         try:
             decoder, workspace = self._decoders[1 + number], self._parts.workspaces[1 + number]

@@ -34,7 +34,7 @@ from realtime.security import (
     socket_address,
 )
 from realtime.service.admission import MAX_LOAD, Admission
-from realtime.service.block_threads import make_stream_decoder
+from realtime.service.block_threads import MAX_THREADS, make_stream_decoder
 from realtime.service.control import Control
 from realtime.service.description import Description
 from realtime.service.event_log import EventLog, LogForm
@@ -114,8 +114,8 @@ class DaemonConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.streams <= 64:
             raise ValueError(f"streams={self.streams}: must be between 1 and 64")
-        if not 1 <= self.decoder_threads <= 64:
-            raise ValueError(f"decoder_threads={self.decoder_threads}: must be between 1 and 64")
+        if not 1 <= self.decoder_threads <= MAX_THREADS:
+            raise ValueError(f"decoder_threads={self.decoder_threads}: must be between 1 and {MAX_THREADS}")
         if self.decoder_threads > 1 and self.readouts:
             raise ValueError("decoder_threads with readouts to choose from: use one thread")
         if len(self.readouts) not in (0, 2):

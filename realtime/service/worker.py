@@ -139,7 +139,11 @@ class Worker:
         cores, threads = self._options.block_cores, self.session.block_threads
         if not interpreted:
             has_cores = len(cores) >= threads.count
-            threads.start(cores=cores if has_cores else (), spins=self._options.spin and has_cores)
+            threads.start(
+                cores=cores if has_cores else (),
+                spins=self._options.spin and has_cores,
+                fifo=self._options.fifo,
+            )
         self._thread.start()
         self._order(lambda: None)
 

@@ -144,8 +144,9 @@ def test_something_else_than_a_dem(wrong: Any, hint: str) -> None:
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 def test_importing_decoders_compiles_nothing_and_imports_no_decoder() -> None:
     script = """
-import sys
+import stim, sys
 import decoders
+others = {"correlated", "gaps", "belief_matching", "trellis", "streaming", "reweighted", "pymatching"}
 decoders.names(), decoders.sinter_decoders()
 assert "pymatching" not in sys.modules
 from numba.core.registry import CPUDispatcher
@@ -157,5 +158,13 @@ kernels = [
 assert not kernels, kernels
 edges = sys.modules["decoders.model.kernels.edges"]
 assert any(isinstance(value, CPUDispatcher) for value in vars(edges).values())
+def loaded():
+    return {name.split(".")[1] for name in sys.modules if name.startswith("decoders.")}
+assert not loaded() & {"matching", *others}, loaded()
+decoders.from_dem("mwpm", stim.DetectorErrorModel("error(0.1) D0 L0")).decode([True])
+assert "matching" in loaded() and not loaded() & others, loaded()
+for name in decoders.__all__:
+    assert name in dir(decoders) and getattr(decoders, name).__name__ == name
+assert not hasattr(decoders, "streams")
 """
     subprocess.run([sys.executable, "-c", script], check=True)

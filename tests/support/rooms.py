@@ -32,6 +32,7 @@ ROOMS: Mapping[str, Room] = {
     "decoders.model.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.base": Room("decoders.model decoders.kernels", "stim numpy sinter"),
     "decoders.registry": Room("decoders.base decoders.model", "stim"),
+    "decoders.late_names": Room("", ""),  # imports by name what it is asked for
     "decoders.sinter_adapter": Room("decoders.base decoders.model decoders.registry", "sinter stim numpy"),
     "decoders.matching": Room(
         "decoders.base decoders.model decoders.gaps decoders.kernels", "stim numpy scipy"

@@ -119,7 +119,7 @@ class SurgeryModel:
         """Make a decoder of the program's shots."""
         observables = self.layers[0].num_observables
         awaited = np.zeros(observables, dtype=np.bool_)
-        last = self.layers[0].last_flips
+        last = self.layers[0].last_flips.copy()
         for number, one in enumerate(self.measurements):
             operation = self.program.operations[one.operation]
             awaited[list(one.observables.values())] = operation.decides

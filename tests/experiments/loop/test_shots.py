@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 
 from decoders import StreamingDecoder
+from decoders.streaming.layers import LayeredModel
 from experiments.common.points import Point
 from experiments.loop.measurement import shots_of_length, timed_lengths
+from experiments.loop.offline import RECORDED, OfflineDecoding
 from experiments.loop.shots import prepare, simulate, with_endings_of
+from qec import RotatedSurfaceCode, memory_circuit
+from qec.noise import si1000
+from realtime.service.block_threads import make_stream_decoder
 from realtime.source.playlist import Playlist
+from realtime.source.simulation import sample_events
 
 
 def shots(cycles: int, *, count: int, seed: int) -> Playlist:
@@ -58,3 +64,29 @@ def test_short_shots_are_many() -> None:
     lengths = (120, 10_060, 100_000, 1_000_000)
     assert [shots_of_length(n, shots=10) for n in lengths] == [200, 200, 50, 10]
     assert shots_of_length(100, shots=1000) == 1000
+
+
+def test_recorded_threads_are_those_of_parallel_windows() -> None:
+    circuit = memory_circuit(RotatedSurfaceCode(3), rounds=40, basis="z", noise=si1000(0.004))
+    model = LayeredModel.from_dem(circuit.detector_error_model(decompose_errors=True))
+    shots = sample_events(circuit, shots=20, seed=4, model=model)
+    windows = {"commit": 6, "buffer": 3}
+    decoder = make_stream_decoder(circuit, threads=2, **windows)
+    expected = []
+    for rows, last in zip(shots.rows, shots.last, strict=True):
+        decoder.reset()
+        decoder.push(rows, bit_packed=True)
+        expected.append(np.packbits(decoder.finish(last, bit_packed=True), bitorder="little").tobytes())
+    for threads, message in (
+        (9, ""),
+        ("2", "is '2': must be from 1 to 64"),
+        (65, "is 65"),
+        (True, "is True"),
+    ):
+        notes = {**windows, "decoder_threads": threads}
+        offline = OfflineDecoding(str(circuit), is_circuit=True, notes=notes, name="m.stim")
+        if not message:
+            assert offline.decode(RECORDED, shots) == expected
+            continue
+        with pytest.raises(ValueError, match=f"decoder_threads of the recording {message}"):
+            offline.decode(RECORDED, shots)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,5 +180,6 @@ def test_one_thread_is_the_streaming_decoder() -> None:
     assert isinstance(make_stream_decoder(dem, threads=1), StreamingDecoder)
     parallel = make_stream_decoder(dem, threads=3, **REGIONS)
     assert isinstance(parallel, ParallelStreamingDecoder)
-    assert parallel.parts().blocks is not None
-    assert SimpleNamespace(**parallel.parts().blocks._asdict()).period == 9  # type: ignore[union-attr]
+    blocks = parallel.parts().blocks
+    assert blocks is not None
+    assert (blocks.period, blocks.threads, len(blocks.workspaces)) == (9, 3, 4)
