@@ -43,7 +43,10 @@ def shots_of(name: str, *, rounds: int = 40, shots: int, seed: int = 1) -> tuple
     """Frames, and what flips the observable."""
     sampler = memory(name, rounds=rounds).compile_detector_sampler(seed=seed)
     events, flips = sampler.sample(shots, separate_observables=True)
-    return stream_of(name, rounds=rounds).to_frames(events), np.asarray(flips, dtype=np.bool_)
+    # Regions do not matter here; short ones are made sooner.
+    return stream_of(name, rounds=rounds, commit=4, buffer=4).to_frames(events), np.asarray(
+        flips, dtype=np.bool_
+    )
 
 
 def decode(

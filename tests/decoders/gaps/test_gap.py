@@ -97,7 +97,7 @@ def test_strips(seed: int) -> None:
     density = rng.choice([0.2, 0.5, 0.9])
     check_gaps(decoder, rng.random((10 if interpreted else 40, long * wide)) < density)
     # The same with the observable moved into the strip, row by row.
-    for row in range(1, long):
+    for row in range(1, 2 if interpreted else long):
         moved = np.isin(graph.edge_u, at[row - 1]) ^ (
             np.isin(graph.edge_v, at[row - 1]) & (graph.edge_v >= 0)
         )
