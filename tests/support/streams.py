@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import qec
 from decoders import StreamingDecoder
+from decoders.streaming.layer_edges import LayerEdges
 from decoders.streaming.layers import LayeredModel
 from qec.codes.code import Code
 
@@ -128,3 +129,10 @@ def chequered(*, rounds: int) -> stim.Circuit:
         lines.append(f"DETECTOR({check}, 0, {rounds - 1}) {data} rec[{latest[check] - 9}]")
     lines.append("OBSERVABLE_INCLUDE(0) rec[-1]")
     return stim.Circuit("\n".join(lines))
+
+
+def same_edges(ours: LayerEdges, theirs: LayerEdges) -> bool:
+    """Whether two layers have the same edges."""
+    fields = ("column", "later", "other", "weight", "observables")
+    same = all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in fields)
+    return same and np.allclose(ours.probability, theirs.probability, rtol=1e-9)
