@@ -1,20 +1,23 @@
 """Parallel windows of a stream: blocks handed to decoder threads, their results collected in order.
 
 The receiving thread fills blocks, decodes the gaps between them and the ending of a shot, and keeps the
-result; block n is decoded by thread n modulo their number. A block's two words order all accesses to its
-memory. Predictions are those of `ParallelStreamingDecoder` with the same blocks.
+result; block n is for thread n modulo their number. Where the receiving thread would wait for a block that
+nobody has begun, it decodes the block itself: the other threads may have no core. A block's words order all
+accesses to its memory. Predictions are those of `ParallelStreamingDecoder` with the same blocks.
 """
+
+import numpy as np
 
 from decoders.kernels.layout import FULL, OK
 from decoders.kernels.records import pool
 from decoders.streaming.kernels.blocks import copy_rows, match_block, match_gap
 from decoders.streaming.kernels.stream import drop_rows
-from realtime.kernels.atomics import load_word, store_word
+from realtime.kernels.atomics import exchange_word, load_word, store_word
 from realtime.kernels.clock import sleep_us
 from realtime.kernels.jit import kernel
 
-# Places in BLOCK.words: number of the block last handed over, and of that last decoded, plus one.
-GIVEN, DECODED = 0, 16
+# Places in BLOCK.words: number plus one of the block last handed over, taken by a thread, and decoded.
+GIVEN, DECODED, CLAIMED = 0, 16, 20
 # Stages of an ending.
 _DECODE, _COLLECT, _CLOSE = 0, 1, 2
 # Reasons of `decode_blocks` to return.
@@ -55,6 +58,21 @@ def decode_block(blocks, block, decoder):
 
 
 @kernel
+def claim(blocks, block, number):
+    """Take a block that was handed over; false if another thread has taken it."""
+    return exchange_word(
+        pool(block, "words"), CLAIMED, max(np.int64(0), number + 1 - blocks.num_blocks), number + 1
+    )
+
+
+@kernel
+def publish(block, number, status):
+    """Mark a block as decoded."""
+    block.status = status
+    store_word(pool(block, "words"), DECODED, number + 1)
+
+
+@kernel
 def decode_blocks(words, blocks, decoder):
     """Decode the blocks of one thread until told to stop.
 
@@ -69,12 +87,14 @@ def decode_blocks(words, blocks, decoder):
     while True:
         number = decoder.next
         block = pool(blocks, "blocks")[number % blocks.num_blocks]
-        if load_word(pool(block, "words"), GIVEN) == number + 1:
-            status = decode_block(blocks, block, decoder)
-            if status == FULL:
-                return GROW
-            block.status = status
-            store_word(pool(block, "words"), DECODED, number + 1)
+        if load_word(pool(block, "words"), GIVEN) > number:
+            if decoder.claimed == number + 1 or claim(blocks, block, number):
+                decoder.claimed = number + 1
+                status = decode_block(blocks, block, decoder)
+                if status == FULL:
+                    return GROW
+                decoder.claimed = 0
+                publish(block, number, status)
             decoder.next += blocks.num_threads
             polls = 0
             continue
@@ -87,15 +107,27 @@ def decode_blocks(words, blocks, decoder):
 
 @kernel
 def wait_for(blocks, block, number):
-    """Wait until a block is decoded; false if a thread has ended."""
+    """Wait until a block is decoded; decode it if no thread has begun.
+
+    Returns:
+        OK; FULL: call again, or a thread has ended.
+    """
     polls = 0
     while load_word(pool(block, "words"), DECODED) != number + 1:
         if load_word(pool(blocks, "failed"), 0):
-            return False
+            return FULL
+        if blocks.helping == number + 1 or claim(blocks, block, number):
+            blocks.helping = number + 1
+            status = decode_block(blocks, block, pool(blocks, "own")[0])
+            if status == FULL:
+                return FULL
+            blocks.helping = 0
+            publish(block, number, status)
+            break
         polls += 1
         if polls > _POLLS and not blocks.spins:
             sleep_us(_SLEEP_US)
-    return True
+    return OK
 
 
 @kernel
@@ -124,14 +156,15 @@ def collect_block(blocks, decoder, waits):
     """Add the next block's flips to those of the shot, and decode the gap before it.
 
     Returns:
-        Whether it was decoded (with `waits`, always but for a failed thread), and a status; FULL: call again.
+        Whether it was decoded, and a status; FULL: call again, or with `waits` a thread has ended.
     """
     number = blocks.collected
     block = pool(blocks, "blocks")[number % blocks.num_blocks]
-    if load_word(pool(block, "words"), DECODED) != number + 1 and not (
-        waits and wait_for(blocks, block, number)
-    ):
-        return False, FULL if waits else OK
+    if load_word(pool(block, "words"), DECODED) != number + 1:
+        if not waits:
+            return False, OK
+        if wait_for(blocks, block, number) != OK:
+            return False, FULL
     status = block.status
     if status == OK and block.context > 0:
         status = close_gap(blocks, decoder, pool(block, "left"), pool(block, "layers"))
@@ -179,8 +212,8 @@ def give_if_full(blocks, decoder):
         status = decode_block(blocks, block, pool(blocks, "own")[0])
         if status == FULL:
             return status
-        block.status = status
-        store_word(pool(block, "words"), DECODED, number + 1)
+        claim(blocks, block, number)
+        publish(block, number, status)
     store_word(pool(block, "words"), GIVEN, number + 1)
     blocks.given += 1
     drop_rows(decoder, decoder.num_rows - blocks.buffer)
@@ -218,11 +251,14 @@ def finish_blocks(blocks, decoder):
 
 @kernel
 def reset_blocks(blocks):
-    """Start the next shot; wait for blocks of an aborted one and discard them."""
+    """Start the next shot; discard the blocks of an aborted one, and wait for those already begun."""
     while blocks.collected < blocks.given:
-        if not wait_for(
-            blocks, pool(blocks, "blocks")[blocks.collected % blocks.num_blocks], blocks.collected
-        ):
+        number = blocks.collected
+        block = pool(blocks, "blocks")[number % blocks.num_blocks]
+        if blocks.helping == number + 1 or claim(blocks, block, number):
+            blocks.helping = 0
+            publish(block, number, OK)
+        elif wait_for(blocks, block, number) != OK:
             return
         blocks.collected += 1
     blocks.committed = 0

@@ -99,9 +99,7 @@ COUNTERS = (
     "growths",  # enlargements of the workspace
 )
 BLOCK = record(  # a block on its way to a decoder thread and back; see decoders.streaming.parallel
-    words=Pool(
-        _i8, "24"
-    ),  # its number plus one: handed over at [GIVEN], decoded at [DECODED]; two cache lines
+    words=Pool(_i8, "24"),  # its number plus one: at [GIVEN], [CLAIMED] and [DECODED]; two cache lines
     layers=Pool(_u1, "most_layers * num_columns"),
     left=Pool(_u1, "buffer * num_columns"),  # remaining events of the gap before it
     right=Pool(_u1, "buffer * num_columns"),  # and of the gap after it
@@ -114,6 +112,7 @@ BLOCK_DECODER = record(  # memory of a thread that decodes blocks
     stream=Pool(STREAM, "1"),
     work=Pool(WORK, "1"),
     next=_i8,  # number of its next block
+    claimed=_i8,  # number plus one of the block that it decodes; 0: none
 )
 
 BLOCKS = record(  # parallel windows of a stream; without blocks its windows follow each other
@@ -142,6 +141,7 @@ BLOCKS = record(  # parallel windows of a stream; without blocks its windows fol
         # --- the shot
         "given",  # blocks handed over, in all shots
         "collected",  # blocks whose flips are counted
+        "helping",  # number plus one of the block that the receiving thread decodes; 0: none
         "committed",  # layers
         "stage",  # of the ending, see finish_blocks
     ),

@@ -1,8 +1,10 @@
 """Parallel windows in the loop: with threads or without, answers are those of `ParallelStreamingDecoder`."""
 
+import threading
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,6 +157,29 @@ def test_a_thread_that_ends_is_reported_and_nothing_hangs(monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match="a thread that decodes blocks has ended"):
         play(session, messages(frame_cycles=20)[-1])
     session.block_threads.stop()
+
+
+@pytest.mark.skipif(interpreted, reason="without compiled kernels there are no threads")
+def test_blocks_that_no_thread_begins_are_decoded_by_the_receiving_one(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads without a core, which wake up after many blocks, and again after the next shots."""
+    session.block_threads.stop()
+    awake = threading.Event()
+    decode = kernels.decode_blocks
+
+    def wake_up_late(*records: Any) -> int:
+        assert awake.wait(60.0), "the receiving thread waits"
+        return decode(*records)
+
+    monkeypatch.setattr(kernels, "decode_blocks", wake_up_late)
+    frames = messages(frame_cycles=20)
+    session.block_threads.start()
+    results = [result for shot in frames[:20] for result in play(session, shot)[0]]
+    awake.set()
+    results += [result for shot in frames[20:] for result in play(session, shot)[0]]
+    assert [result.status for result in results] == [Status.OK] * len(frames)
+    assert all(np.array_equal(one.flips, shot.flips) for one, shot in zip(results, shots(), strict=True))
 
 
 def test_service_time_leaves_no_trace() -> None:
