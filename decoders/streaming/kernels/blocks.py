@@ -27,7 +27,7 @@ def match_block(stream, graphs, work, layers, num_layers, context, ending, left)
         add_row(stream, layers[at * width : (at + 1) * width], 0)
         if stream.num_rows == first + stream.window:
             graph = graphs[min(stream.num_windows, len(graphs) - 2)]
-            status = match_rows(stream, graph, work, first, stream.commit)
+            _, status = match_rows(stream, graph, work, first, stream.commit)
             if status != OK:
                 return status
             copy_rows(stream, first, left)
@@ -36,7 +36,7 @@ def match_block(stream, graphs, work, layers, num_layers, context, ending, left)
     if ending > 0:
         for at in range(num_layers - ending, num_layers):
             add_row(stream, layers[at * width : (at + 1) * width], 0)
-        status = match_rows(stream, graphs[len(graphs) - 1], work, first, stream.num_rows - first)
+        _, status = match_rows(stream, graphs[len(graphs) - 1], work, first, stream.num_rows - first)
         if status != OK:
             return status
         copy_rows(stream, first, left)
@@ -50,7 +50,8 @@ def match_gap(stream, graph, work, layers, num_layers):
     reset_stream(stream)
     for at in range(num_layers):
         add_row(stream, layers[at * width : (at + 1) * width], 0)
-    return match_rows(stream, graph, work, 0, num_layers)
+    _, status = match_rows(stream, graph, work, 0, num_layers)
+    return status
 
 
 @entry_point

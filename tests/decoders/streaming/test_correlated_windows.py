@@ -137,6 +137,31 @@ def test_heralds_that_windows_leave_behind() -> None:
     assert late.bulk[0].weight[edge] == pytest.approx(late.weight_scale * np.log(1 / p - 1), abs=2)
 
 
+@pytest.mark.parametrize("commit", [1, 2, 3])
+def test_an_error_across_a_seam_counts_whole(commit: int) -> None:
+    """What explains an event of one window makes an edge of the next one likely."""
+    text = """
+        error(0.005) D0
+        error(0.05) D0 ^ D3 L0
+        error(0.06) D1
+        error(0.001) D0 D2
+        error(0.001) D1 D3
+        detector(0, 0) D0
+        detector(1, 0) D1
+        shift_detectors(0, 1) 2
+    """
+    dem = stim.DetectorErrorModel(f"repeat 20 {{{text}}}\nerror(0.01) D0\nerror(0.01) D1")
+    dem += stim.DetectorErrorModel("detector(0, 0) D0\ndetector(1, 0) D1")
+    events = np.zeros((18, dem.num_detectors), dtype=np.bool_)
+    for cycle in range(18):
+        events[cycle, [2 * cycle, 2 * cycle + 3]] = True
+    for name, options in [
+        ("mwpm-correlated", {}),
+        ("mwpm-stream", {"decoder": "mwpm-correlated", "commit": commit, "buffer": 3}),
+    ]:
+        assert decoders.from_dem(name, dem, **options).decode_batch(events).all()
+
+
 def test_as_good_as_whole_histories() -> None:
     dem = CIRCUIT.detector_error_model(decompose_errors=True)
     events, flips = sample(CIRCUIT, shots=12_000, seed=1)
