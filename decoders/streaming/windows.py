@@ -235,17 +235,17 @@ def _search_graph(
     if commit is not None:
         low, high = (model.num_columns * layer for layer in commit)
         neighbour_lists.mark_window_crossings(search_graph.record, low, high)
-        first, stop = _partner_detectors(search_graph, high)
+        first, stop = _partner_detectors(search_graph, low, high)
         search_graph.set(partner_first=first, partner_stop=stop)
     return search_graph
 
 
-def _partner_detectors(graph: SearchGraph, high: int) -> tuple[int, int]:
-    """Return the range of detectors with edges before a seam that imply edges after it, and with those edges.
+def _partner_detectors(graph: SearchGraph, low: int, high: int) -> tuple[int, int]:
+    """Return the range of detectors with edges to be committed that imply other edges, and with those edges.
 
     Args:
         graph: of a window.
-        high: first detector after the seam.
+        low, high: first detector to be committed, and first detector after those.
 
     Returns:
         The first detector, and the one after the last; 0 and 0 if there are no such edges.
@@ -253,10 +253,10 @@ def _partner_detectors(graph: SearchGraph, high: int) -> tuple[int, int]:
     if not graph.record["num_implied"]:
         return 0, 0
     ends = graph.arrays["ends"].reshape(-1, 2)
-    earlier = (ends[:, 0] < high) | ((ends[:, 1] >= 0) & (ends[:, 1] < high))
+    inside = np.any((low <= ends) & (ends < high), axis=1)
     given = np.repeat(np.arange(len(ends)), np.diff(graph.arrays["implied_start"]))
     other = graph.arrays["implied"]["edge"]
-    across = earlier[given] & ~earlier[other]
+    across = inside[given] & ~inside[other]
     if not across.any():
         return 0, 0
     both = ends[np.concatenate([given[across], other[across]])]

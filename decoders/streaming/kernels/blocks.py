@@ -27,7 +27,7 @@ def match_block(stream, graphs, work, layers, num_layers, context, ending, left)
         add_row(stream, layers[at * width : (at + 1) * width], 0)
         if stream.num_rows == first + stream.window:
             graph = graphs[min(stream.num_windows, len(graphs) - 2)]
-            _, status = match_rows(stream, graph, work, first, stream.commit)
+            status = match_rows(stream, graph, work, first, stream.commit)
             if status != OK:
                 return status
             copy_rows(stream, first, left)
@@ -36,7 +36,7 @@ def match_block(stream, graphs, work, layers, num_layers, context, ending, left)
     if ending > 0:
         for at in range(num_layers - ending, num_layers):
             add_row(stream, layers[at * width : (at + 1) * width], 0)
-        _, status = match_rows(stream, graphs[len(graphs) - 1], work, first, stream.num_rows - first)
+        status = match_rows(stream, graphs[len(graphs) - 1], work, first, stream.num_rows - first)
         if status != OK:
             return status
         copy_rows(stream, first, left)
@@ -50,8 +50,7 @@ def match_gap(stream, graph, work, layers, num_layers):
     reset_stream(stream)
     for at in range(num_layers):
         add_row(stream, layers[at * width : (at + 1) * width], 0)
-    _, status = match_rows(stream, graph, work, 0, num_layers)
-    return status
+    return match_rows(stream, graph, work, 0, num_layers)
 
 
 @entry_point

@@ -185,51 +185,58 @@ def events_near_seam(graph, work, count):
 
 
 @kernel
-def list_later_edges(graph, work, first, stop, high):
-    """List the edges on paths of the events first..stop-1 without a detector before `high`.
+def touches(graph, edge, low, high):
+    """Return whether an edge has one of the detectors low..high-1."""
+    ends = pool(graph, "ends")
+    return low <= ends[2 * edge] < high or low <= ends[2 * edge + 1] < high
+
+
+@kernel
+def list_open_edges(graph, work, first, stop, low, high):
+    """List the edges on paths of the events first..stop-1 without one of the detectors low..high-1.
 
     Edges that lead out of the window or belong to components without observables are left out. Writes
     SECOND.second_edges; returns their number.
     """
-    ends, path, later = pool(graph, "ends"), pool(work, "path"), pool(second_of(work), "second_edges")
+    ends, path, remaining = pool(graph, "ends"), pool(work, "path"), pool(second_of(work), "second_edges")
     size = np.int64(0)
     for index in range(first, stop):
         for at in range(path_near_seam(graph, work, index)):
-            u, v = ends[2 * path[at]], ends[2 * path[at] + 1]
-            if u < high or 0 <= v < high or v == BEYOND or not is_relevant(graph, path[at]):
+            edge = path[at]
+            if touches(graph, edge, low, high) or ends[2 * edge + 1] == BEYOND:
                 continue
-            if size < second_of(work).num_graph_edges:
-                later[size] = path[at]
+            if is_relevant(graph, edge) and size < second_of(work).num_graph_edges:
+                remaining[size] = edge
                 size += 1
     return size
 
 
 @kernel
-def commit_partners(stream, graph, work, count, high):
-    """Commit edges after the seam of the matching that edges committed before the seam imply.
+def commit_partners(stream, graph, work, count, low, high):
+    """Commit edges beyond a seam of the matching that edges committed for the detectors low..high-1 imply.
 
-    An error may flip edges on both sides of the seam. The events of the edge before it are explained now: the
+    An error may flip edges on both sides of a seam. The events of the committed edge are explained now: the
     next window would decide about the other edge without them. Call after `commit_matching`. Writes
     STREAM.rows and flips.
     """
     first, stop = events_near_seam(graph, work, count)
-    num_later = list_later_edges(graph, work, first, stop, high)
-    if num_later == 0:
+    num_open = list_open_edges(graph, work, first, stop, low, high)
+    if num_open == 0:
         return
-    later, path, ends = pool(second_of(work), "second_edges"), pool(work, "path"), pool(graph, "ends")
+    remaining, path, ends = pool(second_of(work), "second_edges"), pool(work, "path"), pool(graph, "ends")
     implied, starts = pool(graph, "implied"), pool(graph, "implied_start")
     rows, committed, edge_flips = pool(stream, "rows"), pool(stream, "flips"), pool(graph, "edge_flips")
     for index in range(first, stop):
         for at in range(path_near_seam(graph, work, index)):
             edge = path[at]
-            if ends[2 * edge] >= high and not 0 <= ends[2 * edge + 1] < high:
+            if not touches(graph, edge, low, high):
                 continue
             for entry in range(starts[edge], starts[edge + 1]):
-                for place in range(num_later):
-                    other = later[place]
+                for place in range(num_open):
+                    other = remaining[place]
                     if other != implied[entry].edge:
                         continue
-                    later[place] = NONE
+                    remaining[place] = NONE
                     for byte in range(graph.flip_bytes):
                         committed[byte] ^= edge_flips[other * graph.flip_bytes + byte]
                     rows[ends[2 * other]] ^= 1
@@ -250,28 +257,26 @@ def drop_rows(stream, layers):
 
 @kernel
 def match_rows(stream, graph, work, context, layers):
-    """Decode the rows and commit `layers` of them after the first `context`.
-
-    Returns the number of events, and a status.
-    """
+    """Decode the rows and commit `layers` of them after the first `context`; return a status."""
     second = second_of(work)
     count = find_events(stream, work)
     second.only_flips = 1
     status = match_found_twice(graph, work, count)
     if status == OK:
         low = context * stream.num_columns
-        commit_matching(stream, graph, work, count, low, low + layers * stream.num_columns)
+        high = low + layers * stream.num_columns
+        commit_matching(stream, graph, work, count, low, high)
+        if graph.partner_stop > 0:
+            commit_partners(stream, graph, work, count, low, high)
         stream.num_windows += 1
-    return count, status
+    return status
 
 
 @kernel
 def decode_window(stream, graph, work, layers):
     """Decode the rows, commit and remove the first `layers` of them; return a status."""
-    count, status = match_rows(stream, graph, work, 0, layers)
+    status = match_rows(stream, graph, work, 0, layers)
     if status == OK:
-        if graph.partner_stop > 0:
-            commit_partners(stream, graph, work, count, layers * stream.num_columns)
         drop_rows(stream, layers)
     return status
 

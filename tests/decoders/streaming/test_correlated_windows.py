@@ -1,5 +1,7 @@
 """Windows that are matched twice, compared with whole-history decoding."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import stim
@@ -155,11 +157,15 @@ def test_an_error_across_a_seam_counts_whole(commit: int) -> None:
     events = np.zeros((18, dem.num_detectors), dtype=np.bool_)
     for cycle in range(18):
         events[cycle, [2 * cycle, 2 * cycle + 3]] = True
-    for name, options in [
-        ("mwpm-correlated", {}),
-        ("mwpm-stream", {"decoder": "mwpm-correlated", "commit": commit, "buffer": 3}),
-    ]:
-        assert decoders.from_dem(name, dem, **options).decode_batch(events).all()
+    assert decoders.from_dem("mwpm-correlated", dem).decode_batch(events).all()
+    regions: dict[str, Any] = {"decoder": "mwpm-correlated", "commit": commit, "buffer": 3}
+    assert decoders.from_dem("mwpm-stream", dem, **regions).decode_batch(events).all()
+    frames = StreamingDecoder.from_dem(dem, **regions).to_frames(events)
+    with ParallelStreamingDecoder.from_dem(dem, threads=1, block=commit, **regions) as parallel:
+        for shot in frames:
+            parallel.reset()
+            parallel.push(shot[:-1])
+            assert parallel.finish(shot[-1]).all()
 
 
 def test_as_good_as_whole_histories() -> None:
