@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from decoders.streaming.distances import edge_ends
+from decoders.streaming.distances import edge_ends, flipped_observables
 from decoders.streaming.layers import LayeredModel
 
 # A chain of errors over the buffer weighs at least this share of the lightest logical error. With 0.75,
@@ -40,7 +40,7 @@ def layers_outweighing(model: LayeredModel, *, usual: int) -> int:
         budget = _SHARE * _lightest_logical(model, few)
         while needed < most and np.isfinite(budget):
             longer = min(most, max(2 * needed, usual))
-            crossed = _crossing_weights(model, _layers(model, first, longer + 1))
+            crossed = _crossing_weights(model, _layers(model, first, longer + 1), limit=budget)
             enough = np.flatnonzero(crossed >= budget)
             needed = max(needed, int(enough[0]) if enough.size else min(longer, crossed.size))
             if enough.size or crossed.size <= longer:
@@ -82,13 +82,12 @@ def _lightest_logical(model: LayeredModel, layers: NDArray[np.int64]) -> float:
     u, v, weight, flips = edge_ends(model, layers)
     boundary = layers.size * model.num_columns
     v = np.where(v < 0, boundary, v)
-    best = np.inf
-    for observable in range(model.num_observables):
+    best, steps = np.inf, 0
+    for observable in flipped_observables(flips):
         flipping = flips[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1) != 0
         sources = np.unique(np.append(u[flipping], boundary))
-        if not flipping.any():
-            continue
-        if model.num_observables * sources.size * u.size > _MAX_STEPS:
+        steps += sources.size * u.size
+        if steps > _MAX_STEPS:
             return np.inf
         copy = boundary + 1
         ends = np.concatenate([u, u + copy]), np.concatenate([v + copy * flipping, v + copy * ~flipping])
@@ -99,12 +98,17 @@ def _lightest_logical(model: LayeredModel, layers: NDArray[np.int64]) -> float:
     return best
 
 
-def _crossing_weights(model: LayeredModel, layers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the least weight of a chain from the first of some layers to each of them or later."""
+def _crossing_weights(model: LayeredModel, layers: NDArray[np.int64], *, limit: float) -> NDArray[np.float64]:
+    """Return the least weight of a chain from the first of some layers to each of them or later.
+
+    Weights above `limit` are inf.
+    """
     u, v, weight, _ = edge_ends(model, layers)
     inner = v >= 0
     graph = _lightest_edges(u[inner], v[inner], weight[inner], layers.size * model.num_columns)
-    distance = dijkstra(graph, directed=False, indices=np.arange(model.num_columns), min_only=True)
+    distance = dijkstra(
+        graph, directed=False, indices=np.arange(model.num_columns), min_only=True, limit=limit
+    )
     least = distance.reshape(layers.size, -1).min(axis=1)
     crossed: NDArray[np.float64] = np.minimum.accumulate(least[::-1])[::-1]
     return crossed

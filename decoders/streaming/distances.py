@@ -65,14 +65,19 @@ def _distances(model: LayeredModel, layers: NDArray[np.int64]) -> list[int]:
     Only observables are searched for that an error flips.
     """
     u, v, _, flips = edge_ends(model, layers)
-    any_flip = np.bitwise_or.reduce(flips, axis=0)
-    observables = [
-        64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
-    ]
+    observables = flipped_observables(flips)
     long = describe_long_search(u, v, num_observables=len(observables))
     if long:
         raise ValueError(f"{long}; set commit and buffer, or decode whole shots with 'mwpm' instead")
     return [_distance(u, v, flips, observable) for observable in observables]
+
+
+def flipped_observables(flips: NDArray[np.uint64]) -> list[int]:
+    """List the observables that any of some edges flips; flips as from `edge_ends`."""
+    any_flip = np.bitwise_or.reduce(flips, axis=0)
+    return [
+        64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
+    ]
 
 
 def _distance(u: NDArray[np.int64], v: NDArray[np.int64], flips: NDArray[np.uint64], observable: int) -> int:
