@@ -196,6 +196,10 @@ GRAPH = record(
     num_observed=_i8,  # edges that `observed` marks
     only_first=_i8,  # whether shots are matched no more after what observed edges imply
     compares=_i8,  # whether the two matchings are compared where they predict different flips; needs `errors`
+    # Of a window: the detectors partner_first to partner_stop - 1 have the edges of committed layers that
+    # imply edges of other layers, and those edges. 0 and 0 without any.
+    partner_first=_i8,
+    partner_stop=_i8,
     flip_bytes=_i8,
     shot_bytes=_i8,
     has_inverted=_i8,

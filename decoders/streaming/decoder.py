@@ -124,7 +124,8 @@ class StreamingDecoder:
             commit: cycles that a window makes final. Default: four times the default buffer. Must be a
                 multiple of the period with which the cycles of shots of any length repeat.
             buffer: further cycles of a window. Default: the number of cycles that a logical error of fewest
-                errors extends over, in a memory the distance; a quarter of all cycles is decoded twice.
+                errors extends over, in a memory the distance; more where readout errors are much likelier
+                than others. A quarter of all cycles is decoded twice.
             decoder: decoder of windows, "mwpm" or "mwpm-correlated".
             layers: int (detectors,), the cycle of each detector, instead of time coordinates. The columns of
                 a frame are then the detectors of each cycle in their order.

@@ -25,7 +25,7 @@ def layers_crossed(model: LayeredModel, num_errors: int) -> int:
 
     A chain is a path in the matching graph; it ends at the boundary.
     """
-    u, v, _ = _ends(model, np.arange(len(model.edges)))
+    u, v, _, _ = edge_ends(model, np.arange(len(model.edges)))
     inner = v >= 0
     u, v = u[inner], v[inner]
     own = np.repeat(np.arange(len(model.edges)), model.num_columns)
@@ -64,19 +64,24 @@ def _distances(model: LayeredModel, layers: NDArray[np.int64]) -> list[int]:
 
     Only observables are searched for that an error flips.
     """
-    u, v, flips = _ends(model, layers)
-    any_flip = np.bitwise_or.reduce(flips, axis=0)
-    observables = [
-        64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
-    ]
+    u, v, _, flips = edge_ends(model, layers)
+    observables = flipped_observables(flips)
     long = describe_long_search(u, v, num_observables=len(observables))
     if long:
         raise ValueError(f"{long}; set commit and buffer, or decode whole shots with 'mwpm' instead")
     return [_distance(u, v, flips, observable) for observable in observables]
 
 
+def flipped_observables(flips: NDArray[np.uint64]) -> list[int]:
+    """List the observables that any of some edges flips; flips as from `edge_ends`."""
+    any_flip = np.bitwise_or.reduce(flips, axis=0)
+    return [
+        64 * word + bit for word, bits in enumerate(any_flip.tolist()) for bit in range(64) if bits >> bit & 1
+    ]
+
+
 def _distance(u: NDArray[np.int64], v: NDArray[np.int64], flips: NDArray[np.uint64], observable: int) -> int:
-    """Return the fewest errors that flip an observable undetected, or 0; arguments as from `_ends`."""
+    """Return the fewest errors that flip an observable undetected, or 0; arguments as from `edge_ends`."""
     flipping = flips[:, observable // 64] >> np.uint64(observable % 64) & np.uint64(1)
     lines = [
         f"error(0.1) D{a}" + (f" D{b}" if b >= 0 else "") + (" L0" if flip else "")
@@ -88,21 +93,22 @@ def _distance(u: NDArray[np.int64], v: NDArray[np.int64], flips: NDArray[np.uint
         return 0
 
 
-def _ends(
+def edge_ends(
     model: LayeredModel, layers: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
     """Collect the edges inside consecutive layers of the shortened model.
 
     Returns:
-        int64 (edges,) each: detectors, counted layer by layer, -1 for the boundary; uint64 (edges, words):
-        observables.
+        int64 (edges,) each: detectors, counted layer by layer, -1 for the boundary, and integer weights;
+        uint64 (edges, words): observables.
     """
-    starts, stops, flips = [], [], []
+    starts, stops, weights, flips = [], [], [], []
     for at, layer in enumerate(layers):
         edges = model.edges[layer]
         edges = edges.select(at + edges.later < layers.size)
         starts.append(at * model.num_columns + edges.column)
         there = (at + edges.later) * model.num_columns + edges.other
         stops.append(np.where(edges.other < 0, -1, there))
+        weights.append(edges.weight)
         flips.append(edges.observables)
-    return np.concatenate(starts), np.concatenate(stops), np.concatenate(flips)
+    return np.concatenate(starts), np.concatenate(stops), np.concatenate(weights), np.concatenate(flips)

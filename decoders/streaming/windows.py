@@ -18,6 +18,7 @@ from decoders.kernels.layout import BEYOND
 from decoders.matching.kernels import neighbour_lists
 from decoders.matching.workspace import Implied, SearchGraph
 from decoders.model.matching_graph import MatchingGraph
+from decoders.streaming.chain_weights import layers_outweighing
 from decoders.streaming.distances import longest_extent
 from decoders.streaming.layer_correlations import PlacedLayer, window_errors, window_implied, window_observed
 from decoders.streaming.layer_edges import LayerEdges
@@ -53,7 +54,8 @@ class WindowPlan:
         Args:
             model: the layered model.
             commit, buffer: layers, or None to choose: four times and once the largest number of layers that
-                a logical error of fewest errors extends over.
+                a logical error of fewest errors extends over, or more where chains of likely errors along
+                time weigh too little (see `layers_outweighing`).
 
         Raises:
             ValueError: a commit or buffer region that is not an integer or shorter than the errors of the
@@ -73,6 +75,7 @@ class WindowPlan:
                 return plan
         if commit is None or buffer is None:
             extent = max(longest_extent(model), model.longest_reach)
+            extent = max(extent, layers_outweighing(model, usual=extent))
             commit = max(1, 4 * extent) if commit is None else commit
             buffer = extent if buffer is None else buffer
         return cls(commit=commit, buffer=buffer, fixed=True)
@@ -84,10 +87,12 @@ class WindowPlan:
         """Choose the plan for shots of any length; None if its windows would be too long.
 
         If columns have no detector in most cycles, an error chain that has one error per recurrence extends
-        over more cycles; default regions are longer accordingly.
+        over more cycles; default regions are longer accordingly, and as in `for_model`.
         """
         period = model.period
         distance = (model.distance or 5) * model.recurrence
+        if commit is None or buffer is None:
+            distance = max(distance, layers_outweighing(model, usual=distance))
         commit_least = max(1, len(model.first))
         buffer_least = max(model.longest_reach, len(model.last))
         # The last layers of a buffer may be last cycles, whose edges differ from the bulk's.
@@ -228,10 +233,34 @@ def _search_graph(
         errors.add_to(search_graph)
         search_graph.use_observed_edges(observed)
     if commit is not None:
-        neighbour_lists.mark_window_crossings(
-            search_graph.record, *(model.num_columns * layer for layer in commit)
-        )
+        low, high = (model.num_columns * layer for layer in commit)
+        neighbour_lists.mark_window_crossings(search_graph.record, low, high)
+        first, stop = _partner_detectors(search_graph, low, high)
+        search_graph.set(partner_first=first, partner_stop=stop)
     return search_graph
+
+
+def _partner_detectors(graph: SearchGraph, low: int, high: int) -> tuple[int, int]:
+    """Return the range of detectors with edges to be committed that imply other edges, and with those edges.
+
+    Args:
+        graph: of a window.
+        low, high: first detector to be committed, and first detector after those.
+
+    Returns:
+        The first detector, and the one after the last; 0 and 0 if there are no such edges.
+    """
+    if not graph.record["num_implied"]:
+        return 0, 0
+    ends = graph.arrays["ends"].reshape(-1, 2)
+    inside = np.any((low <= ends) & (ends < high), axis=1)
+    given = np.repeat(np.arange(len(ends)), np.diff(graph.arrays["implied_start"]))
+    other = graph.arrays["implied"]["edge"]
+    across = inside[given] & ~inside[other]
+    if not across.any():
+        return 0, 0
+    both = ends[np.concatenate([given[across], other[across]])]
+    return int(both[both >= 0].min()), int(both.max()) + 1
 
 
 def cut_layers(

@@ -67,7 +67,7 @@ ROOMS: Mapping[str, Room] = {
     "decoders.trellis.kernels": Room("decoders.kernels", "numba numpy"),
     "decoders.streaming": Room(
         "decoders.base decoders.model decoders.matching decoders.correlated decoders.gaps decoders.kernels",
-        "stim numpy",
+        "stim numpy scipy",
     ),
     "decoders.streaming.kernels": Room(
         "decoders.kernels decoders.matching.kernels decoders.correlated.kernels decoders.gaps.kernels",

@@ -6,11 +6,14 @@ layers arrive.
 
 import numpy as np
 
+from decoders.correlated.kernels.arbitrate import is_relevant
 from decoders.correlated.kernels.batch import match_found_twice
 from decoders.correlated.kernels.layout import second_of
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import (
     AT_BOUNDARY,
+    BEYOND,
+    NONE,
     OK,
     PAIRED,
     PATH_ENTERS_COMMIT,
@@ -82,13 +85,16 @@ def find_events(stream, work):
 
 
 @kernel
+def mate_of(work, index):
+    """Return the index of an event's mate; the event is not matched to the boundary."""
+    mate = pool(work, "events")[index].mate
+    return (PAIRED - mate) >> 1 if mate <= PAIRED else np.int64(pool(work, "halves")[mate].to)
+
+
+@kernel
 def other_detector(work, index):
     """Return the detector of an event's mate."""
-    events = pool(work, "events")
-    mate = events[index].mate
-    if mate <= PAIRED:
-        return events[(PAIRED - mate) >> 1].detector
-    return events[pool(work, "halves")[mate].to].detector
+    return pool(work, "events")[mate_of(work, index)].detector
 
 
 @kernel
@@ -152,6 +158,93 @@ def commit_matching(stream, graph, work, count, low, high):
 
 
 @kernel
+def path_near_seam(graph, work, index):
+    """Write the edges between an event near the seam and its mate to WORK.path.
+
+    Returns their number; 0 for one of two events that are both near the seam.
+    """
+    events = pool(work, "events")
+    if events[index].mate != AT_BOUNDARY and mate_entry(work, index) == -2:
+        index = mate_of(work, index)
+        if graph.partner_first <= events[index].detector < graph.partner_stop:
+            return np.int64(0)
+    return np.int64(mate_path(graph, work, index))
+
+
+@kernel
+def events_near_seam(graph, work, count):
+    """Return the first event near the seam and the first one after those; `count` events lie in order."""
+    events = pool(work, "events")
+    stop = count
+    while stop > 0 and events[stop - 1].detector >= graph.partner_stop:
+        stop -= 1
+    first = stop
+    while first > 0 and events[first - 1].detector >= graph.partner_first:
+        first -= 1
+    return first, stop
+
+
+@kernel
+def touches(graph, edge, low, high):
+    """Return whether an edge has one of the detectors low..high-1."""
+    ends = pool(graph, "ends")
+    return low <= ends[2 * edge] < high or low <= ends[2 * edge + 1] < high
+
+
+@kernel
+def list_open_edges(graph, work, first, stop, low, high):
+    """List the edges on paths of the events first..stop-1 without one of the detectors low..high-1.
+
+    Edges that lead out of the window or belong to components without observables are left out. Writes
+    SECOND.second_edges; returns their number.
+    """
+    ends, path, remaining = pool(graph, "ends"), pool(work, "path"), pool(second_of(work), "second_edges")
+    size = np.int64(0)
+    for index in range(first, stop):
+        for at in range(path_near_seam(graph, work, index)):
+            edge = path[at]
+            if touches(graph, edge, low, high) or ends[2 * edge + 1] == BEYOND:
+                continue
+            if is_relevant(graph, edge) and size < second_of(work).num_graph_edges:
+                remaining[size] = edge
+                size += 1
+    return size
+
+
+@kernel
+def commit_partners(stream, graph, work, count, low, high):
+    """Commit edges beyond a seam of the matching that edges committed for the detectors low..high-1 imply.
+
+    An error may flip edges on both sides of a seam. The events of the committed edge are explained now: the
+    next window would decide about the other edge without them. Call after `commit_matching`. Writes
+    STREAM.rows and flips.
+    """
+    first, stop = events_near_seam(graph, work, count)
+    num_open = list_open_edges(graph, work, first, stop, low, high)
+    if num_open == 0:
+        return
+    remaining, path, ends = pool(second_of(work), "second_edges"), pool(work, "path"), pool(graph, "ends")
+    implied, starts = pool(graph, "implied"), pool(graph, "implied_start")
+    rows, committed, edge_flips = pool(stream, "rows"), pool(stream, "flips"), pool(graph, "edge_flips")
+    for index in range(first, stop):
+        for at in range(path_near_seam(graph, work, index)):
+            edge = path[at]
+            if not touches(graph, edge, low, high):
+                continue
+            for entry in range(starts[edge], starts[edge + 1]):
+                for place in range(num_open):
+                    other = remaining[place]
+                    if other != implied[entry].edge:
+                        continue
+                    remaining[place] = NONE
+                    for byte in range(graph.flip_bytes):
+                        committed[byte] ^= edge_flips[other * graph.flip_bytes + byte]
+                    rows[ends[2 * other]] ^= 1
+                    if ends[2 * other + 1] >= 0:
+                        rows[ends[2 * other + 1]] ^= 1
+
+
+@kernel
 def drop_rows(stream, layers):
     """Remove the first `layers` rows."""
     rows = pool(stream, "rows")
@@ -171,7 +264,10 @@ def match_rows(stream, graph, work, context, layers):
     status = match_found_twice(graph, work, count)
     if status == OK:
         low = context * stream.num_columns
-        commit_matching(stream, graph, work, count, low, low + layers * stream.num_columns)
+        high = low + layers * stream.num_columns
+        commit_matching(stream, graph, work, count, low, high)
+        if graph.partner_stop > 0:
+            commit_partners(stream, graph, work, count, low, high)
         stream.num_windows += 1
     return status
 

@@ -1,5 +1,7 @@
 """Windows that are matched twice, compared with whole-history decoding."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import stim
@@ -135,6 +137,35 @@ def test_heralds_that_windows_leave_behind() -> None:
     (edge,) = np.flatnonzero((late.bulk[0].other < 0) & (late.bulk[0].observables[:, 0] == 1))
     p = late.bulk[0].probability[edge]
     assert late.bulk[0].weight[edge] == pytest.approx(late.weight_scale * np.log(1 / p - 1), abs=2)
+
+
+@pytest.mark.parametrize("commit", [1, 2, 3])
+def test_an_error_across_a_seam_counts_whole(commit: int) -> None:
+    """What explains an event of one window makes an edge of the next one likely."""
+    text = """
+        error(0.005) D0
+        error(0.05) D0 ^ D3 L0
+        error(0.06) D1
+        error(0.001) D0 D2
+        error(0.001) D1 D3
+        detector(0, 0) D0
+        detector(1, 0) D1
+        shift_detectors(0, 1) 2
+    """
+    dem = stim.DetectorErrorModel(f"repeat 20 {{{text}}}\nerror(0.01) D0\nerror(0.01) D1")
+    dem += stim.DetectorErrorModel("detector(0, 0) D0\ndetector(1, 0) D1")
+    events = np.zeros((18, dem.num_detectors), dtype=np.bool_)
+    for cycle in range(18):
+        events[cycle, [2 * cycle, 2 * cycle + 3]] = True
+    assert decoders.from_dem("mwpm-correlated", dem).decode_batch(events).all()
+    regions: dict[str, Any] = {"decoder": "mwpm-correlated", "commit": commit, "buffer": 3}
+    assert decoders.from_dem("mwpm-stream", dem, **regions).decode_batch(events).all()
+    frames = StreamingDecoder.from_dem(dem, **regions).to_frames(events)
+    with ParallelStreamingDecoder.from_dem(dem, threads=1, block=commit, **regions) as parallel:
+        for shot in frames:
+            parallel.reset()
+            parallel.push(shot[:-1])
+            assert parallel.finish(shot[-1]).all()
 
 
 def test_as_good_as_whole_histories() -> None:

@@ -200,6 +200,55 @@ def test_the_default_plan_comes_from_the_distance() -> None:
         assert (plan.commit, plan.buffer) == (4 * distance, 7)
 
 
+def with_unequal_noise(flip: float, *, rounds: int = 200, uneven: bool = False) -> stim.Circuit:
+    """A repetition code whose readout errs often, its data seldom; `uneven`: all edges have own weights."""
+    circuit = stim.Circuit.generated(
+        "repetition_code:memory",
+        distance=5,
+        rounds=rounds,
+        before_round_data_depolarization=0.003,
+        before_measure_flip_probability=flip,
+    )
+    if not uneven:
+        return circuit
+    noisy, rng = stim.Circuit(), np.random.default_rng(3)
+    for instruction in circuit.flattened():
+        if instruction.name in ("DEPOLARIZE1", "X_ERROR"):
+            for target in instruction.targets_copy():
+                (p,) = instruction.gate_args_copy()
+                noisy.append(instruction.name, [target], p * rng.uniform(0.9, 1))
+        else:
+            noisy.append(instruction)
+    return noisy
+
+
+@pytest.mark.parametrize("flip", [0.001, 0.1, 0.3, 0.5])
+def test_chains_over_the_buffer_weigh_as_much_as_most_of_a_logical_error(flip: float) -> None:
+    # A depolarized data qubit is flipped with two thirds of the probability; readout flips extend in time.
+    data, readout = np.log(0.998 / 0.002), np.log((1 - flip) / flip)
+    needed = np.ceil(0.75 * 5 * data / readout) if readout > 0 else np.inf
+    expected = int(max(5, min(needed, 8 * 5)))
+    plan = plan_of(with_unequal_noise(flip).detector_error_model(), commit=None, buffer=None)
+    assert plan == WindowPlan(commit=4 * expected, buffer=expected)
+    uneven = with_unequal_noise(flip, rounds=60, uneven=True).detector_error_model()
+    plan = plan_of(uneven, commit=None, buffer=None)
+    assert plan.fixed
+    assert abs(plan.buffer - expected) <= max(1, 0.2 * expected)
+
+
+def test_likely_readout_errors_do_not_cost_logical_errors() -> None:
+    circuit = with_unequal_noise(0.3)
+    dem = circuit.detector_error_model()
+    events, flips = circuit.compile_detector_sampler(seed=5).sample(6000, separate_observables=True)
+    whole, windows, short = (
+        int((decoders.from_dem(name, dem, **regions).decode_batch(events) != flips).sum())
+        for name, regions in [("mwpm", {}), ("mwpm-stream", {}), ("mwpm-stream", {"commit": 20, "buffer": 5})]
+    )
+    assert whole > 500
+    assert windows <= 1.01 * whole
+    assert short > 1.05 * whole  # the buffer that the number of errors alone asks for
+
+
 def test_the_default_plan_is_never_too_short() -> None:
     # Distance 1, but several first and last layers that differ.
     layer = "error(0.1) D0 D1\nerror(0.{}) D0 L0\ndetector(0, 0, 0) D0\nshift_detectors(0, 0, 1) 1\n"
