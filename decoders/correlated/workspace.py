@@ -47,6 +47,7 @@ class SecondWorkspace(Workspace):
             used_by=np.zeros(num_edges, dtype=np.int32),
             first_edges=np.zeros(num_edges, dtype=np.int64),
             second_edges=np.zeros(num_edges, dtype=np.int64),
+            near=np.zeros(num_edges, dtype=np.int64),
             incident_head=np.full(num_events, layout.NONE, dtype=np.int64),
             incident_next=np.zeros(2 * num_edges, dtype=np.int64),
             changed=np.zeros(max_changed, dtype=np.int64),

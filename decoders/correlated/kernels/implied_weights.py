@@ -32,6 +32,8 @@ def implied_by(graph, work, edge):
     """Return the range of an edge's entries in `implied`; of the relevant ones if only flips are needed."""
     second = second_of(work)
     starts = pool(graph, "implied_start")
+    if second.only_rest:
+        return np.int64(pool(graph, "implied_relevant")[edge]), np.int64(starts[edge + 1])
     if second.only_flips:
         return np.int64(starts[edge]), np.int64(pool(graph, "implied_relevant")[edge])
     return np.int64(starts[edge]), np.int64(starts[edge + 1])
@@ -39,12 +41,16 @@ def implied_by(graph, work, edge):
 
 @kernel
 def leave_out(graph, work, count):
-    """Mark the events in components without observables as left out, if only flips are asked for."""
+    """Mark the events in components without observables as left out, if only flips are asked for.
+
+    With `only_rest` all others are left out.
+    """
     second = second_of(work)
     events, detectors, changes = pool(work, "events"), pool(graph, "detectors"), pool(second, "changes")
     for index in range(count):
         relevant = detectors[events[index].detector].flips & IS_RELEVANT
-        changes[index].is_left_out = second.only_flips != 0 and relevant == 0
+        is_rest = second.only_flips != 0 and relevant == 0
+        changes[index].is_left_out = is_rest != (second.only_rest != 0)
 
 
 @kernel

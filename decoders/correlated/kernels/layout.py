@@ -32,9 +32,11 @@ SECOND = record(
     raised=Pool(RAISED, "max_raised"),
     prices=Pool(_i4, "num_graph_edges"),  # weight of an edge of the matching, NOT_SEEN or NOT_USED
     seen=Pool(_i8, "num_graph_edges"),  # where prices are not NOT_SEEN
-    used_by=Pool(_i4, "num_graph_edges"),  # the event whose path to its mate an edge is on
+    used_by=Pool(_i4, "num_graph_edges"),  # the event whose path to its mate an edge is on; while the two
+    # matchings are compared, whether an edge is weighed
     first_edges=Pool(_i8, "num_graph_edges"),  # the edges of the first matching
     second_edges=Pool(_i8, "num_graph_edges"),  # the edges of the second, while the two are compared
+    near=Pool(_i8, "num_graph_edges"),  # edges of either that are weighed then
     incident_head=Pool(_i8, "num_detectors"),  # adjacency lists of the edges in `seen`: the last
     # edge at each detector, as 2 * place + end; NONE without
     incident_next=Pool(_i8, "2 * num_graph_edges"),  # the edge before it at the same detector
@@ -51,11 +53,14 @@ SECOND = record(
     num_seen=_i8,
     num_first=_i8,
     num_second=_i8,
+    num_near=_i8,
+    takes_first=_i8,  # the shot keeps its first matching, `first_edges`, though the events have the second
     max_changed=_i8,
     num_removed=_i8,  # of those in `changed`, from the start
     num_added=_i8,  # and from the end
     num_lowered=_i8,  # times that a slot was lowered, of all shots
     only_flips=_i8,  # no more is asked of a shot than what it flips: other components are matched once
+    only_rest=_i8,  # only those other components are matched a second time
     num_rounds=_i8,  # rounds of the last second matching
     num_detectors=_i8,
     num_graph_edges=_i8,

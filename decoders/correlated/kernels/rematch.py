@@ -8,7 +8,7 @@ until no edge is left on which regions overlap; every round lowers more.
 
 import numpy as np
 
-from decoders.correlated.kernels.arbitrate import flips_like_first
+from decoders.correlated.kernels.arbitrate import flips_like_first, keep_second_edges
 from decoders.correlated.kernels.implied_weights import (
     activate_edge,
     cover_detectors,
@@ -263,6 +263,7 @@ def match_again(graph, work, count):
     second = second_of(work)
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     second.num_rounds = 0
+    second.takes_first = 0
     if graph.num_observed > 0:
         status = apply_observed(graph, work, count)
         if status != OK or graph.only_first:
@@ -280,3 +281,27 @@ def match_again(graph, work, count):
     if graph.compares == 0 or flips_like_first(graph, work):
         return OK
     return DIFFERENT
+
+
+@kernel
+def match_rest_again(graph, work, count):
+    """Match the components a second time that `match_again` has left out. Returns a status.
+
+    The edges of the second matching are those listed before, and those of these components: they are in
+    `second_edges` afterwards. No edges are listed then.
+    """
+    second = second_of(work)
+    second.num_second = 0
+    keep_second_edges(work)
+    if second.only_flips == 0:
+        return OK
+    forget_cover(work)
+    second.only_rest = 1
+    leave_out(graph, work, count)
+    list_edges(graph, work, count, False)
+    lay_out_regions(graph, work, count)
+    status = improve(graph, work, count)
+    second.only_rest = 0
+    keep_second_edges(work)
+    forget_cover(work)
+    return status

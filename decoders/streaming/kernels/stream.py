@@ -92,25 +92,31 @@ def other_detector(work, index):
 
 
 @kernel
-def commit_path(stream, graph, work, low, high, index):
-    """Commit those edges of an event's path that touch the detectors low..high-1.
+def commit_edge(stream, graph, work, low, high, edge):
+    """Commit an edge if it touches the detectors low..high-1.
 
-    Toggles the event at the outer end of an edge that leaves this range. Writes STREAM.rows and WORK.flips.
+    Toggles the event at its outer end if it leaves this range. Writes STREAM.rows and WORK.flips.
     """
     rows, flips = pool(stream, "rows"), pool(work, "flips")
-    path, ends, edge_flips = pool(work, "path"), pool(graph, "ends"), pool(graph, "edge_flips")
+    ends, edge_flips = pool(graph, "ends"), pool(graph, "edge_flips")
+    u, v = ends[2 * edge], ends[2 * edge + 1]
+    u_inside, v_inside = low <= u < high, low <= v < high
+    if not u_inside and not v_inside:
+        return
+    for byte in range(graph.flip_bytes):
+        flips[byte] ^= edge_flips[edge * graph.flip_bytes + byte]
+    if not u_inside:
+        rows[u] ^= 1
+    if v >= 0 and not v_inside:
+        rows[v] ^= 1
+
+
+@kernel
+def commit_path(stream, graph, work, low, high, index):
+    """Commit those edges of an event's path that touch the detectors low..high-1."""
+    path = pool(work, "path")
     for at in range(mate_path(graph, work, index)):
-        edge = path[at]
-        u, v = ends[2 * edge], ends[2 * edge + 1]
-        u_inside, v_inside = low <= u < high, low <= v < high
-        if not u_inside and not v_inside:
-            continue
-        for byte in range(graph.flip_bytes):
-            flips[byte] ^= edge_flips[edge * graph.flip_bytes + byte]
-        if not u_inside:
-            rows[u] ^= 1
-        if v >= 0 and not v_inside:
-            rows[v] ^= 1
+        commit_edge(stream, graph, work, low, high, path[at])
 
 
 @kernel
@@ -126,6 +132,11 @@ def commit_matching(stream, graph, work, count, low, high):
     committed = pool(stream, "flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = 0
+    second = second_of(work)
+    if second.takes_first:
+        for at in range(second.num_first):
+            commit_edge(stream, graph, work, low, high, pool(second, "first_edges")[at])
+        count = 0
     for index in range(count):
         event = events[index]
         inside = low <= event.detector < high
