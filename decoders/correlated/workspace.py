@@ -39,6 +39,7 @@ class SecondWorkspace(Workspace):
         covers["centre"] = layout.NONE
         self.second.own(
             changes=np.zeros(num_events, dtype=CHANGE),
+            present=np.zeros(num_events, dtype=np.int64),
             chosen=np.zeros(num_events, dtype=np.int64),
             covers=covers,
             covered=np.zeros(num_events, dtype=np.int64),

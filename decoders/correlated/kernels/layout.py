@@ -26,6 +26,7 @@ CHANGE = record(  # how the second matching treats an event
 )
 SECOND = record(
     changes=Pool(CHANGE, "max_events"),
+    present=Pool(_i8, "max_events"),  # events that are not left out
     chosen=Pool(_i8, "max_events"),  # events that are matched again
     covers=Pool(COVER, "num_detectors + 1"),  # the last is not covered
     covered=Pool(_i8, "num_detectors"),  # detectors with a cover
@@ -41,6 +42,7 @@ SECOND = record(
     # edge at each detector, as 2 * place + end; NONE without
     incident_next=Pool(_i8, "2 * num_graph_edges"),  # the edge before it at the same detector
     changed=Pool(_i8, "max_changed"),  # edges that the error being weighed would remove or add
+    num_present=_i8,
     num_chosen=_i8,
     num_covered=_i8,
     num_raised=_i8,
@@ -52,6 +54,7 @@ SECOND = record(
     shift_failed=_i8,  # a shifted region overlaps another on an active edge
     num_seen=_i8,
     num_first=_i8,
+    num_implying=_i8,  # of the first edges, those that imply weights
     num_second=_i8,
     num_near=_i8,
     takes_first=_i8,  # the shot keeps its first matching, `first_edges`, though the events have the second
