@@ -228,8 +228,8 @@ def _search_graph(
         errors.add_to(search_graph)
         search_graph.use_observed_edges(observed)
         if commit is not None:
-            # The next window decodes the buffer again. Close to the open end the first matching is uncertain, and
-            # so are the weights that it implies: in the first half of the buffer they are enough.
+            # The next window decodes the buffer again. Close to the open end the first matching is uncertain,
+            # and so are the weights that it implies: in the first half of the buffer they are enough.
             late = cut.layers.size - commit[1]
             search_graph.set(end_of_implying=model.num_columns * (commit[1] + late // 2))
     if commit is not None:
