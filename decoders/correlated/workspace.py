@@ -39,6 +39,7 @@ class SecondWorkspace(Workspace):
         covers["centre"] = layout.NONE
         self.second.own(
             changes=np.zeros(num_events, dtype=CHANGE),
+            present=np.zeros(num_events, dtype=np.int64),
             chosen=np.zeros(num_events, dtype=np.int64),
             covers=covers,
             covered=np.zeros(num_events, dtype=np.int64),
@@ -47,6 +48,7 @@ class SecondWorkspace(Workspace):
             used_by=np.zeros(num_edges, dtype=np.int32),
             first_edges=np.zeros(num_edges, dtype=np.int64),
             second_edges=np.zeros(num_edges, dtype=np.int64),
+            near=np.zeros(num_edges, dtype=np.int64),
             incident_head=np.full(num_events, layout.NONE, dtype=np.int64),
             incident_next=np.zeros(2 * num_edges, dtype=np.int64),
             changed=np.zeros(max_changed, dtype=np.int64),

@@ -194,6 +194,7 @@ GRAPH = record(
     largest_error=_i8,  # edges of the error that flips most
     has_own_implied=_i8,  # whether edges of relevant components imply others there
     num_observed=_i8,  # edges that `observed` marks
+    end_of_implying=_i8,  # edges whose detectors have at least this number imply nothing
     only_first=_i8,  # whether shots are matched no more after what observed edges imply
     compares=_i8,  # whether the two matchings are compared where they predict different flips; needs `errors`
     # Of a window: the detectors partner_first to partner_stop - 1 have the edges of committed layers that

@@ -181,6 +181,7 @@ class SearchGraph(Pools):
             num_neighbours=1,
             num_adjacent=num_adjacent,
             num_edges=num_edges,
+            end_of_implying=num_detectors,
             flip_bytes=flip_bytes,
             shot_bytes=(num_detectors + 7) // 8,
             has_inverted=int(inverted.any()),

@@ -232,6 +232,11 @@ def _search_graph(
     if errors is not None and observed is not None:
         errors.add_to(search_graph)
         search_graph.use_observed_edges(observed)
+        if commit is not None:
+            # The next window decodes the buffer again. Close to the open end the first matching is uncertain,
+            # and so are the weights that it implies: in the first half of the buffer they are enough.
+            late = cut.layers.size - commit[1]
+            search_graph.set(end_of_implying=model.num_columns * (commit[1] + late // 2))
     if commit is not None:
         low, high = (model.num_columns * layer for layer in commit)
         neighbour_lists.mark_window_crossings(search_graph.record, low, high)

@@ -80,11 +80,11 @@ class SecondWalk:
         graph, record, count = self._records()
         implied_weights.leave_out(graph, record, count)
         implied_weights.list_edges(graph, record, count, True)
-        implied_weights.keep_first_edges(record)
-        rematch.lay_out_regions(graph, record, count)
+        implied_weights.keep_first_edges(graph, record)
+        rematch.lay_out_regions(graph, record)
         self._tell_cuts(count)
         status = layout.OK
-        while status == layout.OK and implied_weights.lower_edges(graph, record, count):
+        while status == layout.OK and implied_weights.lower_edges(graph, record):
             active = self.work.arrays["active"][: record.num_active].tolist()
             lowered = self.work.arrays["lowered"]
             self.story.append(

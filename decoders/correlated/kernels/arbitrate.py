@@ -11,6 +11,9 @@ to the boundary instead of D0 D1): a matching cannot tell the two apart.
 
 The edges in components without observables only say what is likely. The two matchings may differ there as
 well, so each prediction is weighed with both versions and keeps the lighter result.
+
+Only the edges around those in which the matchings differ are weighed: all others have no error in common with
+them, and weigh the same with both.
 """
 
 import numpy as np
@@ -23,6 +26,8 @@ from decoders.kernels.layout import IS_RELEVANT, NONE, NOT_SEEN, NOT_USED
 from decoders.kernels.records import pool
 
 FIRST, SECOND = np.int64(0), np.int64(1)
+#: Values of SECOND.used_by while whole errors are weighed.
+COMMON, NEAR = np.int32(0), np.int32(1)
 
 
 @kernel
@@ -239,22 +244,120 @@ def explain_set(graph, work):
 
 
 @kernel
-def weigh_prediction(graph, work, relevant, elsewhere):
-    """Weigh one matching's edges in relevant components, with those of one or the other elsewhere."""
+def add_near(work, edge):
+    """Weigh an edge that both matchings contain, since it is near one in which they differ."""
     second = second_of(work)
+    is_near = pool(second, "used_by")
+    if pool(second, "prices")[edge] >= 0 and is_near[edge] == COMMON:
+        is_near[edge] = NEAR
+        pool(second, "near")[second.num_near] = edge
+        second.num_near += 1
+
+
+@kernel
+def add_incident(graph, work, edge):
+    """Weigh the edges of both matchings that share a detector with an edge."""
+    second = second_of(work)
+    ends, seen = pool(graph, "ends"), pool(second, "seen")
+    incident_head, incident_next = pool(second, "incident_head"), pool(second, "incident_next")
+    for end in range(2):
+        detector = ends[2 * edge + end]
+        if detector >= 0:
+            at = incident_head[detector]
+            while at >= 0:
+                add_near(work, seen[at >> 1])
+                at = incident_next[at]
+
+
+@kernel
+def find_near_edges(graph, work):
+    """Find the edges that decide which matching is likelier.
+
+    Those are the edges of one matching alone, and all edges that are connected with them by errors, or by
+    detectors. Writes SECOND.near and used_by: NEAR for these edges, COMMON for all others of the matchings.
+    """
+    second = second_of(work)
+    prices, is_near, near = pool(second, "prices"), pool(second, "used_by"), pool(second, "near")
+    first_edges, second_edges = pool(second, "first_edges"), pool(second, "second_edges")
+    errors, error_edges = pool(graph, "errors"), pool(graph, "error_edges")
+    starts, of_edge = pool(graph, "errors_of_edge_start"), pool(graph, "errors_of_edge")
+    for at in range(second.num_first):
+        add_edge_to_set(graph, work, first_edges[at])
+        is_near[first_edges[at]] = NEAR
+    for at in range(second.num_second):
+        edge = second_edges[at]
+        if prices[edge] >= 0:
+            is_near[edge] = COMMON
+        else:
+            add_edge_to_set(graph, work, edge)
+            is_near[edge] = NEAR
+    second.num_near = 0
+    for at in range(second.num_seen):
+        edge = pool(second, "seen")[at]
+        if is_near[edge] == NEAR:
+            near[second.num_near] = edge
+            second.num_near += 1
+    done = 0
+    while done < second.num_near:
+        edge = near[done]
+        done += 1
+        add_incident(graph, work, edge)
+        for entry in range(starts[edge], starts[edge + 1]):
+            error = errors[of_edge[entry]]
+            for at in range(error.first, error.last):
+                other = np.int64(error_edges[at])
+                if prices[other] >= 0:
+                    add_near(work, other)
+                else:
+                    add_incident(graph, work, other)  # two of them may flip together what `other` flips
+    clear_set(graph, work)
+
+
+@kernel
+def weigh_prediction(graph, work, relevant, elsewhere):
+    """Weigh one matching's edges in relevant components, with those of one or the other elsewhere.
+
+    Edges that `find_near_edges` did not find are left out.
+    """
+    second = second_of(work)
+    is_near = pool(second, "used_by")
     edges = pool(second, "first_edges") if relevant == FIRST else pool(second, "second_edges")
     count = second.num_first if relevant == FIRST else second.num_second
     for at in range(count):
-        if is_relevant(graph, edges[at]):
+        if is_near[edges[at]] == NEAR and is_relevant(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
     edges = pool(second, "first_edges") if elsewhere == FIRST else pool(second, "second_edges")
     count = second.num_first if elsewhere == FIRST else second.num_second
     for at in range(count):
-        if not is_relevant(graph, edges[at]):
+        if is_near[edges[at]] == NEAR and not is_relevant(graph, edges[at]):
             add_edge_to_set(graph, work, edges[at])
     total = explain_set(graph, work)
     clear_set(graph, work)
     return total
+
+
+@kernel
+def keep_second_edges(work):
+    """Append the listed edges to those of the second matching; the list is empty afterwards."""
+    second = second_of(work)
+    prices, seen, second_edges = pool(second, "prices"), pool(second, "seen"), pool(second, "second_edges")
+    for at in range(second.num_seen):
+        if prices[seen[at]] >= 0:
+            second_edges[second.num_second] = seen[at]
+            second.num_second += 1
+    forget_edges(work)
+
+
+@kernel
+def flip_first(graph, work):
+    """Write what the edges of the first matching flip to WORK.flips."""
+    second = second_of(work)
+    flips, edge_flips = pool(work, "flips"), pool(graph, "edge_flips")
+    certain, first_edges = pool(graph, "certain_flips"), pool(second, "first_edges")
+    for byte in range(graph.flip_bytes):
+        flips[byte] = certain[byte]
+        for at in range(second.num_first):
+            flips[byte] ^= edge_flips[first_edges[at] * graph.flip_bytes + byte]
 
 
 @kernel
@@ -284,16 +387,9 @@ def differ_elsewhere(graph, work):
 def is_first_likelier(graph, work):
     """Return whether errors explain the prediction of the first matching better than that of the second.
 
-    The second matching's edges are listed in `seen`; the list is empty afterwards.
+    They are in `first_edges` and `second_edges`; no edges may be listed.
     """
-    second = second_of(work)
-    prices, seen, second_edges = pool(second, "prices"), pool(second, "seen"), pool(second, "second_edges")
-    second.num_second = 0
-    for at in range(second.num_seen):
-        if prices[seen[at]] >= 0:
-            second_edges[second.num_second] = seen[at]
-            second.num_second += 1
-    forget_edges(work)
+    find_near_edges(graph, work)
     first = weigh_prediction(graph, work, FIRST, FIRST)
     second = weigh_prediction(graph, work, SECOND, SECOND)
     if differ_elsewhere(graph, work):

@@ -1,8 +1,8 @@
 """One shot, and many shots in one call, matched twice where edges imply others."""
 
-from decoders.correlated.kernels.arbitrate import is_first_likelier, weigh_first
+from decoders.correlated.kernels.arbitrate import flip_first, is_first_likelier, weigh_first
 from decoders.correlated.kernels.layout import second_of
-from decoders.correlated.kernels.rematch import apply_observed, forget_shot, match_again
+from decoders.correlated.kernels.rematch import forget_shot, match_again, match_rest_again
 from decoders.kernels.jit import entry_point, kernel
 from decoders.kernels.layout import DIFFERENT, FULL, IS_RELEVANT, OK
 from decoders.kernels.records import pool
@@ -12,7 +12,6 @@ from decoders.matching.kernels.batch import (
     list_matching,
     load_shot,
     match_once,
-    reset_flips,
     reset_search,
     write_prediction,
 )
@@ -41,32 +40,21 @@ def match_first(graph, work, count):
 
 @kernel
 def choose_prediction(graph, work, count):
-    """Choose between two matchings that predict different flips. Returns a status."""
+    """Choose between two matchings that predict different flips. Returns a status.
+
+    If the first is taken, `flips` and `weight` are its, while the events keep their second matching.
+    """
     second = second_of(work)
-    status = DIFFERENT
-    if second.only_flips != 0:
-        # Only relevant components have been matched a second time, and now all of it is needed.
-        forget_shot(work)
-        reset_flips(graph, work)
-        status = match_first(graph, work, count)
-        second.only_flips = 0
-        if status == OK:
-            status = match_again(graph, work, count)
-        second.only_flips = 1
-    if status != DIFFERENT:
+    status = match_rest_again(graph, work, count)
+    if status != OK:
         return status
     takes_first = is_first_likelier(graph, work)
     if work.overflow:
         return FULL
     if takes_first:
-        weight = graph.certain_weight + weigh_first(graph, work)
-        forget_shot(work)
-        reset_flips(graph, work)
-        status = match_first(graph, work, count)
-        if status == OK and graph.num_observed > 0:
-            status = apply_observed(graph, work, count)
-        work.weight = weight
-        return status
+        second.takes_first = 1
+        work.weight = graph.certain_weight + weigh_first(graph, work)
+        flip_first(graph, work)
     return OK
 
 
@@ -77,6 +65,7 @@ def match_found_twice(graph, work, count):
     Leaves the matching in the events, the observables that it flips in `flips`, its weight in `weight`.
     """
     second = second_of(work)
+    second.takes_first = 0
     once = graph.num_implied == 0 or (second.only_flips != 0 and flips_alike_again(graph, work, count))
     forget_shot(work)
     if count == 0 or (once and work.keep_duals == 0 and match_small_shot(graph, work, count)):
@@ -121,4 +110,10 @@ def decode_to_edges_twice(graphs, works, shot, edges):
     count, status = match_shot_twice(graph, work, shot)
     if status != OK:
         return 0, status
-    return list_matching(graph, work, count, edges)
+    if second.takes_first == 0:
+        return list_matching(graph, work, count, edges)
+    if second.num_first > len(edges):
+        return 0, FULL
+    for at in range(second.num_first):
+        edges[at] = pool(second, "first_edges")[at]
+    return second.num_first, OK

@@ -32,6 +32,8 @@ def implied_by(graph, work, edge):
     """Return the range of an edge's entries in `implied`; of the relevant ones if only flips are needed."""
     second = second_of(work)
     starts = pool(graph, "implied_start")
+    if second.only_rest:
+        return np.int64(pool(graph, "implied_relevant")[edge]), np.int64(starts[edge + 1])
     if second.only_flips:
         return np.int64(starts[edge]), np.int64(pool(graph, "implied_relevant")[edge])
     return np.int64(starts[edge]), np.int64(starts[edge + 1])
@@ -39,12 +41,21 @@ def implied_by(graph, work, edge):
 
 @kernel
 def leave_out(graph, work, count):
-    """Mark the events in components without observables as left out, if only flips are asked for."""
+    """Mark the events in components without observables as left out, if only flips are asked for.
+
+    With `only_rest` all others are left out.
+    """
     second = second_of(work)
     events, detectors, changes = pool(work, "events"), pool(graph, "detectors"), pool(second, "changes")
+    present = pool(second, "present")
+    second.num_present = 0
     for index in range(count):
         relevant = detectors[events[index].detector].flips & IS_RELEVANT
-        changes[index].is_left_out = second.only_flips != 0 and relevant == 0
+        is_rest = second.only_flips != 0 and relevant == 0
+        changes[index].is_left_out = is_rest != (second.only_rest != 0)
+        if changes[index].is_left_out == 0:
+            present[second.num_present] = index
+            second.num_present += 1
 
 
 @kernel
@@ -57,12 +68,14 @@ def list_edges(graph, work, count, everything):
     path, prices, seen = pool(work, "path"), pool(second, "prices"), pool(second, "seen")
     weights = pool(graph, "weights")
     changes, lowered, used_by = pool(second, "changes"), pool(work, "lowered"), pool(second, "used_by")
-    for index in range(count):
+    present = pool(second, "present")
+    if not everything:
+        count = second.num_present
+    for place in range(count):
+        index = np.int64(place) if everything else present[place]
         changes[index].cut = 0
         changes[index].is_cut = 0
         changes[index].shift = 0
-        if changes[index].is_left_out and not everything:
-            continue
         for at in range(mate_path(graph, work, index)):
             edge = path[at]
             if prices[edge] == NOT_SEEN:
@@ -83,15 +96,20 @@ def forget_edges(work):
 
 
 @kernel
-def keep_first_edges(work):
-    """Keep the listed edges as those of the first matching, which determine the implied weights."""
+def keep_first_edges(graph, work):
+    """Keep the listed edges as those of the first matching; those that imply weights come first."""
     second = second_of(work)
     prices, seen, first_edges = pool(second, "prices"), pool(second, "seen"), pool(second, "first_edges")
+    ends = pool(graph, "ends")
     count = 0
-    for at in range(second.num_seen):
-        if prices[seen[at]] >= 0:
-            first_edges[count] = seen[at]
-            count += 1
+    for is_late in range(2):
+        for at in range(second.num_seen):
+            edge = seen[at]
+            if prices[edge] >= 0 and (ends[2 * edge] >= graph.end_of_implying) == (is_late == 1):
+                first_edges[count] = edge
+                count += 1
+        if is_late == 0:
+            second.num_implying = count
     second.num_first = count
 
 
@@ -107,6 +125,7 @@ def keep_observed_edges(graph, work):
             first_edges[count] = seen[at]
             count += 1
     second.num_first = count
+    second.num_implying = count
 
 
 @kernel
@@ -123,7 +142,7 @@ def lower_prices(graph, work):
         pool(second, "used_by"),
     )
     any_falls = False
-    for at in range(second.num_first):
+    for at in range(second.num_implying):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
             other = implied[entry]
@@ -144,11 +163,13 @@ def own_dual(work, index):
 
 
 @kernel
-def share_cuts(work, count):
+def share_cuts(work):
     """Share the reduction of a path between its two events, if their own duals are large enough."""
     second = second_of(work)
     events, halves, changes = pool(work, "events"), pool(work, "halves"), pool(second, "changes")
-    for index in range(count):
+    present = pool(second, "present")
+    for at in range(second.num_present):
+        index = present[at]
         cut = changes[index].cut
         mate = events[index].mate
         if cut == 0 or (mate != AT_BOUNDARY and mate_entry(work, index) == -2):
@@ -212,17 +233,18 @@ def cover_ball(graph, work, detector, height, owner):
 
 
 @kernel
-def cover_detectors(graph, work, count):
+def cover_detectors(graph, work):
     """Cover detectors by the regions of the present matching, as far as paths without active edges reach."""
     second = second_of(work)
     events, changes = pool(work, "events"), pool(second, "changes")
     second.farthest = 0
     second.num_raised = 0
-    for index in range(count):
+    present = pool(second, "present")
+    for at in range(second.num_present):
+        index = present[at]
         event = events[index]
-        if changes[index].is_left_out == 0:
-            radius = event.radius - changes[index].cut + changes[index].shift
-            cover_ball(graph, work, event.detector, radius, event.top)
+        radius = event.radius - changes[index].cut + changes[index].shift
+        cover_ball(graph, work, event.detector, radius, event.top)
 
 
 @kernel
@@ -404,7 +426,7 @@ def resolve_overlaps(graph, work):
     second = second_of(work)
     implied, covers, first_edges = pool(graph, "implied"), pool(second, "covers"), pool(second, "first_edges")
     farther = False
-    for at in range(second.num_first):
+    for at in range(second.num_implying):
         first, last = implied_by(graph, work, first_edges[at])
         for entry in range(first, last):
             other = implied[entry]
@@ -414,7 +436,7 @@ def resolve_overlaps(graph, work):
 
 
 @kernel
-def lower_edges(graph, work, count):
+def lower_edges(graph, work):
     """Activate the implied edges on which regions overlap; return whether there are new ones."""
     second = second_of(work)
     changes = pool(second, "changes")
@@ -437,10 +459,11 @@ def lower_edges(graph, work, count):
         if second.shift_failed:
             second.has_shifts = 0
             second.may_shift = 0
-            for index in range(count):
-                changes[index].shift = 0
+            present = pool(second, "present")
+            for at in range(second.num_present):
+                changes[present[at]].shift = 0
         forget_cover(work)
-        cover_detectors(graph, work, count)
+        cover_detectors(graph, work)
 
 
 @kernel

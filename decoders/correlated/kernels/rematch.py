@@ -8,7 +8,7 @@ until no edge is left on which regions overlap; every round lowers more.
 
 import numpy as np
 
-from decoders.correlated.kernels.arbitrate import flips_like_first
+from decoders.correlated.kernels.arbitrate import flips_like_first, keep_second_edges
 from decoders.correlated.kernels.implied_weights import (
     activate_edge,
     cover_detectors,
@@ -91,7 +91,7 @@ def choose_companions(graph, work, index):
 
 
 @kernel
-def choose_events(graph, work, count):
+def choose_events(graph, work):
     """Choose the events to be matched again, and the horizon up to which each needs detours."""
     second = second_of(work)
     changes = pool(second, "changes")
@@ -102,9 +102,10 @@ def choose_events(graph, work, count):
         pool(graph, "detectors"),
         pool(graph, "neighbours"),
     )
-    for index in range(count):
-        changes[index].chosen = 0
-        searches[index].is_exhausted = 0
+    present = pool(second, "present")
+    for at in range(second.num_present):
+        changes[present[at]].chosen = 0
+        searches[present[at]].is_exhausted = 0
     second.num_chosen = 0
     at_edge = 0
     at_event = 0
@@ -116,8 +117,9 @@ def choose_events(graph, work, count):
                 detector = ends[2 * slot + end]
                 if detector >= 0:
                     portal_at[detector] = 0
-        for index in range(count):
-            if changes[index].chosen == 0 and changes[index].is_left_out == 0:
+        for at in range(second.num_present):
+            index = present[at]
+            if changes[index].chosen == 0:
                 radius = events[index].radius
                 horizon = nearest_portal(graph, work, index, 2 * radius)
                 searches[index].horizon = horizon
@@ -132,12 +134,11 @@ def choose_events(graph, work, count):
             if detector >= 0:
                 portal_at[detector] = NONE
     # Events that start again look farther while they grow.
-    for index in range(count):
+    for at in range(second.num_present):
+        index = present[at]
         limit = searches[index]
         reach = 2 * events[index].radius
-        limit.must_search = changes[index].chosen != 0 or (
-            changes[index].is_left_out == 0 and reach > limit.horizon
-        )
+        limit.must_search = changes[index].chosen != 0 or reach > limit.horizon
         if limit.must_search:
             around = detectors[events[index].detector]
             limit.horizon = min(around.radius, max(reach, neighbours[around.first].span & ~1) + 2)
@@ -148,8 +149,11 @@ def apply_detours(work):
     """Apply the known detours to the events that searches have visited already."""
     events, nodes, searches = pool(work, "events"), pool(work, "nodes"), pool(work, "detour_searches")
     visited = pool(work, "visited")
+    changes = pool(second_of(work), "changes")
     for at in range(work.num_visited):
         index = visited[at]
+        if changes[index].is_left_out:
+            continue
         limit = searches[index]
         events[index].reach = min(events[index].reach, limit.horizon)
         if limit.boundary < nodes[index].boundary:
@@ -168,11 +172,11 @@ def forget_shot(work):
 
 
 @kernel
-def lay_out_regions(graph, work, count):
+def lay_out_regions(graph, work):
     """Lower the weights of the listed edges, and note how the regions of the matching cover detectors."""
     if lower_prices(graph, work):
-        share_cuts(work, count)
-    cover_detectors(graph, work, count)
+        share_cuts(work)
+    cover_detectors(graph, work)
 
 
 @kernel
@@ -189,9 +193,9 @@ def rematch_events(graph, work, count):
     events, chosen = pool(work, "events"), pool(second, "chosen")
     second.num_rounds += 1
     work.may_search_graph = 1
-    choose_events(graph, work, count)
+    choose_events(graph, work)
     free_events(graph, work)
-    find_detours(graph, work, count)
+    find_detours(graph, work, pool(second, "present"), second.num_present)
     if work.overflow:
         close_portals(work)
         return FULL
@@ -206,14 +210,14 @@ def rematch_events(graph, work, count):
     close_portals(work)
     forget_layout(work)
     list_edges(graph, work, count, False)
-    lay_out_regions(graph, work, count)
+    lay_out_regions(graph, work)
     return OK
 
 
 @kernel
 def improve(graph, work, count):
     """Match parts of the shot again until no regions overlap on lowered edges. Returns a status."""
-    while lower_edges(graph, work, count):
+    while lower_edges(graph, work):
         if work.overflow:
             return FULL
         status = rematch_events(graph, work, count)
@@ -239,7 +243,7 @@ def apply_observed(graph, work, count):
     keep_observed_edges(graph, work)
     status = OK
     if second.num_first > 0:
-        lay_out_regions(graph, work, count)
+        lay_out_regions(graph, work)
         status = improve(graph, work, count)
         if status == OK:
             for byte in range(graph.flip_bytes):
@@ -263,14 +267,15 @@ def match_again(graph, work, count):
     second = second_of(work)
     flips, certain_flips = pool(work, "flips"), pool(graph, "certain_flips")
     second.num_rounds = 0
+    second.takes_first = 0
     if graph.num_observed > 0:
         status = apply_observed(graph, work, count)
         if status != OK or graph.only_first:
             return status
     leave_out(graph, work, count)
     list_edges(graph, work, count, True)
-    keep_first_edges(work)
-    lay_out_regions(graph, work, count)
+    keep_first_edges(graph, work)
+    lay_out_regions(graph, work)
     status = improve(graph, work, count)
     if status != OK or (second.num_rounds == 0 and graph.num_observed == 0):
         return status
@@ -280,3 +285,27 @@ def match_again(graph, work, count):
     if graph.compares == 0 or flips_like_first(graph, work):
         return OK
     return DIFFERENT
+
+
+@kernel
+def match_rest_again(graph, work, count):
+    """Match the components a second time that `match_again` has left out. Returns a status.
+
+    The edges of the second matching are those listed before, and those of these components: they are in
+    `second_edges` afterwards. No edges are listed then.
+    """
+    second = second_of(work)
+    second.num_second = 0
+    keep_second_edges(work)
+    if second.only_flips == 0:
+        return OK
+    forget_cover(work)
+    second.only_rest = 1
+    leave_out(graph, work, count)
+    list_edges(graph, work, count, False)
+    lay_out_regions(graph, work)
+    status = improve(graph, work, count)
+    second.only_rest = 0
+    keep_second_edges(work)
+    forget_cover(work)
+    return status

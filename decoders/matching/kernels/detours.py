@@ -270,16 +270,17 @@ def find_detours_from(graph, work, event, horizon):
 
 
 @kernel
-def find_detours(graph, work, count):
-    """Find the detours of all events with `must_search` up to their horizons.
+def find_detours(graph, work, chosen, count):
+    """Find the detours of those of the first `count` events in `chosen` that have `must_search`.
 
     Those are the events to be matched again, and those whose regions exceed what their lists account for.
     Writes `detour_searches`, `detours` and known edges.
     """
     searches = pool(work, "detour_searches")
-    for index in range(count):
-        searches[index].boundary = FAR
+    for at in range(count):
+        searches[chosen[at]].boundary = FAR
     open_portals(graph, work)
-    for index in range(count):
+    for at in range(count):
+        index = chosen[at]
         if searches[index].must_search and work.overflow == 0:
             searches[index].horizon = find_detours_from(graph, work, index, searches[index].horizon)

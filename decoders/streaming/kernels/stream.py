@@ -98,25 +98,31 @@ def other_detector(work, index):
 
 
 @kernel
-def commit_path(stream, graph, work, low, high, index):
-    """Commit those edges of an event's path that touch the detectors low..high-1.
+def commit_edge(stream, graph, work, low, high, edge):
+    """Commit an edge if it touches the detectors low..high-1.
 
-    Toggles the event at the outer end of an edge that leaves this range. Writes STREAM.rows and WORK.flips.
+    Toggles the event at its outer end if it leaves this range. Writes STREAM.rows and WORK.flips.
     """
     rows, flips = pool(stream, "rows"), pool(work, "flips")
-    path, ends, edge_flips = pool(work, "path"), pool(graph, "ends"), pool(graph, "edge_flips")
+    ends, edge_flips = pool(graph, "ends"), pool(graph, "edge_flips")
+    u, v = ends[2 * edge], ends[2 * edge + 1]
+    u_inside, v_inside = low <= u < high, low <= v < high
+    if not u_inside and not v_inside:
+        return
+    for byte in range(graph.flip_bytes):
+        flips[byte] ^= edge_flips[edge * graph.flip_bytes + byte]
+    if not u_inside:
+        rows[u] ^= 1
+    if v >= 0 and not v_inside:
+        rows[v] ^= 1
+
+
+@kernel
+def commit_path(stream, graph, work, low, high, index):
+    """Commit those edges of an event's path that touch the detectors low..high-1."""
+    path = pool(work, "path")
     for at in range(mate_path(graph, work, index)):
-        edge = path[at]
-        u, v = ends[2 * edge], ends[2 * edge + 1]
-        u_inside, v_inside = low <= u < high, low <= v < high
-        if not u_inside and not v_inside:
-            continue
-        for byte in range(graph.flip_bytes):
-            flips[byte] ^= edge_flips[edge * graph.flip_bytes + byte]
-        if not u_inside:
-            rows[u] ^= 1
-        if v >= 0 and not v_inside:
-            rows[v] ^= 1
+        commit_edge(stream, graph, work, low, high, path[at])
 
 
 @kernel
@@ -132,6 +138,11 @@ def commit_matching(stream, graph, work, count, low, high):
     committed = pool(stream, "flips")
     for byte in range(graph.flip_bytes):
         flips[byte] = 0
+    second = second_of(work)
+    if second.takes_first:
+        for at in range(second.num_first):
+            commit_edge(stream, graph, work, low, high, pool(second, "first_edges")[at])
+        count = 0
     for index in range(count):
         event = events[index]
         inside = low <= event.detector < high
@@ -192,22 +203,46 @@ def touches(graph, edge, low, high):
 
 
 @kernel
-def list_open_edges(graph, work, first, stop, low, high):
-    """List the edges on paths of the events first..stop-1 without one of the detectors low..high-1.
+def list_near_seam(graph, work, count):
+    """List the edges of the matching near the seam in SECOND.near; return their number.
+
+    `count` events lie in order.
+    """
+    second, path = second_of(work), pool(work, "path")
+    near, first_edges = pool(second, "near"), pool(second, "first_edges")
+    size = np.int64(0)
+    if second.takes_first:
+        for at in range(second.num_first):
+            if touches(graph, first_edges[at], graph.partner_first, graph.partner_stop):
+                near[size] = first_edges[at]
+                size += 1
+        return size
+    first, stop = events_near_seam(graph, work, count)
+    for index in range(first, stop):
+        for at in range(path_near_seam(graph, work, index)):
+            if size < second.num_graph_edges:
+                near[size] = path[at]
+                size += 1
+    return size
+
+
+@kernel
+def list_open_edges(graph, work, count, low, high):
+    """List those of the first `count` edges in SECOND.near without one of the detectors low..high-1.
 
     Edges that lead out of the window or belong to components without observables are left out. Writes
     SECOND.second_edges; returns their number.
     """
-    ends, path, remaining = pool(graph, "ends"), pool(work, "path"), pool(second_of(work), "second_edges")
+    second, ends = second_of(work), pool(graph, "ends")
+    near, remaining = pool(second, "near"), pool(second, "second_edges")
     size = np.int64(0)
-    for index in range(first, stop):
-        for at in range(path_near_seam(graph, work, index)):
-            edge = path[at]
-            if touches(graph, edge, low, high) or ends[2 * edge + 1] == BEYOND:
-                continue
-            if is_relevant(graph, edge) and size < second_of(work).num_graph_edges:
-                remaining[size] = edge
-                size += 1
+    for at in range(count):
+        edge = near[at]
+        if touches(graph, edge, low, high) or ends[2 * edge + 1] == BEYOND:
+            continue
+        if is_relevant(graph, edge):
+            remaining[size] = edge
+            size += 1
     return size
 
 
@@ -219,29 +254,29 @@ def commit_partners(stream, graph, work, count, low, high):
     next window would decide about the other edge without them. Call after `commit_matching`. Writes
     STREAM.rows and flips.
     """
-    first, stop = events_near_seam(graph, work, count)
-    num_open = list_open_edges(graph, work, first, stop, low, high)
+    second, ends = second_of(work), pool(graph, "ends")
+    num_near = list_near_seam(graph, work, count)
+    num_open = list_open_edges(graph, work, num_near, low, high)
     if num_open == 0:
         return
-    remaining, path, ends = pool(second_of(work), "second_edges"), pool(work, "path"), pool(graph, "ends")
+    near, remaining = pool(second, "near"), pool(second, "second_edges")
     implied, starts = pool(graph, "implied"), pool(graph, "implied_start")
     rows, committed, edge_flips = pool(stream, "rows"), pool(stream, "flips"), pool(graph, "edge_flips")
-    for index in range(first, stop):
-        for at in range(path_near_seam(graph, work, index)):
-            edge = path[at]
-            if not touches(graph, edge, low, high):
-                continue
-            for entry in range(starts[edge], starts[edge + 1]):
-                for place in range(num_open):
-                    other = remaining[place]
-                    if other != implied[entry].edge:
-                        continue
-                    remaining[place] = NONE
-                    for byte in range(graph.flip_bytes):
-                        committed[byte] ^= edge_flips[other * graph.flip_bytes + byte]
-                    rows[ends[2 * other]] ^= 1
-                    if ends[2 * other + 1] >= 0:
-                        rows[ends[2 * other + 1]] ^= 1
+    for at in range(num_near):
+        edge = near[at]
+        if not touches(graph, edge, low, high):
+            continue
+        for entry in range(starts[edge], starts[edge + 1]):
+            for place in range(num_open):
+                other = remaining[place]
+                if other != implied[entry].edge:
+                    continue
+                remaining[place] = NONE
+                for byte in range(graph.flip_bytes):
+                    committed[byte] ^= edge_flips[other * graph.flip_bytes + byte]
+                rows[ends[2 * other]] ^= 1
+                if ends[2 * other + 1] >= 0:
+                    rows[ends[2 * other + 1]] ^= 1
 
 
 @kernel

@@ -12,6 +12,7 @@ from decoders.correlated.decoder import CorrelatedMWPM
 from decoders.matching.decoder import MWPM
 from decoders.matching.failure import unexplained
 from experiments.bench.codes.exact_model import ExactModel
+from qec import families
 from tests.support.reference_correlated import Twin, with_uneven_errors
 from tests.support.strategies import dems
 
@@ -315,3 +316,18 @@ def test_every_syndrome_of_heralds(p: float) -> None:
     )
     assert ours <= theirs * (1 + 1e-9)
     assert ours <= 1.01 * model.optimum()
+
+
+def test_edges_that_imply_nothing() -> None:
+    """Edges from a detector on may be excluded; without any others, shots are matched once."""
+    circuit = families.circuit("surface-uniform", distance=3, p=0.01, rounds=3)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    decoder = CorrelatedMWPM.from_dem(dem)
+    shots, _, _ = dem.compile_sampler(seed=2).sample(2000)
+    once, twice = MWPM(graph=decoder.graph).decode_batch(shots), decoder.decode_batch(shots)
+    assert (once != twice).sum() > 10
+    changed = []
+    for end in (0, dem.num_detectors // 2):
+        decoder.search_graph.set(end_of_implying=end)
+        changed.append(int((decoder.decode_batch(shots) != once).sum()))
+    assert changed[0] == 0 < changed[1] < (once != twice).sum()

@@ -268,3 +268,11 @@ def test_windows_watch_what_other_layers_flip() -> None:
     relevant = window.arrays["detectors"]["flips"] & layout.IS_RELEVANT != 0
     assert np.array_equal(relevant, np.tile(bulk, 6))
     assert not window.arrays["edge_flips"].any()
+
+
+def test_edges_at_the_open_end_imply_nothing() -> None:
+    model = LayeredModel.from_dem(CIRCUIT.detector_error_model(decompose_errors=True), correlated=True)
+    window = cut_graph(model, first=3, count=10, to_end=False, commit=(0, 6))
+    assert window.record["end_of_implying"][0] == 8 * model.num_columns
+    ending = cut_graph(model, first=3, count=10, to_end=True)
+    assert ending.record["end_of_implying"][0] == 10 * model.num_columns
