@@ -189,7 +189,7 @@ def run_at(
         decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
 
     Raises:
-        ValueError: noise, a decoder or a clock that such a program cannot have.
+        ValueError: noise or a decoder that such a program cannot have.
     """
     name = f"d = {distance}"
     if not program.has_merges:
@@ -200,10 +200,8 @@ def run_at(
         )
     if decoder != "mwpm":
         raise ValueError(f"--decoder {decoder}: programs with merges are decoded by mwpm: leave it out")
-    if not settings.simulated:
-        raise ValueError(f"program {program.name!r} merges patches: give --clock simulated")
     made = surgery_model(distance, program, noise_name=noise_name, p=p, commit=commit, buffer=buffer)
-    return measure_surgery(name, run_surgery(made, settings=settings, shots=shots))
+    return measure_surgery(name, run_surgery(made, settings=settings, shots=shots, core=core))
 
 
 def surgery_model(

@@ -10,12 +10,13 @@ import stim
 from numpy.typing import NDArray
 
 from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
-from decoders.streaming.sequences import SequenceDecoder
+from decoders.streaming.sequences import GRAPH_BYTES, SequenceDecoder
 from qec.codes.code import Gates
 from qec.noise.model import NoiseModel
+from realtime.programs.kernels.records import Kind
 from realtime.programs.layers import LayerErrors, equal_errors, errors_of_layers
 from realtime.programs.program import Program
-from realtime.programs.surgery.circuit import WAIT_CYCLES, program_circuit, shot_layers
+from realtime.programs.surgery.circuit import WAIT_CYCLES, is_measuring, program_circuit, shot_layers
 from realtime.programs.surgery.parities import Measurement, find_measurements
 
 # Measurements that are not made in the basis of their operation, and their bases.
@@ -115,8 +116,25 @@ class SurgeryModel:
             self._add(bases)
         return self._numbers[key]
 
-    def make_decoder(self) -> SequenceDecoder:
-        """Make a decoder of the program's shots."""
+    def cycles_of(self, operation: int) -> int:
+        """Return the number of an operation's layers in the circuit, for a wait with the cycle before it."""
+        one = self.program.operations[operation]
+        if one.kind == Kind.WAIT:
+            return WAIT_CYCLES + int(is_measuring(self.program, operation))
+        return one.cycles if one.kind in (Kind.IDLE, Kind.MERGE) else 0
+
+    def waits_of(self, layers: NDArray[np.int64]) -> list[int]:
+        """Return the cycles of the waits of a shot, given its layers."""
+        counts = np.bincount(layers, minlength=self.layers[0].num_layers)
+        at, found = 0, []
+        for number, one in enumerate(self.program.operations):
+            at += self.cycles_of(number)
+            if one.kind == Kind.WAIT:
+                found.append(int(counts[at - WAIT_CYCLES : at].sum()))
+        return found
+
+    def make_decoder(self, *, graph_bytes: int = GRAPH_BYTES) -> SequenceDecoder:
+        """Make a decoder of the program's shots, which keeps graphs of at most `graph_bytes` bytes."""
         observables = self.layers[0].num_observables
         awaited = np.zeros(observables, dtype=np.bool_)
         last = self.layers[0].last_flips.copy()
@@ -128,7 +146,12 @@ class SurgeryModel:
                     other = self.layers[self.number_of({number: basis})]
                     last[observable] = other.last_flips[observable]
         return SequenceDecoder(
-            models=self.layers, commit=self.commit, buffer=self.buffer, last_flips=last, awaited=awaited
+            models=self.layers,
+            commit=self.commit,
+            buffer=self.buffer,
+            last_flips=last,
+            awaited=awaited,
+            graph_bytes=graph_bytes,
         )
 
     def _add(self, bases: Mapping[int, int]) -> None:
