@@ -163,6 +163,7 @@ class Measured:
             "same": self.same,
             "checked": self.checked,
             "discarded": int((~run.kept()).sum()),
+            **({"graphs": _graphs(run)} if isinstance(run, SurgeryRun) else {}),
         }
 
 
@@ -262,6 +263,9 @@ def text(results: Sequence[Measured]) -> str:
             times.append([one.name, kind, f"{len(one.run.waits):,}", *(number(value) for value in values)])
     names = ["run", "time (us)", "n", "mean", "p50", "p99", "max", "quiet mean", "quiet p99"]
     lines = [table(header, outcomes, left=1), "", table(names, times, keys=2, left=2), ""]
+    lines += [
+        _cut_text(one.name, one.run) for one in results if isinstance(one.run, SurgeryRun) and one.run.is_real
+    ]
     lines += [given_up(one) for one in results if one.run.end != End.DONE]
     lines.append(
         "reaction: decision needed -> first cycle that obeys it; answer: until the source had it. quiet:\n"
@@ -279,6 +283,21 @@ def given_up(result: Measured) -> str:
         End.FAILED: "the decoder could not explain a patch's detection events",
     }.get(run.end, run.end.name)
     return f"{result.name}: given up after {run.num_shots:,} shots: {why}. The decoder did not keep up."
+
+
+def _cut_text(name: str, run: SurgeryRun) -> str:
+    return (
+        f"{name}: {run.cut_before:,} graphs of windows were cut before the start, {run.cut_meanwhile:,}\n"
+        f"meanwhile; the clock stood still for this, {run.stopped_ns / 1e6:,.0f} ms, which no time includes."
+    )
+
+
+def _graphs(run: SurgeryRun) -> dict[str, Any]:
+    return {
+        "cut_before": run.cut_before,
+        "cut_meanwhile": run.cut_meanwhile,
+        "stopped_ms": run.stopped_ns / 1e6,
+    }
 
 
 def _mean(values: NDArray[np.int64]) -> float:

@@ -365,13 +365,9 @@ def run_cycle(source):
 
 @kernel
 def finish_shot(source):
-    """Play the cycle of the last measurements and the layer of their readout; return an End."""
+    """Play the cycle of the last measurements, which every program has, then end the shot; return an End."""
     if source.num_ending:
         return run_cycle(source)
-    if not source.is_over:  # a wait or idle cycles came after the last measurement
-        draw_layer(source)
-        source.is_over = 1
-        return close_frame(source, frame_due(source.start_ns, source.cycle, source.cycle_ps))
     end_shot(source)
     return End.PAUSED
 

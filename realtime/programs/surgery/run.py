@@ -35,6 +35,7 @@ class SurgeryRun(ProgramRun):
         cut_before: graphs of windows that were cut before the clock started.
         cut_meanwhile: those that were cut while it stood still, and on a simulated clock all others.
         stopped_ns: time for which a real clock stood still; it is part of no other time.
+        is_real: whether the clock was real.
     """
 
     model: SurgeryModel
@@ -44,6 +45,7 @@ class SurgeryRun(ProgramRun):
     cut_before: int
     cut_meanwhile: int
     stopped_ns: int
+    is_real: bool
 
     @cached_property
     def shot_waits(self) -> list[list[int]]:
@@ -173,4 +175,5 @@ def _run_of(
         cut_before=cut_before,
         cut_meanwhile=cut_meanwhile,
         stopped_ns=played.stopped_ns,
+        is_real=not settings.simulated,
     )
