@@ -87,14 +87,9 @@ def run(args: argparse.Namespace) -> int:
             whole = merges.compare_with_whole_shots(merged, seed=args.seed, say=progress.show)
             rows += merged
         if "reaction" in args.parts:
-            rows += merges.reaction_runs(
-                args.distance,
-                p=p,
-                settings=settings,
-                shots=args.merge_shots,
-                cycles=args.cycles,
-                say=progress.show,
-            )
+            for program in merges.reaction_programs(distance=args.distance, cycles=args.cycles):
+                pace: dict[str, Any] = {"settings": settings, "shots": args.merge_shots, "say": progress.show}
+                rows += merges.reaction_runs(program, distance=args.distance, p=p, **pace)
     print(f"\n{programs.text([row.found for row in rows])}")
     if "merges" in args.parts:
         print(f"\n{whole}")

@@ -48,42 +48,49 @@ def merge_runs(
         yield Row(part="merges", clock="simulated", service_ns=SERVICE_NS, found=found)
 
 
-def reaction_runs(
-    distance: int, *, p: float, settings: RunSettings, shots: int, cycles: int, say: Say
-) -> Iterator[Row]:
-    """Run programs with merges whose decoder takes the time that it needs, on the simulated and real clock.
-
-    If a run on the real clock is given up, short ones follow: other programs may use the machine.
-    """
+def reaction_programs(*, distance: int, cycles: int) -> list[Program]:
+    """Return the programs with merges whose reaction times are measured."""
     texts = [
-        write(cycles=cycles, merged=distance, basis="z")
-        for write in (library.teleportation, library.surgery_cnot)
+        library.teleportation(cycles=cycles, merged=distance, basis="z"),
+        library.surgery_cnot(cycles=cycles, merged=distance, basis="z"),
+        library.merged_chain(decisions=_REACTING, cycles=cycles, merged=distance),
     ]
-    texts.append(library.merged_chain(decisions=_REACTING, cycles=cycles, merged=distance))
-    for text in texts:
-        program = Program.parse(text)
-        model = surgery_model(distance, program, noise_name="si1000", p=p)
-        decoder = model.make_decoder()
-        for clock in ("simulated", "real"):
-            say(f"{program.name}, {clock} clock")
-            pace = replace(settings, simulated=clock == "simulated", longest_wait=LONGEST_WAIT)
-            run = run_surgery(model, settings=pace, shots=shots, decoder=decoder)
-            yield Row(
-                part="reaction", clock=clock, found=measure_surgery(f"{program.name}, {clock} clock", run)
-            )
-        if run.end != End.DONE:
-            few = max(1, shots // SHORTER)
-            complete = []
-            for attempt in range(ATTEMPTS):
-                say(f"{program.name}: {few} shots, real clock, attempt {attempt + 1} of {ATTEMPTS}")
-                pace = replace(pace, seed=settings.seed + 1 + attempt)
-                run = run_surgery(model, settings=pace, shots=few, decoder=decoder)
-                if run.end == End.DONE:
-                    complete.append(run)
-            if complete:
-                best = min(complete, key=lambda one: float(one.reaction_ns().mean()))
-                name = f"{program.name}, quickest of {ATTEMPTS} ({len(complete)} complete)"
-                yield Row(part="reaction", clock="real", found=measure_surgery(name, best))
+    return [Program.parse(text) for text in texts]
+
+
+def reaction_runs(
+    program: Program, *, distance: int, p: float, settings: RunSettings, shots: int, say: Say
+) -> Iterator[Row]:
+    """Run a program whose decoder takes the time that it needs, on the simulated and on the real clock.
+
+    If the run on the real clock is given up, short ones follow, since other programs may use the machine.
+    """
+    model = surgery_model(distance, program, noise_name="si1000", p=p)
+    decoder = model.make_decoder()
+
+    def play(count: int, *, clock: str, attempt: int = 0) -> SurgeryRun:
+        say(f"{program.name}, {clock} clock, {count} shots" + f", attempt {attempt}" * bool(attempt))
+        pace = replace(
+            settings,
+            simulated=clock == "simulated",
+            longest_wait=LONGEST_WAIT,
+            seed=settings.seed + attempt,
+        )
+        return run_surgery(model, settings=pace, shots=count, decoder=decoder)
+
+    for clock in ("simulated", "real"):
+        run = play(shots, clock=clock)
+        name = f"{program.name}, {clock} clock"
+        yield Row(part="reaction", clock=clock, found=measure_surgery(name, run))
+    if run.end == End.DONE:
+        return
+    few = max(1, shots // SHORTER)
+    attempts = [play(few, clock="real", attempt=1 + attempt) for attempt in range(ATTEMPTS)]
+    complete = [one for one in attempts if one.end == End.DONE]
+    if complete:
+        best = min(complete, key=lambda one: float(one.reaction_ns().mean()))
+        name = f"{program.name}, quickest of {ATTEMPTS} ({len(complete)} complete)"
+        yield Row(part="reaction", clock="real", found=measure_surgery(name, best))
 
 
 def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:

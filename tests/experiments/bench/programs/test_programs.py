@@ -61,20 +61,20 @@ def test_programs_with_merges_are_compared_with_whole_shots() -> None:
 def test_reaction_times_of_programs_with_merges_are_measured_on_both_clocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(merges, "ATTEMPTS", 2)
+    said: list[str] = []
+    program, *_ = merges.reaction_programs(distance=3, cycles=2)
     settings = RunSettings(cycle_ns=20_000, frame_cycles=2)
-    runs = merges.reaction_runs(3, p=0.002, settings=settings, shots=20, cycles=2, say=lambda _: None)
-    for clock in ("simulated", "real"):
-        row = next(runs)  # of teleportation
+    rows = merges.reaction_runs(program, distance=3, p=0.002, settings=settings, shots=20, say=said.append)
+    for clock, row in zip(("simulated", "real"), rows, strict=True):
         assert (row.part, row.clock) == ("reaction", clock)
         assert (row.found.run.end, row.found.same, row.found.checked) == (End.DONE, 40, 40)
     # A decoder that needs longer than the cycles: the run is given up, and so are shorter ones.
-    slow = replace(settings, service_ns=10**6)
+    monkeypatch.setattr(merges, "ATTEMPTS", 2)
     monkeypatch.setattr(merges, "LONGEST_WAIT", 20)
-    runs = merges.reaction_runs(3, p=0.002, settings=slow, shots=20, cycles=2, say=lambda _: None)
-    given_up = [next(runs) for _ in range(4)]
-    assert [row.found.run.end for row in given_up] == [End.UNANSWERED] * 4
-    assert given_up[2].found.run.program.name.startswith("CNOT")
+    slow = replace(settings, service_ns=10**6)
+    rows = merges.reaction_runs(program, distance=3, p=0.002, settings=slow, shots=20, say=said.append)
+    assert [row.found.run.end for row in rows] == [End.UNANSWERED] * 2
+    assert said[-1] == f"{program.name}, real clock, 1 shots, attempt 2"
 
 
 def test_every_run_has_a_row_and_a_figure_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
