@@ -51,7 +51,7 @@ def test_a_program_with_merges_is_run_on_both_clocks(
         assert word in printed
     (run,) = json.loads(file.read_text())["runs"]
     assert (run["end"], run["same"]) == ("DONE", 40)
-    assert run["graphs"]["cut_before"] > 20
+    assert run["graphs"]["cut_before"] > 10
     arguments = [*_SIMULATED, "--decoder", "mwpm-correlated"]
     assert cli.main(["realtime", "--program", str(path), *arguments]) != 0
     assert "programs with merges are decoded by mwpm" in capsys.readouterr().err
