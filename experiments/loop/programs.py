@@ -288,7 +288,7 @@ def given_up(result: Measured) -> str:
 def _cut_text(name: str, run: SurgeryRun) -> str:
     return (
         f"{name}: {run.cut_before:,} graphs of windows were cut before the start, {run.cut_meanwhile:,}\n"
-        f"meanwhile; the clock stood still for this, {run.stopped_ns / 1e6:,.0f} ms, which no time includes."
+        f"meanwhile; the clock was stopped for this, {run.stopped_ns / 1e6:,.0f} ms, which no time includes."
     )
 
 

@@ -1,7 +1,7 @@
 """Decoder's hot loop for programs with merges: frames of all patches together, windows from a table of steps.
 
 Where the table lacks a step or a graph, the kernel returns, and Python makes it. Meanwhile the clock of the
-program stands still: `words` holds since when, and for how long it has in total.
+program is stopped: `words` holds since when, and for how long it has in total.
 """
 
 import numpy as np

@@ -33,8 +33,8 @@ class SurgeryRun(ProgramRun):
         shot_layers: of each shot their layers, int64 (layers,).
         shot_models: of each shot the numbers of its layers' models, int64 (layers,).
         cut_before: graphs of windows that were cut before the clock started.
-        cut_meanwhile: those that were cut while it stood still, and on a simulated clock all others.
-        stopped_ns: time for which a real clock stood still; it is part of no other time.
+        cut_meanwhile: those that were cut while it was stopped, and on a simulated clock all others.
+        stopped_ns: time for which a real clock was stopped; it is part of no other time.
         is_real: whether the clock was real.
     """
 
@@ -96,7 +96,7 @@ def run_surgery(
 
     With a real clock, source and decoder are threads of this process. Before it starts, the program is played
     on a simulated clock with answers of any usual delay, so that the graphs of most windows are cut. Where
-    another one is needed, the program's clock stands still until it is cut.
+    another one is needed, the program's clock is stopped until it is cut.
 
     Args:
         model: of the program.

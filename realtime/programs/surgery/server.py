@@ -30,7 +30,7 @@ from realtime.transport import register_functions
 class SequenceServer:
     """Server of a program's frames.
 
-    Graphs that are missing are cut while the program's clock stands still; `num_cut` of the decoder counts
+    Graphs that are missing are cut while the program's clock is stopped; `num_cut` of the decoder counts
     them.
 
     Args:

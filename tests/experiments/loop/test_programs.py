@@ -47,7 +47,7 @@ def test_a_program_with_merges_is_run_on_both_clocks(
     real = ["--distance", "3", "--cycle_time", "20us", "--shots", "20", "--json", str(file)]
     assert cli.main(["realtime", "--program", str(path), *real]) == 0
     printed = capsys.readouterr().out
-    for word in ("40 of 40", "real clock", "the clock stood still for this"):
+    for word in ("40 of 40", "real clock", "the clock was stopped for this"):
         assert word in printed
     (run,) = json.loads(file.read_text())["runs"]
     assert (run["end"], run["same"]) == ("DONE", 40)
