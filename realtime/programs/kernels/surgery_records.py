@@ -93,7 +93,7 @@ SOURCE = record(
     answer=Pool(_u1, "answer_bytes"),
     answer_header=Pool(ANSWER, "1"),  # the same memory
     words=Pool(_i8, "64"),
-    # --- constants of the measurements; references are numbered as in `Program`s' models, sorted
+    # --- constants of the measurements; references in ascending order
     references=Pool(_u1, "2 * num_measurements * num_references"),  # by measurement and basis
     observables=Pool(_i8, "2 * num_measurements"),  # by measurement and basis
     is_merge=Pool(_u1, "num_references"),  # whether the reference is a random value of a merge
