@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qec.codes.code import Basis, Code, Coordinate, check_basis
 from qec.codes.cycle import Layer, interaction_layers, required_frames
+from qec.instructions import append_instruction, record_targets
 from qec.noise.model import NoiseModel
 
 
@@ -134,7 +135,8 @@ class _Builder:
     def circuit(self, rounds: int) -> stim.Circuit:
         circuit = stim.Circuit()
         for qubit, number in self._index.items():
-            circuit.append("QUBIT_COORDS", [number], qubit, tag="data" if qubit in self._data_place else "")
+            tag = "data" if qubit in self._data_place else ""
+            append_instruction(circuit, "QUBIT_COORDS", [number], qubit, tag=tag)
         self._by_basis(circuit, "R", self._prepared_in_x)
         self._gate(circuit, "R", self._measure)
 
@@ -157,33 +159,33 @@ class _Builder:
             support = self._code.stabilizers[i].support
             self._detector(circuit, i, 1, [*self._data_records(support), self._check_record(i) - num_data])
         logical = [data for data, _ in self._code.logical(self._basis)]
-        circuit.append("OBSERVABLE_INCLUDE", _records(self._data_records(logical)), 0)
+        append_instruction(circuit, "OBSERVABLE_INCLUDE", record_targets(self._data_records(logical)), [0])
         return circuit
 
     def _cycle(
         self, circuit: stim.Circuit, *, entry: Mapping[Coordinate, bool], first: bool, last: bool
     ) -> None:
         cz = self._code.gates == "cz"
-        circuit.append("TICK", tag="cycle")
+        append_instruction(circuit, "TICK", tag="cycle")
         if cz and not first:
             self._gate(circuit, "R", self._measure)
-            circuit.append("TICK")
+            append_instruction(circuit, "TICK")
         for layer in self._layers(entry, last):
             self._gate(circuit, layer.gate, layer.targets)
-            circuit.append("TICK")
+            append_instruction(circuit, "TICK")
         self._gate(circuit, "M" if cz else "MR", self._measure)
 
     def _layers(self, entry: Mapping[Coordinate, bool], last: bool) -> list[Layer]:
         return interaction_layers(self._code, entry=entry, leave=self._measured if last else self._rest)
 
     def _compare_with_previous(self, circuit: stim.Circuit) -> None:
-        circuit.append("SHIFT_COORDS", [], (0, 0, 1))
+        append_instruction(circuit, "SHIFT_COORDS", [], (0, 0, 1))
         for i in range(len(self._measure)):
             record = self._check_record(i)
             self._detector(circuit, i, 0, [record, record - len(self._measure)])
 
     def _detector(self, circuit: stim.Circuit, check: int, layer: int, records: Sequence[int]) -> None:
-        circuit.append("DETECTOR", _records(records), (*self._measure[check], layer))
+        append_instruction(circuit, "DETECTOR", record_targets(records), (*self._measure[check], layer))
 
     def _check_record(self, check: int) -> int:
         return check - len(self._measure)
@@ -197,8 +199,4 @@ class _Builder:
             self._gate(circuit, gate + "X" if x else gate, [data])
 
     def _gate(self, circuit: stim.Circuit, gate: str, targets: Iterable[Coordinate]) -> None:
-        circuit.append(gate, [self._index[at] for at in targets])
-
-
-def _records(offsets: Iterable[int]) -> list[stim.GateTarget]:
-    return [stim.target_rec(offset) for offset in offsets]
+        append_instruction(circuit, gate, [self._index[at] for at in targets])

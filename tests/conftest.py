@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from numba.core import event
 
 from tests.support.recorded_data import VARIABLE, find_recorded_data, link_experiments
 
@@ -45,6 +46,29 @@ def pytest_configure() -> None:
     # Where Ctrl-C is ignored (a script's background), processes that tests start would not hear theirs.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Compilations(event.Listener):
+    """Kernels that were compiled, or loaded from the cache."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def on_start(self, event: event.Event) -> None:
+        self.names.append(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Both processes collect all tests, at the same time: what they compile then is compiled twice."""
+    found = _Compilations()
+    with event.install_listener("numba:compile", found):
+        yield
+    if found.names:
+        raise pytest.UsageError(f"importing the tests compiles kernels, {found.names[0]} first")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

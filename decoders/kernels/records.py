@@ -9,6 +9,7 @@ memory. Bounds checks use the true lengths in both cases.
 import ast
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +71,12 @@ def _evaluate(length: str, value_of: Callable[[int | str], Any], add: Any, multi
                 return combine(value(left), value(right))
         raise ValueError(f"length {length!r}: must consist of integers, fields, + and *")
 
-    return value(ast.parse(length, mode="eval").body)
+    return value(_parse(length))
+
+
+@cache
+def _parse(length: str) -> ast.expr:
+    return ast.parse(length, mode="eval").body
 
 
 if interpreted:

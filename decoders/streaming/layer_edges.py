@@ -37,11 +37,6 @@ class LayerEdges(NamedTuple):
             self.observables[mask],
         )
 
-    def same_as(self, other: "LayerEdges") -> bool:
-        """Return whether two layers have equal edges, weights and observables."""
-        fields = ("column", "later", "other", "weight", "observables")
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in fields)
-
 
 class Layered(NamedTuple):
     """A graph sorted into layers."""

@@ -1,7 +1,6 @@
 """Event simulation of decoding: windows of many streams, a pool of cores, decisions served first."""
 
 import heapq
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -153,12 +152,3 @@ def serve(arrivals: Floats, services: Floats, is_urgent: NDArray[np.bool_], *, c
         waits[customer] = now - times[customer]
         heapq.heapreplace(free, now + lengths[customer])
     return waits
-
-
-def mean_wait_us(*, arrivals_per_us: float, services_us: Sequence[float]) -> float:
-    """Mean wait of an M/G/1 queue by the Pollaczek-Khinchine formula, infinite from utilisation 1 on."""
-    services = np.asarray(services_us, dtype=np.float64)
-    load = arrivals_per_us * float(services.mean())
-    if load >= 1:
-        return math.inf
-    return arrivals_per_us * float((services**2).mean()) / (2 * (1 - load))

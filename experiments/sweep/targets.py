@@ -114,12 +114,6 @@ def group_for_suppression(states: Sequence[PointState]) -> list[SuppressionTarge
     return [SuppressionTarget(group) for group in groups]
 
 
-def cycles_label(metadata: Any) -> str:
-    """Describe the cycles of a point for its group: as a multiple of the distance, where it is one."""
-    factor, rest = divmod(metadata["r"], metadata["d"])
-    return f"{metadata['r']}" if rest else f"{factor}d"
-
-
 def _grouped(
     states: Sequence[PointState], key: Callable[[Any], Hashable], *, needed: Sequence[str]
 ) -> list[list[PointState]]:

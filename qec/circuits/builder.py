@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import stim
 
 from qec.codes.code import Coordinate
+from qec.instructions import append_instruction, record_targets
 from qec.noise.apply import NOISELESS
 
 
@@ -39,17 +40,17 @@ class CircuitBuilder:
         order = sorted((at for at in places if at not in self.index), key=lambda at: (at[1], at[0]))
         for at in order:
             self.index[at] = len(self.index)
-            self._header.append("QUBIT_COORDS", [self.index[at]], at, tag=places[at])
+            append_instruction(self._header, "QUBIT_COORDS", [self.index[at]], at, tag=places[at])
 
     def tick(self, *, cycle: bool = False) -> None:
         """End a layer; with `cycle`, mark the beginning of a cycle."""
-        self.body.append("TICK", tag="cycle" if cycle else "")
+        append_instruction(self.body, "TICK", tag="cycle" if cycle else "")
 
     def gate(self, name: str, places: Iterable[Coordinate]) -> None:
         """Append a gate or reset on qubits, in pairs for two-qubit gates; nothing without qubits."""
         targets = [self.index[at] for at in places]
         if targets:
-            self.body.append(name, targets)
+            append_instruction(self.body, name, targets)
 
     def measure(self, name: str, places: Iterable[Coordinate]) -> dict[Coordinate, int]:
         """Measure qubits; return the number of each result."""
@@ -65,10 +66,8 @@ class CircuitBuilder:
             pairs: qubit indices.
             flip: probability of a wrong result.
         """
-        targets: list[stim.GateTarget] = []
-        for a, b in pairs:
-            targets += [stim.target_pauli(a, pauli), stim.target_combiner(), stim.target_pauli(b, pauli)]
-        self.body.append("MPP", targets, flip or None)
+        products = [f"{pauli}{a}*{pauli}{b}" for a, b in pairs]
+        append_instruction(self.body, "MPP", products, [flip] if flip else [])
         first = self._num_measurements
         self._num_measurements += len(pairs)
         return list(range(first, self._num_measurements))
@@ -81,37 +80,36 @@ class CircuitBuilder:
         """
         numbers = []
         for operator in operators:
-            targets: list[stim.GateTarget] = []
-            for at, pauli in operator.items():
-                targets += [stim.target_pauli(self.index[at], pauli), stim.target_combiner()]
-            self.body.append("MPP", targets[:-1], tag=NOISELESS)
+            append_instruction(self.body, "MPP", ["*".join(self._paulis(operator))], tag=NOISELESS)
             numbers.append(self._num_measurements)
             self._num_measurements += 1
         return numbers
 
     def include_operator(self, number: int, operator: Mapping[Coordinate, str]) -> None:
         """Include a Pauli product, as it is at this point, in an observable."""
-        paulis = [stim.target_pauli(self.index[at], pauli) for at, pauli in operator.items()]
-        self.body.append("OBSERVABLE_INCLUDE", paulis, number)
+        append_instruction(self.body, "OBSERVABLE_INCLUDE", self._paulis(operator), [number])
 
     def detector(self, records: Iterable[int], coordinates: Sequence[float]) -> None:
         """Declare the parity of measurements as a detector; measurements that occur twice cancel."""
-        self.body.append("DETECTOR", self._targets(records), coordinates)
+        append_instruction(self.body, "DETECTOR", self._targets(records), coordinates)
 
     def observable(self, number: int, records: Iterable[int]) -> None:
         """Include measurements in an observable; measurements that occur twice cancel."""
-        self.body.append("OBSERVABLE_INCLUDE", self._targets(records), number)
+        append_instruction(self.body, "OBSERVABLE_INCLUDE", self._targets(records), [number])
 
     def _take(self, order: Sequence[Coordinate]) -> dict[Coordinate, int]:
         first = self._num_measurements
         self._num_measurements += len(order)
         return {at: first + offset for offset, at in enumerate(order)}
 
-    def _targets(self, records: Iterable[int]) -> list[stim.GateTarget]:
+    def _paulis(self, operator: Mapping[Coordinate, str]) -> list[str]:
+        return [f"{pauli}{self.index[at]}" for at, pauli in operator.items()]
+
+    def _targets(self, records: Iterable[int]) -> list[str]:
         odd: dict[int, None] = {}
         for record in records:
             if record in odd:
                 del odd[record]
             else:
                 odd[record] = None
-        return [stim.target_rec(record - self._num_measurements) for record in odd]
+        return record_targets(record - self._num_measurements for record in odd)

@@ -5,6 +5,8 @@ from itertools import takewhile
 
 import stim
 
+from qec.instructions import append_instruction
+
 _RESETS = {"R": False, "RX": True}
 _MEASUREMENTS = {"M": False, "MX": True}
 _DIAGONAL = ("CZ", "S", "S_DAG")
@@ -61,17 +63,17 @@ class _Translation:
         qubits = [target.value for target in instruction.targets_copy()]
         if name in _RESETS:
             self._turned.difference_update(qubits)
-            self._out.append("R", qubits)
+            append_instruction(self._out, "R", qubits)
             self._turn(qubits if _RESETS[name] else ())
         elif name in _MEASUREMENTS:
             self._turn(qubits if _MEASUREMENTS[name] else ())
             self._write(self._turned.intersection(qubits))
-            self._out.append("M", qubits)
+            append_instruction(self._out, "M", qubits)
             self._turn(qubits if _MEASUREMENTS[name] else ())
         elif name == "CX":
             self._turn(qubits[1::2])
             self._write(self._turned.intersection(qubits))
-            self._out.append("CZ", qubits)
+            append_instruction(self._out, "CZ", qubits)
             self._turn(qubits[1::2])
         elif name in _DIAGONAL:
             self._out.append(instruction)
@@ -91,6 +93,6 @@ class _Translation:
 
     def _write(self, qubits: set[int]) -> None:
         if qubits:
-            self._out.append("H", sorted(qubits))
-            self._out.append("TICK")
+            append_instruction(self._out, "H", sorted(qubits))
+            append_instruction(self._out, "TICK")
             self._turned -= qubits

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import stim
 
+from qec.instructions import append_instruction, group_text
 from qec.noise.channel import KINDS, Channel
 from qec.noise.decoherence import Decoherence
 from qec.noise.paulis import append_channel, check_weights
@@ -209,7 +210,7 @@ class _Applier:
             if measures:
                 self._measure(out, instruction, groups)
             else:
-                out.append(_part(instruction, groups, []))
+                _append_part(out, instruction, groups, [])
             self._busy |= qubits
             self._slow |= gate.is_reset or measures
             if self._decoherence is not None:
@@ -253,7 +254,7 @@ class _Applier:
         """
         for group in groups:
             rate = max(self._rate("readout", (qubit,)) for qubit in group_qubits(group))
-            out.append(_part(instruction, [group], [rate] if rate > 0 else []))
+            _append_part(out, instruction, [group], [rate] if rate > 0 else [])
 
     def _end_layer(self, out: stim.Circuit) -> None:
         if self._crossing and self._partner:
@@ -313,7 +314,7 @@ class _Applier:
             by_rate.setdefault(self._rate(kind, group), []).extend(group)
         for rate, targets in by_rate.items():
             if rate > 0 and flip:
-                out.append(flip, targets, rate)
+                append_instruction(out, flip, targets, [rate])
             elif rate > 0:
                 append_channel(out, KINDS[kind].num_qubits, targets, rate, channel.weights)
 
@@ -341,17 +342,14 @@ def _without_repeats(instruction: stim.CircuitInstruction) -> Iterator[list[list
         yield groups
 
 
-def _part(
-    instruction: stim.CircuitInstruction, groups: list[list[stim.GateTarget]], arguments: list[float]
-) -> stim.CircuitInstruction:
-    """Make the instruction for some of its target groups; Pauli products get combiners."""
-    targets: list[stim.GateTarget] = []
-    for group in groups:
-        for index, target in enumerate(group):
-            if index and target.pauli_type in "XYZ":
-                targets.append(stim.target_combiner())
-            targets.append(target)
-    return stim.CircuitInstruction(instruction.name, targets, arguments, tag=instruction.tag)
+def _append_part(
+    out: stim.Circuit,
+    instruction: stim.CircuitInstruction,
+    groups: list[list[stim.GateTarget]],
+    arguments: list[float],
+) -> None:
+    """Append the instruction for some of its target groups."""
+    append_instruction(out, instruction.name, map(group_text, groups), arguments, tag=instruction.tag)
 
 
 def _is_noise(instruction: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:

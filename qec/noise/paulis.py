@@ -6,6 +6,7 @@ from itertools import product
 
 import stim
 
+from qec.instructions import append_instruction
 from qec.noise.checks import is_number
 
 #: Number of qubits -> Paulis of an error, in the order of stim's PAULI_CHANNEL_1 and _2.
@@ -77,13 +78,12 @@ def append_channel(
         rate: probability of any error.
         weights: as `check_weights` returns them.
     """
-    qubits = list(targets)
     if not weights:
-        out.append(f"DEPOLARIZE{num_qubits}", qubits, rate)
+        append_instruction(out, f"DEPOLARIZE{num_qubits}", targets, [rate])
     elif num_qubits == 1 and len(weights) == 1:
-        out.append(f"{weights[0][0]}_ERROR", qubits, rate)
+        append_instruction(out, f"{weights[0][0]}_ERROR", targets, [rate])
     else:
         total = sum(weight for _, weight in weights)
         share = {pauli: rate * weight / total for pauli, weight in weights}
         arguments = [share.get(pauli, 0.0) for pauli in PAULIS[num_qubits]]
-        out.append(f"PAULI_CHANNEL_{num_qubits}", qubits, arguments)
+        append_instruction(out, f"PAULI_CHANNEL_{num_qubits}", targets, arguments)

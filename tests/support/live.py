@@ -1,6 +1,7 @@
 """Samples for the tests of the live view."""
 
 import math
+from functools import cache
 from typing import Any
 
 from experiments.monitor.watch import NAMES, Sample, StreamSample
@@ -45,14 +46,16 @@ def sample(*streams: StreamSample, time_ns: int = 0) -> Sample:
     return Sample(time_ns=time_ns, boot="b", max_load=0.7, refused=0, streams=list(streams))
 
 
-BUSY = stream(
-    1,
-    state="connected",
-    load=0.34,
-    counters={"shots": 123_456, "shots_ok": 123_000, "max_backlog": 1_234_567, "lost_frames": 3},
-    statuses={"OK": 123_000, "BACKLOG": 456},
-    faults={"CHECKSUM": 7},
-    cycles_per_s=909_090.0,
-    total={name: histogram(7, 8, 120, missing=1) for name in NAMES},
-    recent={name: histogram(7, 8) for name in NAMES},
-)
+@cache
+def busy_stream() -> StreamSample:
+    return stream(
+        1,
+        state="connected",
+        load=0.34,
+        counters={"shots": 123_456, "shots_ok": 123_000, "max_backlog": 1_234_567, "lost_frames": 3},
+        statuses={"OK": 123_000, "BACKLOG": 456},
+        faults={"CHECKSUM": 7},
+        cycles_per_s=909_090.0,
+        total={name: histogram(7, 8, 120, missing=1) for name in NAMES},
+        recent={name: histogram(7, 8) for name in NAMES},
+    )

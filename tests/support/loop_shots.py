@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from decoders import StreamingDecoder
 from realtime.protocol import wire
+from realtime.service.session import Session
 
 SESSION = 77
 CYCLE_NS = 1000
@@ -32,6 +33,11 @@ def circuit(*, distance: int = 3, rounds: int = 20, p: float = 0.01) -> stim.Cir
         after_clifford_depolarization=p,
         before_measure_flip_probability=p,
     )
+
+
+@cache
+def shared_session() -> Session:
+    return Session(decoder=StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3))
 
 
 @cache

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import qec
 from decoders import StreamingDecoder
+from decoders.streaming.layer_edges import LayerEdges
 from decoders.streaming.layers import LayeredModel
 from qec.codes.code import Code
 
@@ -43,7 +44,10 @@ def shots_of(name: str, *, rounds: int = 40, shots: int, seed: int = 1) -> tuple
     """Frames, and what flips the observable."""
     sampler = memory(name, rounds=rounds).compile_detector_sampler(seed=seed)
     events, flips = sampler.sample(shots, separate_observables=True)
-    return stream_of(name, rounds=rounds).to_frames(events), np.asarray(flips, dtype=np.bool_)
+    # Regions do not matter here; short ones are made sooner.
+    return stream_of(name, rounds=rounds, commit=4, buffer=4).to_frames(events), np.asarray(
+        flips, dtype=np.bool_
+    )
 
 
 def decode(
@@ -125,3 +129,10 @@ def chequered(*, rounds: int) -> stim.Circuit:
         lines.append(f"DETECTOR({check}, 0, {rounds - 1}) {data} rec[{latest[check] - 9}]")
     lines.append("OBSERVABLE_INCLUDE(0) rec[-1]")
     return stim.Circuit("\n".join(lines))
+
+
+def same_edges(ours: LayerEdges, theirs: LayerEdges) -> bool:
+    """Whether two layers have the same edges."""
+    fields = ("column", "later", "other", "weight", "observables")
+    same = all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in fields)
+    return same and np.allclose(ours.probability, theirs.probability, rtol=1e-9)

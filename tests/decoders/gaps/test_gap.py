@@ -48,7 +48,8 @@ def check_gaps(decoder: MWPM, shots: NDArray[np.bool_]) -> None:
     assert gaps.shape == (len(shots), graph.num_observables)
     assert gaps.dtype == np.float64
     for shot, prediction, found in zip(shots, predictions, gaps, strict=True):
-        mine = {flips: weight for (events, flips), weight in best.items() if events == oracles.bits(shot)}
+        wanted = oracles.bits(shot)
+        mine = {flips: weight for (events, flips), weight in best.items() if events == wanted}
         for observable in range(graph.num_observables):
             other = [
                 weight for flips, weight in mine.items() if flips >> observable & 1 != prediction[observable]
@@ -97,7 +98,7 @@ def test_strips(seed: int) -> None:
     density = rng.choice([0.2, 0.5, 0.9])
     check_gaps(decoder, rng.random((10 if interpreted else 40, long * wide)) < density)
     # The same with the observable moved into the strip, row by row.
-    for row in range(1, long):
+    for row in range(1, 2 if interpreted else long):
         moved = np.isin(graph.edge_u, at[row - 1]) ^ (
             np.isin(graph.edge_v, at[row - 1]) & (graph.edge_v >= 0)
         )
@@ -281,7 +282,7 @@ def test_others_say_which_can(name: str) -> None:
 def test_packed_threads_and_copies_change_nothing(name: str) -> None:
     dem = MODELS["surface z"]
     decoder = decoders.from_dem(name, dem)
-    events = events_of(dem, shots=301)
+    events = events_of(dem, shots=101)
     plain = decoder.decode_batch(events)
     predictions, gaps = decoder.decode_batch(events, return_gap=True)
     assert np.array_equal(predictions, plain)

@@ -80,7 +80,8 @@ def test_any_model(name: str, dem: stim.DetectorErrorModel, seed: int) -> None:
         prediction, gaps = decoder.decode(shot, return_gap=True)
         assert np.array_equal(prediction, decoder.decode(shot))
         classes = oracles.every_class(graph_of_last_shot(decoder))
-        mine = {flips: weight for (events, flips), weight in classes.items() if events == oracles.bits(shot)}
+        wanted = oracles.bits(shot)
+        mine = {flips: weight for (events, flips), weight in classes.items() if events == wanted}
         lightest = min(mine.values())
         for observable, gap in enumerate(gaps):
             best = [np.inf, np.inf]

@@ -15,7 +15,7 @@ import decoders
 from decoders import MatchingGraph
 from decoders.matching import workspace
 from decoders.matching.decoder import MWPM
-from decoders.matching.kernels import paths, periodic_ranges
+from decoders.matching.kernels import periodic_ranges
 from decoders.matching.workspace import SearchGraph, Workspace
 from tests.support.traced_search import BOUNDARY, graph_of
 
@@ -74,24 +74,36 @@ def check_lists(graph: MatchingGraph, search_graph: SearchGraph) -> None:
     table = np.zeros((size, size))
     table[u[order], v[order]] = weight[order]
     distance = dijkstra(csr_array(table), directed=False)
-    work = Workspace(search_graph)
-    record, scratch = search_graph.record[0], work.record[0]
-    neighbours, path = search_graph.arrays["neighbours"], work.arrays["path"]
+    arrays = search_graph.arrays
+    neighbours = arrays["neighbours"]
+    # Lists, because single entries of arrays take long to read.
+    spans, parents, steps = (
+        found.tolist() for found in (neighbours["span"], arrays["parents"], arrays["steps"])
+    )
+    ends = list(zip(graph.edge_u.tolist(), graph.edge_v.tolist(), strict=True))
+    weights, flips = graph.edge_weight.tolist(), graph.edge_observables[:, 0].tolist()
+    assert graph.edge_observables.shape[1] == 1
     for detector, entry in enumerate(search_graph.arrays["detectors"]):
         places = np.arange(entry["first"], entry["last"])
         others = detector + neighbours["detector"][places]
         assert (neighbours["span"][places] & ~1).tolist() == distance[detector, others].tolist()
         nearer = np.flatnonzero(distance[detector] < min(entry["radius"], 1e300))
         assert set(nearer.tolist()) <= {detector, *others.tolist()}
+        own = int(arrays["adjacent"]["edge"][arrays["indptr"][detector]])
         for place, other in zip(places.tolist(), others.tolist(), strict=True):
-            length = paths.write_list_path(record, scratch, detector, place, 0)
-            ends = np.concatenate([graph.edge_u[path[:length]], graph.edge_v[path[:length]]])
-            odd = np.flatnonzero(np.bincount(ends, minlength=size) % 2)
-            assert odd.tolist() == sorted([detector, other])
-            flips = np.bitwise_xor.reduce(graph.edge_observables[path[:length]], axis=0)
-            span = int(neighbours["span"][place])
-            assert graph.edge_weight[path[:length]].sum() == span & ~1
-            assert span & 1 or not flips.any()
+            edges = [own + steps[place]]  # from the detector's first edge, as in `write_list_path`
+            at = place
+            while parents[at] >= 0:
+                at = int(entry["first"]) + parents[at]
+                edges.append(own + steps[at])
+            odd: set[int] = set()
+            flipped = 0
+            for edge in edges:
+                odd ^= set(ends[edge])
+                flipped ^= flips[edge]
+            assert odd == {detector, other}
+            assert sum(weights[edge] for edge in edges) == spans[place] & ~1
+            assert spans[place] & 1 or not flipped
 
 
 def num_entries(search_graph: SearchGraph) -> int:

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qec
-from decoders.streaming.layer_edges import LayerEdges
 from decoders.streaming.layers import LayeredModel
 from qec.codes.code import Code
 from tests.support.strategies import layered_dems
+from tests.support.streams import same_edges
 
 CODES: dict[str, Code] = {
     **{
@@ -79,10 +79,6 @@ def check_places(model: LayeredModel, circuit: stim.Circuit, *, rounds: int) -> 
         assert place == model.stabilizers[column].tolist()
 
 
-def same(ours: LayerEdges, theirs: LayerEdges) -> bool:
-    return ours.same_as(theirs) and np.allclose(ours.probability, theirs.probability, rtol=1e-9)
-
-
 def check_same_layers(one: LayeredModel, other: LayeredModel) -> None:
     """Two lengths of one memory."""
     assert one.bulk
@@ -90,7 +86,7 @@ def check_same_layers(one: LayeredModel, other: LayeredModel) -> None:
     assert one.period == other.period
     for ours, theirs in ((one.first, other.first), (one.bulk, other.bulk), (one.last, other.last)):
         assert len(ours) == len(theirs)
-        assert all(same(a, b) for a, b in zip(ours, theirs, strict=True))
+        assert all(same_edges(a, b) for a, b in zip(ours, theirs, strict=True))
     assert np.array_equal(one.stabilizers, other.stabilizers)
     assert (one.num_observables, one.weight_scale) == (other.num_observables, other.weight_scale)
     assert (one.longest_reach, one.distance) == (other.longest_reach, other.distance)
@@ -271,7 +267,7 @@ def test_blocks_that_repeat_in_different_ways(text: str) -> None:
     assert folded.num_detectors == flat.num_detectors == dem.num_detectors
     assert np.array_equal(folded.detector_numbers(count), flat.detector_numbers(count))
     for ours, theirs in zip(folded.own_layers(0, count), flat.own_layers(0, count), strict=True):
-        assert same(folded.edges[ours], flat.edges[theirs])
+        assert same_edges(folded.edges[ours], flat.edges[theirs])
 
 
 def test_cycles_that_all_differ_are_no_bulk() -> None:
@@ -351,7 +347,7 @@ def test_lengths_that_a_memory_can_have() -> None:
         model.check_length(layers)
         edges = model.layer_edges(0, layers, to_end=True)
         assert len(edges) == layers
-        assert sum(layer.same_as(model.bulk[0]) for layer in edges) == layers - fixed
+        assert sum(same_edges(layer, model.bulk[0]) for layer in edges) == layers - fixed
     for layers in (3, 0, -1):
         with pytest.raises(
             ValueError,

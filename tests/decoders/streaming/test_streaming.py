@@ -84,11 +84,12 @@ def test_windows_are_what_a_naive_decoder_makes_of_them(
     plan = WindowPlan(commit=max(commit, len(model.first)), buffer=buffer)
     decoder = StreamingDecoder(model=model, plan=plan)
     cut = cache(partial(without_ties, model))
-    shots, _ = shots_of(name, rounds=20, shots=2 if interpreted else 80, seed=3)
+    rounds, number = (11, 2) if interpreted else (20, 80)
+    shots, _ = shots_of(name, rounds=rounds, shots=number, seed=3)
     for shot in shots:
         committed, prediction = one_by_one(decoder, shot)
         expected, expected_prediction = naive_stream(model, plan, shot, cut=cut)
-        assert len(expected) == max(0, (20 - plan.window) // plan.commit + 1)
+        assert len(expected) == max(0, (rounds - plan.window) // plan.commit + 1)
         assert {cycles: committed[cycles] for cycles in expected} == expected
         assert prediction == expected_prediction
 

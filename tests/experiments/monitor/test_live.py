@@ -25,7 +25,7 @@ from experiments.monitor.error_rates import error_rows
 from experiments.monitor.loop_screen import LoopNews, LoopScreen
 from experiments.monitor.watch import Detections
 from experiments.sweep.live import SweepNews, SweepScreen
-from tests.support.live import BUSY, sample, stream
+from tests.support.live import busy_stream, sample, stream
 
 _ROWS, _COLUMNS = 24, 80
 
@@ -63,7 +63,7 @@ def test_errors_per_cycle_and_lambda_of_neighbours() -> None:
 def test_the_screen_of_a_loop_fits(height: int) -> None:
     screen = LoopScreen("qec soak")
     assert "preparing" in " ".join(drawn([screen.take("preparing"), screen.draw(width=80, height=24)][1]))
-    busy = replace(BUSY, detections=detections(1000, events=[40, 80, 90, 201]))
+    busy = replace(busy_stream(), detections=detections(1000, events=[40, 80, 90, 201]))
     counts = [Count(d, "z", 10, 1000, 10) for d in (3, 5)]
     for second in range(100):
         now = sample(stream(0), busy, time_ns=second * 10**9)

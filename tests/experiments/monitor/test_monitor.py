@@ -20,7 +20,7 @@ from experiments.monitor.screen import decades, draw_screen
 from experiments.monitor.watch import Detections, Sample, Watch, since
 from realtime.service.client import Client, DaemonProcess
 from realtime.service.daemon import DaemonConfig
-from tests.support.live import BUSY, histogram, sample, stream
+from tests.support.live import busy_stream, histogram, sample, stream
 from tests.support.loop_shots import circuit, untimed
 
 
@@ -52,7 +52,7 @@ def drawn(history: list[Sample], width: int = 80) -> str:
 
 
 def test_the_screen_fits_eighty_columns() -> None:
-    text = drawn([sample(stream(0), BUSY, time_ns=second * 10**9) for second in range(200)])
+    text = drawn([sample(stream(0), busy_stream(), time_ns=second * 10**9) for second in range(200)])
     assert max(map(len, text.splitlines())) <= 80
     for words in ("load 0.34 of 1.40 cores", "connected", "909,090", "1,234,567", "99.631 %", "7.0", "none"):
         assert words in text
@@ -78,7 +78,7 @@ def test_metrics_are_the_counters() -> None:
     seen = Detections(
         places=np.zeros((3, 2)), cycles=400, events=np.array([20, 31, 0], dtype=np.int64), recent=0.05
     )
-    busy = dataclasses.replace(BUSY, detections=seen, decoding_s=2.5)
+    busy = dataclasses.replace(busy_stream(), detections=seen, decoding_s=2.5)
     values = found(lambda: sample(stream(0), busy))
     assert values["qec_up",] == 1
     lost_shots = {v for k, v in values.items() if k[0] == "qec_shots_total" and {"BACKLOG", "1"} < set(k)}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.scaling.queueing import Queue, mean_wait_us, serve, simulate_queue
+from experiments.scaling.queueing import Queue, serve, simulate_queue
 from tests.support.chance import sigmas
 
 
@@ -27,16 +27,11 @@ def test_mean_wait_is_that_of_pollaczek_and_khinchine(kind: str) -> None:
     }[kind]
     measured = measured / measured.mean()
     waits = serve(arrivals, generator.choice(measured, number), np.zeros(number, dtype=np.bool_), cores=1)
-    expected = mean_wait_us(arrivals_per_us=load, services_us=measured)
+    expected = load * (measured**2).mean() / (2 * (1 - load))
     # Waits are correlated over many customers: the error comes from means of long stretches.
     means = waits[number // 20 :].reshape(19, -1).mean(axis=1)
     assert abs(means.mean() - expected) < sigmas(1) * means.std(ddof=1) / math.sqrt(19)
     assert means.std(ddof=1) / math.sqrt(19) < 0.05 * expected
-
-
-def test_formula_of_known_queues() -> None:
-    assert mean_wait_us(arrivals_per_us=0.8, services_us=[1.0]) == pytest.approx(0.8 / (2 * 0.2))
-    assert math.isinf(mean_wait_us(arrivals_per_us=1.0, services_us=[1.0]))
 
 
 def test_waits_of_one_core_are_those_of_the_recursion() -> None:

@@ -22,19 +22,27 @@ from tests.support.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames
 REGIONS = {"commit": 6, "buffer": 3}
 # Shots that end in the first block, with it, in the second, and after several.
 CYCLES = (5, 8, 9, 10, 17, 18, 40, 61)
-_DECODER = ParallelStreamingDecoder.from_circuit(circuit(), threads=2, block=1, **REGIONS)
-_SESSION = Session(decoder=_DECODER)
+
+
+@cache
+def offline() -> ParallelStreamingDecoder:
+    return ParallelStreamingDecoder.from_circuit(circuit(), threads=2, block=1, **REGIONS)
+
+
+@cache
+def shared_session() -> Session:
+    return Session(decoder=offline())
 
 
 class _Shot:
     """Rows of a shot, bit-packed, and the offline answer."""
 
     def __init__(self, cycles: int, seed: int) -> None:
-        frame = _DECODER.typical_rows(cycles, seed=seed)
+        frame = offline().typical_rows(cycles, seed=seed)
         assert len(frame) == cycles + 1
-        _DECODER.reset()
-        _DECODER.push(frame[:-1])
-        self.flips = np.packbits(_DECODER.finish(frame[-1]), bitorder="little")
+        offline().reset()
+        offline().push(frame[:-1])
+        self.flips = np.packbits(offline().finish(frame[-1]), bitorder="little")
         self.rows: NDArray[np.uint8] = np.packbits(frame, axis=1, bitorder="little")
 
 
@@ -46,18 +54,18 @@ def shots() -> list[_Shot]:
 @pytest.fixture(params=[0, 2], ids=["alone", "threads"])
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     if request.param:
-        _SESSION.block_threads.start()
-    _SESSION.begin(session=SESSION, cycle_ns=CYCLE_NS, commits=True)
-    yield _SESSION
-    _SESSION.end(now_ns=0)
-    _SESSION.block_threads.stop()
+        shared_session().block_threads.start()
+    shared_session().begin(session=SESSION, cycle_ns=CYCLE_NS, commits=True)
+    yield shared_session()
+    shared_session().end(now_ns=0)
+    shared_session().block_threads.stop()
 
 
 def messages(*, frame_cycles: int, chosen: list[_Shot] | None = None) -> list[list[bytes]]:
     found: list[list[bytes]] = []
     for number, shot in enumerate(shots() if chosen is None else chosen):
         sequence = sum(map(len, found))
-        bits = _SESSION.num_columns
+        bits = shared_session().num_columns
         found.append(
             frames_of(
                 shot.rows, number=number, sequence=sequence, bits=bits, frame_cycles=frame_cycles, due_ns=0
@@ -124,17 +132,17 @@ def test_an_aborted_shot(session: Session) -> None:
 
 
 def test_counts_of_blocks_go_on_when_threads_start_and_stop() -> None:
-    _SESSION.begin(session=SESSION, cycle_ns=CYCLE_NS)
+    shared_session().begin(session=SESSION, cycle_ns=CYCLE_NS)
     frames = messages(frame_cycles=20)
     results = []
     for at, shot in enumerate(frames):
         if at % 5 == 1:
-            _SESSION.block_threads.start()
+            shared_session().block_threads.start()
         if at % 5 == 4:
-            _SESSION.block_threads.stop()
-        results += play(_SESSION, shot)[0]
-    _SESSION.block_threads.stop()
-    _SESSION.end(now_ns=0)
+            shared_session().block_threads.stop()
+        results += play(shared_session(), shot)[0]
+    shared_session().block_threads.stop()
+    shared_session().end(now_ns=0)
     assert all(np.array_equal(one.flips, shot.flips) for one, shot in zip(results, shots(), strict=True))
 
 
@@ -151,10 +159,10 @@ def test_a_thread_that_ends_is_reported_and_nothing_hangs(monkeypatch: pytest.Mo
 
 def test_service_time_leaves_no_trace() -> None:
     clock = iter(range(0, 10**9, 30_000_000)).__next__
-    before = _SESSION.counters()
+    before = shared_session().counters()
     # Three shots of 30 ms each.
-    assert _SESSION.measure_service_time(clock=clock, cycles=9000) == pytest.approx(30e6 / 9001)
-    assert _SESSION.counters() == before
+    assert shared_session().measure_service_time(clock=clock, cycles=9000) == pytest.approx(30e6 / 9001)
+    assert shared_session().counters() == before
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from realtime.kernels.records import COUNTERS, SETTINGS, STATE
 from realtime.protocol import wire
 from realtime.protocol.wire import Flags, Result, Status
 from realtime.service.session import Session, SessionLimits
-from tests.support.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames_of, shots
+from tests.support.loop_shots import CYCLE_NS, SESSION, changed, circuit, frames_of, shared_session, shots
 from tests.support.strategies import data_frames
 from tests.support.streams import alternating, chequered
 
@@ -30,23 +30,23 @@ PERIODIC = {
     "three": alternating(3, repeats=13),
     "chequered": chequered(rounds=40),
 }
-_SESSION = Session(decoder=StreamingDecoder.from_circuit(circuit(), commit=6, buffer=3))
 
 
 @pytest.fixture
 def session() -> Iterator[Session]:
     yield fresh()
-    _SESSION.end(now_ns=0)
+    shared_session().end(now_ns=0)
 
 
 def fresh(**options: object) -> Session:
     """The shared session, begun anew; kernels are compiled once for all tests."""
-    _SESSION.end(now_ns=0)
+    session = shared_session()
+    session.end(now_ns=0)
     for name in (*SETTINGS, *STATE, *COUNTERS):
-        _SESSION.record[name] = 0
-    _SESSION.reset_latencies()
-    _SESSION.begin(session=SESSION, cycle_ns=CYCLE_NS, **options)  # type: ignore[arg-type]
-    return _SESSION
+        session.record[name] = 0
+    session.reset_latencies()
+    session.begin(session=SESSION, cycle_ns=CYCLE_NS, **options)  # type: ignore[arg-type]
+    return session
 
 
 def stream_of_shots(count: int, *, frame_cycles: int = 7) -> list[bytes]:
@@ -101,7 +101,7 @@ def test_whole_shots_are_answered_as_offline(session: Session, frame_cycles: int
 
 def test_measurements_are_answered_as_offline() -> None:
     model = circuit()
-    events = _SESSION.widths("measurements")
+    events = shared_session().widths("measurements")
     session = fresh(kind="measurements")
     measured = model.compile_sampler(seed=3).sample(6)
     detectors, _ = model.compile_m2d_converter().convert(measurements=measured, separate_observables=True)
