@@ -163,6 +163,7 @@ class Measured:
             "same": self.same,
             "checked": self.checked,
             "discarded": int((~run.kept()).sum()),
+            **({"graphs": _graphs(run)} if isinstance(run, SurgeryRun) else {}),
         }
 
 
@@ -189,7 +190,7 @@ def run_at(
         decoder, commit, buffer: see `StreamingDecoder.from_circuit`.
 
     Raises:
-        ValueError: noise, a decoder or a clock that such a program cannot have.
+        ValueError: noise or a decoder that such a program cannot have.
     """
     name = f"d = {distance}"
     if not program.has_merges:
@@ -200,10 +201,8 @@ def run_at(
         )
     if decoder != "mwpm":
         raise ValueError(f"--decoder {decoder}: programs with merges are decoded by mwpm: leave it out")
-    if not settings.simulated:
-        raise ValueError(f"program {program.name!r} merges patches: give --clock simulated")
     made = surgery_model(distance, program, noise_name=noise_name, p=p, commit=commit, buffer=buffer)
-    return measure_surgery(name, run_surgery(made, settings=settings, shots=shots))
+    return measure_surgery(name, run_surgery(made, settings=settings, shots=shots, core=core))
 
 
 def surgery_model(
@@ -264,6 +263,9 @@ def text(results: Sequence[Measured]) -> str:
             times.append([one.name, kind, f"{len(one.run.waits):,}", *(number(value) for value in values)])
     names = ["run", "time (us)", "n", "mean", "p50", "p99", "max", "quiet mean", "quiet p99"]
     lines = [table(header, outcomes, left=1), "", table(names, times, keys=2, left=2), ""]
+    lines += [
+        _cut_text(one.name, one.run) for one in results if isinstance(one.run, SurgeryRun) and one.run.is_real
+    ]
     lines += [given_up(one) for one in results if one.run.end != End.DONE]
     lines.append(
         "reaction: decision needed -> first cycle that obeys it; answer: until the source had it. quiet:\n"
@@ -281,6 +283,21 @@ def given_up(result: Measured) -> str:
         End.FAILED: "the decoder could not explain a patch's detection events",
     }.get(run.end, run.end.name)
     return f"{result.name}: given up after {run.num_shots:,} shots: {why}. The decoder did not keep up."
+
+
+def _cut_text(name: str, run: SurgeryRun) -> str:
+    return (
+        f"{name}: {run.cut_before:,} graphs of windows were cut before the start, {run.cut_meanwhile:,}\n"
+        f"meanwhile; the clock was stopped for this, {run.stopped_ns / 1e6:,.0f} ms, which no time includes."
+    )
+
+
+def _graphs(run: SurgeryRun) -> dict[str, Any]:
+    return {
+        "cut_before": run.cut_before,
+        "cut_meanwhile": run.cut_meanwhile,
+        "stopped_ms": run.stopped_ns / 1e6,
+    }
 
 
 def _mean(values: NDArray[np.int64]) -> float:

@@ -86,30 +86,40 @@ class PatchLayers:
     def tables(self) -> list[Pools]:
         """Return the kernels' records LAYER: first layers, bulk, last cycle and readout of each readout."""
         layers = (*self.first, self.bulk, *(layer for pair in self.endings for layer in pair))
-        return [self._table(layer) for layer in layers]
+        return [layer_table(layer, row_bytes=self.row_bytes) for layer in layers]
 
-    def _table(self, layer: LayerErrors) -> Pools:
-        dem = stim.DetectorErrorModel()
-        for (detectors, observables), p in layer.items():
-            places = [later * 8 * self.row_bytes + column for later, column in detectors]
-            targets = [
-                *map(stim.target_relative_detector_id, places),
-                *map(stim.target_logical_observable_id, observables),
-            ]
-            dem.append("error", p, targets)
-        errors = ErrorList.from_dem(dem)
-        groups, guide, table = errors.on_line()
-        if (groups["hazard"][:-1] == 0).any():
-            raise ValueError("an error of probability 1: noise must be random")
-        pools = Pools(LAYER)
-        pools.own(groups=groups, guide=guide, errors=table, targets=errors.targets)
-        pools.set(
-            num_groups=len(groups) - 1,
-            num_parts=len(guide),
-            num_errors=len(table) - 1,
-            num_targets=len(errors.targets),
-        )
-        return pools
+
+def layer_table(layer: LayerErrors, *, row_bytes: int) -> Pools:
+    """Return the kernels' record LAYER of one layer.
+
+    Args:
+        layer: its errors.
+        row_bytes: of a layer's detection events.
+
+    Raises:
+        ValueError: an error of probability 1.
+    """
+    dem = stim.DetectorErrorModel()
+    for (detectors, observables), p in layer.items():
+        places = [later * 8 * row_bytes + column for later, column in detectors]
+        targets = [
+            *map(stim.target_relative_detector_id, places),
+            *map(stim.target_logical_observable_id, observables),
+        ]
+        dem.append("error", p, targets)
+    errors = ErrorList.from_dem(dem)
+    groups, guide, table = errors.on_line()
+    if (groups["hazard"][:-1] == 0).any():
+        raise ValueError("an error of probability 1: noise must be random")
+    pools = Pools(LAYER)
+    pools.own(groups=groups, guide=guide, errors=table, targets=errors.targets)
+    pools.set(
+        num_groups=len(groups) - 1,
+        num_parts=len(guide),
+        num_errors=len(table) - 1,
+        num_targets=len(errors.targets),
+    )
+    return pools
 
 
 def _restricted(layer: LayerErrors, observables: set[int]) -> LayerErrors:

@@ -11,7 +11,7 @@ from realtime.programs.kernels.records import Kind, Unsure
 class Operation:
     """One operation, in terms of numbers of patches and outcomes; fields as in OPERATION.
 
-    A merge, which the compiled loop does not have, is one of `patch` and `other`.
+    A merge is one of `patch` and `other`; programs with merges have a loop of their own.
     """
 
     kind: Kind

@@ -105,7 +105,8 @@ ROOMS: Mapping[str, Room] = {
         "stim numpy",
     ),
     "realtime.programs.kernels": Room(
-        "realtime.protocol realtime.kernels decoders.kernels qec.sampling.kernels", "numpy"
+        "realtime.protocol realtime.kernels decoders.kernels decoders.streaming.kernels qec.sampling.kernels",
+        "numpy",
     ),
     "realtime.programs": Room(
         "realtime.protocol realtime.kernels realtime.latency realtime.placement realtime.transport "

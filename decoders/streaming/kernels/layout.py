@@ -40,6 +40,35 @@ PUSH = record(
     num_graphs=_i8,
 )
 
+#: A step of a sequence decoder: in a state, a layer arrives. States are the uncommitted layers.
+SEQUENCE_STEP = record(
+    symbol=_i8,  # number of the layer in all models
+    next_step=_i8,  # another step from the same state, -1 if none
+    state=_i8,  # the state afterwards
+    committed=_i8,  # layers of the model below this number are final afterwards
+    graph=_i8,  # of the window that the layer completes; NO_WINDOW; NOT_CUT
+    commit=_i8,  # layers that the window commits
+)
+#: Values of SEQUENCE_STEP.graph that are no graph.
+NO_WINDOW, NOT_CUT = -1, -2
+
+#: Decoder of shots that are sequences of layers. Python adds steps and graphs when kernels return MISSING.
+SEQUENCE = record(
+    stream=Pool(STREAM, "1"),
+    work=Pool(WORK, "1"),
+    first_step=Pool(_i8, "max_states"),  # one of the steps from each state, -1 if none
+    steps=Pool(SEQUENCE_STEP, "max_steps"),
+    graphs=Pool(GRAPH, "max_graphs"),
+    used=Pool(_i8, "max_graphs"),  # number of the last window that each graph decoded
+    last_flips=Pool(_i8, "num_observables"),  # last layer with an error that flips each observable
+    **dict.fromkeys(("max_states", "max_steps", "max_graphs", "num_observables"), _i8),
+    # --- state
+    state=_i8,
+    step=_i8,  # whose window is being decoded, -1 if none
+    committed=_i8,  # layers of the model below this number are final
+    num_windows=_i8,  # decoded since the start, all shots together
+)
+
 #: Gap of one observable in one window.
 OBSERVABLE_SIDES = record(
     distances=Pool(_i8, "2 * num_detectors"),  # to the boundary that flips the observable, then to the other

@@ -19,7 +19,7 @@ from qec.files import write_file
 from realtime.programs.patches import PatchModel
 from realtime.programs.run import RunSettings
 
-_PARTS = ("memory", "slow", "pymatching", "chain", "gaps", "merges")
+_PARTS = ("memory", "slow", "pymatching", "chain", "gaps", "merges", "reaction")
 _SERVICES_NS = (400, 800, 1000, 1100, 1200, 1500)
 _LENGTHS = (1, 2, 3, 5, 7, 10, 14, 20)
 _GAPS = (1.0, 2.0, 4.0)
@@ -42,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "slow: the same with decoders of a fixed time for a cycle; pymatching: with PyMatching in windows;\n"
         "chain: chains of 1 to 20 dependent decisions with answers that come later; gaps: programs that\n"
         "discard the shot or repeat a measurement where the decoder is unsure; merges: teleportation and\n"
-        "CNOT by lattice surgery, compared with whole shots. Writes bench_programs.csv and\n"
-        "bench_programs.png. Reaction times on the real clock need two cores that nothing else uses."
+        "CNOT by lattice surgery, compared with whole shots; reaction: programs with merges on both clocks.\n"
+        "Writes bench_programs.csv and bench_programs.png. Reaction times on the real clock need two cores\n"
+        "that nothing else uses."
     )
     add("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), metavar="PART", help="what to measure")
     add("--quick", action="store_true", help="fewer shots for what is not given")
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("slow_shots", "of parts slow and pymatching"),
         ("chain_shots", "of each chain"),
         ("gap_shots", "of each run of part gaps"),
-        ("merge_shots", "of each program of part merges"),
+        ("merge_shots", "of each program of parts merges and reaction"),
     ):
         add(f"--{name}", type=whole(), metavar="N", help=f"{words}; default: {_SHOTS[name][0]}")
     add("--distance", type=whole(3), default=5, metavar="D", help="of the rotated surface code (ZXXZ)")
@@ -85,6 +86,10 @@ def run(args: argparse.Namespace) -> int:
             merged = list(merges.merge_runs(args.distance, p=p, shots=args.merge_shots, **common))
             whole = merges.compare_with_whole_shots(merged, seed=args.seed, say=progress.show)
             rows += merged
+        if "reaction" in args.parts:
+            for program in merges.reaction_programs(distance=args.distance, cycles=args.cycles):
+                pace: dict[str, Any] = {"settings": settings, "shots": args.merge_shots, "say": progress.show}
+                rows += merges.reaction_runs(program, distance=args.distance, p=p, **pace)
     print(f"\n{programs.text([row.found for row in rows])}")
     if "merges" in args.parts:
         print(f"\n{whole}")

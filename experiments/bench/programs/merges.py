@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import decoders
-from experiments.bench.programs.runs import Row, Say
+from experiments.bench.programs.runs import ATTEMPTS, LONGEST_WAIT, SHORTER, Row, Say
 from experiments.common.numbers import estimate
 from experiments.common.terminal import table
 from experiments.loop.programs import measure_surgery, surgery_model
 from qec.statistics import logical_error_rate
 from realtime.programs import library
+from realtime.programs.kernels.records import End
 from realtime.programs.program import Program
 from realtime.programs.run import RunSettings
 from realtime.programs.surgery.parities import compare_all
@@ -22,6 +23,8 @@ from realtime.programs.surgery.run import SurgeryRun, run_surgery
 SERVICE_NS = 500
 # Decisions of the chains, of which fewer shots are played.
 _CHAINS, _LONGER = (1, 2, 5), 10
+# Decisions of the chain whose reaction times are measured.
+_REACTING = 2
 # Whole shots for one of the loop, and most of them that are decoded at once.
 _MORE, _BATCH = 10, 20_000
 
@@ -43,6 +46,51 @@ def merge_runs(
         run = run_surgery(model, settings=pace, shots=size)
         found = measure_surgery(program.name, run)
         yield Row(part="merges", clock="simulated", service_ns=SERVICE_NS, found=found)
+
+
+def reaction_programs(*, distance: int, cycles: int) -> list[Program]:
+    """Return the programs with merges whose reaction times are measured."""
+    texts = [
+        library.teleportation(cycles=cycles, merged=distance, basis="z"),
+        library.surgery_cnot(cycles=cycles, merged=distance, basis="z"),
+        library.merged_chain(decisions=_REACTING, cycles=cycles, merged=distance),
+    ]
+    return [Program.parse(text) for text in texts]
+
+
+def reaction_runs(
+    program: Program, *, distance: int, p: float, settings: RunSettings, shots: int, say: Say
+) -> Iterator[Row]:
+    """Run a program whose decoder takes the time that it needs, on the simulated and on the real clock.
+
+    If the run on the real clock is given up, short ones follow, since other programs may use the machine.
+    """
+    model = surgery_model(distance, program, noise_name="si1000", p=p)
+    decoder = model.make_decoder()
+
+    def play(count: int, *, clock: str, attempt: int = 0) -> SurgeryRun:
+        say(f"{program.name}, {clock} clock, {count} shots" + f", attempt {attempt}" * bool(attempt))
+        pace = replace(
+            settings,
+            simulated=clock == "simulated",
+            longest_wait=LONGEST_WAIT,
+            seed=settings.seed + attempt,
+        )
+        return run_surgery(model, settings=pace, shots=count, decoder=decoder)
+
+    for clock in ("simulated", "real"):
+        run = play(shots, clock=clock)
+        name = f"{program.name}, {clock} clock"
+        yield Row(part="reaction", clock=clock, found=measure_surgery(name, run))
+    if run.end == End.DONE:
+        return
+    few = max(1, shots // SHORTER)
+    attempts = [play(few, clock="real", attempt=1 + attempt) for attempt in range(ATTEMPTS)]
+    complete = [one for one in attempts if one.end == End.DONE]
+    if complete:
+        best = min(complete, key=lambda one: float(one.reaction_ns().mean()))
+        name = f"{program.name}, quickest of {ATTEMPTS} ({len(complete)} complete)"
+        yield Row(part="reaction", clock="real", found=measure_surgery(name, best))
 
 
 def compare_with_whole_shots(rows: list[Row], *, seed: int, say: Say) -> str:

@@ -15,13 +15,13 @@ from realtime.programs.program import Program
 from realtime.programs.run import ProgramSource, RunSettings, run_program
 
 Say = Callable[[str], None]
-# Waits of more cycles mean that a decoder does not keep up.
-_LONGEST_WAIT = 20_000
+#: Waits of more cycles mean that a decoder does not keep up.
+LONGEST_WAIT = 20_000
 # Cycles on which PyMatching is timed.
 _TIMED_CYCLES = 5000
-# On a machine that other programs use, only short runs may be undisturbed: their number, and how many times
-# shorter they are.
-_ATTEMPTS, _SHORTER = 40, 500
+#: On a machine that other programs use, only short runs may be undisturbed: their number, and how many times
+#: shorter they are.
+ATTEMPTS, SHORTER = 40, 500
 # Repetitions of an unsure measurement at most.
 _REPETITIONS = 5
 # Time of the decoder for a cycle in programs that look at gaps.
@@ -33,7 +33,7 @@ class Row:
     """One run, with what distinguishes it.
 
     Attributes:
-        part: "memory", "slow", "pymatching", "chain" or "gaps".
+        part: "memory", "slow", "pymatching", "chain", "gaps", "merges" or "reaction".
         clock: "real" or "simulated".
         service_ns: of the decoder for a cycle, as set; 0: what it takes.
         delay_ns: added to every answer.
@@ -61,7 +61,7 @@ def memory_runs(
     run = run_program(program, model=model, settings=settings, shots=shots)
     yield Row(part="memory", clock="real", found=measure("compiled, real clock", run, model))
     if run.end != End.DONE:
-        yield from _attempts(program, model, settings=settings, shots=max(1, shots // _SHORTER), say=say)
+        yield from _attempts(program, model, settings=settings, shots=max(1, shots // SHORTER), say=say)
 
 
 def _attempts(
@@ -69,15 +69,15 @@ def _attempts(
 ) -> Iterator[Row]:
     """Run a program for a short time again and again; the quickest complete run, if there is one."""
     complete = []
-    for attempt in range(_ATTEMPTS):
-        say(f"{shots} shots, real clock, attempt {attempt + 1} of {_ATTEMPTS}")
+    for attempt in range(ATTEMPTS):
+        say(f"{shots} shots, real clock, attempt {attempt + 1} of {ATTEMPTS}")
         pace = replace(settings, seed=settings.seed + 1 + attempt)
         run = run_program(program, model=model, settings=pace, shots=shots)
         if run.end == End.DONE:
             complete.append(run)
     if complete:
         best = min(complete, key=lambda one: float(one.reaction_ns().mean()))
-        name = f"real clock, quickest of {_ATTEMPTS} ({len(complete)} complete)"
+        name = f"real clock, quickest of {ATTEMPTS} ({len(complete)} complete)"
         yield Row(part="memory", clock="real", found=measure(name, best, model))
 
 
@@ -94,7 +94,7 @@ def slow_runs(
     program = Program.parse(library.feed_forward_memory(cycles=cycles))
     for service in services_ns:
         say(f"decoder of {service} ns for a cycle")
-        pace = replace(settings, simulated=True, service_ns=service, longest_wait=_LONGEST_WAIT)
+        pace = replace(settings, simulated=True, service_ns=service, longest_wait=LONGEST_WAIT)
         run = run_program(program, model=model, settings=pace, shots=shots)
         found = measure(f"{service} ns a cycle, simulated clock", run, model)
         yield Row(part="slow", clock="simulated", service_ns=service, found=found)
@@ -109,7 +109,7 @@ def pymatching_run(
     """
     say("PyMatching in windows")
     program = Program.parse(library.feed_forward_memory(cycles=cycles))
-    pace = replace(settings, longest_wait=_LONGEST_WAIT)
+    pace = replace(settings, longest_wait=LONGEST_WAIT)
     rows = model.make_decoder().of_readout(0).typical_rows(_TIMED_CYCLES, seed=settings.seed)
     timed = PyMatchingServer(model, patches=1).service_ns(rows, frame_cycles=settings.frame_cycles)
     run = run_program(

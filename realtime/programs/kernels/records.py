@@ -54,6 +54,8 @@ class End(IntEnum):
     FAILED = 4
     #: A simulated decoder's workspace is too small.
     FULL = 5
+    #: A simulated decoder lacks the graph of a window, see `SequenceDecoder.extend`.
+    MISSING = 6
 
 
 OPERATION = record(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import stim
 from numpy.typing import NDArray
 
 from decoders.streaming.layers import LayeredModel, graphlike_dem, model_for
-from decoders.streaming.sequences import SequenceDecoder
+from decoders.streaming.sequences import GRAPH_BYTES, SequenceDecoder
 from qec.codes.code import Gates
 from qec.noise.model import NoiseModel
+from realtime.programs.kernels.records import Kind
 from realtime.programs.layers import LayerErrors, equal_errors, errors_of_layers
 from realtime.programs.program import Program
-from realtime.programs.surgery.circuit import WAIT_CYCLES, program_circuit, shot_layers
-from realtime.programs.surgery.parities import Measurement, find_measurements
+from realtime.programs.surgery.circuit import WAIT_CYCLES, is_measuring, program_circuit, shot_layers
+from realtime.programs.surgery.parities import Comparisons, Measurement, find_measurements
 
+# Most measurements with a chosen basis whose combinations are all looked at.
+_MAX_CHOSEN = 8
 # Measurements that are not made in the basis of their operation, and their bases.
 _Bases = tuple[tuple[int, int], ...]
 
@@ -115,21 +119,61 @@ class SurgeryModel:
             self._add(bases)
         return self._numbers[key]
 
-    def make_decoder(self) -> SequenceDecoder:
-        """Make a decoder of the program's shots."""
-        observables = self.layers[0].num_observables
-        awaited = np.zeros(observables, dtype=np.bool_)
+    def cycles_of(self, operation: int) -> int:
+        """Return the number of an operation's layers in the circuit, for a wait with the cycle before it."""
+        one = self.program.operations[operation]
+        if one.kind == Kind.WAIT:
+            return WAIT_CYCLES + int(is_measuring(self.program, operation))
+        return one.cycles if one.kind in (Kind.IDLE, Kind.MERGE) else 0
+
+    def waits_of(self, layers: NDArray[np.int64]) -> list[int]:
+        """Return the cycles of the waits of a shot, given its layers."""
+        counts = np.bincount(layers, minlength=self.layers[0].num_layers)
+        at, found = 0, []
+        for number, one in enumerate(self.program.operations):
+            at += self.cycles_of(number)
+            if one.kind == Kind.WAIT:
+                found.append(int(counts[at - WAIT_CYCLES : at].sum()))
+        return found
+
+    def make_decoder(self, *, graph_bytes: int = GRAPH_BYTES) -> SequenceDecoder:
+        """Make a decoder of the program's shots, which keeps graphs of at most `graph_bytes` bytes."""
         last = self.layers[0].last_flips.copy()
         for number, one in enumerate(self.measurements):
             operation = self.program.operations[one.operation]
-            awaited[list(one.observables.values())] = operation.decides
             for basis, observable in one.observables.items():
                 if basis != operation.basis:
                     other = self.layers[self.number_of({number: basis})]
                     last[observable] = other.last_flips[observable]
         return SequenceDecoder(
-            models=self.layers, commit=self.commit, buffer=self.buffer, last_flips=last, awaited=awaited
+            models=self.layers,
+            commit=self.commit,
+            buffer=self.buffer,
+            last_flips=last,
+            awaited=self._awaited(last),
+            graph_bytes=graph_bytes,
         )
+
+    def _awaited(self, last_flips: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Mark of the observables that determine each awaited outcome the one that is final last.
+
+        Random outcomes need none. If there are too many combinations of chosen bases to look at all of them,
+        the observables of all awaited outcomes are marked.
+        """
+        operations, found = self.program.operations, np.zeros(last_flips.size, dtype=np.bool_)
+        chosen = [sorted(one.observables) for one in self.measurements]
+        if sum(len(bases) > 1 for bases in chosen) > _MAX_CHOSEN:
+            for one in self.measurements:
+                found[list(one.observables.values())] = operations[one.operation].decides
+            return found
+        for bases in product(*chosen):
+            comparisons = Comparisons(operations)
+            for number, one in enumerate(self.measurements):
+                outcomes = comparisons.take(number, one.references[bases[number]]).outcomes
+                if outcomes and operations[one.operation].decides:
+                    needed = [self.measurements[other].observables[bases[other]] for other in outcomes]
+                    found[max(needed, key=lambda observable: int(last_flips[observable]))] = True
+        return found
 
     def _add(self, bases: Mapping[int, int]) -> None:
         layers, errors = self._make([WAIT_CYCLES] * self.program.decisions, bases)

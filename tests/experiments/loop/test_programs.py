@@ -34,7 +34,7 @@ def test_a_program_is_run_and_reported(
     assert run["idle_mean"] >= 9
 
 
-def test_a_program_with_merges_is_run_on_the_simulated_clock(
+def test_a_program_with_merges_is_run_on_both_clocks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, file = tmp_path / "teleportation.jsonl", tmp_path / "run.json"
@@ -44,12 +44,17 @@ def test_a_program_with_merges_is_run_on_the_simulated_clock(
     assert "60 of 60" in capsys.readouterr().out
     (run,) = json.loads(file.read_text())["runs"]
     assert (run["end"], run["decisions"], run["same"]) == ("DONE", 60, 60)
-    for arguments, message in (
-        (["--distance", "3"], "merges patches: give --clock simulated"),
-        ([*_SIMULATED, "--decoder", "mwpm-correlated"], "programs with merges are decoded by mwpm"),
-    ):
-        assert cli.main(["realtime", "--program", str(path), *arguments]) != 0
-        assert message in capsys.readouterr().err
+    real = ["--distance", "3", "--cycle_time", "20us", "--shots", "20", "--json", str(file)]
+    assert cli.main(["realtime", "--program", str(path), *real]) == 0
+    printed = capsys.readouterr().out
+    for word in ("40 of 40", "real clock", "the clock was stopped for this"):
+        assert word in printed
+    (run,) = json.loads(file.read_text())["runs"]
+    assert (run["end"], run["same"]) == ("DONE", 40)
+    assert run["graphs"]["cut_before"] > 10
+    arguments = [*_SIMULATED, "--decoder", "mwpm-correlated"]
+    assert cli.main(["realtime", "--program", str(path), *arguments]) != 0
+    assert "programs with merges are decoded by mwpm" in capsys.readouterr().err
 
 
 def test_a_decoder_that_does_not_keep_up_is_reported(

@@ -1,6 +1,7 @@
 """`qec bench programs`: its files, and PyMatching as the decoder. Nothing here asserts a speed."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from experiments import cli
 from experiments.bench.programs import command, merges
 from experiments.bench.programs.pymatching_server import PyMatchingServer
+from realtime.programs.kernels.records import End
 from realtime.programs.run import RunSettings
 from realtime.protocol import wire
 from realtime.protocol.wire import Flags
@@ -54,6 +56,25 @@ def test_programs_with_merges_are_compared_with_whole_shots() -> None:
     text = merges.compare_with_whole_shots([row], seed=1, say=lambda _: None)
     for word in ("parity by a merge", "first", "second", "wrong in whole shots"):
         assert word in text
+
+
+def test_reaction_times_of_programs_with_merges_are_measured_on_both_clocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    program, *_ = merges.reaction_programs(distance=3, cycles=2)
+    settings = RunSettings(cycle_ns=20_000, frame_cycles=2)
+    rows = merges.reaction_runs(program, distance=3, p=0.002, settings=settings, shots=20, say=said.append)
+    for clock, row in zip(("simulated", "real"), rows, strict=True):
+        assert (row.part, row.clock) == ("reaction", clock)
+        assert (row.found.run.end, row.found.same, row.found.checked) == (End.DONE, 40, 40)
+    # A decoder that needs longer than the cycles: the run is given up, and so are shorter ones.
+    monkeypatch.setattr(merges, "ATTEMPTS", 2)
+    monkeypatch.setattr(merges, "LONGEST_WAIT", 20)
+    slow = replace(settings, service_ns=10**6)
+    rows = merges.reaction_runs(program, distance=3, p=0.002, settings=slow, shots=20, say=said.append)
+    assert [row.found.run.end for row in rows] == [End.UNANSWERED] * 2
+    assert said[-1] == f"{program.name}, real clock, 1 shots, attempt 2"
 
 
 def test_every_run_has_a_row_and_a_figure_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

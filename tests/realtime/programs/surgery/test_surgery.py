@@ -11,11 +11,13 @@ from realtime.programs import library
 from realtime.programs.kernels.records import End
 from realtime.programs.program import Program
 from realtime.programs.run import RunSettings
+from realtime.programs.surgery.circuit import shot_layers
 from realtime.programs.surgery.model import SurgeryModel
 from realtime.programs.surgery.parities import compare_all, find_measurements
 from realtime.programs.surgery.run import SurgeryRun, run_surgery
 
 TELEPORTATION = library.teleportation(cycles=2, merged=3, basis="z")
+CHOSEN = '"basis": {"if": "xx", "zero": "z", "one": "x"}, "outcome": "result"'
 
 
 @cache
@@ -43,6 +45,7 @@ def test_which_outcomes_are_random_and_what_determines_the_others() -> None:
     assert control.references == ((0, 0, 1), (1, 1, 1), (2, 2, 1))
 
 
+@cache
 def whole_shot_errors(model: SurgeryModel, waits: tuple[int, ...], *, turned: bool) -> dict[str, float]:
     """Errors of XX and of the result of a teleportation, sampled by stim and decoded by PyMatching.
 
@@ -79,8 +82,7 @@ def test_outcomes_are_wrong_as_often_as_in_whole_circuits_of_stim(basis: str) ->
 
 
 def test_the_basis_of_a_measurement_depends_on_the_outcome_of_a_merge() -> None:
-    chosen = '"basis": {"if": "xx", "zero": "z", "one": "x"}, "outcome": "result"'
-    run = simulate(TELEPORTATION.replace('"basis": "z", "outcome": "result"', chosen), shots=1200)
+    run = simulate(TELEPORTATION.replace('"basis": "z", "outcome": "result"', CHOSEN), shots=1200)
     assert run.check_shots(run.model.make_decoder()) == (2400, 2400)
     result = run.lives[2::3]
     assert np.array_equal(result["basis"], run.decoded_values().reshape(-1, 3)[:, 0])
@@ -149,9 +151,52 @@ def test_a_wait_idles_until_the_answer_is_there_and_latency_costs_errors() -> No
     assert (never.end, never.num_shots, never.stopped_wait) == (End.UNANSWERED, 0, 50)
 
 
-def test_real_clocks_and_patches_in_the_way_are_refused() -> None:
-    with pytest.raises(ValueError, match="simulated clock only"):
-        run_surgery(model_of(TELEPORTATION), settings=RunSettings(), shots=1)
+def test_random_outcomes_end_no_window() -> None:
+    # Of those that are awaited, XX of the teleportation is determined and the source's Z is random.
+    model = model_of(TELEPORTATION)
+    decoder = model.make_decoder()
+    layers = shot_layers(model.program, [1, 1])
+    decoder.decode_shot(np.zeros((len(layers), model.layers[0].num_columns), dtype=np.uint8), layers)
+    assert decoder.record["num_windows"] == 2  # up to XX, and the rest
+
+
+def test_on_the_real_clock_outcomes_are_those_of_offline_decoding() -> None:
+    # A slow device, with which a busy machine keeps up.
+    model = model_of(TELEPORTATION)
+    run = run_surgery(model, settings=RunSettings(cycle_ns=20_000), shots=300)
+    assert (run.end, run.num_shots) == (End.DONE, 300)
+    assert run.check_shots(model.make_decoder()) == (600, 600)
+    assert run.cut_before > 10  # windows with waits of other lengths
+    lives = run.lives[run.lives["needed_ns"] > 0]
+    assert (lives["needed_ns"] >= lives["due_ns"]).all()
+    assert (lives["acted_ns"] >= lives["received_ns"]).all()
+    assert (lives["received_ns"] >= lives["done_ns"]).all()
+    assert (run.lives["done_ns"] >= run.lives["due_ns"]).all()
+    # The length of the waits, which depends on the machine, is nothing to the parity of before.
+    wrong = (run.lives["flips"] != run.lives["predicted"]).reshape(-1, 3)
+    parity = whole_shot_errors(model, (1, 1), turned=False)["xx"]
+    assert abs(wrong[:, 0].mean() - parity) < 5 * np.sqrt(parity / 300)
+
+
+def test_graphs_missing_on_the_real_clock_are_cut_while_it_stands_still() -> None:
+    text = TELEPORTATION.replace('"basis": "z", "outcome": "result"', CHOSEN)
+    model = model_of(text)
+    never_kept = model.make_decoder(graph_bytes=1)
+    run = run_surgery(model, settings=RunSettings(cycle_ns=20_000), shots=20, decoder=never_kept)
+    assert (run.end, run.num_shots) == (End.DONE, 20)
+    assert run.cut_meanwhile >= 40  # two windows of a shot or more
+    assert run.stopped_ns > 0
+    assert run.check_shots(model.make_decoder()) == (40, 40)
+
+
+def test_a_decoder_that_is_too_slow_on_the_real_clock_ends_the_run() -> None:
+    slow = RunSettings(cycle_ns=1000, service_ns=100_000, longest_wait=30)
+    run = run_surgery(model_of(TELEPORTATION), settings=slow, shots=100)
+    assert (run.end, run.stopped_wait) == (End.UNANSWERED, 30)
+    assert run.num_shots < 100
+
+
+def test_no_shots_and_patches_in_the_way_are_refused() -> None:
     with pytest.raises(ValueError, match="shots=0"):
         simulate(TELEPORTATION, shots=0)
     text = TELEPORTATION.replace('"target": [1, 0]', '"target": [2, 0], "c": [1, 0]').replace(
