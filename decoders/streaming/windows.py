@@ -234,9 +234,10 @@ def _search_graph(
         search_graph.use_observed_edges(observed)
         if commit is not None:
             # The next window decodes the buffer again. Close to the open end the first matching is uncertain,
-            # and so are the weights that it implies: in the first half of the buffer they are enough.
+            # and so are the weights that it implies: those of the first half of the buffer are enough. It is
+            # rounded up: rounded down, there are up to 0.4 % more logical errors at d = 3.
             late = cut.layers.size - commit[1]
-            search_graph.set(end_of_implying=model.num_columns * (commit[1] + late // 2))
+            search_graph.set(end_of_implying=model.num_columns * (commit[1] + (late + 1) // 2))
     if commit is not None:
         low, high = (model.num_columns * layer for layer in commit)
         neighbour_lists.mark_window_crossings(search_graph.record, low, high)
