@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from decoders.kernels.cache_folder import kernel_folder
 from decoders.kernels.jit import cache_folder as decoders_cache
-from decoders.kernels.jit import compile_into, interpreted
+from decoders.kernels.jit import interpreted, kernel_into
 
 __all__ = ["cache_folder", "interpreted", "kernel"]
 
@@ -35,4 +35,4 @@ cache_folder = kernel_folder(f"realtime-{_digest()}")
 
 def kernel(function: _Function) -> _Function:
     """Compile a function in nopython mode: cached between processes, without the GIL."""
-    return compile_into(cache_folder, function)
+    return kernel_into(cache_folder, function)

@@ -11,7 +11,8 @@ _REPORT = """
 import importlib, json, sys
 caller = importlib.import_module(sys.argv[1])
 answer = caller.doubled(3)
-hits = sum(caller.doubled.stats.cache_hits.values()) if hasattr(caller.doubled, "stats") else -1
+doubled = getattr(caller.doubled, "_for_python", caller.doubled)  # of a kernel: compiled for this call
+hits = sum(doubled.stats.cache_hits.values()) if hasattr(doubled, "stats") else -1
 print(json.dumps({"answer": answer, "hits": hits, "folder": str(caller.jit.cache_folder)}))
 """
 

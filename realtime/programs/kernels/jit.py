@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from decoders.kernels.cache_folder import kernel_folder
-from decoders.kernels.jit import compile_into
+from decoders.kernels.jit import kernel_into
 from qec.sampling.kernels.jit import cache_folder as sampler_cache
 from realtime.kernels.jit import cache_folder as loop_cache
 
@@ -28,4 +28,4 @@ cache_folder = kernel_folder(f"programs-{_digest()}")
 
 def kernel(function: _Function) -> _Function:
     """Compile a function in nopython mode: cached between processes, without the GIL."""
-    return compile_into(cache_folder, function)
+    return kernel_into(cache_folder, function)
