@@ -165,8 +165,9 @@ class _Kernel(CPUDispatcher):
             self._for_python = compile_into(self._folder / "for_python", self.py_func)
         found = self._for_python._compile_for_args(*arguments, **named)
         # The next calls with these types are dispatched without arriving here.
+        dispatcher: Any = self
         for signature, result in self._for_python.overloads.items():
             if signature not in self._from_python:
                 self._from_python.add(signature)
-                self._insert([one._code for one in signature], result.entry_point)
+                dispatcher._insert([one._code for one in signature], result.entry_point)
         return found
