@@ -16,7 +16,7 @@ from decoders.streaming.layers import LayeredModel
 _SHARE = 0.75
 # Longest buffer in multiples of the usual one: where readout errors are nearly random, chains weigh next to
 # nothing.
-_MOST_EXTENTS = 8
+_MAX_EXTENTS = 8
 # Most edges visited for the lightest logical errors of a few layers; beyond it, buffers follow the number of
 # errors alone. A few seconds.
 _MAX_STEPS = 2e7
@@ -33,7 +33,7 @@ def layers_outweighing(model: LayeredModel, *, usual: int) -> int:
         model: the layered model.
         usual: layers that the number of errors requires; the result is at most eight times that.
     """
-    most = _MOST_EXTENTS * usual
+    most = _MAX_EXTENTS * usual
     needed = 0
     for first in _starts(model, usual):
         few = _layers(model, first, 2 * max(1, model.longest_reach, model.period))

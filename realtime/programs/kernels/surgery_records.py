@@ -58,15 +58,19 @@ FRAME = record(**_numbers("shot", "num_layers", "is_first", "is_last"))
 #: An answer: observables that are final, and all flips, follow in the same memory.
 ANSWER = record(**_numbers("shot", "done_ns", "has_failed"))
 FRAME_BYTES, ANSWER_BYTES = FRAME.itemsize, ANSWER.itemsize
+# Either end of the connection: the headers and the symbols are parts of the memory of frame and answer.
+_MESSAGES = {
+    "link": Pool(LINK, "1"),
+    "frame": Pool(_u1, "frame_bytes"),
+    "frame_header": Pool(FRAME, "1"),
+    "symbols": Pool(_i8, "max_layers"),
+    "answer": Pool(_u1, "answer_bytes"),
+    "answer_header": Pool(ANSWER, "1"),
+}
 
 DECODER = record(  # of a program's shots
     sequence=Pool(SEQUENCE, "1"),
-    link=Pool(LINK, "1"),
-    frame=Pool(_u1, "frame_bytes"),
-    frame_header=Pool(FRAME, "1"),  # the same memory
-    symbols=Pool(_i8, "max_layers"),  # the same memory
-    answer=Pool(_u1, "answer_bytes"),
-    answer_header=Pool(ANSWER, "1"),  # the same memory
+    **_MESSAGES,
     final=Pool(_u1, "flip_bytes"),
     **_numbers("frame_bytes", "max_layers", "row_bytes", "answer_bytes", "flip_bytes"),
     slow_ns=_i8,  # least time for a cycle, for studies of a slow decoder
@@ -86,21 +90,16 @@ SOURCE = record(
     choices=Pool(LAYER_CHOICE, "num_choices"),
     tables=Pool(LAYER, "num_tables"),
     decoder=Pool(DECODER, "1"),  # with a simulated clock
-    link=Pool(LINK, "1"),
-    frame=Pool(_u1, "frame_bytes"),
-    frame_header=Pool(FRAME, "1"),  # the same memory
-    symbols=Pool(_i8, "max_layers"),  # the same memory
-    answer=Pool(_u1, "answer_bytes"),
-    answer_header=Pool(ANSWER, "1"),  # the same memory
+    **_MESSAGES,
     words=Pool(_i8, "64"),
     # --- constants of the measurements; references in ascending order
     references=Pool(_u1, "2 * num_measurements * num_references"),  # by measurement and basis
     observables=Pool(_i8, "2 * num_measurements"),  # by measurement and basis
     is_merge=Pool(_u1, "num_references"),  # whether the reference is a random value of a merge
     # --- results
-    lives=Pool(LIFE, "num_measurements * most_shots"),
-    masks=Pool(_u1, "num_measurements * most_shots * flip_bytes"),  # observables that determine each outcome
-    shots=Pool(PLAYED, "most_shots"),
+    lives=Pool(LIFE, "num_measurements * max_shots"),
+    masks=Pool(_u1, "num_measurements * max_shots * flip_bytes"),  # observables that determine each outcome
+    shots=Pool(PLAYED, "max_shots"),
     log_symbols=Pool(np.int32, "max_log"),  # of the layers that were sent
     log_rows=Pool(_u1, "max_log * row_bytes"),
     lateness_counts=Pool(_i8, str(NUM_BUCKETS)),  # of the source, from a cycle's end to its data sent
@@ -133,7 +132,7 @@ SOURCE = record(
         "frame_bytes",
         "answer_bytes",
         "max_layers",
-        "most_shots",
+        "max_shots",
         "max_log",
         "start_ns",
         "cycle_ps",

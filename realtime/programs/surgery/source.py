@@ -121,7 +121,7 @@ class MergedSource:
             frame_bytes=server.frame_bytes,
             answer_bytes=server.answer_bytes,
             max_layers=server.max_layers,
-            most_shots=shots,
+            max_shots=shots,
             max_log=max_log,
             cycle_ps=round(settings.cycle_ns * 1000),
             frame_cycles=settings.frame_cycles,

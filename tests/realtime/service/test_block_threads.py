@@ -160,10 +160,11 @@ def test_a_thread_that_ends_is_reported_and_nothing_hangs(monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(interpreted, reason="without compiled kernels there are no threads")
+@pytest.mark.parametrize("session", [2], indirect=True)
 def test_blocks_that_no_thread_begins_are_decoded_by_the_receiving_one(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Threads without a core, which wake up after many blocks, and again after the next shots."""
+    """Threads without a core, which wake up after many blocks."""
     session.block_threads.stop()
     awake = threading.Event()
     decode = kernels.decode_blocks
